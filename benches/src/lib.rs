@@ -1,1 +1,23 @@
-//! selvedge-benches
+//! Selvedge beside its rivals: which runtime does the same work in less time, later by less, or in fewer bytes?
+//!
+//! * [`rival`] says what a runtime has to offer to take part; [`rivals`] holds the participants.
+//! * [`workloads`] holds the rows: each is one function, generic over the runtime.
+//! * [`neutral`] holds what the workloads use besides the runtime, the same for everybody.
+//! * [`process`], [`heap`] and [`stats`] measure; [`probe`] measures in a process of its own what needs one.
+//! * [`report`] runs interleaved rounds and prints the table.
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "measurements are counts and nanoseconds far below the limits, shown with a few digits"
+)]
+
+pub mod heap;
+pub mod neutral;
+pub mod probe;
+pub mod process;
+pub mod report;
+pub mod rival;
+pub mod rivals;
+pub mod stats;
+pub mod workloads;

@@ -1,0 +1,104 @@
+# The only door: what a person types and what CI runs are the same targets.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+CARGO ?= cargo
+# In CI the lock file is law; at a desk cargo may add what a new dependency needs.
+LOCKED := $(if $(CI),--locked)
+# Selvedge itself takes part in the benchmarks only with this feature.
+WITH_SELVEDGE := --features selvedge-benches/selvedge
+
+# make demo DEMO_PATHS='src "my documents"' DEMO_ARGS='--workers 1'
+DEMO_PATHS ?=
+DEMO_ARGS ?=
+# make test TEST_ARGS=name_of_a_test
+TEST_ARGS ?=
+# make bench BENCH_ARGS=spawning; make bench-rivals RIVALS_ARGS='--workers 1,2 --rounds 9'
+BENCH_ARGS ?=
+RIVALS_ARGS ?=
+# make loom LOOM_ARGS=wake_while_running
+LOOM_ARGS ?=
+
+.PHONY: help
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: fmt
+fmt: ## Format the code
+	$(CARGO) fmt --all
+
+.PHONY: lint
+lint: ## Check the format; clippy, with every warning an error
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy $(LOCKED) --workspace --all-targets --all-features -- -D warnings
+
+.PHONY: test
+test: ## All tests, doctests included (with nextest where it is installed)
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+	  set -x; $(CARGO) nextest run $(LOCKED) --workspace --no-tests pass $(TEST_ARGS); \
+	else \
+	  set -x; $(CARGO) test $(LOCKED) --workspace --tests $(TEST_ARGS); \
+	fi
+	$(CARGO) test $(LOCKED) --workspace --doc $(TEST_ARGS)
+
+.PHONY: doc
+doc: ## The documentation, with every warning an error
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(LOCKED) --workspace --no-deps --all-features
+
+.PHONY: demo
+demo: ## Digest the repository, or DEMO_PATHS, on every core; DEMO_ARGS='--workers 1' and the like
+	$(CARGO) run $(LOCKED) --release --quiet -p selvedge-digest -- $(DEMO_ARGS) $(DEMO_PATHS)
+
+.PHONY: bench
+bench: ## The criterion benchmarks; BENCH_ARGS=FILTER
+	$(CARGO) bench $(LOCKED) --workspace $(WITH_SELVEDGE) --bench '*' -- $(BENCH_ARGS)
+
+.PHONY: bench-rivals
+bench-rivals: ## One table of Selvedge beside its rivals; RIVALS_ARGS=--help
+	$(CARGO) run $(LOCKED) --release -p selvedge-benches $(WITH_SELVEDGE) --bin rivals -- $(RIVALS_ARGS)
+
+.PHONY: bench-smoke
+bench-smoke: ## Do the benchmarks still run? Each once, unmeasured
+	$(CARGO) test $(LOCKED) --workspace $(WITH_SELVEDGE) --bench '*'
+	$(MAKE) bench-rivals RIVALS_ARGS='--quick --rounds 1'
+
+# A target folder of its own: the flag would otherwise rebuild everything at every change between loom and the rest.
+.PHONY: loom
+loom: ## Model-check the protocols; LOOM_ARGS=FILTER
+	RUSTFLAGS="$${RUSTFLAGS:-} --cfg selvedge_loom" CARGO_TARGET_DIR=target-loom \
+	LOOM_MAX_PREEMPTIONS=$${LOOM_MAX_PREEMPTIONS:-2} LOOM_MAX_BRANCHES=$${LOOM_MAX_BRANCHES:-10000} \
+	  $(CARGO) test $(LOCKED) --release -p selvedge-loom-tests $(LOOM_ARGS)
+
+.PHONY: deny
+deny: ## Licences, sources and bans of the dependencies (where cargo-deny is installed)
+	@if $(CARGO) deny --version >/dev/null 2>&1; then \
+	  set -x; $(CARGO) deny --offline --all-features check bans licenses sources; \
+	else \
+	  echo "cargo-deny is not installed: skipped"; \
+	fi
+
+.PHONY: fuzz-check
+fuzz-check: ## Do the fuzz targets still compile?
+	@for manifest in $(wildcard crates/*/fuzz/Cargo.toml fuzz/Cargo.toml); do \
+	  (set -x; RUSTC_BOOTSTRAP=1 $(CARGO) check --manifest-path "$$manifest"); \
+	done
+
+# In the order in which a mistake shows soonest.
+CI_STEPS := lint test doc demo loom deny fuzz-check bench-smoke
+
+.PHONY: ci
+ci: ## All that CI checks, and how long each step takes
+	@for step in $(CI_STEPS); do \
+	  echo "== $$step"; SECONDS=0; \
+	  $(MAKE) "$$step"; \
+	  echo "== $$step: $${SECONDS} s"; \
+	done
+
+.PHONY: clean
+clean: ## Remove everything that was built
+	$(CARGO) clean
+	rm -rf target-*

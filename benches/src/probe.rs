@@ -1,0 +1,66 @@
+//! How is something measured that needs a process of its own?
+//!
+//! Heap and idle cost belong to a whole process, so the program starts itself again with `--probe`: the child runs one
+//! runtime, measures, and prints its numbers on one line.
+
+use std::process::{Command, Stdio};
+
+use crate::rival::Rival;
+use crate::workloads::{Setting, heap_per_task, heap_per_timer, idle};
+
+/// What a child process is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// [`heap_per_task`].
+    HeapPerTask,
+    /// [`heap_per_timer`].
+    HeapPerTimer,
+    /// [`idle`].
+    Idle,
+}
+
+impl Probe {
+    const ALL: [Self; 3] = [Self::HeapPerTask, Self::HeapPerTimer, Self::Idle];
+
+    /// As it stands on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::HeapPerTask => "heap-per-task",
+            Self::HeapPerTimer => "heap-per-timer",
+            Self::Idle => "idle",
+        }
+    }
+
+    /// The reverse of [`Probe::name`].
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|probe| probe.name() == name)
+    }
+}
+
+/// Measures in a child process. Panics with the child's complaint if it fails.
+pub(crate) fn ask<R: Rival>(probe: Probe, setting: &Setting) -> Vec<f64> {
+    let program = std::env::current_exe().expect("a running program has a path");
+    let mut command = Command::new(program);
+    command.args(["--probe", probe.name(), "--runtime", R::NAME]);
+    command.args(["--workers", &setting.workers.to_string()]);
+    command.args(setting.quick.then_some("--quick"));
+    let output = command.stderr(Stdio::inherit()).output().expect("the OS grants a process");
+    assert!(output.status.success(), "the probe {} of {} failed: {}", probe.name(), R::NAME, output.status);
+    let line = String::from_utf8(output.stdout).expect("a probe prints numbers");
+    line.split_whitespace().map(|number| number.parse().expect("a probe prints numbers")).collect()
+}
+
+/// The child's half of [`ask`]: measures and prints.
+#[allow(clippy::print_stdout, reason = "the parent reads it")]
+pub fn answer<R: Rival>(probe: Probe, setting: &Setting) {
+    let runtime = R::start(setting.workers);
+    let values = match probe {
+        Probe::HeapPerTask => heap_per_task(&runtime),
+        Probe::HeapPerTimer => heap_per_timer(&runtime),
+        Probe::Idle => idle(&runtime, setting),
+    };
+    let values: Vec<String> = values.iter().map(ToString::to_string).collect();
+    println!("{}", values.join(" "));
+    // Tasks may still be parked. What a runtime does about them at its end is not the question here.
+    std::mem::forget(runtime);
+}

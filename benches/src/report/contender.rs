@@ -1,0 +1,87 @@
+//! Which runtime fills which column?
+
+use crate::probe::{Probe, answer};
+use crate::rival::Rival;
+#[cfg(feature = "selvedge")]
+use crate::rivals::Selvedge;
+use crate::rivals::{AsyncExecutor, Tokio};
+use crate::workloads::{Setting, Workload};
+
+/// A runtime, as a value: the one place where names become types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Contender {
+    /// Ours.
+    #[cfg(feature = "selvedge")]
+    Selvedge,
+    /// Ours, with nobody to help a stuck worker.
+    #[cfg(feature = "selvedge")]
+    SelvedgeWithoutRescue,
+    /// tokio, multi-threaded.
+    Tokio,
+    /// async-executor with async-io.
+    AsyncExecutor,
+}
+
+impl Contender {
+    /// The columns of the table, in their order.
+    pub const COLUMNS: &'static [Self] = &[
+        #[cfg(feature = "selvedge")]
+        Self::Selvedge,
+        Self::Tokio,
+        Self::AsyncExecutor,
+    ];
+    /// Those whose best is the measure of us.
+    pub const RIVALS: &'static [Self] = &[Self::Tokio, Self::AsyncExecutor];
+    /// What switching rescue off is compared with, and what it is.
+    #[cfg(feature = "selvedge")]
+    pub const RESCUE_ON_AND_OFF: &'static [Self] = &[Self::Selvedge, Self::SelvedgeWithoutRescue];
+    /// What switching rescue off is compared with, and what it is.
+    #[cfg(not(feature = "selvedge"))]
+    pub const RESCUE_ON_AND_OFF: &'static [Self] = &[];
+
+    /// The column's title.
+    pub fn name(self) -> &'static str {
+        match self {
+            #[cfg(feature = "selvedge")]
+            Self::Selvedge => <Selvedge>::NAME,
+            #[cfg(feature = "selvedge")]
+            Self::SelvedgeWithoutRescue => Selvedge::<false>::NAME,
+            Self::Tokio => Tokio::NAME,
+            Self::AsyncExecutor => AsyncExecutor::NAME,
+        }
+    }
+
+    /// The reverse of [`Contender::name`].
+    pub fn from_name(name: &str) -> Option<Self> {
+        let all = Self::COLUMNS.iter().chain(Self::RESCUE_ON_AND_OFF);
+        all.copied().find(|contender| contender.name() == name)
+    }
+
+    /// Whether this is what the goals are for.
+    pub fn is_ours(self) -> bool {
+        !Self::RIVALS.contains(&self)
+    }
+
+    pub(super) fn measure<W: Workload>(self, setting: &Setting) -> Vec<f64> {
+        match self {
+            #[cfg(feature = "selvedge")]
+            Self::Selvedge => W::measure::<Selvedge>(setting),
+            #[cfg(feature = "selvedge")]
+            Self::SelvedgeWithoutRescue => W::measure::<Selvedge<false>>(setting),
+            Self::Tokio => W::measure::<Tokio>(setting),
+            Self::AsyncExecutor => W::measure::<AsyncExecutor>(setting),
+        }
+    }
+
+    /// Answers a probe in this process.
+    pub fn answer(self, probe: Probe, setting: &Setting) {
+        match self {
+            #[cfg(feature = "selvedge")]
+            Self::Selvedge => answer::<Selvedge>(probe, setting),
+            #[cfg(feature = "selvedge")]
+            Self::SelvedgeWithoutRescue => answer::<Selvedge<false>>(probe, setting),
+            Self::Tokio => answer::<Tokio>(probe, setting),
+            Self::AsyncExecutor => answer::<AsyncExecutor>(probe, setting),
+        }
+    }
+}

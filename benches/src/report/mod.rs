@@ -1,0 +1,9 @@
+//! Who is measured when, and how are the numbers shown?
+
+mod contender;
+mod rounds;
+mod table;
+
+pub use self::contender::Contender;
+pub use self::rounds::{Entry, Measured, all_entries, rescue_cost};
+pub use self::table::{Line, Verdict, lines, print, to_json};

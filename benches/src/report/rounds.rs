@@ -1,0 +1,98 @@
+//! In which order are the runtimes measured?
+//!
+//! Interleaved: A B C, then C A B, then B C A. So a machine that slows down for a while slows everybody down, and nobody
+//! always comes first.
+
+use super::contender::Contender;
+use crate::stats::median;
+use crate::workloads::{
+    ArmAndDrop, ArmAndDropTogether, Chain, CpuPerTimer, Fib, HeapPerTask, HeapPerTimer, Idle, Pairs, Partners,
+    RequestsBesideHeavy, RoundTrip, Row, Setting, SleepLateness, SpawnFromOutside, SpawnFromTask, TickerBesideHeavy,
+    Uneven, Workload, Yields,
+};
+
+/// A workload, as a value.
+#[derive(Clone, Copy)]
+pub struct Entry {
+    /// The lines that it fills.
+    pub rows: &'static [Row],
+    most_rounds: usize,
+    measure: fn(Contender, &Setting) -> Vec<f64>,
+    by_os_threads: fn(&Setting) -> Option<Vec<f64>>,
+}
+
+impl Entry {
+    const fn of<W: Workload>() -> Self {
+        Self {
+            rows: W::ROWS,
+            most_rounds: W::MOST_ROUNDS,
+            measure: |contender, setting| contender.measure::<W>(setting),
+            by_os_threads: W::by_os_threads,
+        }
+    }
+
+    /// Measures each of `contenders` in every round.
+    pub fn run(&self, contenders: &'static [Contender], rounds: usize, setting: &Setting) -> Measured {
+        let mut samples = vec![vec![Vec::new(); contenders.len()]; self.rows.len()];
+        for round in 0..rounds.min(self.most_rounds) {
+            for turn in 0..contenders.len() {
+                let column = (turn + contenders.len() - round % contenders.len()) % contenders.len();
+                let values = (self.measure)(contenders[column], setting);
+                for (row, value) in samples.iter_mut().zip(values) {
+                    row[column].push(value);
+                }
+            }
+        }
+        let medians = samples.into_iter().map(|row| row.into_iter().map(median).collect()).collect();
+        Measured { rows: self.rows, contenders, medians, by_os_threads: (self.by_os_threads)(setting) }
+    }
+}
+
+/// What came out.
+pub struct Measured {
+    /// The lines.
+    pub rows: &'static [Row],
+    /// The columns.
+    pub contenders: &'static [Contender],
+    /// For each row, for each contender: the median of its rounds.
+    pub medians: Vec<Vec<f64>>,
+    /// For each row: what plain OS threads do, where that was asked for.
+    pub by_os_threads: Option<Vec<f64>>,
+}
+
+/// Every row, in the table's order.
+pub fn all_entries() -> Vec<Entry> {
+    vec![
+        Entry::of::<SpawnFromTask>(),
+        Entry::of::<SpawnFromOutside>(),
+        Entry::of::<Yields>(),
+        Entry::of::<Partners>(),
+        Entry::of::<Pairs>(),
+        Entry::of::<Chain>(),
+        Entry::of::<Fib>(),
+        Entry::of::<RoundTrip>(),
+        Entry::of::<ArmAndDrop>(),
+        Entry::of::<ArmAndDropTogether>(),
+        Entry::of::<CpuPerTimer>(),
+        Entry::of::<SleepLateness>(),
+        Entry::of::<Uneven>(),
+        Entry::of::<TickerBesideHeavy>(),
+        Entry::of::<RequestsBesideHeavy>(),
+        Entry::of::<HeapPerTask>(),
+        Entry::of::<HeapPerTimer>(),
+        Entry::of::<Idle>(),
+    ]
+}
+
+/// The rows in which rescue has nothing to do: there its price would show.
+pub fn rescue_cost() -> Vec<Entry> {
+    vec![
+        Entry::of::<SpawnFromTask>(),
+        Entry::of::<Yields>(),
+        Entry::of::<Partners>(),
+        Entry::of::<Pairs>(),
+        Entry::of::<Chain>(),
+        Entry::of::<Fib>(),
+        Entry::of::<ArmAndDrop>(),
+    ]
+}

@@ -1,0 +1,97 @@
+//! How many bytes does a waiting task or an armed timer keep?
+
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use super::timers::BETWEEN_YIELDS;
+use super::{Goal, Row, Setting, Workload};
+use crate::heap;
+use crate::neutral::{poll_once, yield_now};
+use crate::probe::{Probe, ask};
+use crate::rival::{Rival, Spawner};
+
+/// A power of two: tables that double are full then, and nobody pays for room that happens to be spare.
+const COUNT: u64 = 1 << 17;
+const WARM_UP: u64 = 1 << 10;
+const FAR: Duration = Duration::from_hours(1);
+
+/// Trivial tasks that wait for ever.
+pub struct HeapPerTask;
+
+impl Workload for HeapPerTask {
+    const ROWS: &'static [Row] =
+        &[Row { name: "heap per parked trivial task", unit: "bytes/task", goal: Goal::AtMost(104.0) }];
+    const MOST_ROUNDS: usize = 1;
+
+    fn measure<R: Rival>(setting: &Setting) -> Vec<f64> {
+        ask::<R>(Probe::HeapPerTask, setting)
+    }
+}
+
+/// Far timers that one task holds and has polled once.
+pub struct HeapPerTimer;
+
+impl Workload for HeapPerTimer {
+    const ROWS: &'static [Row] =
+        &[Row { name: "heap per armed timer, beside its future", unit: "bytes/timer", goal: Goal::AtMost(48.0) }];
+    const MOST_ROUNDS: usize = 1;
+
+    fn measure<R: Rival>(setting: &Setting) -> Vec<f64> {
+        ask::<R>(Probe::HeapPerTimer, setting)
+    }
+}
+
+/// [`HeapPerTask`], inside the probe. The tasks are still parked when it returns: the process is to end.
+pub fn heap_per_task<R: Rival>(runtime: &R) -> Vec<f64> {
+    let spawner = runtime.spawner();
+    runtime.block_on(async move {
+        let mut handles = Vec::with_capacity((WARM_UP + COUNT) as usize);
+        park(spawner, &mut handles, WARM_UP).await;
+        heap::start_counting();
+        let before = heap::in_use();
+        park(spawner, &mut handles, WARM_UP + COUNT).await;
+        let grown = heap::in_use() - before;
+        std::mem::forget(handles);
+        vec![grown as f64 / COUNT as f64]
+    })
+}
+
+/// Tasks that have been polled. Static, so that the tasks are as trivial as can be: futures of no size.
+/// Relaxed: the count publishes nothing.
+static PARKED: AtomicU64 = AtomicU64::new(0);
+
+/// Spawns until `target` tasks wait. A few at a time, so that the run queues stay short: their room is not the tasks'.
+async fn park<S: Spawner>(spawner: S, handles: &mut Vec<S::Handle<()>>, target: u64) {
+    while (handles.len() as u64) < target {
+        for _ in 0..BETWEEN_YIELDS {
+            handles.push(spawner.spawn(poll_fn(|_| {
+                PARKED.fetch_add(1, Ordering::Relaxed);
+                Poll::Pending
+            })));
+        }
+        while PARKED.load(Ordering::Relaxed) < handles.len() as u64 {
+            yield_now().await;
+        }
+    }
+}
+
+/// [`HeapPerTimer`], inside the probe.
+pub fn heap_per_timer<R: Rival>(runtime: &R) -> Vec<f64> {
+    let spawner = runtime.spawner();
+    runtime.block_on(async move {
+        poll_once(Box::pin(spawner.sleep(FAR)).as_mut()).await;
+        let mut sleeps: Vec<_> = (0..COUNT).map(|_| Box::pin(spawner.sleep(FAR))).collect();
+        heap::start_counting();
+        let before = heap::in_use();
+        for (index, sleep) in (1..).zip(&mut sleeps) {
+            poll_once(sleep.as_mut()).await;
+            if index % BETWEEN_YIELDS == 0 {
+                yield_now().await;
+            }
+        }
+        let grown = heap::in_use() - before;
+        vec![grown as f64 / COUNT as f64]
+    })
+}

@@ -1,0 +1,200 @@
+//! Which scopes is the code being polled inside of?
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+
+use selvedge_scheduler::TaskRef;
+
+use super::scope::Scope;
+use super::word::Requests;
+use crate::error::CancelledError;
+use crate::task::TaskSlot;
+
+thread_local! {
+    /// The innermost scope opened inside the task that this thread polls. `None` between polls: a frame puts its scope here while
+    /// it polls its content, and takes it away again also when the content panics.
+    static INNERMOST: RefCell<Option<Arc<Scope>>> = const { RefCell::new(None) };
+
+    /// Whether anything inside the innermost frame took a request during the current poll.
+    static TAKEN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The scopes around the code being polled: those opened inside the task, and the task's root scope.
+pub(crate) struct Chain<'a> {
+    root: &'a TaskSlot,
+    innermost: Option<&'a Scope>,
+}
+
+/// Which scopes of a chain a delivery was news to: bit 0 the root, then from the innermost outwards. Scopes nested deeper than
+/// the bits reach are left out; they lose a delivery that is given back, not one that is made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct DeliveredTo(u32);
+
+/// What a frame compares to learn whether a scope around it was asked to stop since it was entered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OutsideScopes {
+    cancelling: u32,
+    made: u32,
+    made_by_scopes: u32,
+    pending: bool,
+}
+
+/// What delivering to a whole chain found.
+pub(super) struct ChainDelivery {
+    pub(super) made: u32,
+    pub(super) to: DeliveredTo,
+    pub(super) error: CancelledError,
+}
+
+impl Chain<'_> {
+    /// Runs `f` with the chain around the code being polled; `None` where no task of this library is polled.
+    pub(crate) fn with<R>(f: impl FnOnce(&Chain<'_>) -> R) -> Option<R> {
+        TaskRef::with_current(|task| {
+            let root = task?.slot::<TaskSlot>()?;
+            INNERMOST.with(|innermost| Some(f(&Chain { root, innermost: innermost.borrow().as_deref() })))
+        })
+    }
+
+    /// Where this is: the number of the innermost scope.
+    pub(super) fn place(&self) -> u64 {
+        self.innermost.map_or_else(|| self.root.number(), Scope::place)
+    }
+
+    /// Requests made, over all scopes.
+    pub(super) fn made(&self) -> u32 {
+        self.sum(Requests::made)
+    }
+
+    /// Requests delivered, over all scopes.
+    pub(super) fn delivered(&self) -> u32 {
+        self.sum(Requests::delivered)
+    }
+
+    /// Marks everything on the chain as delivered, and notes for the frame around this code that it was taken.
+    pub(super) fn deliver(&self) -> ChainDelivery {
+        let root = self.root.requests().deliver();
+        let mut made = root.made;
+        let mut to = u32::from(root.was_pending);
+        let mut scopes_asked = false;
+        for (depth, scope) in self.scopes().enumerate() {
+            let delivery = scope.word().deliver();
+            made = made.wrapping_add(delivery.made);
+            scopes_asked |= delivery.made != 0;
+            to |= u32::from(delivery.was_pending).checked_shl(depth as u32 + 1).unwrap_or(0);
+        }
+        TAKEN.set(true);
+        // Only tasks are cancelled with a message. A leaf that hears late of a request which another arm of a `join!` took has no
+        // pending bit to go by; the message is the task's if nobody else can have asked.
+        let from_task = root.was_pending || !scopes_asked;
+        let message = if from_task { self.root.cancel_message() } else { None };
+        ChainDelivery { made, to: DeliveredTo(to), error: CancelledError::from_message(message) }
+    }
+
+    /// Undoes a delivery whose error was not used: the next leaf that starts to wait gets it.
+    pub(crate) fn give_back(&self, to: DeliveredTo) {
+        if to.0 & 1 != 0 {
+            self.root.requests().give_back();
+        }
+        for (depth, scope) in self.scopes().take(31).enumerate() {
+            if to.0 & (2 << depth) != 0 {
+                scope.word().give_back();
+            }
+        }
+    }
+
+    /// What a frame that is about to open a scope here should remember.
+    pub(crate) fn outside(&self) -> OutsideScopes {
+        let root = self.root.requests().load();
+        let made_by_scopes = self.made().wrapping_sub(root.made());
+        let pending = root.is_pending() || self.scopes().any(|scope| scope.requests().is_pending());
+        OutsideScopes { cancelling: root.cancelling(), made: self.made(), made_by_scopes, pending }
+    }
+
+    fn sum(&self, count: impl Fn(Requests) -> u32) -> u32 {
+        let root = count(self.root.requests().load());
+        self.scopes().fold(root, |sum, scope| sum.wrapping_add(count(scope.requests())))
+    }
+
+    fn scopes(&self) -> impl Iterator<Item = &Scope> {
+        std::iter::successors(self.innermost, |scope| scope.parent())
+    }
+}
+
+impl OutsideScopes {
+    /// Whether somebody further out asked since `entry`, so that a frame inside has to leave the cancellation to them.
+    ///
+    /// `expiry` is how things stood when the frame's own request was made. A request that was still undelivered then, or came
+    /// later, may have been taken together with the frame's own by a single leaf; it must not be lost.
+    pub(crate) fn asked_since(&self, entry: &OutsideScopes, expiry: &OutsideScopes) -> bool {
+        self.cancelling > entry.cancelling
+            || self.made_by_scopes != entry.made_by_scopes
+            || self.made != expiry.made
+            || expiry.pending
+    }
+}
+
+/// The scope that is current on this thread.
+pub(super) fn innermost() -> Option<Arc<Scope>> {
+    INNERMOST.with(|innermost| innermost.borrow().clone())
+}
+
+/// Makes a scope current while it lives.
+pub(super) struct Entered<'a> {
+    home: &'a mut Option<Arc<Scope>>,
+    around: Option<Arc<Scope>>,
+}
+
+impl<'a> Entered<'a> {
+    /// Moves the scope from its home to the thread; the end of this value moves it back. No reference is counted.
+    pub(super) fn enter(home: &'a mut Option<Arc<Scope>>) -> Entered<'a> {
+        let around = INNERMOST.replace(home.take());
+        Entered { home, around }
+    }
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        *self.home = INNERMOST.replace(self.around.take());
+    }
+}
+
+/// Steps out of all scopes while it lives: for polling another task from inside a poll.
+pub(crate) struct Outside {
+    innermost: Option<Arc<Scope>>,
+    taken: bool,
+}
+
+impl Outside {
+    pub(crate) fn step() -> Outside {
+        Outside { innermost: INNERMOST.take(), taken: TAKEN.get() }
+    }
+}
+
+impl Drop for Outside {
+    fn drop(&mut self) {
+        INNERMOST.set(self.innermost.take());
+        TAKEN.set(self.taken);
+    }
+}
+
+/// Watches whether a request is taken while it lives, apart from what happens beside it: otherwise a leaf in one arm of a `join!`
+/// would silence a future in the other that cannot be told.
+pub(super) struct TakenWatch {
+    before: bool,
+}
+
+impl TakenWatch {
+    pub(super) fn start() -> TakenWatch {
+        TakenWatch { before: TAKEN.replace(false) }
+    }
+
+    pub(super) fn was_taken(&self) -> bool {
+        TAKEN.get()
+    }
+}
+
+impl Drop for TakenWatch {
+    fn drop(&mut self) {
+        TAKEN.set(TAKEN.get() || self.before);
+    }
+}

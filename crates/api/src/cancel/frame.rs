@@ -1,0 +1,108 @@
+//! Who gives up on a future that cannot be told?
+
+use std::sync::Arc;
+use std::task::Poll;
+
+use super::chain::{Chain, Entered, OutsideScopes, TakenWatch};
+use super::leaf::Leaf;
+use super::scope::Scope;
+use crate::error::CancelledError;
+
+/// Polls something that may hold foreign futures (another crate's channel, say), and stands in for them: when a poll began with
+/// a request, ended without a result, and nobody inside took the request, then the content cannot be told and must be dropped.
+#[derive(Debug, Default)]
+pub(crate) struct Frame {
+    leaf: Leaf,
+}
+
+/// How a poll through a frame ended.
+#[must_use]
+pub(crate) enum FramePoll<R> {
+    Ready(R),
+    Pending,
+    /// The caller drops the content and yields this error.
+    GiveUp(CancelledError),
+}
+
+impl Frame {
+    pub(crate) const fn new() -> Frame {
+        Frame { leaf: Leaf::new() }
+    }
+
+    pub(crate) fn poll<R>(&mut self, content: impl FnOnce() -> Poll<R>) -> FramePoll<R> {
+        let had_news = self.leaf.has_news();
+        let watch = TakenWatch::start();
+        let polled = content();
+        let was_taken = watch.was_taken();
+        drop(watch);
+        if was_taken {
+            // Also a request that came during the poll may have been taken; it must not look like news next time.
+            self.leaf.catch_up();
+        }
+        match polled {
+            Poll::Ready(result) => FramePoll::Ready(result),
+            Poll::Pending if had_news && !was_taken => match self.leaf.take() {
+                Some(taken) => FramePoll::GiveUp(taken.error),
+                // The content itself rescinded the request.
+                None => FramePoll::Pending,
+            },
+            Poll::Pending => FramePoll::Pending,
+        }
+    }
+}
+
+/// A frame with a scope of its own: what it polls can be asked to stop apart from the task around it.
+#[derive(Debug, Default)]
+pub(crate) struct ScopedFrame {
+    frame: Frame,
+    /// `None` before the first poll, and on the thread while the content is polled.
+    scope: Option<Arc<Scope>>,
+    entry: Option<OutsideScopes>,
+    /// How things stood around the frame when it made its own request.
+    request: Option<OutsideScopes>,
+}
+
+impl ScopedFrame {
+    pub(crate) const fn new() -> ScopedFrame {
+        ScopedFrame { frame: Frame::new(), scope: None, entry: None, request: None }
+    }
+
+    /// Opens the scope at the first poll. Called outside the content's poll, at the start of every poll of the frame.
+    pub(crate) fn enter(&mut self) -> &Arc<Scope> {
+        if self.scope.is_none() {
+            self.entry = Chain::with(Chain::outside);
+        }
+        self.scope.get_or_insert_with(Scope::open)
+    }
+
+    /// Asks the content to stop: the frame's own request.
+    pub(crate) fn request(&mut self) {
+        self.note_request();
+        if let Some(scope) = &self.scope {
+            // The frame is being polled and goes on to poll its content: no wake is needed.
+            let _ = scope.request();
+        }
+    }
+
+    /// Remembers how things stand around the frame now that its request was made.
+    pub(crate) fn note_request(&mut self) {
+        if self.request.is_none() {
+            self.request = Chain::with(Chain::outside);
+        }
+    }
+
+    pub(crate) fn poll<R>(&mut self, content: impl FnOnce() -> Poll<R>) -> FramePoll<R> {
+        self.enter();
+        let entered = Entered::enter(&mut self.scope);
+        let polled = self.frame.poll(content);
+        drop(entered);
+        polled
+    }
+
+    /// Whether a cancellation that comes out of the content is this frame's own doing, and nobody further out asked for one.
+    /// Called outside the content's poll.
+    pub(crate) fn owns_cancellation(&self) -> bool {
+        let (Some(entry), Some(request)) = (&self.entry, &self.request) else { return false };
+        Chain::with(|chain| !chain.outside().asked_since(entry, request)).unwrap_or(true)
+    }
+}

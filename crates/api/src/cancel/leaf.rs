@@ -1,0 +1,93 @@
+//! Is there a request that this await has not heard of?
+
+use super::chain::{Chain, DeliveredTo};
+use crate::error::{CancelledError, Error};
+
+/// What an awaitable of this library remembers of the requests around it. Every leaf future holds one, and asks it once in each
+/// poll, after it found that it has no result yet.
+///
+/// It remembers where it was polled and how many requests it knows of. At its first poll it knows of those that were delivered
+/// to somebody, so an await in clean-up code starts clean, while a request that came when the task was running meets the next
+/// leaf. A leaf that is polled somewhere else than last time (moved into or out of a timeout, or to another task) starts afresh.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Leaf {
+    /// Zero: never polled in a task.
+    place: u64,
+    seen: u32,
+}
+
+/// A request that a leaf took.
+#[derive(Debug)]
+#[must_use = "what is taken must be returned, passed on or given back"]
+pub(crate) struct Taken {
+    pub(crate) error: CancelledError,
+    pub(crate) to: DeliveredTo,
+}
+
+impl Leaf {
+    pub(crate) const fn new() -> Leaf {
+        Leaf { place: 0, seen: 0 }
+    }
+
+    /// Takes a request that is news to this leaf, as the error to return.
+    pub(crate) fn cancelled(&mut self) -> Option<Error> {
+        self.take().map(|taken| taken.error.into())
+    }
+
+    /// Whether there is news, which stays untaken.
+    pub(crate) fn has_news(&mut self) -> bool {
+        Chain::with(|chain| self.compare(chain)).unwrap_or(false)
+    }
+
+    /// Takes a request that is news to this leaf.
+    pub(crate) fn take(&mut self) -> Option<Taken> {
+        Chain::with(|chain| {
+            if !self.compare(chain) {
+                return None;
+            }
+            let delivery = chain.deliver();
+            // Another thread may have rescinded the request since it was compared; the delivery is what counts.
+            let is_news = is_later(delivery.made, self.seen);
+            self.seen = delivery.made;
+            is_news.then_some(Taken { error: delivery.error, to: delivery.to })
+        })
+        .flatten()
+    }
+
+    /// Makes everything known that has been delivered: what this leaf stands for took it.
+    pub(super) fn catch_up(&mut self) {
+        let _ = Chain::with(|chain| {
+            let delivered = chain.delivered();
+            if is_later(delivered, self.seen) {
+                self.seen = delivered;
+            }
+        });
+    }
+
+    fn compare(&mut self, chain: &Chain<'_>) -> bool {
+        let place = chain.place();
+        if self.place != place {
+            *self = Leaf { place, seen: chain.delivered() };
+        }
+        is_later(chain.made(), self.seen)
+    }
+}
+
+/// Counts wrap; two that are compared are never half a range apart.
+fn is_later(count: u32, than: u32) -> bool {
+    count.wrapping_sub(than).cast_signed() > 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn later_survives_the_wrap() {
+        assert!(is_later(1, 0));
+        assert!(!is_later(0, 0));
+        assert!(!is_later(0, 1));
+        assert!(is_later(0, u32::MAX));
+        assert!(!is_later(u32::MAX, 0));
+    }
+}

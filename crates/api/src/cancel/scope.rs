@@ -1,0 +1,84 @@
+//! What does a deadline or a failing group reach?
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::chain;
+use super::word::{Request, RequestWord, Requests};
+
+/// A part of a task that can be asked to stop without asking the rest of it: what a timeout, a `wait_for` or a group polls.
+///
+/// It is current only while its frame polls its content, so two of them that are polled side by side never touch each other.
+#[derive(Debug)]
+pub(crate) struct Scope {
+    place: u64,
+    requests: RequestWord,
+    parent: Option<Arc<Scope>>,
+}
+
+impl Scope {
+    /// Opens a scope inside the one that is current on this thread.
+    pub(crate) fn open() -> Arc<Scope> {
+        Arc::new(Scope { place: next_place(), requests: RequestWord::new(), parent: chain::innermost() })
+    }
+
+    /// Asks whatever is polled inside to stop. The caller wakes the task.
+    pub(crate) fn request(&self) -> Request {
+        self.requests.request()
+    }
+
+    pub(super) fn requests(&self) -> Requests {
+        self.requests.load()
+    }
+
+    pub(super) fn word(&self) -> &RequestWord {
+        &self.requests
+    }
+
+    pub(super) fn parent(&self) -> Option<&Scope> {
+        self.parent.as_deref()
+    }
+
+    /// Tells this scope from every other one, and from every task's root scope, for the life of the process.
+    pub(super) fn place(&self) -> u64 {
+        self.place
+    }
+}
+
+/// Task numbers count up from one; scopes live in the other half of the numbers.
+const SCOPE_PLACES: u64 = 1 << 63;
+
+/// Threads draw numbers in blocks, so that opening a scope touches no cache line that another thread writes.
+const BLOCK: u64 = 1024;
+
+fn next_place() -> u64 {
+    static NEXT_BLOCK: AtomicU64 = AtomicU64::new(0);
+    thread_local!(static NEXT: Cell<u64> = const { Cell::new(0) });
+    NEXT.with(|next| {
+        let mut number = next.get();
+        if number % BLOCK == 0 {
+            // Relaxed: the numbers only have to differ.
+            number = NEXT_BLOCK.fetch_add(1, Ordering::Relaxed) * BLOCK;
+        }
+        next.set(number + 1);
+        SCOPE_PLACES | number
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_differ_between_threads_and_blocks() {
+        let draw = || (0..BLOCK + 10).map(|_| next_place()).collect::<Vec<_>>();
+        let other = std::thread::spawn(draw).join().unwrap();
+        let mut all = draw();
+        all.extend(other);
+        let drawn = all.len();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), drawn);
+    }
+}

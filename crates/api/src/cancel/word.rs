@@ -1,0 +1,229 @@
+//! What has been asked of one scope, and how much of it was delivered?
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The requests of one scope, in one word.
+///
+/// ```text
+///  63            34  33    32     31             0
+/// +---------------+-----+-------+----------------+
+/// |  cancelling   |ended|pending|      made      |
+/// +---------------+-----+-------+----------------+
+/// ```
+///
+/// * `made` counts requests, except that a request which meets an undelivered one joins it.
+/// * `pending`: the last one made was not delivered yet. So `made - pending` were delivered.
+/// * `ended`: the task has ended, and with a cancellation. (Root scopes only.)
+/// * `cancelling`: asyncio's count, up with every `cancel()`, down with every `uncancel()`. (Root scopes only.)
+///
+/// ```text
+///            request               deliver
+///   quiet ------------> pending ------------> quiet, made + 1
+///                        |   ^
+///      uncancel to zero  |   |  give_back (what was taken was not used)
+///                        v   |
+///            quiet, as if never asked
+/// ```
+///
+/// All operations are relaxed: the word publishes nothing but itself. Whoever asks wakes the task afterwards, and that wake is
+/// what makes the next poll see the request; a message travels under a lock of its own.
+pub(crate) struct RequestWord(AtomicU64);
+
+/// One moment of a [`RequestWord`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Requests(u64);
+
+/// What a request met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "the first request must wake the task, and may set the message"]
+pub(crate) enum Request {
+    /// Nothing was pending: the task must be woken.
+    First,
+    /// An undelivered request, which it joined; whoever made that one wakes the task.
+    Joined,
+}
+
+/// What a delivery found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Delivery {
+    /// Requests made, all of which are delivered now.
+    pub(crate) made: u32,
+    /// Whether this call delivered one.
+    pub(crate) was_pending: bool,
+}
+
+const MADE: u64 = u32::MAX as u64;
+const PENDING: u64 = 1 << 32;
+const ENDED: u64 = 1 << 33;
+const CANCELLING_ONE: u64 = 1 << 34;
+const CANCELLING: u64 = !(CANCELLING_ONE - 1);
+
+impl RequestWord {
+    pub(crate) const fn new() -> RequestWord {
+        RequestWord(AtomicU64::new(0))
+    }
+
+    pub(crate) fn load(&self) -> Requests {
+        Requests(self.0.load(Ordering::Relaxed))
+    }
+
+    /// `cancel()`: one more request, which `cancelling` counts.
+    pub(crate) fn request_counted(&self) -> Request {
+        // A saturated count stays where it is instead of spilling into nothing.
+        self.ask(|now| if now & CANCELLING == CANCELLING { now } else { now + CANCELLING_ONE })
+    }
+
+    /// An expiry or a group's failure: a request that `cancelling` does not show.
+    pub(crate) fn request(&self) -> Request {
+        self.ask(|now| now)
+    }
+
+    fn ask(&self, count: impl Fn(u64) -> u64) -> Request {
+        let before = self.update(|now| {
+            let next = count(now);
+            if now & PENDING == 0 { with_made(next, now.wrapping_add(1)) | PENDING } else { next }
+        });
+        if before.is_pending() { Request::Joined } else { Request::First }
+    }
+
+    /// Marks everything as delivered.
+    pub(crate) fn deliver(&self) -> Delivery {
+        let now = self.load();
+        // Almost always there is nothing to mark; a plain load leaves the cache line shared.
+        let before = if now.is_pending() { self.update(|now| now & !PENDING) } else { now };
+        Delivery { made: before.made(), was_pending: before.is_pending() }
+    }
+
+    /// Takes a delivery back: the next leaf that starts to wait gets it.
+    pub(crate) fn give_back(&self) {
+        self.update(|now| now | PENDING);
+    }
+
+    /// `uncancel()`: one request less. The last one less rescinds what was not delivered. Returns the new count.
+    pub(crate) fn uncancel(&self) -> u32 {
+        let lower = |now: u64| {
+            if now & CANCELLING == 0 {
+                return now;
+            }
+            let next = now - CANCELLING_ONE;
+            let rescinds = next & CANCELLING == 0 && next & PENDING != 0;
+            if rescinds { with_made(next, next.wrapping_sub(1)) & !PENDING } else { next }
+        };
+        Requests(lower(self.update(lower).0)).cancelling()
+    }
+
+    /// Notes that the task ended with a cancellation.
+    pub(crate) fn end_cancelled(&self) {
+        self.0.fetch_or(ENDED, Ordering::Relaxed);
+    }
+
+    fn update(&self, change: impl Fn(u64) -> u64) -> Requests {
+        let before = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| Some(change(now)));
+        Requests(before.unwrap_or_else(|now| now))
+    }
+}
+
+fn with_made(word: u64, made: u64) -> u64 {
+    (word & !MADE) | (made & MADE)
+}
+
+impl Requests {
+    pub(crate) fn made(self) -> u32 {
+        (self.0 & MADE) as u32
+    }
+
+    pub(crate) fn delivered(self) -> u32 {
+        self.made().wrapping_sub(u32::from(self.is_pending()))
+    }
+
+    pub(crate) fn is_pending(self) -> bool {
+        self.0 & PENDING != 0
+    }
+
+    pub(crate) fn ended_cancelled(self) -> bool {
+        self.0 & ENDED != 0
+    }
+
+    pub(crate) fn cancelling(self) -> u32 {
+        (self.0 / CANCELLING_ONE) as u32
+    }
+
+    /// Whether the request that is pending here is pending in `later` too: nobody has taken it in between.
+    pub(crate) fn is_still_pending_in(self, later: Requests) -> bool {
+        self.is_pending() && later.is_pending() && self.made() == later.made()
+    }
+}
+
+impl fmt::Debug for Requests {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Requests")
+            .field("made", &self.made())
+            .field("pending", &self.is_pending())
+            .field("ended_cancelled", &self.ended_cancelled())
+            .field("cancelling", &self.cancelling())
+            .finish()
+    }
+}
+
+impl fmt::Debug for RequestWord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.load().fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fields_are_disjoint_and_fill_the_word() {
+        let fields = [MADE, PENDING, ENDED, CANCELLING];
+        assert_eq!(fields.iter().fold(0, |all, field| all | field), u64::MAX);
+        assert_eq!(fields.iter().map(|field| field.count_ones()).sum::<u32>(), u64::BITS);
+    }
+
+    #[test]
+    fn two_requests_before_a_delivery_are_one() {
+        let word = RequestWord::new();
+        assert_eq!(word.request_counted(), Request::First);
+        assert_eq!(word.request_counted(), Request::Joined);
+        assert_eq!((word.load().made(), word.load().delivered(), word.load().cancelling()), (1, 0, 2));
+        assert_eq!(word.deliver(), Delivery { made: 1, was_pending: true });
+        assert_eq!(word.deliver(), Delivery { made: 1, was_pending: false });
+        assert_eq!(word.request_counted(), Request::First);
+        assert_eq!((word.load().made(), word.load().delivered(), word.load().cancelling()), (2, 1, 3));
+    }
+
+    #[test]
+    fn the_last_uncancel_rescinds_only_what_is_undelivered() {
+        let word = RequestWord::new();
+        assert_eq!(word.uncancel(), 0);
+        let _ = word.request_counted();
+        let _ = word.request_counted();
+        assert_eq!(word.uncancel(), 1);
+        assert!(word.load().is_pending());
+        assert_eq!(word.uncancel(), 0);
+        assert_eq!((word.load().made(), word.load().is_pending()), (0, false));
+        let _ = word.request_counted();
+        let _ = word.deliver();
+        assert_eq!(word.uncancel(), 0);
+        assert_eq!((word.load().made(), word.load().delivered()), (1, 1));
+    }
+
+    #[test]
+    fn what_is_given_back_is_pending_again() {
+        let word = RequestWord::new();
+        let _ = word.request();
+        let _ = word.deliver();
+        word.give_back();
+        assert_eq!((word.load().made(), word.load().delivered(), word.load().cancelling()), (1, 0, 0));
+    }
+
+    #[test]
+    fn a_full_count_of_requests_wraps_without_touching_its_neighbours() {
+        let word = RequestWord(AtomicU64::new(MADE));
+        let _ = word.request();
+        assert_eq!((word.load().made(), word.load().is_pending(), word.load().cancelling()), (0, true, 0));
+    }
+}

@@ -1,0 +1,231 @@
+//! What does a coroutine fail with?
+
+mod kinds;
+
+use std::any::Any;
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+
+pub use self::kinds::{
+    CancelledError, ExceptionGroup, InvalidStateError, KeyboardInterrupt, PanicError, RuntimeError, TimeoutError,
+};
+
+/// What a coroutine returns: Python raises, Rust returns `Err`, and `?` is the unwinding.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Any error, one pointer wide and cheap to clone.
+///
+/// Every [`std::error::Error`] turns into it by `?`. What it was can be asked ([`is`](Error::is),
+/// [`downcast_ref`](Error::downcast_ref)); the errors of this library have predicates of their own
+/// ([`is_cancelled`](Error::is_cancelled), [`is_timeout`](Error::is_timeout), [`is_panic`](Error::is_panic)).
+/// Clones share one value, as Python's exception objects are shared by all who await a task.
+///
+/// `Error` is not itself a `std::error::Error`: that is what makes the blanket conversion possible. [`as_std`](Error::as_std)
+/// lends it as one, and `Box<dyn std::error::Error + Send + Sync>` can be made from it.
+///
+/// # Examples
+///
+/// ```
+/// use selvedge::{CancelledError, Error, Result};
+///
+/// fn parse(text: &str) -> Result<u32> {
+///     Ok(text.parse::<u32>()?)
+/// }
+///
+/// let error = parse("many").unwrap_err();
+/// assert!(error.is::<std::num::ParseIntError>());
+/// assert!(!error.is_cancelled());
+/// assert!(Error::from(CancelledError::new()).is_cancelled());
+/// ```
+#[derive(Clone)]
+pub struct Error(Repr);
+
+/// A cancellation without a message is by far the most frequent error of a program that shuts down or times out. It costs
+/// neither an allocation nor a shared reference count that all workers would fight over.
+#[derive(Clone)]
+enum Repr {
+    Cancelled,
+    Shared(Arc<Shared>),
+}
+
+/// The library's own kinds lie in the one allocation; only foreign errors need a second one, for their type.
+enum Shared {
+    Cancelled(CancelledError),
+    Timeout(TimeoutError),
+    Panic(PanicError),
+    Runtime(RuntimeError),
+    InvalidState(InvalidStateError),
+    Foreign(Box<dyn StdError + Send + Sync>),
+}
+
+static PLAIN_CANCELLATION: CancelledError = CancelledError::new();
+
+impl Error {
+    /// An error that consists of a message only.
+    pub fn msg(message: impl fmt::Display) -> Error {
+        Error::from(kinds::Message(message.to_string()))
+    }
+
+    /// An error from one whose type is already hidden.
+    pub fn from_boxed(error: Box<dyn StdError + Send + Sync>) -> Error {
+        Error(Repr::Shared(Arc::new(Shared::Foreign(error))))
+    }
+
+    /// Whether this was made from an `E`.
+    pub fn is<E: StdError + 'static>(&self) -> bool {
+        self.as_std().is::<E>()
+    }
+
+    /// The `E` that this was made from.
+    pub fn downcast_ref<E: StdError + 'static>(&self) -> Option<&E> {
+        self.as_std().downcast_ref::<E>()
+    }
+
+    /// Whether this is a [`CancelledError`].
+    pub fn is_cancelled(&self) -> bool {
+        match &self.0 {
+            Repr::Cancelled => true,
+            Repr::Shared(shared) => matches!(**shared, Shared::Cancelled(_)),
+        }
+    }
+
+    /// Whether this is a [`TimeoutError`].
+    pub fn is_timeout(&self) -> bool {
+        matches!(self.shared(), Some(Shared::Timeout(_)))
+    }
+
+    /// Whether this is a [`PanicError`].
+    pub fn is_panic(&self) -> bool {
+        matches!(self.shared(), Some(Shared::Panic(_)))
+    }
+
+    /// The error's own cause, if it names one.
+    pub fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.as_std().source()
+    }
+
+    /// Lends the error as a standard one.
+    pub fn as_std(&self) -> &(dyn StdError + Send + Sync + 'static) {
+        match self.shared() {
+            None => &PLAIN_CANCELLATION,
+            Some(Shared::Cancelled(error)) => error,
+            Some(Shared::Timeout(error)) => error,
+            Some(Shared::Panic(error)) => error,
+            Some(Shared::Runtime(error)) => error,
+            Some(Shared::InvalidState(error)) => error,
+            Some(Shared::Foreign(error)) => &**error,
+        }
+    }
+
+    fn shared(&self) -> Option<&Shared> {
+        match &self.0 {
+            Repr::Cancelled => None,
+            Repr::Shared(shared) => Some(shared),
+        }
+    }
+}
+
+impl<E: StdError + Send + Sync + 'static> From<E> for Error {
+    fn from(error: E) -> Error {
+        // The comparisons below are settled at compile time for each `E`; `Option` lets the value be moved out safely.
+        let mut error = Some(error);
+        let any: &mut dyn Any = &mut error;
+        let shared = if let Some(own) = take::<CancelledError>(any) {
+            if own.message().is_none() {
+                return Error(Repr::Cancelled);
+            }
+            Shared::Cancelled(own)
+        } else if let Some(own) = take::<TimeoutError>(any) {
+            Shared::Timeout(own)
+        } else if let Some(own) = take::<PanicError>(any) {
+            Shared::Panic(own)
+        } else if let Some(own) = take::<RuntimeError>(any) {
+            Shared::Runtime(own)
+        } else if let Some(own) = take::<InvalidStateError>(any) {
+            Shared::InvalidState(own)
+        } else {
+            Shared::Foreign(Box::new(error.expect("only a type of our own is taken out")))
+        };
+        Error(Repr::Shared(Arc::new(shared)))
+    }
+}
+
+fn take<T: 'static>(option: &mut dyn Any) -> Option<T> {
+    option.downcast_mut::<Option<T>>()?.take()
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self.as_std(), f)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_std(), f)
+    }
+}
+
+impl From<Error> for Box<dyn StdError + Send + Sync> {
+    fn from(error: Error) -> Self {
+        Box::new(Standard(error))
+    }
+}
+
+impl From<Error> for Box<dyn StdError> {
+    fn from(error: Error) -> Self {
+        Box::new(Standard(error))
+    }
+}
+
+/// An [`Error`] where a standard one is asked for.
+struct Standard(Error);
+
+impl fmt::Display for Standard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for Standard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl StdError for Standard {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_pointer_wide() {
+        assert_eq!(size_of::<Error>(), size_of::<usize>());
+    }
+
+    #[test]
+    fn own_kinds_survive_the_conversion() {
+        assert!(Error::from(TimeoutError::new()).is_timeout());
+        assert!(Error::from(PanicError::new("oh")).is_panic());
+        assert!(Error::from(RuntimeError::new("no")).is::<RuntimeError>());
+        assert!(Error::from(InvalidStateError::new("no")).is::<InvalidStateError>());
+        let told = Error::from(CancelledError::with_message("enough"));
+        assert!(told.is_cancelled());
+        assert_eq!(told.downcast_ref::<CancelledError>().unwrap().message(), Some("enough"));
+        assert!(Error::from(CancelledError::new()).is::<CancelledError>());
+    }
+
+    #[test]
+    fn a_foreign_error_keeps_its_type_and_source() {
+        let error = Error::from(std::io::Error::other("disk"));
+        assert!(error.is::<std::io::Error>());
+        assert_eq!(error.to_string(), "disk");
+        assert_eq!(Error::msg("plain").to_string(), "plain");
+    }
+}

@@ -1,0 +1,250 @@
+//! Which errors are the library's own?
+
+use std::any::Any;
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+
+use super::Error;
+
+/// The await at which this was returned has been told to stop.
+///
+/// Clean up and pass it on with `?`. A coroutine may refuse; then it should say so with
+/// [`uncancel`](crate::TaskHandle::uncancel).
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct CancelledError {
+    message: Option<Arc<str>>,
+}
+
+impl CancelledError {
+    /// A cancellation without a message.
+    pub const fn new() -> CancelledError {
+        CancelledError { message: None }
+    }
+
+    /// A cancellation that says why.
+    pub fn with_message(message: impl Into<Arc<str>>) -> CancelledError {
+        CancelledError { message: Some(message.into()) }
+    }
+
+    /// What was given to `cancel_with`.
+    pub fn message(&self) -> Option<&str> {
+        self.message.as_deref()
+    }
+
+    pub(crate) fn from_message(message: Option<Arc<str>>) -> CancelledError {
+        CancelledError { message }
+    }
+
+    pub(crate) fn into_message(self) -> Option<Arc<str>> {
+        self.message
+    }
+}
+
+impl fmt::Display for CancelledError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.message {
+            Some(message) => write!(f, "cancelled: {message}"),
+            None => f.write_str("cancelled"),
+        }
+    }
+}
+
+impl fmt::Debug for CancelledError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.message {
+            Some(message) => write!(f, "CancelledError({message:?})"),
+            None => f.write_str("CancelledError"),
+        }
+    }
+}
+
+impl StdError for CancelledError {}
+
+/// A deadline passed before the work was done.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub struct TimeoutError(());
+
+impl TimeoutError {
+    /// A missed deadline.
+    pub const fn new() -> TimeoutError {
+        TimeoutError(())
+    }
+}
+
+impl fmt::Display for TimeoutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the deadline passed before the work was done")
+    }
+}
+
+impl fmt::Debug for TimeoutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TimeoutError")
+    }
+}
+
+impl StdError for TimeoutError {}
+
+/// The user asked the program to stop (Ctrl-C) while [`run`](crate::run) was waiting.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub struct KeyboardInterrupt(());
+
+impl KeyboardInterrupt {
+    pub(crate) const fn new() -> KeyboardInterrupt {
+        KeyboardInterrupt(())
+    }
+}
+
+impl fmt::Display for KeyboardInterrupt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("interrupted from the keyboard")
+    }
+}
+
+impl fmt::Debug for KeyboardInterrupt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyboardInterrupt")
+    }
+}
+
+impl StdError for KeyboardInterrupt {}
+
+/// Defines an error that carries nothing but a message.
+macro_rules! message_error {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq)]
+        pub struct $name {
+            message: String,
+        }
+
+        impl $name {
+            /// An error with this message.
+            pub fn new(message: impl Into<String>) -> $name {
+                $name { message: message.into() }
+            }
+
+            /// What went wrong.
+            pub fn message(&self) -> &str {
+                &self.message
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.message)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({:?})"), self.message)
+            }
+        }
+
+        impl StdError for $name {}
+    };
+}
+
+message_error! {
+    /// A future or task was asked for something that it does not have yet, or was given a second result.
+    InvalidStateError
+}
+
+message_error! {
+    /// The library was used where it cannot be: outside a loop, after closing it, or with values that mean nothing.
+    RuntimeError
+}
+
+message_error! {
+    /// What a panic became: the task's error. The worker thread that ran the task lives on.
+    PanicError
+}
+
+impl PanicError {
+    /// Reads the message that `panic!` was given; any other payload has none that could be shown.
+    pub(crate) fn from_payload(payload: &(dyn Any + Send)) -> PanicError {
+        let message = if let Some(text) = payload.downcast_ref::<&'static str>() {
+            text
+        } else if let Some(text) = payload.downcast_ref::<String>() {
+            text.as_str()
+        } else {
+            "the panic carried no message"
+        };
+        PanicError::new(message)
+    }
+}
+
+/// Several errors at once: what the children of a [`task_group`](crate::task_group) failed with.
+#[derive(Clone)]
+pub struct ExceptionGroup {
+    message: String,
+    exceptions: Vec<Error>,
+}
+
+impl ExceptionGroup {
+    /// A group of errors under one message.
+    pub fn new(message: impl Into<String>, exceptions: Vec<Error>) -> ExceptionGroup {
+        ExceptionGroup { message: message.into(), exceptions }
+    }
+
+    /// What the errors have in common.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The errors, in the order in which they happened.
+    pub fn exceptions(&self) -> &[Error] {
+        &self.exceptions
+    }
+
+    /// The error, if there is exactly one.
+    pub fn single(&self) -> Option<&Error> {
+        match &*self.exceptions {
+            [only] => Some(only),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for ExceptionGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.exceptions.len();
+        let noun = if count == 1 { "sub-exception" } else { "sub-exceptions" };
+        write!(f, "{} ({count} {noun})", self.message)?;
+        for exception in &self.exceptions {
+            write!(f, "; {exception}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for ExceptionGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ExceptionGroup({:?}, {:?})", self.message, self.exceptions)
+    }
+}
+
+impl StdError for ExceptionGroup {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.single().map(|error| error.as_std() as &(dyn StdError + 'static))
+    }
+}
+
+/// What [`Error::msg`] makes.
+pub(super) struct Message(pub(super) String);
+
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl StdError for Message {}

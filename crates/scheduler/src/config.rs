@@ -1,0 +1,127 @@
+//! What can be chosen when a scheduler starts?
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::ClockKind;
+use crate::task::TaskRef;
+
+/// More than any machine has cores; a number beyond it is a mistake.
+pub const MAX_WORKERS: usize = 4096;
+
+/// Spares a worker may have. One stuck worker needs one; a burst of new tasks that all block needs more.
+const SPARES_PER_WORKER: usize = 4;
+/// Spares of a scheduler with few workers.
+const MIN_SPARES: usize = 16;
+/// asyncio's default executor has this many threads more than the machine has cores …
+const EXTRA_BLOCKING_THREADS: usize = 4;
+/// … up to this number.
+const MAX_BLOCKING_THREADS: usize = 32;
+/// Long enough to serve a burst with the threads of the last one, short enough to be gone after a rest.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// asyncio's `slow_callback_duration`.
+const SLOW_POLL: Duration = Duration::from_millis(100);
+
+/// Calls from the scheduler upwards. No lock is held during a call; a panic is caught and dropped.
+pub trait Hooks: Send + Sync + 'static {
+    /// A poll of `task` lasted `lasted`, which is [`Config::slow_poll`] or longer. Called on the worker, after the poll.
+    fn slow_poll(&self, task: &TaskRef, lasted: Duration) {
+        let _ = (task, lasted);
+    }
+}
+
+/// Hooks that do nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct NoHooks;
+
+impl Hooks for NoHooks {}
+
+/// What a thread is for, see [`Config::thread_name`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ThreadRole {
+    /// One of the N that run tasks.
+    Worker(usize),
+    /// A thread of the pool: it runs blocking jobs, or stands in for a worker that is stuck.
+    Pool(usize),
+    /// Looks for stuck workers.
+    Watch,
+}
+
+/// How threads are named.
+pub type ThreadName = Arc<dyn Fn(ThreadRole) -> String + Send + Sync>;
+
+/// A scheduler's settings. Start from `default()`.
+#[derive(Clone)]
+pub struct Config {
+    /// Threads that run tasks, 1 to [`MAX_WORKERS`]. Default: 1; the layer above knows the machine.
+    pub workers: usize,
+    /// Threads that may stand in for stuck workers at the same time; 0 switches rescue off. `None`: four per worker, at least 16.
+    pub max_spares: Option<usize>,
+    /// Threads that run blocking jobs at the same time, at least 1. `None`: asyncio's rule, cores + 4, at most 32.
+    pub max_blocking_threads: Option<usize>,
+    /// How long an idle thread of the pool waits for a job. Default: 10 s.
+    pub blocking_keep_alive: Duration,
+    /// Names the threads. Default: `selvedge-worker-0`, `selvedge-pool-0`, `selvedge-watch`.
+    pub thread_name: ThreadName,
+    /// A poll of this length is counted and reported as slow. Default: 100 ms. Never reported if rescue is off.
+    pub slow_poll: Duration,
+    /// Real or virtual time. Default: real.
+    pub clock: ClockKind,
+    /// Seeds the choice of victims for stealing. Default: 0.
+    pub seed: u64,
+    /// Default: [`NoHooks`].
+    pub hooks: Arc<dyn Hooks>,
+}
+
+impl Config {
+    pub(crate) fn spares(&self) -> usize {
+        self.max_spares.unwrap_or_else(|| (SPARES_PER_WORKER * self.workers).max(MIN_SPARES))
+    }
+
+    pub(crate) fn blocking_threads(&self) -> usize {
+        let default = || {
+            let cores = std::thread::available_parallelism().map_or(1, usize::from);
+            (cores + EXTRA_BLOCKING_THREADS).min(MAX_BLOCKING_THREADS)
+        };
+        self.max_blocking_threads.unwrap_or_else(default).max(1)
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            workers: 1,
+            max_spares: None,
+            max_blocking_threads: None,
+            blocking_keep_alive: KEEP_ALIVE,
+            thread_name: Arc::new(default_thread_name),
+            slow_poll: SLOW_POLL,
+            clock: ClockKind::Real,
+            seed: 0,
+            hooks: Arc::new(NoHooks),
+        }
+    }
+}
+
+fn default_thread_name(role: ThreadRole) -> String {
+    match role {
+        ThreadRole::Worker(n) => format!("selvedge-worker-{n}"),
+        ThreadRole::Pool(n) => format!("selvedge-pool-{n}"),
+        ThreadRole::Watch => "selvedge-watch".into(),
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("workers", &self.workers)
+            .field("spares", &self.spares())
+            .field("blocking_threads", &self.blocking_threads())
+            .field("blocking_keep_alive", &self.blocking_keep_alive)
+            .field("slow_poll", &self.slow_poll)
+            .field("clock", &self.clock)
+            .field("seed", &self.seed)
+            .finish_non_exhaustive()
+    }
+}

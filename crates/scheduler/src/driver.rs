@@ -1,0 +1,119 @@
+//! Who waits for the next deadline?
+//!
+//! One idle worker holds the driver and waits with a limit; the others wait without one. Whoever arms a timer that is earlier than
+//! all in its wheel makes sure that the holder wakes in time:
+//!
+//! ```text
+//! armer                                          holder
+//! A1 publish the wheel's earliest tick           H1 publish the tick until which it will wait
+//! A2 fence(SeqCst)                               H2 fence(SeqCst)
+//! A3 if the holder waits longer: unpark it       H3 look at all wheels again; earlier: back to H1
+//!                                                H4 wait
+//! ```
+//!
+//! If A2 comes first in the order of fences, H3 sees the timer; else A3 sees the limit. A worker that gets busy leaves the
+//! driver; then the workers look at their own wheels between polls, and the watch hands the driver to an idle worker.
+
+use std::time::Duration;
+
+use crossbeam_utils::CachePadded;
+
+use crate::shared::Shared;
+use crate::sync::{AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, fence};
+use crate::timers::NEVER;
+
+/// The place of the worker that waits for deadlines.
+pub(crate) struct Driver {
+    seat: Mutex<()>,
+    /// The tick until which the holder waits; zero while nobody waits, who would have to be woken.
+    waits_until: CachePadded<AtomicU64>,
+    holder: AtomicUsize,
+}
+
+/// The right to wait for deadlines.
+pub(crate) struct Driving<'a> {
+    driver: &'a Driver,
+    index: usize,
+    _seat: MutexGuard<'a, ()>,
+}
+
+impl Driver {
+    pub(crate) fn new() -> Self {
+        Self {
+            seat: Mutex::new(()),
+            waits_until: CachePadded::new(AtomicU64::new(0)),
+            holder: AtomicUsize::new(0),
+        }
+    }
+
+    /// Takes the driver for worker `index`, if it is free.
+    pub(crate) fn try_drive(&self, index: usize) -> Option<Driving<'_>> {
+        let seat = self.seat.try_lock()?;
+        // Relaxed: published by the fence in `announce`, as the limit is.
+        self.holder.store(index, Ordering::Relaxed);
+        Some(Driving { driver: self, index, _seat: seat })
+    }
+
+    /// Nobody waits for deadlines at the moment: a hint.
+    pub(crate) fn is_vacant(&self) -> bool {
+        self.waits_until.load(Ordering::Relaxed) == 0
+    }
+
+    /// Lets the holder look again whether everything rests, which is when virtual time moves on.
+    pub(crate) fn recheck(&self, shared: &Shared) {
+        // Ordering: as in `armed_earlier`; what was published here is that somebody has come to rest.
+        fence(Ordering::SeqCst);
+        if !self.is_vacant() {
+            shared.slots[self.holder.load(Ordering::Relaxed)].parker.unpark();
+        }
+    }
+
+    /// A2 and A3: `tick` has become the earliest of its wheel.
+    #[inline]
+    pub(crate) fn armed_earlier(&self, shared: &Shared, tick: u64) {
+        // Ordering: A2, partner of the fence in `announce`.
+        fence(Ordering::SeqCst);
+        if self.waits_until.load(Ordering::Relaxed) > tick {
+            // A holder that has changed meanwhile looked at the wheels after that; the stale one wakes for nothing.
+            shared.slots[self.holder.load(Ordering::Relaxed)].parker.unpark();
+        }
+    }
+}
+
+impl Driving<'_> {
+    /// H1 to H3: the tick until which the holder may wait, [`NEVER`] if there is no timer.
+    pub(crate) fn announce(&self, shared: &Shared) -> u64 {
+        let mut until = shared.next_deadline();
+        loop {
+            self.driver.waits_until.store(until, Ordering::Relaxed);
+            // Ordering: H2, partner of the fence in `armed_earlier`.
+            fence(Ordering::SeqCst);
+            let again = shared.next_deadline();
+            if again >= until {
+                return until;
+            }
+            until = again;
+        }
+    }
+
+    /// H4. Returns early if the worker is unparked; true: by someone who wants the worker and not only a shorter wait.
+    pub(crate) fn wait(&self, shared: &Shared, until: u64) -> bool {
+        // Virtual time does not pass by waiting: somebody has to come and look again.
+        let limit = if until == NEVER || shared.clock.is_virtual() {
+            None
+        } else {
+            let start = shared.tick_length.start_of(until);
+            Some(Duration::from_nanos(start.saturating_sub(shared.clock.now())))
+        };
+        if limit.is_some_and(|limit| limit.is_zero()) {
+            return false;
+        }
+        shared.slots[self.index].parker.park(limit)
+    }
+}
+
+impl Drop for Driving<'_> {
+    fn drop(&mut self) {
+        self.driver.waits_until.store(0, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,153 @@
+//! Which tasks are heavy, and who may run them?
+//!
+//! A task whose polls have lately been long is *heavy* and queues apart from the others: its polls are so long that one shared
+//! queue costs nothing. As many heavy polls may run at once as there are workers, and while one runs its worker counts as
+//! stuck, so a spare is there for the light tasks (see `rescue.rs`); the operating system shares the cores between
+//! the two. So light tasks wait for no computation, and heavy ones keep a worker each.
+//!
+//! New tasks are light, unless their kind of coroutine has a record of long polls.
+
+use crate::queue::{Injector, Steal};
+use crate::sync::{AtomicU64, AtomicUsize, Ordering};
+use crate::task::Runnable;
+
+/// The weight of a task after a long poll. Each short poll takes one off; at zero the task is light again.
+pub(crate) const AFTER_LONG_POLL: u8 = 4;
+/// The weight of a new task whose kind has a record: one short poll clears it.
+const SUSPECTED: u8 = 1;
+
+/// The queue of the heavy, and the permits to run them.
+pub(crate) struct Heavy {
+    queue: Injector,
+    running: AtomicUsize,
+    /// How many may run. The watch raises it while heavy polls do not come back: they may wait for one that is queued.
+    limit: AtomicUsize,
+    pub(crate) kinds: Kinds,
+}
+
+/// The right to run one heavy poll; must be given back.
+#[must_use]
+#[derive(Debug)]
+pub(crate) struct Permit(());
+
+impl Heavy {
+    pub(crate) fn new(workers: usize) -> Self {
+        Self {
+            queue: Injector::new(),
+            running: AtomicUsize::new(0),
+            limit: AtomicUsize::new(workers),
+            kinds: Kinds::new(),
+        }
+    }
+
+    pub(crate) fn push(&self, task: Runnable) {
+        self.queue.push(task);
+    }
+
+    /// Takes a heavy task and a permit to run it.
+    pub(crate) fn take(&self) -> Option<(Runnable, Permit)> {
+        if self.queue.is_empty() {
+            return None;
+        }
+        let permit = self.acquire()?;
+        loop {
+            match self.queue.steal_one() {
+                Steal::Success(task) => return Some((task, permit)),
+                Steal::Retry => {}
+                Steal::Empty => {
+                    self.release(permit);
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// A task is queued that could run at once.
+    pub(crate) fn is_due(&self) -> bool {
+        !self.queue.is_empty() && self.running.load(Ordering::Relaxed) < self.limit.load(Ordering::Relaxed)
+    }
+
+    fn acquire(&self) -> Option<Permit> {
+        let limit = self.limit.load(Ordering::Relaxed);
+        // Relaxed: the count publishes nothing; the queue orders the tasks.
+        self.running
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |running| {
+                (running < limit).then_some(running + 1)
+            })
+            .ok()
+            .map(|_| Permit(()))
+    }
+
+    pub(crate) fn release(&self, permit: Permit) {
+        let Permit(()) = permit;
+        self.running.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_limit(&self, limit: usize) {
+        self.limit.store(limit, Ordering::Relaxed);
+    }
+
+    pub(crate) fn running(&self) -> usize {
+        self.running.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// For the drain at the end.
+    pub(crate) fn steal_one(&self) -> Steal {
+        self.queue.steal_one()
+    }
+}
+
+const KINDS: usize = 64;
+const SCORE_BITS: u32 = 8;
+const SCORE_MASK: u64 = (1 << SCORE_BITS) - 1;
+/// What a long poll adds to its kind's score, and a task that is born takes off: one long task in sixteen keeps the record.
+const LONG_POLL: u64 = 16;
+const MAX_SCORE: u64 = 64;
+
+/// The record of kinds: a small table of hints. Collisions and lost updates cost precision, nothing else, so all of
+/// it is Relaxed.
+pub(crate) struct Kinds {
+    entries: [AtomicU64; KINDS],
+    /// Stays zero in programs without long polls, which then read nothing else.
+    ever: AtomicUsize,
+}
+
+impl Kinds {
+    fn new() -> Self {
+        Self { entries: std::array::from_fn(|_| AtomicU64::new(0)), ever: AtomicUsize::new(0) }
+    }
+
+    fn entry(&self, kind: usize) -> (&AtomicU64, u64) {
+        let hash = (kind as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (&self.entries[(hash >> 58) as usize], hash & !SCORE_MASK)
+    }
+
+    /// A poll of a task of this kind was long.
+    pub(crate) fn note_long_poll(&self, kind: usize) {
+        let (entry, key) = self.entry(kind);
+        let old = entry.load(Ordering::Relaxed);
+        let score = if old & !SCORE_MASK == key { old & SCORE_MASK } else { 0 };
+        entry.store(key | (score + LONG_POLL).min(MAX_SCORE), Ordering::Relaxed);
+        self.ever.store(1, Ordering::Relaxed);
+    }
+
+    /// The weight with which a new task of this kind begins.
+    #[inline]
+    pub(crate) fn weight_at_birth(&self, kind: usize) -> u8 {
+        if self.ever.load(Ordering::Relaxed) == 0 { 0 } else { self.look_up(kind) }
+    }
+
+    fn look_up(&self, kind: usize) -> u8 {
+        let (entry, key) = self.entry(kind);
+        let old = entry.load(Ordering::Relaxed);
+        if old & !SCORE_MASK != key || old & SCORE_MASK == 0 {
+            return 0;
+        }
+        entry.store(old - 1, Ordering::Relaxed);
+        SUSPECTED
+    }
+}

@@ -1,0 +1,174 @@
+//! Which worker should be woken, and may this one sleep?
+//!
+//! The invariant: **as long as a stealable task is queued, a worker is awake that will look for it, or its pusher wakes one.**
+//!
+//! Both sides, as steps:
+//!
+//! ```text
+//! pusher                                    worker that found nothing
+//! P1 push the task                          W1 enter the sleepers, leave the searchers   (`sleep`)
+//! P2 fence(SeqCst)              (`notify`)  W2 fence(SeqCst)
+//! P3 read the word; if nobody searches      W3 look at every queue again; something there:
+//!    and somebody sleeps, take a sleeper       leave the sleepers (`cancel_sleep`), go on
+//!    and wake it as a searcher              W4 park until woken
+//! ```
+//!
+//! Proof, in two cases. The fences are totally ordered. If P2 comes first, W3 sees the task of P1. If W2 comes first, P3
+//! sees the word of W1: the worker among the sleepers and no longer among the searchers; so the pusher wakes a sleeper,
+//! unless another worker searches. That one either comes across the task, or goes through W1 to W3 itself
+//! after P3 read it as searching, so its W3 sees the task.
+//!
+//! A searcher that finds work stops searching; the last one to do so notifies once more, since
+//! pushes that came meanwhile relied on it. Searchers are few (at most half of the workers), so that a burst does not send everybody to
+//! the same queues.
+//!
+//! Rejected: a lock around push and sleep (two more read-modify-writes on each push); waking on each push (a storm of
+//! system calls while the first woken worker is still on its way).
+
+use crossbeam_utils::CachePadded;
+
+use crate::sync::{AtomicUsize, Mutex, Ordering, fence};
+
+const SEARCHING_ONE: usize = 1;
+const SLEEPING_SHIFT: u32 = usize::BITS / 2;
+const SLEEPING_ONE: usize = 1 << SLEEPING_SHIFT;
+
+/// Who sleeps and who searches.
+pub(crate) struct Idle {
+    word: CachePadded<AtomicUsize>,
+    /// The sleepers' indices, the last to lie down on top: its caches are the warmest. Changes together with the word.
+    sleepers: Mutex<Vec<usize>>,
+}
+
+/// One look at the word.
+#[derive(Clone, Copy)]
+struct Snapshot(usize);
+
+impl Snapshot {
+    fn searching(self) -> usize {
+        self.0 & (SLEEPING_ONE - 1)
+    }
+    fn sleeping(self) -> usize {
+        self.0 >> SLEEPING_SHIFT
+    }
+}
+
+/// The right, and the duty, to look for work on behalf of those who rely on it (see the module's head).
+#[must_use = "searchers are counted: give it to `Idle::sleep` or `Idle::found`"]
+#[derive(Debug)]
+pub(crate) struct Searching(());
+
+/// What the end of a search leaves to its worker.
+#[must_use]
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// Nobody searches any more: call `notify`.
+    NotifyAnother,
+    /// Another one still searches.
+    Nothing,
+}
+
+impl Idle {
+    pub(crate) fn new(workers: usize) -> Self {
+        Self {
+            word: CachePadded::new(AtomicUsize::new(0)),
+            sleepers: Mutex::new(Vec::with_capacity(workers)),
+        }
+    }
+
+    /// After a push: the worker to unpark, if one is needed. It counts as searching from here on.
+    #[inline]
+    pub(crate) fn notify(&self) -> Option<usize> {
+        // Ordering: P2, partner of the fence in `sleep`.
+        fence(Ordering::SeqCst);
+        self.notify_if_visible()
+    }
+
+    /// As `notify`, without the fence: for a hint that is repeated anyway.
+    #[inline]
+    pub(crate) fn notify_if_visible(&self) -> Option<usize> {
+        // Relaxed: the fences order this look against the sleeper's announcement.
+        let now = Snapshot(self.word.load(Ordering::Relaxed));
+        if now.searching() > 0 || now.sleeping() == 0 {
+            return None;
+        }
+        self.pop_sleeper()
+    }
+
+    #[cold]
+    fn pop_sleeper(&self) -> Option<usize> {
+        let mut sleepers = self.sleepers.lock();
+        // A second pusher that comes here meanwhile relies on the searcher that the first one made.
+        if Snapshot(self.word.load(Ordering::Relaxed)).searching() > 0 {
+            return None;
+        }
+        let index = sleepers.pop()?;
+        // Relaxed: the count of searchers publishes nothing; the lock orders it with the list.
+        self.word.fetch_add(SEARCHING_ONE.wrapping_sub(SLEEPING_ONE), Ordering::Relaxed);
+        Some(index)
+    }
+
+    /// Begins a search, unless half of `workers` search already.
+    pub(crate) fn try_search(&self, workers: usize) -> Option<Searching> {
+        let now = Snapshot(self.word.load(Ordering::Relaxed));
+        (2 * now.searching() < workers.max(1)).then(|| self.search())
+    }
+
+    /// Begins a search in any case: the worker has seen that there is something.
+    pub(crate) fn search(&self) -> Searching {
+        // Relaxed: who relies on this searcher saw the count before the fence of its later `sleep`.
+        self.word.fetch_add(SEARCHING_ONE, Ordering::Relaxed);
+        Searching(())
+    }
+
+    /// The right that `notify` gave to the worker it chose.
+    pub(crate) fn woken(&self) -> Searching {
+        Searching(())
+    }
+
+    /// Ends a search that found work.
+    pub(crate) fn found(&self, searching: Searching) -> Found {
+        let Searching(()) = searching;
+        // Ordering: none needed beyond the fence in the `notify` that the last one is told to call.
+        let before = Snapshot(self.word.fetch_sub(SEARCHING_ONE, Ordering::Relaxed));
+        if before.searching() == 1 { Found::NotifyAnother } else { Found::Nothing }
+    }
+
+    /// W1 and W2. The worker must look at every queue again before it parks.
+    pub(crate) fn sleep(&self, index: usize, searching: Option<Searching>) {
+        let leaves = if searching.is_some() { SEARCHING_ONE } else { 0 };
+        {
+            let mut sleepers = self.sleepers.lock();
+            debug_assert!(!sleepers.contains(&index));
+            sleepers.push(index);
+            self.word.fetch_add(SLEEPING_ONE - leaves, Ordering::Relaxed);
+        }
+        // Ordering: W2, partner of the fence in `notify`.
+        fence(Ordering::SeqCst);
+    }
+
+    /// The worker gets up by itself. An error: somebody woke it, so it counts as searching.
+    pub(crate) fn cancel_sleep(&self, index: usize) -> Result<(), Searching> {
+        if self.remove(index) { Ok(()) } else { Err(Searching(())) }
+    }
+
+    /// Takes a certain worker out of the sleepers; it does not count as searching. False: it was not there.
+    pub(crate) fn remove(&self, index: usize) -> bool {
+        let mut sleepers = self.sleepers.lock();
+        let Some(place) = sleepers.iter().position(|&sleeper| sleeper == index) else {
+            return false;
+        };
+        sleepers.remove(place);
+        self.word.fetch_sub(SLEEPING_ONE, Ordering::Relaxed);
+        true
+    }
+
+    /// How many sleep, and whether anybody searches: a hint.
+    pub(crate) fn sleeping(&self) -> usize {
+        Snapshot(self.word.load(Ordering::Relaxed)).sleeping()
+    }
+
+    pub(crate) fn anybody_searches(&self) -> bool {
+        Snapshot(self.word.load(Ordering::Relaxed)).searching() > 0
+    }
+}

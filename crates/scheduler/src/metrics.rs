@@ -1,0 +1,165 @@
+//! What has the scheduler done so far?
+
+use crate::clock::nanos;
+use crate::shared::Shared;
+use crate::sync::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Powers of two from 1 µs up to half a minute and beyond.
+pub(crate) const BUCKETS: usize = 24;
+
+/// A number that one thread adds to and others read. Relaxed: it publishes nothing.
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) const fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    /// Only the owner may call this.
+    #[inline]
+    pub(crate) fn add(&self, n: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A worker's numbers.
+pub(crate) struct Counters {
+    pub(crate) steals: Counter,
+    pub(crate) parks: Counter,
+    pub(crate) heavy_polls: Counter,
+    pub(crate) long_polls: Counter,
+    pub(crate) slow_polls: Counter,
+    pub(crate) poll_times: PollTimes,
+}
+
+impl Counters {
+    pub(crate) fn new() -> Self {
+        Self {
+            steals: Counter::new(),
+            parks: Counter::new(),
+            heavy_polls: Counter::new(),
+            long_polls: Counter::new(),
+            slow_polls: Counter::new(),
+            poll_times: PollTimes(std::array::from_fn(|_| Counter::new())),
+        }
+    }
+}
+
+/// How long polls took.
+pub(crate) struct PollTimes([Counter; BUCKETS]);
+
+impl PollTimes {
+    /// Only the owner may call this.
+    pub(crate) fn note(&self, nanos: u64) {
+        let micros = nanos / 1000;
+        let bucket = (micros.checked_ilog2().unwrap_or(0) as usize).min(BUCKETS - 1);
+        self.0[bucket].add(1);
+    }
+}
+
+/// A look at a scheduler's numbers. Each is right at some moment of the call, not all at the same one.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Metrics {
+    /// The N workers, and after them the places of spares that have been used.
+    pub workers: Vec<WorkerMetrics>,
+    /// Tasks that are not done.
+    pub tasks_alive: usize,
+    /// Tasks in the queue that no worker owns.
+    pub injector_len: usize,
+    /// Heavy tasks that wait for their turn.
+    pub heavy_len: usize,
+    /// How often a spare was lent because a worker was stuck.
+    pub rescues: u64,
+    /// Workers at present, spares included.
+    pub workers_active: usize,
+    /// Threads of the pool at present: those that run blocking jobs, stand in, or wait for either.
+    pub pool_threads: usize,
+    /// Blocking jobs that wait for a thread.
+    pub blocking_queue: usize,
+    /// Armed timers.
+    pub timers_armed: usize,
+}
+
+impl Metrics {
+    /// Polls of `Config::slow_poll` and longer, of all workers.
+    pub fn slow_polls(&self) -> u64 {
+        self.workers.iter().map(|worker| worker.slow_polls).sum()
+    }
+
+    /// Polls of all workers.
+    pub fn polls(&self) -> u64 {
+        self.workers.iter().map(|worker| worker.polls).sum()
+    }
+}
+
+/// A worker's numbers since the start.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct WorkerMetrics {
+    /// Polls begun.
+    pub polls: u64,
+    /// Batches of tasks stolen from other workers.
+    pub steals: u64,
+    /// How often the worker went to sleep.
+    pub parks: u64,
+    /// Tasks in its deque.
+    pub queue_len: usize,
+    /// Polls of heavy tasks.
+    pub heavy_polls: u64,
+    /// Polls of a millisecond and longer, about.
+    pub long_polls: u64,
+    /// Polls of `Config::slow_poll` and longer.
+    pub slow_polls: u64,
+    /// A place for spares.
+    pub is_spare: bool,
+    /// Somebody works here.
+    pub is_active: bool,
+    /// Poll times. Bucket `i` counts those of 2^i to 2^(i+1) µs, the first also shorter ones, the last also longer ones.
+    /// Long polls are all counted, of the others a sample (about one in 61).
+    pub poll_times: [u64; BUCKETS],
+}
+
+impl Shared {
+    pub(crate) fn metrics(&self) -> Metrics {
+        let pool = self.pool.stats();
+        Metrics {
+            workers: (0..self.rescue.places_used()).map(|index| self.worker_metrics(index)).collect(),
+            tasks_alive: self.registry.len(),
+            injector_len: self.injector.len(),
+            heavy_len: self.heavy.len(),
+            rescues: self.rescue.rescues(),
+            workers_active: self.rescue.active(),
+            pool_threads: pool.threads,
+            blocking_queue: pool.queued,
+            timers_armed: self.all_timers().iter().map(crate::timers::TimerSlot::len).sum(),
+        }
+    }
+
+    fn worker_metrics(&self, index: usize) -> WorkerMetrics {
+        let slot = &self.slots[index];
+        let counters = &slot.counters;
+        WorkerMetrics {
+            polls: slot.pace.poll.load(Ordering::Relaxed) / 2,
+            steals: counters.steals.get(),
+            parks: counters.parks.get(),
+            queue_len: slot.stealer.len() + usize::from(!slot.next.is_empty()),
+            heavy_polls: counters.heavy_polls.get(),
+            long_polls: counters.long_polls.get(),
+            slow_polls: counters.slow_polls.get(),
+            is_spare: index >= self.workers(),
+            is_active: slot.is_taken(),
+            poll_times: std::array::from_fn(|i| counters.poll_times.0[i].get()),
+        }
+    }
+}
+
+/// The histogram's bucket bounds, for reports: bucket `i` ends before this.
+pub fn poll_time_bucket_end(bucket: usize) -> Duration {
+    Duration::from_nanos(nanos(Duration::from_micros(2)) << bucket.min(BUCKETS - 1))
+}

@@ -1,0 +1,301 @@
+//! Is a worker stuck, and who stands in for it?
+//!
+//! A poll may take as long as it likes: compute, sleep, wait for a lock. All that its worker holds can be reached by others: the
+//! deque and the wheel always, the next-task slot once the watch empties it. What is missing is a thread, so the watch
+//! lends one.
+//!
+//! The watch is a thread that looks every [`LOOK`] while the program is busy, and sleeps while all workers do. It counts the polls that
+//! have gone on since its last look (and all heavy ones). Its one rule: **as many workers as N plus the stuck ones.** Too few: it lets
+//! spares take places. Too many for some looks in a row: it dismisses spares. A spare is a worker like any other. If there is nothing to
+//! do it sleeps, and is woken by the next push at once; so light work does not even wait for the watch while a computation
+//! is known to go on.
+//!
+//! The watch alone counts, and counts anew each time, so there is no balance that a race could upset. Workers write a
+//! number at each poll and read a mark when it ends; both are plain loads and stores.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::clock::nanos;
+use crate::config::ThreadRole;
+use crate::search::SpinBudget;
+use crate::shared::{Shared, WorkerSlot};
+use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering, fence};
+use crate::timers::NEVER;
+
+use crate::parker::Parker;
+
+/// Between two looks of the watch. A poll is stuck after one to two of these.
+const LOOK: Duration = Duration::from_micros(500);
+/// Looks without a busy worker until the watch sleeps: a program that rests for a moment must not pay for waking it each time.
+const LINGER: u32 = 20;
+/// Looks in a row with a spare too many until it is dismissed: between two heavy polls there is a gap.
+const PATIENCE: u32 = 6;
+/// A heavy poll that lasts longer may be waiting for one that is queued: it no longer holds its permit.
+const BLOCKED: Duration = Duration::from_millis(50);
+
+/// The watch's side and the workers' side of rescue.
+pub(crate) struct Rescue {
+    /// Workers at their places.
+    active: AtomicUsize,
+    /// Places below this have been used.
+    places_used: AtomicUsize,
+    rescues: AtomicU64,
+    origin: Instant,
+    watch: Parker,
+    watch_sleeps: AtomicBool,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    pub(crate) spin: SpinBudget,
+}
+
+impl Rescue {
+    pub(crate) fn new(workers: usize) -> Self {
+        Self {
+            active: AtomicUsize::new(0),
+            places_used: AtomicUsize::new(workers),
+            rescues: AtomicU64::new(0),
+            origin: Instant::now(),
+            watch: Parker::new(),
+            watch_sleeps: AtomicBool::new(false),
+            thread: Mutex::new(None),
+            spin: SpinBudget::new(),
+        }
+    }
+
+    pub(crate) fn active(&self) -> usize {
+        self.active.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn places_used(&self) -> usize {
+        self.places_used.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn rescues(&self) -> u64 {
+        self.rescues.load(Ordering::Relaxed)
+    }
+
+    /// Real time, also for a scheduler whose timers live in virtual time.
+    pub(crate) fn now(&self) -> u64 {
+        nanos(self.origin.elapsed())
+    }
+
+    /// A worker takes its place.
+    pub(crate) fn took_place(&self, index: usize) {
+        self.active.fetch_add(1, Ordering::Relaxed);
+        // Ordering: Release pairs with the Acquire of `places_used`.
+        self.places_used.fetch_max(index + 1, Ordering::AcqRel);
+    }
+
+    /// A worker has left its place.
+    pub(crate) fn left(&self) {
+        self.active.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// A worker is about to leave sleep for work: the watch must not sleep.
+    pub(crate) fn worker_awake(&self, shared: &Shared) {
+        if !shared.rescues() {
+            return;
+        }
+        // Ordering: partner of the fence in `sleep_while_idle`: the worker has left the sleepers, the watch has said that it sleeps;
+        // one of the two sees the other.
+        fence(Ordering::SeqCst);
+        if self.watch_sleeps.load(Ordering::Relaxed) {
+            self.watch.unpark();
+        }
+    }
+
+    pub(crate) fn wake_watch(&self) {
+        self.watch.unpark();
+    }
+
+    /// A blocking job has ended; in virtual time a worker must look whether everything rests now.
+    pub(crate) fn wake_if_virtual(&self, shared: &Shared) {
+        if shared.clock.is_virtual() {
+            shared.driver.recheck(shared);
+        }
+    }
+
+    /// Starts the watch.
+    pub(crate) fn start(&self, shared: &Arc<Shared>) -> std::io::Result<()> {
+        if !shared.rescues() {
+            return Ok(());
+        }
+        let mut thread = self.thread.lock();
+        let for_thread = Arc::clone(shared);
+        let handle = std::thread::Builder::new()
+            .name((shared.config.thread_name)(ThreadRole::Watch))
+            .spawn(move || Watch::new(&for_thread).run())?;
+        *thread = Some(handle);
+        Ok(())
+    }
+
+    /// After `dismiss_all`: the watch ends at once.
+    pub(crate) fn join(&self) {
+        let thread = self.thread.lock().take();
+        if let Some(thread) = thread {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What the watch remembers from look to look.
+struct Watch<'a> {
+    shared: &'a Arc<Shared>,
+    last: Vec<u64>,
+    idle_looks: u32,
+    surplus_looks: u32,
+}
+
+impl<'a> Watch<'a> {
+    fn new(shared: &'a Arc<Shared>) -> Self {
+        Self { shared, last: vec![0; shared.slots.len()], idle_looks: 0, surplus_looks: 0 }
+    }
+
+    fn run(mut self) {
+        crate::os::prepare_thread();
+        self.shared.rescue.watch.occupy();
+        while !self.shared.is_closing() {
+            self.shared.rescue.watch.park(Some(LOOK));
+            self.look();
+            if self.idle_looks >= LINGER {
+                self.sleep_while_idle();
+            }
+        }
+    }
+
+    fn look(&mut self) {
+        let shared = self.shared;
+        let stuck = self.count_stuck();
+        let needed = (shared.workers() + stuck.polls).min(shared.slots.len());
+        shared.heavy.set_limit(shared.workers() + stuck.blocked);
+        self.balance(needed);
+        let rests = shared.idle.sleeping() >= shared.rescue.active();
+        self.idle_looks = if rests && self.surplus_looks == 0 { self.idle_looks + 1 } else { 0 };
+        if shared.idle.sleeping() > 0 && !shared.idle.anybody_searches() {
+            let driver_wanted = shared.driver.is_vacant() && shared.next_deadline() != NEVER;
+            // The second is a safety net: who pushes has notified.
+            if driver_wanted || shared.has_work() {
+                shared.notify();
+            }
+        }
+    }
+
+    fn count_stuck(&mut self) -> Stuck {
+        let shared = self.shared;
+        let mut stuck = Stuck { polls: 0, blocked: 0 };
+        let now = shared.rescue.now();
+        let used = shared.rescue.places_used();
+        for (slot, last) in shared.slots[..used].iter().zip(&mut self.last) {
+            let pace = &slot.pace;
+            let poll = pace.poll.load(Ordering::Relaxed);
+            let is_polling = poll % 2 == 1;
+            let stands_still = is_polling && *last == poll;
+            *last = poll;
+            if is_polling && !stands_still {
+                pace.first_seen.store(now, Ordering::Relaxed);
+            }
+            if stands_still {
+                pace.marked.store(poll, Ordering::Relaxed);
+                shared.share_next(slot);
+                let age = now.saturating_sub(pace.first_seen.load(Ordering::Relaxed));
+                stuck.blocked += usize::from(pace.heavy.load(Ordering::Relaxed) && age > nanos(BLOCKED));
+            }
+            stuck.polls += usize::from(stands_still || pace.heavy.load(Ordering::Relaxed));
+        }
+        stuck
+    }
+
+    /// Lends and dismisses spares until `needed` workers are at their places.
+    fn balance(&mut self, needed: usize) {
+        let shared = self.shared;
+        let active = shared.rescue.active();
+        if active > needed {
+            self.surplus_looks += 1;
+            if self.surplus_looks >= PATIENCE {
+                self.dismiss(active - needed);
+            }
+            return;
+        }
+        self.surplus_looks = 0;
+        let mut missing = needed - active;
+        for index in shared.workers()..shared.slots.len() {
+            // Those that were dismissed and have not left yet count as active, and stay.
+            if shared.slots[index].leave.load(Ordering::Relaxed) {
+                shared.slots[index].leave.store(false, Ordering::Relaxed);
+            }
+            if missing > 0 && shared.lend(index) {
+                missing -= 1;
+            }
+        }
+        if shared.is_closing() {
+            shared.dismiss_all();
+        }
+    }
+
+    /// Spares that sleep go first: they have nothing to hand over.
+    fn dismiss(&self, mut surplus: usize) {
+        let shared = self.shared;
+        for index in (shared.workers()..shared.rescue.places_used()).rev() {
+            if surplus > 0 && shared.slots[index].is_taken() {
+                let slot = &shared.slots[index];
+                let polls = slot.pace.poll.load(Ordering::Relaxed) % 2 == 1;
+                if polls {
+                    continue;
+                }
+                slot.leave.store(true, Ordering::Relaxed);
+                slot.parker.unpark();
+                surplus -= 1;
+            }
+        }
+    }
+
+    fn sleep_while_idle(&mut self) {
+        let rescue = &self.shared.rescue;
+        rescue.watch_sleeps.store(true, Ordering::Relaxed);
+        // Ordering: partner of the fence in `worker_awake`.
+        fence(Ordering::SeqCst);
+        if self.shared.idle.sleeping() >= rescue.active() && !self.shared.is_closing() {
+            rescue.watch.park(None);
+        }
+        rescue.watch_sleeps.store(false, Ordering::Relaxed);
+        self.idle_looks = 0;
+    }
+}
+
+/// What a look found.
+struct Stuck {
+    /// Polls that stand still, and heavy ones.
+    polls: usize,
+    /// Heavy ones that may be blocked.
+    blocked: usize,
+}
+
+impl Shared {
+    /// What lies in the next-task slot of a stuck worker goes to everybody.
+    fn share_next(&self, slot: &WorkerSlot) {
+        if let Some(task) = slot.next.take() {
+            self.injector.push(task);
+            self.notify();
+        }
+    }
+
+    /// Lets a spare take place `index`, if it is free and there is a thread.
+    fn lend(self: &Arc<Self>, index: usize) -> bool {
+        let slot = &self.slots[index];
+        let Some(deque) = slot.vacant.lock().take() else { return false };
+        self.rescue.took_place(index);
+        match self.pool.seat(self, index, deque) {
+            Ok(()) => {
+                self.rescue.rescues.fetch_add(1, Ordering::Relaxed);
+                true
+            }
+            Err(deque) => {
+                // The operating system refuses a thread; the next look tries again.
+                *slot.vacant.lock() = Some(deque);
+                self.rescue.left();
+                false
+            }
+        }
+    }
+}

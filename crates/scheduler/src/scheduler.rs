@@ -1,0 +1,211 @@
+//! The scheduler as its owner sees it: start, spawn, look, close.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::clock;
+use crate::config::{Config, MAX_WORKERS, ThreadRole};
+use crate::metrics::Metrics;
+use crate::pool::{BlockingJob, BlockingRefused};
+use crate::queue::Steal;
+use crate::shared::Shared;
+use crate::sync::Ordering;
+use crate::task::{JoinHandle, Outcome, Slot, TaskRef};
+use crate::worker::{self, Local};
+
+/// Between two rounds of `close` that wake and drop what is left.
+const CLOSE_ROUND: Duration = Duration::from_millis(1);
+/// Rounds that `close` makes without waiting: nearly always everything has ended by then.
+const CLOSE_SPINS: u32 = 50;
+
+/// A running scheduler. Cheap to clone, usable from any thread.
+///
+/// It runs until [`close`](Self::close) is called: its threads keep it alive.
+#[derive(Clone)]
+pub struct Scheduler(Arc<Shared>);
+
+impl Scheduler {
+    /// Starts the workers.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a number of workers that is zero or above [`MAX_WORKERS`]; else what the operating system answers that
+    /// refuses a thread. Nothing keeps running then.
+    pub fn start(config: Config) -> io::Result<Self> {
+        if !(1..=MAX_WORKERS).contains(&config.workers) {
+            let message = format!("{} workers asked for; choose 1 to {MAX_WORKERS}", config.workers);
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        let scheduler = Self(Shared::new(config));
+        match scheduler.start_threads() {
+            Ok(()) => Ok(scheduler),
+            Err(error) => {
+                scheduler.close(Duration::MAX);
+                Err(error)
+            }
+        }
+    }
+
+    fn start_threads(&self) -> io::Result<()> {
+        let shared = &self.0;
+        for index in 0..shared.workers() {
+            let name = (shared.config.thread_name)(ThreadRole::Worker(index));
+            shared.pool.start_worker(shared, index, name)?;
+        }
+        shared.rescue.start(shared)
+    }
+
+    /// Creates a task and queues it. After [`close`](Self::close) it is never polled, and its handle resolves to [`Outcome::closed`].
+    #[inline]
+    pub fn spawn<F, S>(&self, future: F, slot: S) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Outcome,
+        S: Slot,
+    {
+        worker::with(|local| self.0.spawn(local.filter(|local| self.is_of(local)), future, slot))
+    }
+
+    fn is_of(&self, local: &Local) -> bool {
+        Arc::ptr_eq(&local.shared, &self.0)
+    }
+
+    /// Calls `f` with the scheduler whose worker the calling thread is. No reference is counted.
+    #[inline]
+    pub fn with_current<R>(f: impl FnOnce(Option<&Scheduler>) -> R) -> R {
+        worker::with(|local| f(local.map(|local| &local.scheduler)))
+    }
+
+    /// The scheduler whose worker the calling thread is.
+    pub fn current() -> Option<Scheduler> {
+        Self::with_current(|scheduler| scheduler.cloned())
+    }
+
+    /// The index of the worker that the calling thread is, as in [`Metrics::workers`].
+    pub fn current_worker() -> Option<usize> {
+        worker::with(|local| local.map(|local| local.index))
+    }
+
+    /// The tasks that are not done.
+    pub fn tasks(&self) -> Vec<TaskRef> {
+        self.0.registry.tasks()
+    }
+
+    /// The number of tasks that are not done.
+    pub fn live_tasks(&self) -> usize {
+        self.0.registry.len()
+    }
+
+    /// Queues a closure that may block for the pool of threads. A panic in it is caught and dropped.
+    ///
+    /// # Errors
+    ///
+    /// The scheduler is closed, or there is no thread to run the job and the operating system refuses one. The job is dropped.
+    pub fn spawn_blocking(&self, job: BlockingJob) -> Result<(), BlockingRefused> {
+        self.0.pool.submit(&self.0, job)
+    }
+
+    /// Nanoseconds on the clock that the timers follow. It starts near zero and never goes back.
+    #[inline]
+    pub fn now(&self) -> u64 {
+        self.0.clock.now()
+    }
+
+    /// A look at the numbers.
+    pub fn metrics(&self) -> Metrics {
+        self.0.metrics()
+    }
+
+    /// [`close`](Self::close) has been called.
+    pub fn is_closed(&self) -> bool {
+        self.0.closing.load(Ordering::Acquire)
+    }
+
+    /// Both are the same scheduler.
+    pub fn ptr_eq(&self, other: &Scheduler) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Ends everything: refuses new tasks, drops the suspended ones (their handles resolve to [`Outcome::closed`]), and joins
+    /// the threads. What is inside a poll or a blocking job after `patience` is left behind; the tasks among it are returned. They end when their
+    /// poll does.
+    ///
+    /// On a worker thread of the same scheduler nothing is waited for, and the result is empty.
+    pub fn close(&self, patience: Duration) -> Vec<TaskRef> {
+        let shared = &self.0;
+        shared.registry.close();
+        shared.pool.close();
+        shared.dismiss_all();
+        if worker::with(|local| local.is_some_and(|local| self.is_of(local))) {
+            return Vec::new();
+        }
+        let deadline = Instant::now().checked_add(patience);
+        let is_over = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        let mut round = 0;
+        let left = loop {
+            let left = self.cancel_queued();
+            if left.is_empty() || is_over() {
+                break left;
+            }
+            round += 1;
+            if round < CLOSE_SPINS {
+                std::thread::yield_now();
+            } else {
+                std::thread::sleep(CLOSE_ROUND);
+            }
+        };
+        shared.rescue.join();
+        shared.pool.join(deadline);
+        // A wake that was on its way may have queued a task that has been cancelled since through another queue: none is left.
+        left
+    }
+
+    /// Wakes whatever is suspended, and drops what is queued. Returns what is still alive.
+    fn cancel_queued(&self) -> Vec<TaskRef> {
+        let shared = &self.0;
+        for task in self.tasks() {
+            task.wake();
+        }
+        let steals =
+            [|shared: &Shared| shared.injector.steal_one(), |shared: &Shared| shared.heavy.steal_one()];
+        for steal in steals {
+            loop {
+                match steal(shared) {
+                    Steal::Success(task) => drop(task),
+                    Steal::Retry => {}
+                    Steal::Empty => break,
+                }
+            }
+        }
+        for slot in shared.places() {
+            drop(slot.next.take());
+            while let Steal::Success(task) = slot.stealer.steal_one() {
+                drop(task);
+            }
+        }
+        self.tasks()
+    }
+}
+
+impl Local {
+    /// The handle that `Scheduler::with_current` lends.
+    pub(crate) fn scheduler(shared: &Arc<Shared>) -> Scheduler {
+        Scheduler(Arc::clone(shared))
+    }
+}
+
+impl fmt::Debug for Scheduler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scheduler")
+            .field("workers", &self.0.workers())
+            .field("tasks", &self.live_tasks())
+            .field("time", &Duration::from_nanos(self.now()))
+            .field(
+                "clock",
+                &if self.0.clock.is_virtual() { clock::ClockKind::Virtual } else { clock::ClockKind::Real },
+            )
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,214 @@
+//! What does a worker do that has run out of work?
+//!
+//! It looks at the injector and at the others' deques, then at the heavy queue; spins for a moment if that has paid of late; and sleeps.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use crate::idle::{Found, Searching};
+use crate::queue::Steal;
+use crate::sync::{AtomicU32, Ordering, fence, spin_loop};
+use crate::task::Runnable;
+use crate::worker::Local;
+
+/// Rounds over all victims while somebody is in the way; then the worker looks again on its way to sleep.
+const ROUNDS: usize = 4;
+/// The longest spin before sleeping, in microseconds: a round trip between threads takes a few of them, a sleep and a wake take
+/// tens.
+const SPIN_MAX_MICROS: u32 = 32;
+/// The shortest: it costs an idle program next to nothing, and finds out when spinning starts to pay.
+const SPIN_MIN_MICROS: u32 = 1;
+
+/// How long a spin pays: doubled when one finds work or when a sleep was so short that a longer spin would have, halved when one was
+/// in vain.
+pub(crate) struct SpinBudget(AtomicU32);
+
+impl SpinBudget {
+    pub(crate) fn new() -> Self {
+        Self(AtomicU32::new(SPIN_MAX_MICROS))
+    }
+
+    fn limit(&self) -> Duration {
+        Duration::from_micros(self.0.load(Ordering::Relaxed).into())
+    }
+
+    fn adjust(&self, paid: bool) {
+        let now = self.0.load(Ordering::Relaxed);
+        let new = if paid { now * 2 } else { now / 2 };
+        self.0.store(new.clamp(SPIN_MIN_MICROS, SPIN_MAX_MICROS), Ordering::Relaxed);
+    }
+}
+
+/// xorshift64*: cheap, and good enough to spread thieves.
+pub(crate) struct Rng(Cell<u64>);
+
+impl Rng {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(Cell::new(seed | 1))
+    }
+
+    fn below(&self, n: usize) -> usize {
+        let mut x = self.0.get();
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        self.0.set(x);
+        (x.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % n
+    }
+}
+
+impl Local {
+    /// Finds a task, or sleeps until there is one. None: the worker is dismissed.
+    #[cold]
+    pub(crate) fn search_or_sleep(&self) -> Option<Runnable> {
+        self.pause();
+        let mut searching = None;
+        loop {
+            if self.is_dismissed() {
+                // Who relied on this searcher must not wait for it.
+                if let Some(searching) = searching {
+                    self.stop_searching(searching);
+                }
+                return None;
+            }
+            self.fire_own_timers();
+            if let Some(task) = self.pop() {
+                if let Some(searching) = searching {
+                    self.stop_searching(searching);
+                }
+                return Some(task);
+            }
+            searching = searching.or_else(|| self.shared.idle.try_search(self.shared.rescue.active()));
+            if let Some(right) = searching.take() {
+                match self.search(right) {
+                    Ok(task) => return Some(task),
+                    Err(right) => searching = Some(right),
+                }
+            }
+            if let Some((task, permit)) = self.shared.heavy.take() {
+                if let Some(searching) = searching.take() {
+                    self.stop_searching(searching);
+                }
+                self.run_heavy(task);
+                self.shared.heavy.release(permit);
+                self.pause();
+                continue;
+            }
+            searching = self.sleep(searching);
+        }
+    }
+
+    /// One search, with a spin at its end.
+    fn search(&self, searching: Searching) -> Result<Runnable, Searching> {
+        if let Some(task) = self.steal() {
+            self.stop_searching(searching);
+            return Ok(task);
+        }
+        let began = Instant::now();
+        let limit = self.shared.rescue.spin.limit();
+        while began.elapsed() < limit {
+            if self.shared.has_work() {
+                if let Some(task) = self.steal() {
+                    self.shared.rescue.spin.adjust(true);
+                    self.stop_searching(searching);
+                    return Ok(task);
+                }
+                break;
+            }
+            for _ in 0..8 {
+                spin_loop();
+            }
+        }
+        Err(searching)
+    }
+
+    /// Ends a search that found work, and wakes a successor if there is more.
+    fn stop_searching(&self, searching: Searching) {
+        if self.shared.idle.found(searching) == Found::NotifyAnother {
+            // Ordering: a push that relied on this searcher came before its fence saw the searcher leave, so this look sees it.
+            // The partner is the fence in `Idle::notify`.
+            fence(Ordering::SeqCst);
+            if !self.deque.is_empty() || self.shared.has_work() {
+                self.shared.notify();
+            }
+        }
+    }
+
+    /// One task from the injector or from another worker; more may come along into the own deque.
+    fn steal(&self) -> Option<Runnable> {
+        for _ in 0..ROUNDS {
+            let mut busy = false;
+            match self.shared.injector.steal_batch(&self.deque) {
+                Steal::Success(task) => return Some(task),
+                Steal::Retry => busy = true,
+                Steal::Empty => {}
+            }
+            let slots = self.shared.places();
+            let first = self.rng.below(slots.len());
+            for index in (first..slots.len()).chain(0..first) {
+                if index == self.index || slots[index].stealer.is_empty() {
+                    continue;
+                }
+                match slots[index].stealer.steal_batch(&self.deque) {
+                    Steal::Success(task) => {
+                        self.slot().counters.steals.add(1);
+                        return Some(task);
+                    }
+                    Steal::Retry => busy = true,
+                    Steal::Empty => {}
+                }
+            }
+            if !busy {
+                return None;
+            }
+            spin_loop();
+        }
+        None
+    }
+
+    /// Sleeps, unless there is work after all. Returns the right to search if somebody woke this worker.
+    fn sleep(&self, searching: Option<Searching>) -> Option<Searching> {
+        let idle = &self.shared.idle;
+        let searched = searching.is_some();
+        idle.sleep(self.index, searching);
+        if self.shared.has_work() || self.is_dismissed() {
+            // Whoever sees work may look for it, however many search already.
+            return Some(idle.cancel_sleep(self.index).map_or_else(|right| right, |()| idle.search()));
+        }
+        self.slot().counters.parks.add(1);
+        let began = Instant::now();
+        match self.shared.driver.try_drive(self.index) {
+            Some(driving) => self.drive(&driving),
+            None => {
+                if self.shared.clock.is_virtual() {
+                    self.shared.driver.recheck(&self.shared);
+                }
+                self.slot().parker.park(None);
+            }
+        }
+        if searched {
+            self.shared.rescue.spin.adjust(began.elapsed() < Duration::from_micros(SPIN_MAX_MICROS.into()));
+        }
+        let right = idle.cancel_sleep(self.index).err();
+        self.shared.rescue.worker_awake(&self.shared);
+        right
+    }
+
+    /// Waits for deadlines on behalf of all workers.
+    fn drive(&self, driving: &crate::driver::Driving<'_>) {
+        let shared = &self.shared;
+        let until = driving.announce(shared);
+        if shared.clock.is_virtual() && shared.is_quiescent() {
+            shared.advance_virtual_time();
+        } else {
+            driving.wait(shared, until);
+        }
+        // The published deadline may have gone with its timer since; then nothing fires, and the value is put right.
+        let now = shared.tick_length.containing(shared.clock.now());
+        if until <= now || shared.clock.is_virtual() {
+            for timers in shared.all_timers() {
+                timers.fire(now);
+            }
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! What do all threads of one scheduler see?
+
+use std::sync::{Arc, Weak};
+
+use crossbeam_utils::CachePadded;
+
+use crate::clock::{Clock, ClockKind};
+use crate::config::Config;
+use crate::driver::Driver;
+use crate::heavy::Heavy;
+use crate::idle::Idle;
+use crate::metrics::Counters;
+use crate::parker::Parker;
+use crate::pool::Pool;
+use crate::queue::{Deque, Injector, Next, Stealer};
+use crate::rescue::Rescue;
+use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
+use crate::task::{self, JoinHandle, Outcome, Registry, Runnable, Slot};
+use crate::timers::{self, NEVER, TickLength, TimerSlot};
+use crate::worker;
+
+/// One place to work at. The first N are always taken, the others by spares.
+pub(crate) struct WorkerSlot {
+    /// Written by its worker at each poll.
+    pub(crate) pace: CachePadded<Pace>,
+    pub(crate) counters: CachePadded<Counters>,
+    pub(crate) next: Next,
+    pub(crate) stealer: Stealer,
+    /// The owner's end of the deque while nobody works here.
+    pub(crate) vacant: Mutex<Option<Deque>>,
+    pub(crate) parker: Parker,
+    /// The worker should leave: a spare that is not needed any more, or everybody at the end.
+    pub(crate) leave: AtomicBool,
+}
+
+/// Is this worker getting on? Written by the worker and by the watch, read by the other one; all Relaxed, because only
+/// the watch counts, and a stale look is put right by its next one.
+pub(crate) struct Pace {
+    /// Odd in a poll, and another number in each.
+    pub(crate) poll: AtomicU64,
+    /// The poll that the watch has found to be long.
+    pub(crate) marked: AtomicU64,
+    /// The time at which the watch first saw the current poll.
+    pub(crate) first_seen: AtomicU64,
+    /// A heavy poll runs.
+    pub(crate) heavy: AtomicBool,
+}
+
+impl WorkerSlot {
+    fn new() -> Self {
+        let deque = Deque::new();
+        Self {
+            pace: CachePadded::new(Pace {
+                poll: AtomicU64::new(0),
+                marked: AtomicU64::new(0),
+                first_seen: AtomicU64::new(0),
+                heavy: AtomicBool::new(false),
+            }),
+            counters: CachePadded::new(Counters::new()),
+            next: Next::new(),
+            stealer: deque.stealer(),
+            vacant: Mutex::new(Some(deque)),
+            parker: Parker::new(),
+            leave: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn is_taken(&self) -> bool {
+        self.vacant.lock().is_none()
+    }
+}
+
+/// A scheduler, as its threads see it.
+pub(crate) struct Shared {
+    pub(crate) id: u64,
+    pub(crate) config: Config,
+    pub(crate) slots: Box<[WorkerSlot]>,
+    pub(crate) injector: Injector,
+    pub(crate) heavy: Heavy,
+    pub(crate) idle: Idle,
+    pub(crate) rescue: Rescue,
+    pub(crate) driver: Driver,
+    pub(crate) clock: Clock,
+    pub(crate) tick_length: TickLength,
+    pub(crate) pool: Pool,
+    pub(crate) closing: AtomicBool,
+    timers: Box<[TimerSlot]>,
+    /// One shard per slot, and the last one for spawns from foreign threads.
+    pub(crate) registry: Registry,
+}
+
+impl Shared {
+    pub(crate) fn new(config: Config) -> Arc<Self> {
+        let workers = config.workers;
+        let places = workers + config.spares();
+        let is_virtual = config.clock == ClockKind::Virtual;
+        Arc::new_cyclic(|this: &Weak<Self>| Self {
+            id: timers::register(this.clone()),
+            slots: (0..places).map(|_| WorkerSlot::new()).collect(),
+            injector: Injector::new(),
+            heavy: Heavy::new(workers),
+            idle: Idle::new(places),
+            rescue: Rescue::new(workers),
+            driver: Driver::new(),
+            clock: Clock::new(config.clock),
+            tick_length: TickLength::new(is_virtual),
+            pool: Pool::new(&config),
+            closing: AtomicBool::new(false),
+            timers: (0..places).map(|_| TimerSlot::new()).collect(),
+            registry: Registry::new(places + 1, this),
+            config,
+        })
+    }
+
+    /// N, without spares.
+    #[inline]
+    pub(crate) fn workers(&self) -> usize {
+        self.config.workers
+    }
+
+    #[inline]
+    pub(crate) fn rescues(&self) -> bool {
+        self.slots.len() > self.workers()
+    }
+
+    /// The places that have ever been used.
+    pub(crate) fn places(&self) -> &[WorkerSlot] {
+        &self.slots[..self.rescue.places_used()]
+    }
+
+    /// Every worker sleeps and no blocking job runs, so nothing happens until a timer fires or a foreign thread comes.
+    pub(crate) fn is_quiescent(&self) -> bool {
+        self.idle.sleeping() >= self.rescue.active() && self.pool.is_quiet() && !self.has_work()
+    }
+
+    /// Moves a virtual clock to the earliest deadline that is really there.
+    pub(crate) fn advance_virtual_time(&self) {
+        let earliest = self.timers.iter().map(TimerSlot::refresh).min().unwrap_or(NEVER);
+        if earliest != NEVER {
+            self.clock.advance_to(self.tick_length.start_of(earliest));
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    pub(crate) fn timers_of(&self, slot: usize) -> &TimerSlot {
+        &self.timers[slot]
+    }
+
+    pub(crate) fn all_timers(&self) -> &[TimerSlot] {
+        &self.timers
+    }
+
+    /// The earliest tick of all wheels, or an earlier one.
+    pub(crate) fn next_deadline(&self) -> u64 {
+        self.timers.iter().map(TimerSlot::next).min().unwrap_or(NEVER)
+    }
+
+    /// Creates a task and queues it.
+    #[inline]
+    pub(crate) fn spawn<F, S>(
+        &self,
+        local: Option<&worker::Local>,
+        future: F,
+        slot: S,
+    ) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Outcome,
+        S: Slot,
+    {
+        let weight = self.heavy.kinds.weight_at_birth(task::kind_of::<F, S>());
+        let shard = local.map_or(self.slots.len(), |local| local.index);
+        let (runnable, handle) = self.registry.spawn(shard, future, slot, weight);
+        if let Some(runnable) = runnable {
+            match local {
+                Some(local) => local.push_new(runnable, weight > 0),
+                None => self.inject(runnable, weight > 0),
+            }
+        }
+        handle
+    }
+
+    /// Queues a task from a thread that is no worker of ours.
+    pub(crate) fn inject(&self, task: Runnable, heavy: bool) {
+        if heavy {
+            self.heavy.push(task);
+        } else {
+            self.injector.push(task);
+        }
+        self.notify();
+    }
+
+    /// After a push: wakes a worker, if one is needed.
+    #[inline]
+    pub(crate) fn notify(&self) {
+        if let Some(index) = self.idle.notify() {
+            self.slots[index].parker.unpark();
+        }
+    }
+
+    /// There is something to steal or to take for worker `index`.
+    pub(crate) fn has_work(&self) -> bool {
+        !self.injector.is_empty()
+            || self.heavy.is_due()
+            || self.places().iter().any(|slot| !slot.stealer.is_empty())
+    }
+
+    /// Tells every worker to leave, and wakes it.
+    pub(crate) fn dismiss_all(&self) {
+        self.closing.store(true, Ordering::SeqCst);
+        for slot in &self.slots {
+            slot.leave.store(true, Ordering::SeqCst);
+            slot.parker.unpark();
+        }
+        self.rescue.wake_watch();
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        timers::unregister(self.id);
+    }
+}

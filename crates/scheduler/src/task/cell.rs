@@ -1,0 +1,130 @@
+//! How does a task lie in memory?
+
+use std::any::TypeId;
+use std::mem::ManuallyDrop;
+use std::ptr::NonNull;
+use std::task::Waker;
+
+use super::harness;
+use super::registry::{Links, Shard};
+use super::state::State;
+use super::{JoinHandle, Outcome, Runnable, Slot, TaskRef};
+use crate::sync::UnsafeCell;
+use crate::worker::PollEnd;
+
+/// What every task begins with, whatever its future.
+#[repr(C)]
+pub(super) struct Header {
+    pub(super) state: State,
+    pub(super) vtable: &'static Vtable,
+    pub(super) home: NonNull<Shard>,
+    pub(super) links: UnsafeCell<Links>,
+    pub(super) join_waker: UnsafeCell<Option<Waker>>,
+}
+
+/// A whole task. The slot follows the header directly, so that it is found without knowing the future's type.
+#[repr(C)]
+pub(super) struct Cell<F: Future, S> {
+    pub(super) header: Header,
+    pub(super) slot: S,
+    pub(super) stage: UnsafeCell<Stage<F>>,
+}
+
+/// The future and its output take turns in one room. The state word knows whose turn it is (rules *Runner*, *Output*).
+pub(super) union Stage<F: Future> {
+    pub(super) future: ManuallyDrop<F>,
+    pub(super) output: ManuallyDrop<F::Output>,
+}
+
+pub(super) type PollFn = unsafe fn(NonNull<Header>, &PollEnd<'_>) -> harness::Polled;
+
+/// What depends on the types of future and slot.
+pub(super) struct Vtable {
+    /// Polls once; the caller's `Runnable` is used up unless the answer is `Polled::Requeue`.
+    pub(super) poll: PollFn,
+    /// Drops the future unfinished and completes the task with `Outcome::closed`; uses up the caller's `Runnable`.
+    pub(super) cancel: unsafe fn(NonNull<Header>),
+    /// Hands the output, which must be there, to `Outcome::abandoned`.
+    pub(super) abandon: unsafe fn(NonNull<Header>),
+    /// Where the output lies.
+    pub(super) output: unsafe fn(NonNull<Header>) -> NonNull<()>,
+    /// Frees the cell, whose stage must be empty.
+    pub(super) dealloc: unsafe fn(NonNull<Header>),
+    pub(super) slot_type: TypeId,
+    pub(super) future_name: fn() -> &'static str,
+}
+
+trait HasVtable {
+    const VTABLE: Vtable;
+}
+
+impl<F, S> HasVtable for Cell<F, S>
+where
+    F: Future + Send + 'static,
+    F::Output: Outcome,
+    S: Slot,
+{
+    const VTABLE: Vtable = Vtable {
+        poll: harness::poll::<F, S>,
+        cancel: harness::cancel::<F, S>,
+        abandon: harness::abandon::<F, S>,
+        output: harness::output::<F, S>,
+        dealloc: harness::dealloc::<F, S>,
+        slot_type: TypeId::of::<S>(),
+        future_name: std::any::type_name::<F>,
+    };
+}
+
+impl Header {
+    /// The slot's address, for slots of type `S`.
+    #[inline]
+    pub(super) fn slot_offset<S>() -> usize {
+        size_of::<Header>().next_multiple_of(align_of::<S>())
+    }
+}
+
+/// Allocates a task: the right to poll it, and the handle that owns its output. It is not in a registry yet.
+///
+/// # Safety
+///
+/// `home` must stay where it is until the task is complete (rule *Home*).
+pub(super) unsafe fn new_task<F, S>(
+    future: F,
+    slot: S,
+    home: NonNull<Shard>,
+    weight: u8,
+) -> (Runnable, JoinHandle<F::Output>)
+where
+    F: Future + Send + 'static,
+    F::Output: Outcome,
+    S: Slot,
+{
+    let cell = Box::new(Cell {
+        header: Header {
+            state: State::new(weight),
+            vtable: &<Cell<F, S> as HasVtable>::VTABLE,
+            home,
+            links: UnsafeCell::new(Links::default()),
+            join_waker: UnsafeCell::new(None),
+        },
+        slot,
+        stage: UnsafeCell::new(Stage { future: ManuallyDrop::new(future) }),
+    });
+    let ptr = NonNull::from(Box::leak(cell)).cast::<Header>();
+    // SAFETY: a new task is born queued with two references: the first wake's right goes into the runnable; of the references
+    // one is the runtime's, the other becomes the handle's.
+    let runnable = unsafe { Runnable::from_raw(ptr) };
+    // SAFETY: as above.
+    let task = unsafe { TaskRef::from_raw(ptr) };
+    (runnable, JoinHandle::new(task))
+}
+
+/// The kind under which tasks made from `F` are recorded.
+pub(crate) fn kind_of<F, S>() -> usize
+where
+    F: Future + Send + 'static,
+    F::Output: Outcome,
+    S: Slot,
+{
+    harness::poll::<F, S> as PollFn as usize
+}

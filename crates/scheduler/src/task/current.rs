@@ -1,0 +1,63 @@
+//! Which task does this thread poll, and has that task woken itself?
+//!
+//! A task that wakes itself during its own poll (a yield) needs no read-modify-write: the runner is this very thread, and
+//! reads a flag of its own when the poll ends.
+
+use std::cell::Cell as Local;
+use std::ptr::{self, NonNull};
+
+use super::cell::Header;
+
+std::thread_local! {
+    static CURRENT: Local<*const Header> = const { Local::new(ptr::null()) };
+    static WOKE_ITSELF: Local<bool> = const { Local::new(false) };
+}
+
+/// The calling thread polls a task until this is dropped; then the task it polled before is current again (a poll inside
+/// a poll happens when a coroutine drives another executor).
+pub(super) struct Enter {
+    task: *const Header,
+    outer: *const Header,
+    outer_woke_itself: bool,
+}
+
+impl Enter {
+    #[inline]
+    pub(super) fn new(task: NonNull<Header>) -> Self {
+        Self {
+            task: task.as_ptr(),
+            outer: CURRENT.replace(task.as_ptr()),
+            outer_woke_itself: WOKE_ITSELF.replace(false),
+        }
+    }
+
+    #[inline]
+    pub(super) fn woke_itself(&self) -> bool {
+        debug_assert_eq!(CURRENT.get(), self.task);
+        WOKE_ITSELF.get()
+    }
+}
+
+impl Drop for Enter {
+    #[inline]
+    fn drop(&mut self) {
+        CURRENT.set(self.outer);
+        WOKE_ITSELF.set(self.outer_woke_itself);
+    }
+}
+
+/// The task that this thread polls.
+#[inline]
+pub(super) fn current() -> Option<NonNull<Header>> {
+    NonNull::new(CURRENT.get().cast_mut())
+}
+
+/// Notes the wake if `task` is the one that this thread polls; false: it must be woken through its state.
+#[inline]
+pub(super) fn wake_if_current(task: NonNull<Header>) -> bool {
+    let is_current = ptr::eq(CURRENT.get(), task.as_ptr());
+    if is_current {
+        WOKE_ITSELF.set(true);
+    }
+    is_current
+}

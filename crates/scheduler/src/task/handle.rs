@@ -1,0 +1,262 @@
+//! How do others refer to a task: untyped and counted, or as the owner of its output?
+
+use std::any::TypeId;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::ptr::NonNull;
+use std::task::{Context, Poll, Waker};
+
+use super::cell::Header;
+use super::state::DropHandle;
+use super::{Slot, current, harness, waker};
+
+/// A counted, untyped reference to a task. Equal and hashed by identity.
+pub struct TaskRef(NonNull<Header>);
+
+// SAFETY: through a reference one reaches the state word, which is atomic, and the slot, which is `Send + Sync`. The last
+// reference may free the cell on any thread; its stage is empty by then, and wakers are `Send`.
+unsafe impl Send for TaskRef {}
+// SAFETY: as above.
+unsafe impl Sync for TaskRef {}
+
+impl TaskRef {
+    /// # Safety
+    ///
+    /// The caller owns a reference, and gives it up; or wraps the result in `ManuallyDrop` and keeps the cell alive.
+    #[inline]
+    pub(super) unsafe fn from_raw(task: NonNull<Header>) -> Self {
+        Self(task)
+    }
+
+    #[inline]
+    pub(super) fn as_raw(&self) -> NonNull<Header> {
+        self.0
+    }
+
+    #[inline]
+    fn header(&self) -> &Header {
+        // SAFETY: rule *Alive*.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// Calls `f` with the task that the calling thread is polling. No reference is counted.
+    #[inline]
+    pub fn with_current<R>(f: impl FnOnce(Option<&TaskRef>) -> R) -> R {
+        // The reference is never given back, and a task that is being polled is not complete (rule *Alive*).
+        let task = current::current().map(|task| ManuallyDrop::new(TaskRef(task)));
+        f(task.as_deref())
+    }
+
+    /// The task that the calling thread is polling.
+    pub fn current() -> Option<TaskRef> {
+        Self::with_current(|task| task.cloned())
+    }
+
+    /// The slot, if it has type `S`.
+    #[inline]
+    pub fn slot<S: Slot>(&self) -> Option<&S> {
+        if self.header().vtable.slot_type != TypeId::of::<S>() {
+            return None;
+        }
+        // SAFETY: the slot follows the header within the same allocation (`Cell` is `repr(C)`).
+        let slot = unsafe { self.0.byte_add(Header::slot_offset::<S>()) };
+        // SAFETY: its type is `S`, it is never changed, and lives as long as this reference.
+        Some(unsafe { slot.cast::<S>().as_ref() })
+    }
+
+    /// The output is there, or was. A task that is done is never polled again.
+    #[inline]
+    pub fn is_done(&self) -> bool {
+        self.header().state.load().is_complete()
+    }
+
+    /// The task's last polls were long, so it queues with the heavy ones.
+    pub fn is_heavy(&self) -> bool {
+        self.header().state.load().is_heavy()
+    }
+
+    /// Schedules one more poll. Nothing happens if the task is done.
+    pub fn wake(&self) {
+        // SAFETY: this reference keeps the cell alive.
+        unsafe { waker::wake_task(self.0) };
+    }
+
+    /// Asks for one call of [`Slot::completed`]. True: too late, the task is done, and this call asked for nothing.
+    pub fn watch_completion(&self) -> bool {
+        self.header().state.watch()
+    }
+
+    /// The name of the future's type.
+    pub fn future_name(&self) -> &'static str {
+        (self.header().vtable.future_name)()
+    }
+
+    pub(crate) fn weight(&self) -> u8 {
+        self.header().state.load().weight()
+    }
+
+    /// Only the runner may call this.
+    pub(crate) fn set_weight(&self, weight: u8) {
+        self.header().state.set_weight(weight);
+    }
+
+    /// The kind of coroutine, see `kind_of`.
+    pub(crate) fn kind(&self) -> usize {
+        self.header().vtable.poll as usize
+    }
+}
+
+impl Clone for TaskRef {
+    #[inline]
+    fn clone(&self) -> Self {
+        self.header().state.add_ref();
+        Self(self.0)
+    }
+}
+
+impl Drop for TaskRef {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: the reference is ours, and ends here.
+        unsafe { harness::drop_ref(self.0) };
+    }
+}
+
+impl PartialEq for TaskRef {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl Eq for TaskRef {}
+
+impl Hash for TaskRef {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.0.hash(hasher);
+    }
+}
+
+impl fmt::Debug for TaskRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskRef")
+            .field("future", &self.future_name())
+            .field("state", &self.header().state)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The owner of a task's output. Dropping it detaches the task, which lives on.
+pub struct JoinHandle<T> {
+    task: TaskRef,
+    output: PhantomData<fn() -> T>,
+}
+
+// SAFETY: the handle is the only way to the output, which it hands out by value or by reference: `T: Send` lets it change threads.
+unsafe impl<T: Send> Send for JoinHandle<T> {}
+// SAFETY: a shared handle gives `&T` (`peek`) and nothing else of `T`.
+unsafe impl<T: Sync> Sync for JoinHandle<T> {}
+
+impl<T> Unpin for JoinHandle<T> {}
+
+impl<T> JoinHandle<T> {
+    /// Takes over `task`'s HANDLE flag; its output has type `T`.
+    pub(super) fn new(task: TaskRef) -> Self {
+        Self { task, output: PhantomData }
+    }
+
+    /// The task.
+    #[inline]
+    pub fn task(&self) -> &TaskRef {
+        &self.task
+    }
+
+    /// Ready as soon as the task is done; `None` if its output was taken before.
+    #[inline]
+    pub fn poll_join(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        if !self.task.is_done() && self.wait(cx.waker()) {
+            return Poll::Pending;
+        }
+        Poll::Ready(self.try_take())
+    }
+
+    /// Moves the output out, if it is there.
+    #[inline]
+    pub fn try_take(&mut self) -> Option<T> {
+        let state = &self.task.header().state;
+        let now = state.load();
+        if !now.is_complete() || !now.has_handle() {
+            return None;
+        }
+        // SAFETY: rule *Output*: complete with HANDLE, so the output is there and ours.
+        let output = unsafe { self.output_ptr().read() };
+        state.output_taken();
+        Some(output)
+    }
+
+    /// The output, if it is there.
+    pub fn peek(&self) -> Option<&T> {
+        let now = self.task.header().state.load();
+        if !now.is_complete() || !now.has_handle() {
+            return None;
+        }
+        // SAFETY: rule *Output*; it leaves its place through `&mut self` only.
+        Some(unsafe { self.output_ptr().as_ref() })
+    }
+
+    fn output_ptr(&self) -> NonNull<T> {
+        // SAFETY: the vtable belongs to this cell.
+        unsafe { (self.task.header().vtable.output)(self.task.0) }.cast()
+    }
+
+    /// Leaves a waker for the end of the task; false if the task is done.
+    fn wait(&mut self, waker: &Waker) -> bool {
+        let header = self.task.header();
+        if header.state.load().has_join_waker() {
+            // SAFETY: rule *Join waker*: with the flag everybody may read.
+            let same = header.join_waker.with(|room| unsafe { would_wake(room, waker) });
+            if same {
+                return !self.task.is_done();
+            }
+            if !header.state.take_join_waker() {
+                return false;
+            }
+        }
+        // The old waker's drop is foreign code: it runs once the room is consistent again.
+        // SAFETY: rule *Join waker*: the flag is not set, so the room is ours.
+        let old = header.join_waker.with_mut(|room| unsafe { room.replace(Some(waker.clone())) });
+        let waiting = header.state.set_join_waker();
+        drop(old);
+        waiting
+    }
+}
+
+/// # Safety
+///
+/// `room` must be readable.
+unsafe fn would_wake(room: *const Option<Waker>, waker: &Waker) -> bool {
+    // SAFETY: the caller vouches for it.
+    unsafe { &*room }.as_ref().is_some_and(|old| old.will_wake(waker))
+}
+
+impl<T> Drop for JoinHandle<T> {
+    fn drop(&mut self) {
+        let header = self.task.header();
+        match header.state.drop_handle() {
+            // SAFETY: the output is there and was ours; HANDLE has no reader after us.
+            DropHandle::DropOutput => unsafe { (header.vtable.abandon)(self.task.0) },
+            DropHandle::DropWaker => {
+                // SAFETY: rule *Join waker*: the flag is off, and the handle still exists.
+                drop(header.join_waker.with_mut(|room| unsafe { room.replace(None) }));
+            }
+            DropHandle::Nothing => {}
+        }
+    }
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("JoinHandle").field(&self.task).finish()
+    }
+}

@@ -1,0 +1,51 @@
+//! A task's cell: one allocation that holds a future, later its output, and whoever wants to know.
+//!
+//! This folder and `queue/next.rs` are the only places in the scheduler with unsafe code. Threads share the cell's fields
+//! by these rules; SAFETY comments cite them by name.
+//!
+//! * **Alive** A pointer to a cell is valid as long as one of these exists: a counted reference (`TaskRef`, a waker), or
+//!   the task is not complete, because then the runtime's reference is not dropped.
+//! * **Runner** The right to poll is a value, [`Runnable`]. At most one exists per task (see `state.rs`), and only while
+//!   the task is not complete. Its holder alone touches `stage`, until `complete` hands it on.
+//! * **Output** Once the task is complete, `stage` holds the output exactly if HANDLE is set, and the [`JoinHandle`] alone touches
+//!   it. Without HANDLE it is empty, and nobody touches it.
+//! * **Join waker** Without JOIN_WAKER the room belongs to the handle (to the dropper of the last reference if there
+//!   is no handle). With it, everybody may read and nobody may write. The flag never changes after COMPLETE.
+//! * **Links** The registry's links are touched under the lock of the shard that `home` names, and only there.
+//! * **Home** `home` may be followed by the holder of the right to poll, until the task is unlinked: a registry is not freed
+//!   while a task is linked.
+//! * **Fixed** `vtable`, `home` and the slot's address never change.
+
+mod cell;
+mod current;
+mod handle;
+mod harness;
+mod registry;
+mod runnable;
+mod state;
+mod waker;
+
+pub use handle::{JoinHandle, TaskRef};
+
+pub(crate) use cell::kind_of;
+pub(crate) use registry::Registry;
+pub(crate) use runnable::{Ran, Runnable};
+
+use std::any::Any;
+
+/// What the layer above keeps in every task's cell.
+pub trait Slot: Send + Sync + 'static {
+    /// Runs once after the task is done, on the thread that completed it, if [`TaskRef::watch_completion`] returned
+    /// false. No lock is held. A panic is caught and dropped.
+    fn completed(&self, task: &TaskRef);
+}
+
+/// What a task can end with.
+pub trait Outcome: Send + 'static {
+    /// The poll or the future's drop panicked with `payload`.
+    fn panicked(payload: Box<dyn Any + Send>) -> Self;
+    /// The scheduler was closed before the task ended.
+    fn closed() -> Self;
+    /// Nobody holds a handle to `task` any more, so nobody will see its output. Runs in place of a plain drop.
+    fn abandoned(self, task: &TaskRef);
+}

@@ -1,0 +1,86 @@
+//! The right to poll a task, as a value.
+
+use std::mem::ManuallyDrop;
+use std::ptr::NonNull;
+
+use super::TaskRef;
+use super::cell::Header;
+use super::harness::Polled;
+use crate::worker::PollEnd;
+
+/// The only right to poll a task that is not complete. Queues hold these.
+///
+/// Dropping one cancels the task: its future is dropped and its handle resolves to `Outcome::closed`.
+#[derive(Debug)]
+pub(crate) struct Runnable(NonNull<Header>);
+
+// SAFETY: the future and the slot are `Send`, and a runnable is the only right to touch the future (rule *Runner*).
+unsafe impl Send for Runnable {}
+
+/// What a poll left.
+#[must_use]
+pub(crate) enum Ran {
+    /// The task waits, or is complete.
+    Parked,
+    /// The task was woken during its poll and must be queued again.
+    Again(Runnable),
+}
+
+impl Runnable {
+    /// # Safety
+    ///
+    /// The caller must hold the right to poll, and gives it up.
+    #[inline]
+    pub(super) unsafe fn from_raw(task: NonNull<Header>) -> Self {
+        Self(task)
+    }
+
+    /// For a slot that is an atomic word; `from_word` undoes it.
+    #[inline]
+    pub(crate) fn into_word(self) -> *mut () {
+        ManuallyDrop::new(self).0.as_ptr().cast()
+    }
+
+    /// # Safety
+    ///
+    /// `word` must come from `into_word`, and be used once.
+    #[inline]
+    pub(crate) unsafe fn from_word(word: *mut ()) -> Option<Self> {
+        NonNull::new(word.cast()).map(Self)
+    }
+
+    /// Polls the task once.
+    #[inline]
+    pub(crate) fn run(self, end: &PollEnd<'_>) -> Ran {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: rule *Runner*: the task is not complete, so the cell is valid.
+        let vtable = unsafe { this.0.as_ref() }.vtable;
+        // SAFETY: this runnable is the right to poll; it is used up unless the answer is `Requeue`.
+        match unsafe { (vtable.poll)(this.0, end) } {
+            Polled::Done => Ran::Parked,
+            Polled::Requeue => Ran::Again(ManuallyDrop::into_inner(this)),
+        }
+    }
+
+    /// The task, without counting a reference.
+    #[inline]
+    pub(crate) fn with_task<R>(&self, f: impl FnOnce(&TaskRef) -> R) -> R {
+        // SAFETY: the task is not complete while this runnable exists; the reference is never given back.
+        let task = ManuallyDrop::new(unsafe { TaskRef::from_raw(self.0) });
+        f(&task)
+    }
+
+    /// A counted reference to the task.
+    pub(crate) fn task(&self) -> TaskRef {
+        self.with_task(TaskRef::clone)
+    }
+}
+
+impl Drop for Runnable {
+    fn drop(&mut self) {
+        // SAFETY: rule *Runner*: the task is not complete, so the cell is valid.
+        let vtable = unsafe { self.0.as_ref() }.vtable;
+        // SAFETY: this runnable is the right to the future, and ends here.
+        unsafe { (vtable.cancel)(self.0) };
+    }
+}

@@ -1,0 +1,409 @@
+//! What is a task doing, and who still refers to it? One word, changed only through the verbs below.
+//!
+//! ```text
+//!  63            32 31              8 7    4   3        2       1           0
+//! +----------------+-----------------+------+--------+--------+------------+----------+
+//! |      refs      |      wakes      |weight| WATCHED| HANDLE | JOIN_WAKER | COMPLETE |
+//! +----------------+-----------------+------+--------+--------+------------+----------+
+//! ```
+//!
+//! `wakes` counts the wakes since the last poll began. Zero means *idle*: nobody holds the right to poll. Whoever lifts
+//! it from zero receives that right as a `Runnable` and must queue it; every later wake only counts. The runner
+//! remembers how many wakes it saw when its poll began and takes them off when the poll ends pending. What is left came
+//! meanwhile and is owed another poll. So a poll needs no write to announce that it begins, and a wake that is merged
+//! into an earlier one is still a read-modify-write on this word: what the waker wrote before is visible to the poll.
+//!
+//! ```text
+//!            wake: Submit                     begin_poll
+//!   idle ------------------> queued(wakes>0) ------------> running(wakes>0)
+//!     ^                          ^                              |   |
+//!     |        end_poll: Idle    |      end_poll: Requeue       |   |
+//!     +--------------------------|------------------------------+   | complete
+//!                                +------------------------------+   v
+//!                                                                COMPLETE
+//! ```
+//!
+//! `refs` counts the handles, the wakers, and one for the runtime as long as the task is not complete. A queue's entry
+//! needs no count of its own: it exists only while the task is not complete.
+
+use crate::sync::{AtomicU64, Ordering, fence};
+use std::fmt;
+
+const COMPLETE: u64 = 1 << 0;
+const JOIN_WAKER: u64 = 1 << 1;
+const HANDLE: u64 = 1 << 2;
+const WATCHED: u64 = 1 << 3;
+const WEIGHT_SHIFT: u32 = 4;
+const WEIGHT_ONE: u64 = 1 << WEIGHT_SHIFT;
+const WEIGHT_MASK: u64 = 0b1111 << WEIGHT_SHIFT;
+const WAKE_SHIFT: u32 = 8;
+const WAKE_ONE: u64 = 1 << WAKE_SHIFT;
+const WAKE_MASK: u64 = 0x00ff_ffff << WAKE_SHIFT;
+const REF_SHIFT: u32 = 32;
+const REF_ONE: u64 = 1 << REF_SHIFT;
+
+/// Wakes are no longer counted one by one from here on. The distance to the field's end is more than the number of
+/// threads that can pass the check at the same time.
+const WAKES_ENOUGH: u64 = 1 << 20;
+/// A count of references that only a leak in a loop reaches. Past it the process ends, as `Arc` does.
+const REFS_TOO_MANY: u64 = 1 << 30;
+
+/// The heaviest a task can be, see [`State::set_weight`].
+pub(crate) const MAX_WEIGHT: u8 = 15;
+
+/// A task's state word.
+pub(crate) struct State(AtomicU64);
+
+/// One look at the word.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Snapshot(u64);
+
+impl Snapshot {
+    pub(crate) fn is_complete(self) -> bool {
+        self.0 & COMPLETE != 0
+    }
+    /// The join waker's room is filled, and its writer keeps its hands off it.
+    pub(crate) fn has_join_waker(self) -> bool {
+        self.0 & JOIN_WAKER != 0
+    }
+    /// A handle owns, or will own, the output.
+    pub(crate) fn has_handle(self) -> bool {
+        self.0 & HANDLE != 0
+    }
+    /// Somebody asked for `Slot::completed`.
+    pub(crate) fn is_watched(self) -> bool {
+        self.0 & WATCHED != 0
+    }
+    pub(crate) fn is_heavy(self) -> bool {
+        self.0 & WEIGHT_MASK != 0
+    }
+    pub(crate) fn weight(self) -> u8 {
+        ((self.0 & WEIGHT_MASK) >> WEIGHT_SHIFT) as u8
+    }
+    fn wakes(self) -> u64 {
+        (self.0 & WAKE_MASK) >> WAKE_SHIFT
+    }
+    fn refs(self) -> u64 {
+        self.0 >> REF_SHIFT
+    }
+    pub(crate) fn is_only_reference(self) -> bool {
+        self.refs() == 1
+    }
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut set = f.debug_set();
+        for (flag, name) in
+            [(COMPLETE, "COMPLETE"), (JOIN_WAKER, "JOIN_WAKER"), (HANDLE, "HANDLE"), (WATCHED, "WATCHED")]
+        {
+            if self.0 & flag != 0 {
+                set.entry(&format_args!("{name}"));
+            }
+        }
+        set.entry(&format_args!("weight={}", self.weight()))
+            .entry(&format_args!("wakes={}", self.wakes()))
+            .entry(&format_args!("refs={}", self.refs()))
+            .finish()
+    }
+}
+
+/// What a wake leaves to its caller.
+#[must_use]
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Wake {
+    /// The caller now holds the only right to poll the task, and must queue it.
+    Submit {
+        /// The task goes to the queue of the heavy.
+        heavy: bool,
+    },
+    /// Somebody else holds that right already, or the task is complete.
+    Nothing,
+}
+
+/// What the end of a poll leaves to the runner.
+#[must_use]
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum EndPoll {
+    /// The right to poll is gone: the runner must not touch the task any more.
+    Idle,
+    /// The task was woken meanwhile: the runner still holds the right and must queue it.
+    Requeue,
+}
+
+/// What the drop of a reference leaves to its owner.
+#[must_use]
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Unref {
+    /// That was the last one: free the cell.
+    Dealloc,
+    /// Others are left.
+    Nothing,
+}
+
+/// What the drop of the output's owner leaves to it. In each case its reference is still to be dropped.
+#[must_use]
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum DropHandle {
+    /// The output lies in the cell and belongs to the caller: drop it.
+    DropOutput,
+    /// The waker's room belongs to the caller: empty it.
+    DropWaker,
+    /// Nothing but the reference.
+    Nothing,
+}
+
+/// The wakes that a poll answers: from `begin_poll` to `end_poll`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Seen(u64);
+
+impl State {
+    /// A new task: queued, with one reference for the runtime and one for the handle.
+    pub(crate) fn new(weight: u8) -> Self {
+        Self(AtomicU64::new(
+            2 * REF_ONE | WAKE_ONE | HANDLE | (u64::from(weight.min(MAX_WEIGHT)) << WEIGHT_SHIFT),
+        ))
+    }
+
+    #[inline]
+    pub(crate) fn load(&self) -> Snapshot {
+        // Ordering: Acquire pairs with the Release of `complete` and `end_poll`: who sees COMPLETE sees the output.
+        Snapshot(self.0.load(Ordering::Acquire))
+    }
+
+    /// Counts a wake.
+    #[inline]
+    pub(crate) fn wake(&self) -> Wake {
+        loop {
+            let now = Snapshot(self.0.load(Ordering::Relaxed));
+            // Relaxed suffices for a task that is complete: no poll will follow that could miss what we wrote.
+            if now.is_complete() {
+                return Wake::Nothing;
+            }
+            // Past the limit the write changes nothing, but it is still a write: it publishes.
+            let one = if now.wakes() < WAKES_ENOUGH { WAKE_ONE } else { 0 };
+            // Ordering: Release pairs with the Acquire of `begin_poll` and `end_poll`, also when the wake is merged into
+            // an earlier one: what happened before it is seen by the poll that answers it. Acquire pairs with
+            // the Release of `end_poll`, so that the next runner inherits what the last one wrote.
+            let before = Snapshot(self.0.fetch_add(one, Ordering::AcqRel));
+            if before.is_complete() || before.wakes() > 0 {
+                return Wake::Nothing;
+            }
+            if one != 0 {
+                return Wake::Submit { heavy: before.is_heavy() };
+            }
+            // The runner went idle between the look and the write that changed nothing: count after all.
+        }
+    }
+
+    /// The runner begins a poll.
+    #[inline]
+    pub(crate) fn begin_poll(&self) -> Seen {
+        // Ordering: Acquire pairs with the Release of `wake`.
+        let now = Snapshot(self.0.load(Ordering::Acquire));
+        debug_assert!(now.wakes() > 0 && !now.is_complete(), "polled without the right to: {now:?}");
+        Seen(now.wakes())
+    }
+
+    /// The poll that began with `seen` ended pending.
+    #[inline]
+    pub(crate) fn end_poll(&self, seen: Seen) -> EndPoll {
+        // Ordering: Release hands the future to the next runner through `wake`; Acquire pairs with the wakes that came
+        // during the poll and are answered by the next one.
+        let before = Snapshot(self.0.fetch_sub(seen.0 << WAKE_SHIFT, Ordering::AcqRel));
+        debug_assert!(before.wakes() >= seen.0);
+        if before.wakes() > seen.0 { EndPoll::Requeue } else { EndPoll::Idle }
+    }
+
+    /// The output is in its place (or there is none: no handle was left when the runner looked).
+    ///
+    /// Returns what stood before: a join waker or watcher found there must be served by the caller.
+    #[inline]
+    pub(crate) fn complete(&self) -> Snapshot {
+        // Ordering: Release publishes the output to `load`, `set_join_waker` and `drop_handle`; Acquire pairs with
+        // `set_join_waker`, whose waker the caller reads.
+        let before = Snapshot(self.0.fetch_or(COMPLETE, Ordering::AcqRel));
+        debug_assert!(!before.is_complete());
+        before
+    }
+
+    /// `complete` and the drop of the runtime's reference in one step, if a handle and nobody else waits for the end.
+    #[inline]
+    pub(crate) fn complete_quietly(&self) -> bool {
+        let seen = self.0.load(Ordering::Relaxed);
+        if seen & (HANDLE | JOIN_WAKER | WATCHED) != HANDLE {
+            return false;
+        }
+        debug_assert!(Snapshot(seen).refs() >= 2, "the runtime's reference and the handle's");
+        // Ordering: as in `complete`; the failure publishes nothing.
+        self.0
+            .compare_exchange(seen, (seen | COMPLETE) - REF_ONE, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    /// The handle has written a waker into its room. False: the task completed first, the room is still the handle's.
+    pub(crate) fn set_join_waker(&self) -> bool {
+        // Ordering: Release publishes the waker to `complete`; Acquire pairs with its Release.
+        let before = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
+            (word & COMPLETE == 0).then_some(word | JOIN_WAKER)
+        });
+        before.is_ok()
+    }
+
+    /// The handle takes the waker's room back. False: the task completed first, and its runner may be reading it.
+    pub(crate) fn take_join_waker(&self) -> bool {
+        // Ordering: as in `set_join_waker`; nothing is published.
+        let before = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
+            (word & COMPLETE == 0).then_some(word & !JOIN_WAKER)
+        });
+        before.is_ok()
+    }
+
+    /// The handle has moved the output out.
+    #[inline]
+    pub(crate) fn output_taken(&self) {
+        // Relaxed: only the handle looks at HANDLE once the task is complete, and the handle is what calls this.
+        let before = self.0.fetch_and(!HANDLE, Ordering::Relaxed);
+        debug_assert!(before & (HANDLE | COMPLETE) == HANDLE | COMPLETE);
+    }
+
+    /// The handle goes.
+    pub(crate) fn drop_handle(&self) -> DropHandle {
+        let before = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
+            (word & COMPLETE == 0).then_some(word & !(HANDLE | JOIN_WAKER))
+        });
+        // Ordering: Acquire pairs with the Release of `complete` (the output, or the end of its reads of the waker).
+        match before {
+            Ok(word) if word & JOIN_WAKER != 0 => DropHandle::DropWaker,
+            Ok(_) => DropHandle::Nothing,
+            Err(word) if word & HANDLE != 0 => DropHandle::DropOutput,
+            Err(_) => DropHandle::Nothing,
+        }
+    }
+
+    /// Asks for `Slot::completed`. True: too late, the task is complete.
+    pub(crate) fn watch(&self) -> bool {
+        // Ordering: Release publishes what the watcher prepared to `complete`; Acquire pairs with its Release.
+        Snapshot(self.0.fetch_or(WATCHED, Ordering::AcqRel)).is_complete()
+    }
+
+    /// The runner changes the task's weight.
+    pub(crate) fn set_weight(&self, weight: u8) {
+        let now = Snapshot(self.0.load(Ordering::Relaxed)).weight();
+        let weight = weight.min(MAX_WEIGHT);
+        // Relaxed: a hint to the next waker; only the runner writes these bits, so the sum cannot leave the field.
+        if weight > now {
+            self.0.fetch_add(u64::from(weight - now) * WEIGHT_ONE, Ordering::Relaxed);
+        } else if weight < now {
+            self.0.fetch_sub(u64::from(now - weight) * WEIGHT_ONE, Ordering::Relaxed);
+        }
+    }
+
+    /// One more reference, made from one that exists.
+    #[inline]
+    pub(crate) fn add_ref(&self) {
+        // Relaxed: the reference that is copied keeps the cell alive, as in `Arc`.
+        let before = Snapshot(self.0.fetch_add(REF_ONE, Ordering::Relaxed));
+        if before.refs() > REFS_TOO_MANY {
+            std::process::abort();
+        }
+    }
+
+    /// One reference less.
+    #[inline]
+    pub(crate) fn drop_ref(&self) -> Unref {
+        // Ordering: Acquire pairs with the Release of the other droppers. A single reference on a complete task is ours
+        // alone: nobody can add to it, so the read-modify-write is spared.
+        let now = Snapshot(self.0.load(Ordering::Acquire));
+        if now.is_complete() && now.is_only_reference() {
+            return Unref::Dealloc;
+        }
+        // Ordering: Release hands our uses of the cell to the last dropper, whose fence pairs with it.
+        let before = Snapshot(self.0.fetch_sub(REF_ONE, Ordering::Release));
+        debug_assert!(before.refs() > 0);
+        if before.is_only_reference() {
+            fence(Ordering::Acquire);
+            Unref::Dealloc
+        } else {
+            Unref::Nothing
+        }
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.load().fmt(f)
+    }
+}
+
+#[cfg(all(test, not(selvedge_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_do_not_overlap_and_fill_the_word() {
+        let fields = [COMPLETE, JOIN_WAKER, HANDLE, WATCHED, WEIGHT_MASK, WAKE_MASK, u64::MAX << REF_SHIFT];
+        assert_eq!(fields.iter().fold(0, |all, field| all ^ field), u64::MAX);
+        assert_eq!(fields.iter().map(|field| field.count_ones()).sum::<u32>(), 64);
+    }
+
+    #[test]
+    fn a_wake_during_the_poll_is_owed_one_more_poll() {
+        let state = State::new(0);
+        let seen = state.begin_poll();
+        assert_eq!(state.wake(), Wake::Nothing);
+        assert_eq!(state.wake(), Wake::Nothing);
+        assert_eq!(state.end_poll(seen), EndPoll::Requeue);
+        let seen = state.begin_poll();
+        assert_eq!(state.end_poll(seen), EndPoll::Idle);
+        assert_eq!(state.wake(), Wake::Submit { heavy: false });
+        assert_eq!(state.wake(), Wake::Nothing);
+    }
+
+    #[test]
+    fn wakes_saturate_and_an_idle_task_is_still_woken() {
+        let state = State::new(0);
+        let seen = state.begin_poll();
+        for _ in 0..WAKES_ENOUGH + 10 {
+            assert_eq!(state.wake(), Wake::Nothing);
+        }
+        assert!(state.load().wakes() <= WAKES_ENOUGH + 1);
+        assert_eq!(state.end_poll(seen), EndPoll::Requeue);
+        let seen = state.begin_poll();
+        assert_eq!(state.end_poll(seen), EndPoll::Idle);
+        assert_eq!(state.wake(), Wake::Submit { heavy: false });
+    }
+
+    #[test]
+    fn weight_stays_in_its_field() {
+        let state = State::new(3);
+        for weight in [0, MAX_WEIGHT, 200, 1, 0] {
+            state.set_weight(weight);
+            let now = state.load();
+            assert_eq!(now.weight(), weight.min(MAX_WEIGHT));
+            assert_eq!((now.wakes(), now.refs(), now.has_handle()), (1, 2, true));
+        }
+    }
+
+    #[test]
+    fn completion_is_quiet_only_when_nobody_else_waits() {
+        let state = State::new(0);
+        assert!(state.set_join_waker());
+        assert!(!state.complete_quietly());
+        assert!(state.take_join_waker());
+        assert!(state.complete_quietly());
+        assert!(!state.set_join_waker());
+        assert_eq!(state.drop_handle(), DropHandle::DropOutput);
+        assert_eq!(state.drop_ref(), Unref::Dealloc);
+    }
+
+    #[test]
+    fn a_detached_task_leaves_its_last_reference_to_the_runtime() {
+        let state = State::new(0);
+        assert_eq!(state.drop_handle(), DropHandle::Nothing);
+        assert_eq!(state.drop_ref(), Unref::Nothing);
+        assert!(!state.complete_quietly(), "without a handle the runner drops the output itself");
+        assert!(!state.complete().has_handle());
+        assert_eq!(state.drop_ref(), Unref::Dealloc);
+    }
+}

@@ -1,0 +1,78 @@
+//! How does `std::task::Waker` reach a task?
+
+use std::mem::ManuallyDrop;
+use std::ptr::NonNull;
+use std::task::{RawWaker, RawWakerVTable, Waker};
+
+use super::cell::Header;
+use super::state::Wake;
+use super::{Runnable, TaskRef, current};
+use crate::worker;
+
+static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop_waker);
+
+/// A waker for the duration of a poll. It borrows the runner's claim on the cell instead of counting a reference.
+///
+/// # Safety
+///
+/// `task` must stay valid as long as the result is used.
+#[inline]
+pub(super) unsafe fn borrowed(task: NonNull<Header>) -> ManuallyDrop<Waker> {
+    let raw = RawWaker::new(task.as_ptr().cast_const().cast(), &VTABLE);
+    // SAFETY: the functions below keep `RawWakerVTable`'s contract, and the caller keeps the cell alive; the result is never
+    // dropped, so no reference is given back that was not taken.
+    ManuallyDrop::new(unsafe { Waker::from_raw(raw) })
+}
+
+/// Schedules `task` for one more poll.
+///
+/// # Safety
+///
+/// `task` must be valid (rule *Alive*).
+#[inline]
+pub(super) unsafe fn wake_task(task: NonNull<Header>) {
+    if current::wake_if_current(task) {
+        return;
+    }
+    // SAFETY: the caller vouches for the cell.
+    let header = unsafe { task.as_ref() };
+    match header.state.wake() {
+        Wake::Submit { heavy } => {
+            // SAFETY: `wake` handed us the right to poll, and with it the task cannot complete: rule *Home*.
+            let home = unsafe { header.home.as_ref() };
+            // SAFETY: the right to poll becomes the runnable.
+            let runnable = unsafe { Runnable::from_raw(task) };
+            worker::schedule(home.owner(), runnable, heavy);
+        }
+        Wake::Nothing => {}
+    }
+}
+
+unsafe fn clone(data: *const ()) -> RawWaker {
+    // SAFETY: a waker's data is the pointer it was made from, and the waker keeps the cell alive.
+    let task = unsafe { NonNull::new_unchecked(data.cast_mut().cast::<Header>()) };
+    // SAFETY: as above.
+    unsafe { task.as_ref() }.state.add_ref();
+    RawWaker::new(data, &VTABLE)
+}
+
+unsafe fn wake(data: *const ()) {
+    // SAFETY: the same data; `wake_by_ref` only borrows it.
+    unsafe { wake_by_ref(data) };
+    // SAFETY: `wake` takes the waker by value, so its reference is dropped here.
+    unsafe { drop_waker(data) };
+}
+
+unsafe fn wake_by_ref(data: *const ()) {
+    // SAFETY: a waker's data is the pointer it was made from.
+    let task = unsafe { NonNull::new_unchecked(data.cast_mut().cast::<Header>()) };
+    // SAFETY: the waker keeps the cell alive.
+    unsafe { wake_task(task) };
+}
+
+unsafe fn drop_waker(data: *const ()) {
+    // SAFETY: a waker's data is the pointer it was made from.
+    let task = unsafe { NonNull::new_unchecked(data.cast_mut().cast::<Header>()) };
+    // SAFETY: the waker's reference becomes the `TaskRef`, which gives it back.
+    drop(unsafe { TaskRef::from_raw(task) });
+}

@@ -1,0 +1,269 @@
+//! When do timers fire, and who sees to it?
+//!
+//! Each worker has a wheel behind a lock of its own. A timer is armed in the wheel of the worker that polls it, and nearly always cancelled
+//! there. Whoever finds a wheel due fires it: its owner between polls, or the idle worker that holds the driver (see
+//! `driver.rs`), which waits for the earliest deadline of all.
+//!
+//! Time is counted in ticks. A deadline is rounded up and the clock rounded down, so nothing fires early.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Weak;
+use std::task::{Context, Poll, Waker};
+
+use crossbeam_utils::CachePadded;
+use selvedge_timer_wheel::{Key, Wheel};
+
+use crate::shared::Shared;
+use crate::sync::{AtomicU64, Mutex, Ordering};
+use crate::worker;
+
+/// 2^13 ns are 8 µs: half a tick is the mean lateness that rounding costs.
+const REAL_TICK_SHIFT: u32 = 13;
+/// Virtual time is exact to the nanosecond.
+const VIRTUAL_TICK_SHIFT: u32 = 0;
+/// Wakers that leave a wheel under one hold of its lock.
+const BATCH: usize = 32;
+/// No deadline.
+pub(crate) const NEVER: u64 = u64::MAX;
+
+/// Nanoseconds to ticks.
+#[derive(Clone, Copy)]
+pub(crate) struct TickLength(u32);
+
+impl TickLength {
+    pub(crate) fn new(is_virtual: bool) -> Self {
+        Self(if is_virtual { VIRTUAL_TICK_SHIFT } else { REAL_TICK_SHIFT })
+    }
+
+    /// The first tick that begins at `deadline` or later. Far deadlines stay short of [`NEVER`].
+    #[inline]
+    fn at_or_after(self, deadline: u64) -> u64 {
+        (deadline >> self.0) + u64::from(deadline & ((1 << self.0) - 1) != 0)
+    }
+
+    /// The tick that `now` lies in.
+    #[inline]
+    pub(crate) fn containing(self, now: u64) -> u64 {
+        now >> self.0
+    }
+
+    /// The nanosecond at which `tick` begins.
+    pub(crate) fn start_of(self, tick: u64) -> u64 {
+        if tick.leading_zeros() < self.0 { u64::MAX } else { tick << self.0 }
+    }
+}
+
+/// A worker's timers.
+pub(crate) struct TimerSlot {
+    wheel: Mutex<Wheel<Waker>>,
+    /// The earliest tick in the wheel or an earlier one. Written under the wheel's lock.
+    next: CachePadded<AtomicU64>,
+}
+
+impl TimerSlot {
+    pub(crate) fn new() -> Self {
+        Self { wheel: Mutex::new(Wheel::new(0)), next: CachePadded::new(AtomicU64::new(NEVER)) }
+    }
+
+    /// A tick before which nothing here is due.
+    #[inline]
+    pub(crate) fn next(&self) -> u64 {
+        // Relaxed: the fences in `driver.rs` order it against a worker that is about to wait.
+        self.next.load(Ordering::Relaxed)
+    }
+
+    /// Returns true if `tick` is now the earliest.
+    #[inline]
+    fn insert(&self, tick: u64, waker: Waker) -> (Key, bool) {
+        let mut wheel = self.wheel.lock();
+        let key = wheel.insert(tick, waker);
+        let earliest = tick < self.next();
+        if earliest {
+            self.next.store(tick, Ordering::Relaxed);
+        }
+        (key, earliest)
+    }
+
+    /// The waker is dropped outside the lock.
+    #[inline]
+    fn cancel(&self, key: Key) -> Option<Waker> {
+        self.wheel.lock().cancel(key)
+    }
+
+    /// Wakes everything that is due at `now`. `Relaxed` look first: nothing due costs a load.
+    pub(crate) fn fire(&self, now: u64) -> usize {
+        let mut fired = 0;
+        while self.next() <= now {
+            let mut batch: [Option<Waker>; BATCH] = [const { None }; BATCH];
+            let taken = self.take_due(now, &mut batch);
+            fired += taken;
+            for waker in batch.into_iter().flatten() {
+                // A foreign waker may panic; ours do not.
+                let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+            }
+            if taken < BATCH {
+                break;
+            }
+        }
+        fired
+    }
+
+    fn take_due(&self, now: u64, batch: &mut [Option<Waker>; BATCH]) -> usize {
+        let mut wheel = self.wheel.lock();
+        let mut taken = 0;
+        for (room, expired) in batch.iter_mut().zip(wheel.poll(now)) {
+            *room = Some(expired.value);
+            taken += 1;
+        }
+        // Under the lock: a timer that is armed meanwhile must not be hidden by a stale value.
+        self.next.store(wheel.next_deadline().unwrap_or(NEVER), Ordering::Relaxed);
+        taken
+    }
+
+    /// Looks into the wheel itself, where the published value may be too early because that timer was cancelled.
+    pub(crate) fn refresh(&self) -> u64 {
+        let mut wheel = self.wheel.lock();
+        let next = wheel.next_deadline().unwrap_or(NEVER);
+        self.next.store(next, Ordering::Relaxed);
+        next
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.wheel.lock().len()
+    }
+}
+
+/// The calling thread runs no scheduler's tasks, so no timer can be armed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoScheduler;
+
+/// One timer of a task. It is armed by polling; dropping or disarming it leaves nothing behind, on whatever thread.
+#[derive(Debug, Default)]
+pub struct Timer {
+    armed: Option<Armed>,
+}
+
+#[derive(Debug)]
+struct Armed {
+    deadline: u64,
+    key: Key,
+    slot: u32,
+    runtime: u64,
+}
+
+impl Timer {
+    /// A timer that is not armed.
+    pub const fn new() -> Self {
+        Self { armed: None }
+    }
+
+    /// Ready when the clock of this thread's scheduler shows `deadline` (in its nanoseconds) or later; else wakes `cx` then.
+    ///
+    /// A poll with another deadline moves the timer. `u64::MAX` never comes.
+    #[inline]
+    pub fn poll(&mut self, deadline: u64, cx: &mut Context<'_>) -> Poll<Result<(), NoScheduler>> {
+        worker::with(|local| {
+            let Some(local) = local else { return Poll::Ready(Err(NoScheduler)) };
+            if local.shared.clock.now() >= deadline {
+                self.disarm();
+                return Poll::Ready(Ok(()));
+            }
+            self.arm(local, deadline, cx.waker());
+            Poll::Pending
+        })
+    }
+
+    /// As `poll`, for a deadline that the caller knows to lie ahead: the clock is not read again.
+    #[inline]
+    pub fn start(&mut self, deadline: u64, cx: &mut Context<'_>) -> Result<(), NoScheduler> {
+        worker::with(|local| {
+            self.arm(local.ok_or(NoScheduler)?, deadline, cx.waker());
+            Ok(())
+        })
+    }
+
+    #[inline]
+    fn arm(&mut self, local: &worker::Local, deadline: u64, waker: &Waker) {
+        if let Some(armed) = &self.armed {
+            if armed.stays(local, deadline, waker) {
+                return;
+            }
+            self.disarm();
+        }
+        if deadline == NEVER {
+            return;
+        }
+        let shared = &local.shared;
+        let slot = shared.timers_of(local.index);
+        let tick = shared.tick_length.at_or_after(deadline);
+        let (key, earliest) = slot.insert(tick, waker.clone());
+        self.armed = Some(Armed { deadline, key, slot: local.index as u32, runtime: shared.id });
+        if earliest {
+            shared.driver.armed_earlier(shared, tick);
+        }
+    }
+
+    /// Takes the timer out of its wheel.
+    #[inline]
+    pub fn disarm(&mut self) {
+        if let Some(armed) = self.armed.take() {
+            armed.cancel();
+        }
+    }
+}
+
+impl Drop for Timer {
+    #[inline]
+    fn drop(&mut self) {
+        self.disarm();
+    }
+}
+
+impl Armed {
+    /// The timer already waits for this deadline; its waker is brought up to date.
+    fn stays(&self, local: &worker::Local, deadline: u64, waker: &Waker) -> bool {
+        if self.deadline != deadline || self.runtime != local.shared.id {
+            return false;
+        }
+        let mut wheel = local.shared.timers_of(self.slot as usize).wheel.lock();
+        let Some(old) = wheel.get_mut(self.key) else { return false };
+        let old = (!old.will_wake(waker)).then(|| std::mem::replace(old, waker.clone()));
+        drop(wheel);
+        drop(old);
+        true
+    }
+
+    #[inline]
+    fn cancel(self) {
+        let here = worker::with(|local| {
+            local
+                .filter(|local| local.shared.id == self.runtime)
+                .map(|local| local.shared.timers_of(self.slot as usize).cancel(self.key))
+        });
+        // A timer that is dropped on a foreign thread finds its scheduler by number; if that is gone, so is the wheel.
+        let waker =
+            here.unwrap_or_else(|| find(self.runtime)?.timers_of(self.slot as usize).cancel(self.key));
+        drop(waker);
+    }
+}
+
+/// All schedulers by number, for timers that leave their threads.
+static RUNTIMES: parking_lot::Mutex<BTreeMap<u64, Weak<Shared>>> = parking_lot::Mutex::new(BTreeMap::new());
+
+fn find(runtime: u64) -> Option<std::sync::Arc<Shared>> {
+    RUNTIMES.lock().get(&runtime)?.upgrade()
+}
+
+/// Gives a new scheduler its number.
+pub(crate) fn register(runtime: Weak<Shared>) -> u64 {
+    let mut all = RUNTIMES.lock();
+    let id = all.last_key_value().map_or(0, |(last, _)| last + 1);
+    all.insert(id, runtime);
+    id
+}
+
+/// Forgets a scheduler that ends.
+pub(crate) fn unregister(runtime: u64) {
+    RUNTIMES.lock().remove(&runtime);
+}

@@ -1,0 +1,338 @@
+//! What does a worker do next?
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::{Arc, Weak};
+use std::time::Instant;
+
+use crate::heavy::AFTER_LONG_POLL;
+use crate::queue::{Deque, Steal};
+use crate::scheduler::Scheduler;
+use crate::search::Rng;
+use crate::shared::{Shared, WorkerSlot};
+use crate::sync::Ordering;
+use crate::task::{Ran, Runnable, TaskRef};
+use crate::timers::NEVER;
+
+/// Polls between two looks at the injector, the heavy queue and the timers. Prime, so that it does not fall into step
+/// with patterns of the program.
+const CHECK_INTERVAL: u32 = 61;
+/// With timers armed, the interval is fitted so that a look at the clock comes about this often.
+const TIMER_LOOK_NANOS: u64 = 30_000;
+/// A heavy poll that was shorter than this takes weight off its task.
+const SHORT_POLL_NANOS: u64 = 500_000;
+
+/// A worker, as its own thread sees it.
+pub(crate) struct Local {
+    pub(crate) shared: Arc<Shared>,
+    /// The same, as the handle that users know: lent without counting.
+    pub(crate) scheduler: Scheduler,
+    pub(crate) index: usize,
+    pub(crate) deque: Deque,
+    pub(crate) rng: Rng,
+    /// Polls until the next look around.
+    countdown: Cell<u32>,
+    interval: Cell<u32>,
+    last_look: Cell<u64>,
+    poll: Cell<u64>,
+}
+
+std::thread_local! {
+    static LOCAL: RefCell<Option<Rc<Local>>> = const { RefCell::new(None) };
+}
+
+/// Calls `f` with the worker that the calling thread is.
+#[inline]
+pub(crate) fn with<R>(f: impl FnOnce(Option<&Local>) -> R) -> R {
+    let mut f = Some(f);
+    LOCAL
+        .try_with(|local| (f.take().expect("called once"))(local.borrow().as_deref()))
+        // The thread is ending: it is no worker any more.
+        .unwrap_or_else(|_| (f.take().expect("called once"))(None))
+}
+
+/// Queues a task of the scheduler `owner` that has been woken on this thread.
+#[inline]
+pub(crate) fn schedule(owner: &Weak<Shared>, task: Runnable, heavy: bool) {
+    let mut task = Some(task);
+    with(|local| {
+        if let Some(local) = local
+            && std::ptr::eq(Arc::as_ptr(&local.shared), owner.as_ptr())
+        {
+            local.push_woken(task.take().expect("not taken yet"), heavy);
+        }
+    });
+    if let Some(task) = task {
+        schedule_from_outside(owner, task, heavy);
+    }
+}
+
+#[cold]
+fn schedule_from_outside(owner: &Weak<Shared>, task: Runnable, heavy: bool) {
+    // The count keeps the scheduler alive until the notification is through: the task may run, complete and be the last
+    // one before that.
+    let owner = owner.upgrade().expect("a scheduler outlives its tasks");
+    owner.inject(task, heavy);
+}
+
+/// What the harness must know about a poll's length, before the task can run elsewhere.
+pub(crate) struct PollEnd<'a> {
+    local: &'a Local,
+    /// When a heavy poll began.
+    began: Option<Instant>,
+}
+
+impl PollEnd<'_> {
+    /// Something is to be noted about this poll.
+    #[inline]
+    pub(crate) fn is_notable(&self) -> bool {
+        self.began.is_some() || self.local.is_marked()
+    }
+
+    /// Weighs the task by the poll that has just ended. The caller is still its runner.
+    #[cold]
+    pub(crate) fn note(&self, task: &TaskRef) {
+        self.local.weigh(task, self.began);
+    }
+}
+
+impl Local {
+    pub(crate) fn slot(&self) -> &WorkerSlot {
+        &self.shared.slots[self.index]
+    }
+
+    /// Queues a new task.
+    #[inline]
+    pub(crate) fn push_new(&self, task: Runnable, heavy: bool) {
+        if heavy {
+            self.shared.heavy.push(task);
+        } else {
+            self.deque.push(task);
+        }
+        self.shared.notify();
+    }
+
+    /// Queues a task that was woken on this thread.
+    #[inline]
+    fn push_woken(&self, task: Runnable, heavy: bool) {
+        // Without the watch nobody would take the task out of the slot of a worker that is stuck.
+        if !heavy && self.shared.rescues() && self.slot().next.is_empty() && self.deque.is_empty() {
+            self.slot().next.put(task);
+            return;
+        }
+        self.push_new(task, heavy);
+    }
+
+    /// Queues a task that woke itself. No thread is woken for it: this one will come to it, and notifies when it looks around.
+    #[inline]
+    fn push_again(&self, task: Runnable) {
+        if task.with_task(TaskRef::is_heavy) {
+            self.shared.heavy.push(task);
+        } else {
+            self.deque.push(task);
+        }
+    }
+
+    /// Works until the worker is told to leave.
+    fn work(&self) {
+        loop {
+            let Some(task) = self.next_task() else { break };
+            // After the task came out of its queue: who closes the scheduler sets the flag before it wakes the tasks.
+            if self.slot().leave.load(Ordering::Relaxed) && self.shared.is_closing() {
+                drop(task);
+                break;
+            }
+            self.run(task);
+        }
+    }
+
+    /// The next task; None: leave.
+    #[inline]
+    fn next_task(&self) -> Option<Runnable> {
+        let countdown = self.countdown.get();
+        if countdown == 0 {
+            return self.look_around();
+        }
+        self.countdown.set(countdown - 1);
+        self.pop().or_else(|| self.search_or_sleep())
+    }
+
+    #[inline]
+    pub(crate) fn pop(&self) -> Option<Runnable> {
+        self.slot().next.take().or_else(|| self.deque.pop())
+    }
+
+    #[inline]
+    fn run(&self, task: Runnable) {
+        self.begin_poll();
+        if let Ran::Again(task) = task.run(&PollEnd { local: self, began: None }) {
+            self.push_again(task);
+        }
+    }
+
+    #[inline]
+    fn begin_poll(&self) {
+        let poll = self.poll.get() + 2;
+        self.poll.set(poll);
+        self.slot().pace.poll.store(poll | 1, Ordering::Relaxed);
+    }
+
+    /// No poll goes on: the worker searches or sleeps.
+    pub(crate) fn pause(&self) {
+        self.slot().pace.poll.store(self.poll.get(), Ordering::Relaxed);
+    }
+
+    /// Runs a heavy task and notes the time; the worker counts as stuck meanwhile.
+    pub(crate) fn run_heavy(&self, task: Runnable) {
+        if !self.slot().next.is_empty() || !self.deque.is_empty() {
+            self.shared.notify();
+        }
+        let pace = &self.slot().pace;
+        pace.heavy.store(true, Ordering::Relaxed);
+        self.begin_poll();
+        self.slot().counters.heavy_polls.add(1);
+        let ran = task.run(&PollEnd { local: self, began: Some(Instant::now()) });
+        pace.heavy.store(false, Ordering::Relaxed);
+        if let Ran::Again(task) = ran {
+            self.push_again(task);
+        }
+    }
+
+    #[inline]
+    fn is_marked(&self) -> bool {
+        self.slot().pace.marked.load(Ordering::Relaxed) == self.poll.get() | 1
+    }
+
+    fn weigh(&self, task: &TaskRef, began: Option<Instant>) {
+        let lasted = match began {
+            Some(began) => crate::clock::nanos(began.elapsed()),
+            None => self.since_first_seen(),
+        };
+        if self.is_marked() {
+            self.slot().counters.long_polls.add(1);
+            self.slot().counters.poll_times.note(lasted);
+            task.set_weight(AFTER_LONG_POLL);
+            self.shared.heavy.kinds.note_long_poll(task.kind());
+            self.report_if_slow(task, lasted);
+        } else if lasted < SHORT_POLL_NANOS {
+            task.set_weight(task.weight().saturating_sub(1));
+        }
+    }
+
+    /// At most one look of the watch less than the poll's length.
+    fn since_first_seen(&self) -> u64 {
+        let first_seen = self.slot().pace.first_seen.load(Ordering::Relaxed);
+        self.shared.rescue.now().saturating_sub(first_seen)
+    }
+
+    fn report_if_slow(&self, task: &TaskRef, lasted: u64) {
+        if lasted < crate::clock::nanos(self.shared.config.slow_poll) {
+            return;
+        }
+        self.slot().counters.slow_polls.add(1);
+        let hooks = &self.shared.config.hooks;
+        let lasted = std::time::Duration::from_nanos(lasted);
+        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| hooks.slow_poll(task, lasted)));
+    }
+
+    /// What must not wait until the local queue runs dry: the injector, due timers, heavy tasks, idle colleagues.
+    #[cold]
+    fn look_around(&self) -> Option<Runnable> {
+        if self.is_dismissed() {
+            return None;
+        }
+        self.fire_own_timers();
+        self.countdown.set(self.interval.get());
+        if !self.deque.is_empty()
+            && let Some(index) = self.shared.idle.notify_if_visible()
+        {
+            self.shared.slots[index].parker.unpark();
+        }
+        if let Some((task, permit)) = self.shared.heavy.take() {
+            self.run_heavy(task);
+            self.shared.heavy.release(permit);
+        }
+        if let Steal::Success(task) = self.shared.injector.steal_one() {
+            return Some(task);
+        }
+        if let Some(task) = self.pop() {
+            self.run_sampled(task);
+        }
+        self.pop().or_else(|| self.search_or_sleep())
+    }
+
+    /// Runs a task and counts its time.
+    fn run_sampled(&self, task: Runnable) {
+        let began = Instant::now();
+        self.run(task);
+        // Long polls are all counted, by `weigh`.
+        if !self.is_marked() {
+            self.slot().counters.poll_times.note(crate::clock::nanos(began.elapsed()));
+        }
+    }
+
+    /// Fires what is due in this worker's wheel, and fits the interval of looks to the length of polls.
+    pub(crate) fn fire_own_timers(&self) {
+        let timers = self.shared.timers_of(self.index);
+        if timers.next() == NEVER {
+            self.interval.set(CHECK_INTERVAL);
+            return;
+        }
+        let now = self.shared.clock.now();
+        let since = now.saturating_sub(self.last_look.replace(now));
+        let interval = self.interval.get();
+        self.interval.set(if since > TIMER_LOOK_NANOS {
+            (interval / 2).max(1)
+        } else {
+            (interval * 2).min(CHECK_INTERVAL)
+        });
+        timers.fire(self.shared.tick_length.containing(now));
+    }
+
+    /// Hands over what is left here.
+    fn leave(&self) {
+        self.pause();
+        let closing = self.shared.is_closing();
+        while let Some(task) = self.pop() {
+            if closing {
+                drop(task);
+            } else {
+                self.shared.injector.push(task);
+            }
+        }
+        if !closing {
+            self.shared.notify();
+        }
+    }
+
+    /// The worker should leave its place.
+    pub(crate) fn is_dismissed(&self) -> bool {
+        self.slot().leave.load(Ordering::Relaxed)
+    }
+}
+
+/// Works at place `index` until dismissed. The place is taken already; `deque` is its owner's end.
+pub(crate) fn run(shared: Arc<Shared>, index: usize, deque: Deque) {
+    let rng = Rng::new(shared.config.seed ^ (index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let poll = shared.slots[index].pace.poll.load(Ordering::Relaxed) & !1;
+    shared.slots[index].parker.occupy();
+    let local = Rc::new(Local {
+        scheduler: Local::scheduler(&shared),
+        shared,
+        index,
+        deque,
+        rng,
+        countdown: Cell::new(CHECK_INTERVAL),
+        interval: Cell::new(CHECK_INTERVAL),
+        last_look: Cell::new(0),
+        poll: Cell::new(poll),
+    });
+    LOCAL.with(|here| *here.borrow_mut() = Some(Rc::clone(&local)));
+    local.work();
+    local.leave();
+    LOCAL.with(|here| here.borrow_mut().take());
+    let local = Rc::into_inner(local).expect("the thread's own copy was just dropped");
+    let Local { shared, index, deque, .. } = local;
+    *shared.slots[index].vacant.lock() = Some(deque);
+    shared.rescue.left();
+}

@@ -1,0 +1,30 @@
+//! Which timer does the caller mean?
+
+use std::num::NonZeroU32;
+
+/// Names one armed timer of one [`Wheel`](crate::Wheel).
+///
+/// A key is eight bytes and so is an `Option<Key>`. It stays valid while its timer is armed, also across
+/// [`reschedule`](crate::Wheel::reschedule), and is stale for ever once the timer has fired or was cancelled: the room of a timer is
+/// reused, its key never is. Every operation answers a stale key with `None` or `false` and changes nothing.
+///
+/// A key means nothing to any other wheel than its own, where it is either stale or names an unrelated timer.
+///
+/// # Examples
+///
+/// ```
+/// use selvedge_timer_wheel::{Key, Wheel};
+///
+/// let mut wheel = Wheel::new(0);
+/// let old = wheel.insert(10, 'a');
+/// wheel.cancel(old);
+/// let new = wheel.insert(10, 'b'); // takes over the room of 'a'
+/// assert_ne!(old, new);
+/// assert_eq!(wheel.get(old), None);
+/// assert_eq!(size_of::<Option<Key>>(), 8);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    pub(crate) index: NonZeroU32,
+    pub(crate) generation: u32,
+}

@@ -1,0 +1,144 @@
+//! What does a slot remember?
+//!
+//! A slot is a list of nodes in order of arrival. Besides its two ends it knows as much about its least deadline as is free to know:
+//! `least` is never above any deadline in the list, and two bits of the level say how much more is true:
+//!
+//! | bit | while it is set |
+//! |---|---|
+//! | `exact` | `least` is the deadline of some timer in the list |
+//! | `ragged` | the list may be out of order; while clear, its head is the least |
+//!
+//! An insert keeps both up to date with a comparison each. The removal of a timer at `least` clears `exact`, because there may or may not
+//! be another one; whoever asks next looks at the head, or has to scan if the list is ragged. Timeouts of one length arrive in order, so the
+//! common crowded slot is never scanned, even if it is always its earliest timer that is cancelled. And as each slot remembers
+//! for itself, a short timer that comes and goes does not make anyone scan the slot of the long ones again.
+
+use crate::place::{Place, SLOTS};
+use crate::slab::{NIL, Slab};
+
+/// The list of one slot. Means something only while the level has the slot's bit in `occupied`.
+#[derive(Clone, Copy)]
+pub(crate) struct Slot {
+    pub(crate) head: u32,
+    tail: u32,
+    pub(crate) least: u64,
+}
+
+/// The slots of one rank.
+pub(crate) struct Level {
+    occupied: u64,
+    pub(crate) exact: u64,
+    pub(crate) ragged: u64,
+    pub(crate) slots: [Slot; SLOTS],
+}
+
+/// Whether a removal left anything behind on the level.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Remaining {
+    Some,
+    /// The level's bit among the ranks must be cleared.
+    None,
+}
+
+impl Level {
+    pub(crate) const fn new() -> Self {
+        Self { occupied: 0, exact: 0, ragged: 0, slots: [Slot { head: NIL, tail: NIL, least: 0 }; SLOTS] }
+    }
+
+    /// The first occupied slot.
+    #[inline]
+    pub(crate) const fn first(&self) -> Option<usize> {
+        if self.occupied == 0 { None } else { Some(self.occupied.trailing_zeros() as usize) }
+    }
+
+    /// The node in an occupied slot, if it is the only one.
+    #[inline]
+    pub(crate) fn lone(&self, place: Place) -> Option<u32> {
+        let slot = &self.slots[place.slot()];
+        (slot.head == slot.tail).then_some(slot.head)
+    }
+
+    /// Appends node `index` to the list of `place` and returns its predecessor, which the caller stores in the node.
+    #[inline]
+    #[must_use]
+    pub(crate) fn append<T>(&mut self, place: Place, index: u32, deadline: u64, slab: &mut Slab<T>) -> u32 {
+        let bit = place.bit();
+        let slot = &mut self.slots[place.slot()];
+        if self.occupied & bit == 0 {
+            self.occupied |= bit;
+            self.exact |= bit;
+            self.ragged &= !bit;
+            *slot = Slot { head: index, tail: index, least: deadline };
+            return NIL;
+        }
+        let prev = std::mem::replace(&mut slot.tail, index);
+        let tail = slab.node_mut(prev);
+        tail.next = index;
+        // Arithmetic instead of branches: with mixed deadlines nobody could predict them.
+        self.ragged |= u64::from(deadline < tail.deadline) << place.slot();
+        self.exact |= u64::from(deadline <= slot.least) << place.slot();
+        slot.least = slot.least.min(deadline);
+        prev
+    }
+
+    /// Closes the gap that a node with `deadline` leaves between `prev` and `next`.
+    #[inline]
+    pub(crate) fn unlink<T>(
+        &mut self,
+        place: Place,
+        deadline: u64,
+        prev: u32,
+        next: u32,
+        slab: &mut Slab<T>,
+    ) -> Remaining {
+        let slot = &mut self.slots[place.slot()];
+        if prev == NIL {
+            slot.head = next;
+        } else {
+            slab.node_mut(prev).next = next;
+        }
+        if next == NIL {
+            slot.tail = prev;
+        } else {
+            slab.node_mut(next).prev = prev;
+        }
+        self.exact &= !(u64::from(deadline == slot.least) << place.slot());
+        if prev == NIL && next == NIL { self.vacate(place) } else { Remaining::Some }
+    }
+
+    /// Forgets the list of `place`; its nodes are the caller's to place.
+    pub(crate) fn vacate(&mut self, place: Place) -> Remaining {
+        self.occupied &= !place.bit();
+        if self.occupied == 0 { Remaining::None } else { Remaining::Some }
+    }
+
+    /// Puts the list of `place` in ascending order, equals as they are.
+    ///
+    /// Only late timers ever need this, and only if they were armed out of order: so seldom that a temporary array is welcome.
+    #[cold]
+    pub(crate) fn sort<T>(&mut self, place: Place, slab: &mut Slab<T>) {
+        let slot = &mut self.slots[place.slot()];
+        let mut order = Vec::new();
+        let mut index = slot.head;
+        while index != NIL {
+            let node = slab.node(index);
+            order.push((node.deadline, index));
+            index = node.next;
+        }
+        order.sort_by_key(|&(deadline, _)| deadline); // stable
+        let mut prev = NIL;
+        for &(_, index) in &order {
+            slab.node_mut(index).prev = prev;
+            if prev == NIL {
+                slot.head = index;
+            } else {
+                slab.node_mut(prev).next = index;
+            }
+            prev = index;
+        }
+        slab.node_mut(prev).next = NIL;
+        slot.tail = prev;
+        self.ragged &= !place.bit();
+    }
+}

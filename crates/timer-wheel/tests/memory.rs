@@ -1,0 +1,89 @@
+//! How much memory does a timer take, and does a cancelled one give it back?
+//!
+//! A binary of its own, because it replaces the allocator. Counts are kept per thread: the harness allocates when it pleases.
+#![allow(missing_docs, clippy::cast_precision_loss, clippy::cast_possible_truncation)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::task::Waker;
+
+use selvedge_timer_wheel::{Key, Wheel};
+
+struct Counting;
+
+thread_local! {
+    static BYTES: Cell<usize> = const { Cell::new(0) };
+}
+
+// SAFETY: every call is handed on to the system's allocator as it came; the counter neither allocates nor touches memory that is
+// handed out.
+#[allow(unsafe_code)]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        BYTES.set(BYTES.get().wrapping_add(layout.size()));
+        // SAFETY: the caller's obligations are those of this call.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        BYTES.set(BYTES.get().wrapping_sub(layout.size()));
+        // SAFETY: the caller's obligations are those of this call, and `pointer` came from `System` in `alloc`.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+const TIMERS: u64 = 100_000;
+
+fn held() -> usize {
+    BYTES.get()
+}
+
+/// A spread of deadlines over seconds to minutes in ticks of some µs.
+fn deadline(i: u64) -> u64 {
+    i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40
+}
+
+fn bytes_per_timer<T>(value: impl Fn() -> T) -> f64 {
+    let before = held();
+    let mut wheel = Wheel::new(0);
+    assert_eq!(held(), before, "a new wheel allocates nothing");
+    wheel.insert(1_000, value());
+    let idle = held() - before;
+    assert!(idle < 4096, "one timer takes {idle} bytes");
+    for i in 1..TIMERS {
+        wheel.insert(deadline(i), value());
+    }
+    let bytes = held() - before;
+    drop(wheel);
+    assert_eq!(held(), before, "a dropped wheel leaves nothing behind");
+    bytes as f64 / TIMERS as f64
+}
+
+fn churn_needs_no_more_room() {
+    let mut wheel = Wheel::new(0);
+    let mut keys: Vec<Key> = (0..TIMERS).map(|i| wheel.insert(deadline(i), i)).collect();
+    assert!(wheel.poll(0).count() <= 1);
+    let before = held();
+    for i in 0..10 * TIMERS {
+        let key = &mut keys[(i * 7 % TIMERS) as usize];
+        wheel.cancel(*key);
+        *key = wheel.insert(deadline(i), i);
+        if i % 16 == 0 {
+            wheel.reschedule(*key, deadline(i + 1));
+        }
+    }
+    assert_eq!(held(), before, "the room of a cancelled timer is used again");
+}
+
+#[test]
+fn memory() {
+    let waker = bytes_per_timer(|| Waker::noop().clone());
+    let plain = bytes_per_timer(|| [0_u64; 2]);
+    println!("bytes per timer: {waker:.2} with a Waker, {plain:.2} with 16 bytes that have no niche");
+    assert!(waker <= 48.0);
+    assert!(plain <= 49.0);
+    churn_needs_no_more_room();
+}
