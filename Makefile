@@ -82,13 +82,13 @@ deny: ## Licences, sources and bans of the dependencies (where cargo-deny is ins
 	fi
 
 .PHONY: fuzz-check
-fuzz-check: ## Do the fuzz targets still compile?
+fuzz-check: ## Do the fuzz targets still compile? (Needs a C++ compiler, so CI does without)
 	@for manifest in $(wildcard crates/*/fuzz/Cargo.toml fuzz/Cargo.toml); do \
-	  (set -x; RUSTC_BOOTSTRAP=1 $(CARGO) check --manifest-path "$$manifest"); \
+	  (set -x; $(CARGO) check --manifest-path "$$manifest" --target-dir target/fuzz); \
 	done
 
 # In the order in which a mistake shows soonest.
-CI_STEPS := lint test doc demo loom deny fuzz-check bench-smoke
+CI_STEPS := lint test doc demo loom deny bench-smoke
 
 .PHONY: ci
 ci: ## All that CI checks, and how long each step takes

@@ -1,5 +1,6 @@
 //! What can be chosen when a scheduler starts?
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +25,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 const SLOW_POLL: Duration = Duration::from_millis(100);
 
 /// Calls from the scheduler upwards. No lock is held during a call; a panic is caught and dropped.
-pub trait Hooks: Send + Sync + 'static {
+pub trait Hooks: Any + Send + Sync {
     /// A poll of `task` lasted `lasted`, which is [`Config::slow_poll`] or longer. Called on the worker, after the poll.
     fn slow_poll(&self, task: &TaskRef, lasted: Duration) {
         let _ = (task, lasted);

@@ -87,10 +87,6 @@ impl Heavy {
         self.limit.store(limit, Ordering::Relaxed);
     }
 
-    pub(crate) fn running(&self) -> usize {
-        self.running.load(Ordering::Relaxed)
-    }
-
     pub(crate) fn len(&self) -> usize {
         self.queue.len()
     }

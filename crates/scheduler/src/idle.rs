@@ -88,11 +88,14 @@ impl Idle {
     #[inline]
     pub(crate) fn notify_if_visible(&self) -> Option<usize> {
         // Relaxed: the fences order this look against the sleeper's announcement.
+        if self.seems_wanted() { self.pop_sleeper() } else { None }
+    }
+
+    /// Somebody sleeps and nobody searches, at a glance.
+    #[inline]
+    pub(crate) fn seems_wanted(&self) -> bool {
         let now = Snapshot(self.word.load(Ordering::Relaxed));
-        if now.searching() > 0 || now.sleeping() == 0 {
-            return None;
-        }
-        self.pop_sleeper()
+        now.searching() == 0 && now.sleeping() > 0
     }
 
     #[cold]
@@ -118,11 +121,6 @@ impl Idle {
     pub(crate) fn search(&self) -> Searching {
         // Relaxed: who relies on this searcher saw the count before the fence of its later `sleep`.
         self.word.fetch_add(SEARCHING_ONE, Ordering::Relaxed);
-        Searching(())
-    }
-
-    /// The right that `notify` gave to the worker it chose.
-    pub(crate) fn woken(&self) -> Searching {
         Searching(())
     }
 

@@ -209,7 +209,10 @@ impl Pool {
                 }
                 state = self.state.lock();
                 state.running -= usize::from(was_job);
-                shared.rescue.wake_if_virtual(shared);
+                if shared.clock.is_virtual() {
+                    // The worker that waits for everything to rest must look again.
+                    shared.driver.recheck(shared);
+                }
                 continue;
             }
             if state.closed {

@@ -109,13 +109,6 @@ impl Rescue {
         self.watch.unpark();
     }
 
-    /// A blocking job has ended; in virtual time a worker must look whether everything rests now.
-    pub(crate) fn wake_if_virtual(&self, shared: &Shared) {
-        if shared.clock.is_virtual() {
-            shared.driver.recheck(shared);
-        }
-    }
-
     /// Starts the watch.
     pub(crate) fn start(&self, shared: &Arc<Shared>) -> std::io::Result<()> {
         if !shared.rescues() {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::clock;
-use crate::config::{Config, MAX_WORKERS, ThreadRole};
+use crate::config::{Config, Hooks, MAX_WORKERS, ThreadRole};
 use crate::metrics::Metrics;
 use crate::pool::{BlockingJob, BlockingRefused};
 use crate::queue::Steal;
@@ -80,7 +80,7 @@ impl Scheduler {
 
     /// The scheduler whose worker the calling thread is.
     pub fn current() -> Option<Scheduler> {
-        Self::with_current(|scheduler| scheduler.cloned())
+        Self::with_current(Option::<&Self>::cloned)
     }
 
     /// The index of the worker that the calling thread is, as in [`Metrics::workers`].
@@ -111,6 +111,24 @@ impl Scheduler {
     #[inline]
     pub fn now(&self) -> u64 {
         self.0.clock.now()
+    }
+
+    /// What was given as [`Config::hooks`]; the layer above finds its own type there again.
+    pub fn hooks(&self) -> &Arc<dyn Hooks> {
+        &self.0.config.hooks
+    }
+
+    /// As [`spawn`](Self::spawn), but on a worker of this scheduler the first poll happens at once, inside the call.
+    pub fn spawn_eager<F, S>(&self, future: F, slot: S) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Outcome,
+        S: Slot,
+    {
+        worker::with(|local| match local.filter(|local| self.is_of(local)) {
+            Some(local) => self.0.spawn_eager(local, future, slot),
+            None => self.0.spawn(None, future, slot),
+        })
     }
 
     /// A look at the numbers.

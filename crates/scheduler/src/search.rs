@@ -177,14 +177,13 @@ impl Local {
         }
         self.slot().counters.parks.add(1);
         let began = Instant::now();
-        match self.shared.driver.try_drive(self.index) {
-            Some(driving) => self.drive(&driving),
-            None => {
-                if self.shared.clock.is_virtual() {
-                    self.shared.driver.recheck(&self.shared);
-                }
-                self.slot().parker.park(None);
+        if let Some(driving) = self.shared.driver.try_drive(self.index) {
+            self.drive(&driving);
+        } else {
+            if self.shared.clock.is_virtual() {
+                self.shared.driver.recheck(&self.shared);
             }
+            self.slot().parker.park(None);
         }
         if searched {
             self.shared.rescue.spin.adjust(began.elapsed() < Duration::from_micros(SPIN_MAX_MICROS.into()));

@@ -185,6 +185,20 @@ impl Shared {
         handle
     }
 
+    /// Creates a task and polls it once, on the worker `local`.
+    pub(crate) fn spawn_eager<F, S>(&self, local: &worker::Local, future: F, slot: S) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Outcome,
+        S: Slot,
+    {
+        let (runnable, handle) = self.registry.spawn(local.index, future, slot, 0);
+        if let Some(runnable) = runnable {
+            local.run_inside(runnable);
+        }
+        handle
+    }
+
     /// Queues a task from a thread that is no worker of ours.
     pub(crate) fn inject(&self, task: Runnable, heavy: bool) {
         if heavy {

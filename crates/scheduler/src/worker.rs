@@ -35,6 +35,8 @@ pub(crate) struct Local {
     interval: Cell<u32>,
     last_look: Cell<u64>,
     poll: Cell<u64>,
+    /// Something was pushed during this poll, and nobody has been notified for sure.
+    owes_notify: Cell<bool>,
 }
 
 std::thread_local! {
@@ -106,10 +108,29 @@ impl Local {
     pub(crate) fn push_new(&self, task: Runnable, heavy: bool) {
         if heavy {
             self.shared.heavy.push(task);
+            self.shared.notify();
         } else {
             self.deque.push(task);
+            self.notify_for_own();
         }
-        self.shared.notify();
+    }
+
+    /// After a push into the own deque. If nobody seems to sleep, the fence that makes sure of it is left to the end of the poll:
+    /// one for all that the poll pushes. (Should the poll be long, the watch looks.)
+    #[inline]
+    fn notify_for_own(&self) {
+        if self.shared.idle.seems_wanted() {
+            self.shared.notify();
+        } else {
+            self.owes_notify.set(true);
+        }
+    }
+
+    #[inline]
+    fn settle(&self) {
+        if self.owes_notify.replace(false) && !self.deque.is_empty() {
+            self.shared.notify();
+        }
     }
 
     /// Queues a task that was woken on this thread.
@@ -165,8 +186,17 @@ impl Local {
     #[inline]
     fn run(&self, task: Runnable) {
         self.begin_poll();
-        if let Ran::Again(task) = task.run(&PollEnd { local: self, began: None }) {
+        let ran = task.run(&PollEnd { local: self, began: None });
+        self.settle();
+        if let Ran::Again(task) = ran {
             self.push_again(task);
+        }
+    }
+
+    /// Polls a new task inside the poll of another one.
+    pub(crate) fn run_inside(&self, task: Runnable) {
+        if let Ran::Again(task) = task.run(&PollEnd { local: self, began: None }) {
+            self.push_new(task, false);
         }
     }
 
@@ -193,6 +223,7 @@ impl Local {
         self.slot().counters.heavy_polls.add(1);
         let ran = task.run(&PollEnd { local: self, began: Some(Instant::now()) });
         pace.heavy.store(false, Ordering::Relaxed);
+        self.settle();
         if let Ran::Again(task) = ran {
             self.push_again(task);
         }
@@ -326,6 +357,7 @@ pub(crate) fn run(shared: Arc<Shared>, index: usize, deque: Deque) {
         interval: Cell::new(CHECK_INTERVAL),
         last_look: Cell::new(0),
         poll: Cell::new(poll),
+        owes_notify: Cell::new(false),
     });
     LOCAL.with(|here| *here.borrow_mut() = Some(Rc::clone(&local)));
     local.work();

@@ -64,3 +64,8 @@ pub use drain::Drain;
 pub use expire::{Entry, Expired};
 pub use key::Key;
 pub use wheel::Wheel;
+
+/// Runs the example in the read-me.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

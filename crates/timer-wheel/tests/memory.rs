@@ -12,7 +12,8 @@ use selvedge_timer_wheel::{Key, Wheel};
 struct Counting;
 
 thread_local! {
-    static BYTES: Cell<usize> = const { Cell::new(0) };
+    /// Below zero if the thread frees what others allocated.
+    static BYTES: Cell<isize> = const { Cell::new(0) };
 }
 
 // SAFETY: every call is handed on to the system's allocator as it came; the counter neither allocates nor touches memory that is
@@ -20,13 +21,13 @@ thread_local! {
 #[allow(unsafe_code)]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        BYTES.set(BYTES.get().wrapping_add(layout.size()));
+        BYTES.set(BYTES.get().wrapping_add_unsigned(layout.size()));
         // SAFETY: the caller's obligations are those of this call.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        BYTES.set(BYTES.get().wrapping_sub(layout.size()));
+        BYTES.set(BYTES.get().wrapping_sub_unsigned(layout.size()));
         // SAFETY: the caller's obligations are those of this call, and `pointer` came from `System` in `alloc`.
         unsafe { System.dealloc(pointer, layout) }
     }
@@ -37,7 +38,7 @@ static COUNTING: Counting = Counting;
 
 const TIMERS: u64 = 100_000;
 
-fn held() -> usize {
+fn held() -> isize {
     BYTES.get()
 }
 
@@ -67,13 +68,13 @@ fn churn_needs_no_more_room() {
     let mut keys: Vec<Key> = (0..TIMERS).map(|i| wheel.insert(deadline(i), i)).collect();
     assert!(wheel.poll(0).count() <= 1);
     let before = held();
-    for i in 0..10 * TIMERS {
-        let key = &mut keys[(i * 7 % TIMERS) as usize];
-        wheel.cancel(*key);
-        *key = wheel.insert(deadline(i), i);
-        if i % 16 == 0 {
-            wheel.reschedule(*key, deadline(i + 1));
-        }
+    for i in 0..TIMERS {
+        // Many leave before many come, so every one of them must have been remembered as free.
+        let first = (i * 7_919 % TIMERS) as usize;
+        let few = &mut keys[first..(first + 10).min(TIMERS as usize)];
+        few.iter().for_each(|&key| drop(wheel.cancel(key)));
+        few.fill_with(|| wheel.insert(deadline(i), i));
+        wheel.reschedule(few[0], deadline(i + 1));
     }
     assert_eq!(held(), before, "the room of a cancelled timer is used again");
 }

@@ -16,8 +16,9 @@ use selvedge::{create_task, gather, get_running_loop, to_thread};
 
 use crate::cli::{Options, Sums};
 use crate::digest::{Digested, Digester, Source};
+use crate::problem::{Problem, What};
 use crate::progress::Progress;
-use crate::walk::{Found, Problem, Walk, What};
+use crate::walk::{Found, Walk};
 
 /// Enough that the workers find a chunk that has been read already when they have computed one.
 const LANES_PER_WORKER: usize = 4;

@@ -5,6 +5,7 @@
 //! | `cli` | What does the command line ask for? |
 //! | `walk` | Which files lie under the named paths? |
 //! | `digest` | What are the SHA-256 and the gzip size of some bytes? |
+//! | `problem` | What can stand in the way of digesting a file? |
 //! | `crew` | How is the work shared out among tasks? |
 //! | `progress` | How far is it? |
 //! | `report` | What is the user told at the end? |
@@ -16,6 +17,7 @@ mod cli;
 mod crew;
 mod digest;
 mod names;
+mod problem;
 mod progress;
 mod report;
 mod walk;

@@ -108,7 +108,7 @@ mod tests {
     use super::*;
     use crate::crew::Worker;
     use crate::digest::Digester;
-    use crate::walk::{Problem, What};
+    use crate::problem::{Problem, What};
     use std::time::Duration;
 
     fn outcome(files: &[(&str, usize)]) -> Outcome {

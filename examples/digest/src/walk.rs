@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
-use crate::names;
+use crate::problem::{Problem, What};
 
 /// The file by which tools mark a folder whose contents they can make again, and how its text begins.
 const CACHE_TAG: (&str, &[u8]) = ("CACHEDIR.TAG", b"Signature: 8a477f597d28d172789f06886806bc55");
@@ -24,41 +24,6 @@ const CACHE_TAG: (&str, &[u8]) = ("CACHEDIR.TAG", b"Signature: 8a477f597d28d1727
 pub(crate) enum Found {
     File { path: PathBuf, size: u64, named: bool },
     Problem(Problem),
-}
-
-/// What stands in the way of digesting `path`.
-#[derive(Debug)]
-pub(crate) struct Problem {
-    pub(crate) path: PathBuf,
-    pub(crate) what: What,
-    /// The path was named on the command line, so the exit status tells.
-    pub(crate) named: bool,
-}
-
-#[derive(Debug)]
-pub(crate) enum What {
-    Io(io::Error),
-    /// A symbolic link leads back to a folder that it lies in.
-    DirectoryLoop {
-        back_to: PathBuf,
-    },
-    /// A pipe, a socket, a device: reading it may never end.
-    NotAFile,
-    /// The task that was to digest it failed with this message.
-    Failed(String),
-}
-
-impl std::fmt::Display for What {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            What::Io(error) => error.fmt(f),
-            What::DirectoryLoop { back_to } => {
-                write!(f, "a directory loop: it leads back to {}", names::shown(back_to))
-            }
-            What::NotAFile => f.write_str("neither a file nor a folder"),
-            What::Failed(message) => f.write_str(message),
-        }
-    }
 }
 
 /// An iterator over the files under some paths, each once. Problems come along as items; nothing ends the walk early.

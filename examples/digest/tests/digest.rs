@@ -3,7 +3,6 @@
 mod tree;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -123,6 +122,8 @@ fn plain_lines_come_when_stderr_is_no_terminal() {
 #[cfg(unix)]
 #[test]
 fn ctrl_c_reports_what_is_finished() {
+    use std::io::{BufRead, BufReader, Read};
+
     const MINUTES_OF_WORK: u64 = 1 << 36;
     let tree = Tree::of(&[]);
     let huge = std::fs::File::create(tree.root().join("huge")).unwrap();

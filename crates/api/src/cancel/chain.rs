@@ -72,22 +72,31 @@ impl Chain<'_> {
 
     /// Marks everything on the chain as delivered, and notes for the frame around this code that it was taken.
     pub(super) fn deliver(&self) -> ChainDelivery {
+        // Read first: delivering takes away the signs of who asked.
+        let asked_by_task = self.is_asked_by_task();
         let root = self.root.requests().deliver();
         let mut made = root.made;
         let mut to = u32::from(root.was_pending);
-        let mut scopes_asked = false;
         for (depth, scope) in self.scopes().enumerate() {
             let delivery = scope.word().deliver();
             made = made.wrapping_add(delivery.made);
-            scopes_asked |= delivery.made != 0;
             to |= u32::from(delivery.was_pending).checked_shl(depth as u32 + 1).unwrap_or(0);
         }
         TAKEN.set(true);
-        // Only tasks are cancelled with a message. A leaf that hears late of a request which another arm of a `join!` took has no
-        // pending bit to go by; the message is the task's if nobody else can have asked.
-        let from_task = root.was_pending || !scopes_asked;
-        let message = if from_task { self.root.cancel_message() } else { None };
+        // Only after the delivery: whoever asks sets the message under its lock, together with the request.
+        let message = if asked_by_task { self.root.cancel_message() } else { None };
         ChainDelivery { made, to: DeliveredTo(to), error: CancelledError::from_message(message) }
+    }
+
+    /// The message that goes with the news. Only tasks are cancelled with one.
+    pub(super) fn message(&self) -> Option<Arc<str>> {
+        if self.is_asked_by_task() { self.root.cancel_message() } else { None }
+    }
+
+    /// Whether the news is that the task was cancelled. A leaf that hears late of a request which another arm of a `join!` took has
+    /// no pending bit to go by; then it was the task if nobody else can have asked.
+    fn is_asked_by_task(&self) -> bool {
+        self.root.requests().load().is_pending() || self.scopes().all(|scope| scope.requests().made() == 0)
     }
 
     /// Undoes a delivery whose error was not used: the next leaf that starts to wait gets it.

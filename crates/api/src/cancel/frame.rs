@@ -57,6 +57,8 @@ pub(crate) struct ScopedFrame {
     frame: Frame,
     /// `None` before the first poll, and on the thread while the content is polled.
     scope: Option<Arc<Scope>>,
+    /// Where the scope was opened.
+    around: u64,
     entry: Option<OutsideScopes>,
     /// How things stood around the frame when it made its own request.
     request: Option<OutsideScopes>,
@@ -64,15 +66,24 @@ pub(crate) struct ScopedFrame {
 
 impl ScopedFrame {
     pub(crate) const fn new() -> ScopedFrame {
-        ScopedFrame { frame: Frame::new(), scope: None, entry: None, request: None }
+        ScopedFrame { frame: Frame::new(), scope: None, around: 0, entry: None, request: None }
     }
 
-    /// Opens the scope at the first poll. Called outside the content's poll, at the start of every poll of the frame.
+    /// Opens the scope at the first poll, and opens another when the frame was moved to a place with other scopes around it.
+    /// Called outside the content's poll, at the start of every poll of the frame.
     pub(crate) fn enter(&mut self) -> &Arc<Scope> {
-        if self.scope.is_none() {
+        let around = Chain::with(Chain::place).unwrap_or(0);
+        let is_moved = around != self.around;
+        if is_moved {
+            self.around = around;
             self.entry = Chain::with(Chain::outside);
         }
-        self.scope.get_or_insert_with(Scope::open)
+        match &mut self.scope {
+            Some(scope) if is_moved => *scope = scope.reopen(),
+            Some(_) => {}
+            none @ None => *none = Some(Scope::open()),
+        }
+        self.scope.as_ref().expect("a scope was opened above")
     }
 
     /// Asks the content to stop: the frame's own request.

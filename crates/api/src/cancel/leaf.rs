@@ -1,5 +1,7 @@
 //! Is there a request that this await has not heard of?
 
+use selvedge_scheduler::TaskRef;
+
 use super::chain::{Chain, DeliveredTo};
 use crate::error::{CancelledError, Error};
 
@@ -37,6 +39,22 @@ impl Leaf {
     /// Whether there is news, which stays untaken.
     pub(crate) fn has_news(&mut self) -> bool {
         Chain::with(|chain| self.compare(chain)).unwrap_or(false)
+    }
+
+    /// The news, which stays untaken: for a leaf that has to find out first whether it can pass the request on.
+    pub(crate) fn look(&mut self) -> Option<CancelledError> {
+        Chain::with(|chain| self.compare(chain).then(|| CancelledError::from_message(chain.message()))).flatten()
+    }
+
+    /// Undoes a delivery that turned out to have reached nobody: the next leaf that starts to wait gets it.
+    pub(crate) fn give_back(&self, to: DeliveredTo) {
+        let _ = Chain::with(|chain| {
+            if self.place == chain.place() {
+                chain.give_back(to);
+            }
+        });
+        // What comes next may be a future that cannot be told: one more poll lets the frame around it give up on it.
+        TaskRef::with_current(|task| task.inspect(|task| task.wake()));
     }
 
     /// Takes a request that is news to this leaf.

@@ -23,6 +23,15 @@ impl Scope {
         Arc::new(Scope { place: next_place(), requests: RequestWord::new(), parent: chain::innermost() })
     }
 
+    /// Opens a scope inside the one that is current now, with the request that is still undelivered here.
+    pub(super) fn reopen(&self) -> Arc<Scope> {
+        let scope = Scope::open();
+        if self.requests().is_pending() {
+            let _ = scope.request();
+        }
+        scope
+    }
+
     /// Asks whatever is polled inside to stop. The caller wakes the task.
     pub(crate) fn request(&self) -> Request {
         self.requests.request()

@@ -42,9 +42,10 @@ where
         // SAFETY: rule *Runner*: nobody else touches the stage, and it holds the future.
         cell.stage.with_mut(|stage| unsafe { poll_future(stage, &mut cx) })
     }));
+    // SAFETY: the task is not complete before this function says so; the reference is never given back.
+    let this = ManuallyDrop::new(unsafe { TaskRef::from_raw(task) });
     if end.is_notable() {
-        // SAFETY: the task is not complete before this function says so; the reference is never given back.
-        end.note(&ManuallyDrop::new(unsafe { TaskRef::from_raw(task) }));
+        end.note(&this);
     }
     let output = match polled {
         Ok(Poll::Pending) => {
@@ -58,7 +59,7 @@ where
             };
         }
         Ok(Poll::Ready(output)) => output,
-        Err(payload) => F::Output::panicked(payload),
+        Err(payload) => F::Output::panicked(&this, payload),
     };
     // SAFETY: still the runner; the future has ended.
     unsafe { finish::<F, S>(task, output) };
@@ -86,8 +87,11 @@ where
     S: Slot,
 {
     let _entered = current::Enter::new(task);
+    // SAFETY: the task is not complete; the reference is never given back.
+    let this = ManuallyDrop::new(unsafe { TaskRef::from_raw(task) });
+    let output = F::Output::closed(&this);
     // SAFETY: the caller is the runner, and the future has not been dropped.
-    unsafe { finish::<F, S>(task, F::Output::closed()) };
+    unsafe { finish::<F, S>(task, output) };
 }
 
 /// Drops the future, puts the output in its place, and tells whoever waits.
@@ -104,6 +108,8 @@ where
     // SAFETY: the caller names the type; the runtime's reference is dropped only at the end of this function.
     let cell = unsafe { task.cast::<Cell<F, S>>().as_ref() };
     let header = &cell.header;
+    // SAFETY: the runtime's reference is held to the end of this function; this one is never given back.
+    let this = ManuallyDrop::new(unsafe { TaskRef::from_raw(task) });
     let dropped = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: rule *Runner*; the future is not used after this.
         cell.stage.with_mut(|stage| unsafe { drop_future(stage) });
@@ -113,7 +119,7 @@ where
         // A destructor that panics is a panic of its task, and outlives the result that it had.
         Err(payload) => {
             silently(|| drop(output));
-            F::Output::panicked(payload)
+            F::Output::panicked(&this, payload)
         }
     };
     // SAFETY: the task is not complete (rule *Home*), and was linked when it was spawned.
@@ -130,8 +136,6 @@ where
         // SAFETY: the output is in place, and the runtime's reference is still held.
         unsafe { complete_loudly::<F, S>(cell, task) };
     } else {
-        // SAFETY: the runtime's reference is still held; this one is never given back.
-        let this = ManuallyDrop::new(unsafe { TaskRef::from_raw(task) });
         silently(|| output.abandoned(&this));
         let before = header.state.complete();
         notify_slot(&cell.slot, before.is_watched(), &this);

@@ -7,10 +7,10 @@
 //!   the task is not complete, because then the runtime's reference is not dropped.
 //! * **Runner** The right to poll is a value, [`Runnable`]. At most one exists per task (see `state.rs`), and only while
 //!   the task is not complete. Its holder alone touches `stage`, until `complete` hands it on.
-//! * **Output** Once the task is complete, `stage` holds the output exactly if HANDLE is set, and the [`JoinHandle`] alone touches
-//!   it. Without HANDLE it is empty, and nobody touches it.
-//! * **Join waker** Without JOIN_WAKER the room belongs to the handle (to the dropper of the last reference if there
-//!   is no handle). With it, everybody may read and nobody may write. The flag never changes after COMPLETE.
+//! * **Output** Once the task is complete, `stage` holds the output exactly if `HANDLE` is set, and the [`JoinHandle`] alone touches
+//!   it. Without `HANDLE` it is empty, and nobody touches it.
+//! * **Join waker** Without `JOIN_WAKER` the room belongs to the handle (to the dropper of the last reference if there
+//!   is no handle). With it, everybody may read and nobody may write. The flag never changes after `COMPLETE`.
 //! * **Links** The registry's links are touched under the lock of the shard that `home` names, and only there.
 //! * **Home** `home` may be followed by the holder of the right to poll, until the task is unlinked: a registry is not freed
 //!   while a task is linked.
@@ -42,10 +42,10 @@ pub trait Slot: Send + Sync + 'static {
 
 /// What a task can end with.
 pub trait Outcome: Send + 'static {
-    /// The poll or the future's drop panicked with `payload`.
-    fn panicked(payload: Box<dyn Any + Send>) -> Self;
-    /// The scheduler was closed before the task ended.
-    fn closed() -> Self;
+    /// The poll of `task`, or the drop of its future, panicked with `payload`. The task is not done yet.
+    fn panicked(task: &TaskRef, payload: Box<dyn Any + Send>) -> Self;
+    /// The scheduler was closed before `task` ended. The task is not done yet.
+    fn closed(task: &TaskRef) -> Self;
     /// Nobody holds a handle to `task` any more, so nobody will see its output. Runs in place of a plain drop.
     fn abandoned(self, task: &TaskRef);
 }

@@ -69,11 +69,6 @@ impl Runnable {
         let task = ManuallyDrop::new(unsafe { TaskRef::from_raw(self.0) });
         f(&task)
     }
-
-    /// A counted reference to the task.
-    pub(crate) fn task(&self) -> TaskRef {
-        self.with_task(TaskRef::clone)
-    }
 }
 
 impl Drop for Runnable {

@@ -161,7 +161,7 @@ impl State {
     /// A new task: queued, with one reference for the runtime and one for the handle.
     pub(crate) fn new(weight: u8) -> Self {
         Self(AtomicU64::new(
-            2 * REF_ONE | WAKE_ONE | HANDLE | (u64::from(weight.min(MAX_WEIGHT)) << WEIGHT_SHIFT),
+            (2 * REF_ONE) | WAKE_ONE | HANDLE | (u64::from(weight.min(MAX_WEIGHT)) << WEIGHT_SHIFT),
         ))
     }
 
@@ -262,9 +262,15 @@ impl State {
     /// The handle has moved the output out.
     #[inline]
     pub(crate) fn output_taken(&self) {
-        // Relaxed: only the handle looks at HANDLE once the task is complete, and the handle is what calls this.
-        let before = self.0.fetch_and(!HANDLE, Ordering::Relaxed);
-        debug_assert!(before & (HANDLE | COMPLETE) == HANDLE | COMPLETE);
+        let now = Snapshot(self.0.load(Ordering::Acquire));
+        debug_assert!(now.is_complete() && now.has_handle());
+        // Relaxed: only the handle looks at HANDLE once the task is complete, and the handle is what calls this. If it
+        // holds the only reference too, nobody else can change the word, and a store does.
+        if now.is_only_reference() {
+            self.0.store(now.0 & !HANDLE, Ordering::Relaxed);
+        } else {
+            self.0.fetch_and(!HANDLE, Ordering::Relaxed);
+        }
     }
 
     /// The handle goes.

@@ -27,11 +27,11 @@ pub enum End<T> {
 }
 
 impl<T: Send + 'static> Outcome for End<T> {
-    fn panicked(payload: Box<dyn Any + Send>) -> Self {
+    fn panicked(_: &TaskRef, payload: Box<dyn Any + Send>) -> Self {
         let text = payload.downcast_ref::<&str>().map_or("?", |text| text).to_owned();
         Self::Panicked(text)
     }
-    fn closed() -> Self {
+    fn closed(_: &TaskRef) -> Self {
         Self::Closed
     }
     fn abandoned(self, _: &TaskRef) {}

@@ -1,0 +1,142 @@
+//! How does the loop call a plain function?
+
+use std::any::Any;
+use std::fmt;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context as PollContext, Poll};
+use std::time::Duration;
+
+use selvedge_scheduler::{JoinHandle, Outcome, Slot, TaskRef, Timer};
+
+use super::{EventLoop, report};
+use crate::context::Context;
+use crate::error::PanicError;
+use crate::time;
+
+/// A function that the loop was asked to call soon.
+///
+/// Dropping it changes nothing.
+#[derive(Clone)]
+pub struct Handle {
+    task: TaskRef,
+    cancelled: Arc<AtomicBool>,
+}
+
+/// A function that the loop was asked to call at a given time.
+#[derive(Clone, Debug)]
+pub struct TimerHandle {
+    handle: Handle,
+    when: Duration,
+}
+
+impl Handle {
+    /// The function is not called, unless that has begun.
+    pub fn cancel(&self) {
+        // Relaxed: the wake makes the callback's task look.
+        self.cancelled.store(true, Ordering::Relaxed);
+        self.task.wake();
+    }
+
+    /// Whether [`cancel`](Self::cancel) was called.
+    pub fn cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("cancelled", &self.cancelled()).finish_non_exhaustive()
+    }
+}
+
+impl TimerHandle {
+    /// The function is not called, unless that has begun.
+    pub fn cancel(&self) {
+        self.handle.cancel();
+    }
+
+    /// Whether [`cancel`](Self::cancel) was called.
+    pub fn cancelled(&self) -> bool {
+        self.handle.cancelled()
+    }
+
+    /// When it is called, in the loop's [time](EventLoop::time).
+    pub fn when(&self) -> Duration {
+        self.when
+    }
+}
+
+pub(super) fn call_soon(event_loop: &EventLoop, context: Context, function: Box<dyn FnOnce() + Send>) -> Handle {
+    spawn(event_loop, context, None, function)
+}
+
+pub(super) fn call_at(
+    event_loop: &EventLoop,
+    context: Context,
+    when: Duration,
+    function: Box<dyn FnOnce() + Send>,
+) -> TimerHandle {
+    TimerHandle { handle: spawn(event_loop, context, Some(time::to_ticks(when)), function), when }
+}
+
+fn spawn(event_loop: &EventLoop, context: Context, deadline: Option<u64>, function: Box<dyn FnOnce() + Send>) -> Handle {
+    let cancelled = Arc::new(AtomicBool::new(false));
+    let call = Call { function: Some((function, context)), deadline, timer: Timer::new(), cancelled: Arc::clone(&cancelled) };
+    let join: JoinHandle<Called> = event_loop.scheduler().spawn(call, CallbackSlot);
+    Handle { task: join.task().clone(), cancelled }
+}
+
+/// Marks a task of the scheduler that is none of asyncio's.
+struct CallbackSlot;
+
+impl Slot for CallbackSlot {
+    fn completed(&self, _task: &TaskRef) {}
+}
+
+/// The one call, as something to poll.
+struct Call {
+    function: Option<(Box<dyn FnOnce() + Send>, Context)>,
+    deadline: Option<u64>,
+    timer: Timer,
+    cancelled: Arc<AtomicBool>,
+}
+
+impl Future for Call {
+    type Output = Called;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut PollContext<'_>) -> Poll<Called> {
+        let this = self.get_mut();
+        if this.cancelled.load(Ordering::Relaxed) {
+            return Poll::Ready(Called);
+        }
+        if let Some(deadline) = this.deadline
+            && this.timer.poll(deadline, cx).is_pending()
+        {
+            return Poll::Pending;
+        }
+        if let Some((function, context)) = this.function.take()
+            && let Err(payload) = catch_unwind(AssertUnwindSafe(|| context.run(function)))
+        {
+            report::callback_panicked(None, PanicError::from_payload(&*payload).into());
+        }
+        Poll::Ready(Called)
+    }
+}
+
+struct Called;
+
+impl Outcome for Called {
+    fn panicked(_task: &TaskRef, _payload: Box<dyn Any + Send>) -> Self {
+        Called
+    }
+
+    fn closed(_task: &TaskRef) -> Self {
+        Called
+    }
+
+    fn abandoned(self, _task: &TaskRef) {}
+}

@@ -1,0 +1,64 @@
+//! What is an exception handler told?
+
+use std::fmt;
+
+use crate::error::Error;
+use crate::task::TaskHandle;
+
+/// An error that nobody can be given, and what is known about it.
+#[derive(Clone, Debug)]
+pub struct ExceptionContext {
+    message: String,
+    exception: Option<Error>,
+    task: Option<TaskHandle>,
+}
+
+impl ExceptionContext {
+    /// A report that says this.
+    pub fn new(message: impl Into<String>) -> ExceptionContext {
+        ExceptionContext { message: message.into(), exception: None, task: None }
+    }
+
+    /// The error itself.
+    #[must_use]
+    pub fn with_exception(mut self, exception: Error) -> ExceptionContext {
+        self.exception = Some(exception);
+        self
+    }
+
+    /// The task it happened in.
+    #[must_use]
+    pub fn with_task(mut self, task: TaskHandle) -> ExceptionContext {
+        self.task = Some(task);
+        self
+    }
+
+    /// What happened.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The error, if there is one.
+    pub fn exception(&self) -> Option<&Error> {
+        self.exception.as_ref()
+    }
+
+    /// The task it happened in, if it was one.
+    pub fn task(&self) -> Option<&TaskHandle> {
+        self.task.as_ref()
+    }
+}
+
+impl fmt::Display for ExceptionContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        if let Some(task) = &self.task {
+            write!(f, "\n  task: {:?}, made at {}", task.get_name(), task.get_coro().created_at())?;
+            write!(f, "\n  coroutine: {}", task.get_coro().type_name())?;
+        }
+        if let Some(exception) = &self.exception {
+            write!(f, "\n  error: {exception:?}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,180 @@
+//! What is the loop, seen from the program?
+
+mod callback;
+mod exception;
+pub(crate) mod report;
+mod shared;
+
+use std::any::Any;
+use std::fmt;
+use std::panic::Location;
+use std::time::Duration;
+
+use selvedge_scheduler::Scheduler;
+pub use selvedge_scheduler::{Metrics, WorkerMetrics};
+
+pub use self::callback::{Handle, TimerHandle};
+pub use self::exception::ExceptionContext;
+pub(crate) use self::shared::LoopShared;
+use crate::context::copy_context;
+use crate::coroutine::Coroutine;
+use crate::error::Result;
+use crate::task::{self, Task, TaskHandle, TaskSlot};
+use crate::threads::{BlockingTask, ThreadPoolExecutor};
+
+/// An event loop: worker threads, and the tasks, timers and callbacks that they run.
+///
+/// A cheap reference, usable from any thread. (asyncio's loop belongs to one thread, and has `call_soon_threadsafe` for the others.)
+/// Made by [`Runner`](crate::Runner) or [`run`](crate::run), found by [`get_running_loop`].
+#[derive(Clone)]
+pub struct EventLoop {
+    /// Holds an `Arc<LoopShared>` as its hooks; see `shared`.
+    scheduler: Scheduler,
+}
+
+/// The loop that runs this code.
+///
+/// # Errors
+///
+/// [`RuntimeError`](crate::RuntimeError) "no running event loop" on a thread that is no worker of a loop, as in [`to_thread`](crate::to_thread).
+pub fn get_running_loop() -> Result<EventLoop> {
+    Scheduler::current().and_then(EventLoop::of).ok_or_else(task::no_running_loop)
+}
+
+impl EventLoop {
+    /// The loop around a scheduler; `None` if this library did not start that one.
+    pub(crate) fn of(scheduler: Scheduler) -> Option<EventLoop> {
+        let hooks: &dyn Any = &**scheduler.hooks();
+        hooks.is::<LoopShared>().then_some(EventLoop { scheduler })
+    }
+
+    pub(crate) fn scheduler(&self) -> &Scheduler {
+        &self.scheduler
+    }
+
+    pub(crate) fn shared(&self) -> &LoopShared {
+        let hooks: &dyn Any = &**self.scheduler.hooks();
+        hooks.downcast_ref().expect("a loop is only made around our own hooks")
+    }
+
+    /// Starts a coroutine as a task of this loop, from any thread.
+    ///
+    /// On a closed loop the task never starts, and ends with a [`CancelledError`](crate::CancelledError) that says so.
+    #[track_caller]
+    pub fn create_task<C: Coroutine>(&self, coro: C) -> Task<C::Item> {
+        task::spawn_on(&self.scheduler, coro, TaskSlot::new(Location::caller()))
+    }
+
+    /// [`create_task`](Self::create_task) with a name or context.
+    #[track_caller]
+    pub fn create_task_with<C: Coroutine>(&self, builder: task::Builder, coro: C) -> Task<C::Item> {
+        builder.spawn_on(&self.scheduler, coro, Location::caller())
+    }
+
+    /// The tasks of this loop that are not done.
+    pub fn all_tasks(&self) -> Vec<TaskHandle> {
+        task::all_tasks_of(&self.scheduler)
+    }
+
+    /// Calls `f` soon on a worker, in a copy of the current context, unless the handle is cancelled before. Callbacks start in the
+    /// order in which one thread asked for them; with several workers they may overlap.
+    ///
+    /// A panic is reported to the exception handler.
+    pub fn call_soon(&self, f: impl FnOnce() + Send + 'static) -> Handle {
+        callback::call_soon(self, copy_context(), Box::new(f))
+    }
+
+    /// The same as [`call_soon`](Self::call_soon), which is safe from every thread; asyncio's name for it.
+    pub fn call_soon_threadsafe(&self, f: impl FnOnce() + Send + 'static) -> Handle {
+        self.call_soon(f)
+    }
+
+    /// Calls `f` after `delay`.
+    pub fn call_later(&self, delay: Duration, f: impl FnOnce() + Send + 'static) -> TimerHandle {
+        self.call_at(self.time().saturating_add(delay), f)
+    }
+
+    /// Calls `f` when [`time`](Self::time) is `when` or later.
+    pub fn call_at(&self, when: Duration, f: impl FnOnce() + Send + 'static) -> TimerHandle {
+        callback::call_at(self, copy_context(), when, Box::new(f))
+    }
+
+    /// How long the loop has been going, on its own clock: monotonic, and virtual where the runner asked for virtual time.
+    pub fn time(&self) -> Duration {
+        Duration::from_nanos(self.scheduler.now())
+    }
+
+    /// Calls `f` on a thread of the pool, of `executor` if one is given. It is queued at once.
+    pub fn run_in_executor<F, T>(&self, executor: Option<&ThreadPoolExecutor>, f: F) -> BlockingTask<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        match executor {
+            Some(executor) => executor.submit_on(&self.scheduler, f),
+            None => BlockingTask::start(&self.scheduler, f),
+        }
+    }
+
+    /// What happens to errors that nobody can be given: errors of forgotten tasks, panics in callbacks, tasks that do not stop.
+    /// `None` brings back the default, which writes them to standard error.
+    pub fn set_exception_handler<H>(&self, handler: impl Into<Option<H>>)
+    where
+        H: Fn(&EventLoop, &ExceptionContext) + Send + Sync + 'static,
+    {
+        self.shared().set_exception_handler(handler.into().map(|handler| Box::new(handler) as _));
+    }
+
+    /// Reports to the exception handler. A handler that panics is itself reported, by the default one.
+    pub fn call_exception_handler(&self, context: &ExceptionContext) {
+        report::deliver(self, context);
+    }
+
+    /// Writes to standard error what a handler would be told by default.
+    pub fn default_exception_handler(&self, context: &ExceptionContext) {
+        report::write_to_stderr(context);
+    }
+
+    /// Debug mode reports polls that last longer than `slow_poll`.
+    pub fn set_debug(&self, enabled: bool) {
+        self.shared().set_debug(enabled);
+    }
+
+    /// Whether debug mode is on.
+    pub fn get_debug(&self) -> bool {
+        self.shared().is_debug()
+    }
+
+    /// Whether the loop runs tasks: from the start of its runner until it is closed.
+    pub fn is_running(&self) -> bool {
+        !self.is_closed()
+    }
+
+    /// Whether the loop was closed: its tasks never run again.
+    pub fn is_closed(&self) -> bool {
+        self.scheduler.is_closed()
+    }
+
+    /// What the workers have been doing.
+    pub fn metrics(&self) -> Metrics {
+        self.scheduler.metrics()
+    }
+}
+
+impl PartialEq for EventLoop {
+    fn eq(&self, other: &EventLoop) -> bool {
+        self.scheduler.ptr_eq(&other.scheduler)
+    }
+}
+
+impl Eq for EventLoop {}
+
+impl fmt::Debug for EventLoop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventLoop")
+            .field("running", &self.is_running())
+            .field("closed", &self.is_closed())
+            .field("debug", &self.get_debug())
+            .finish_non_exhaustive()
+    }
+}

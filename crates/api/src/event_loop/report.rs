@@ -1,0 +1,90 @@
+//! Where do errors go that nobody can be given?
+
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use selvedge_scheduler::{Scheduler, TaskRef};
+
+use super::{EventLoop, ExceptionContext};
+use crate::error::{Error, PanicError};
+use crate::task::{TaskHandle, TaskSlot};
+
+/// Tells the loop's exception handler. The handler is the user's code: it may panic, and no lock is held.
+pub(super) fn deliver(event_loop: &EventLoop, context: &ExceptionContext) {
+    let Some(handler) = event_loop.shared().exception_handler() else { return write_to_stderr(context) };
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| handler(event_loop, context))) {
+        write_to_stderr(context);
+        let panic = PanicError::from_payload(&*payload);
+        write_to_stderr(&ExceptionContext::new("Unhandled error in exception handler").with_exception(panic.into()));
+    }
+}
+
+/// What happens without a handler. Standard error may be closed; then there is nobody left to tell.
+pub(super) fn write_to_stderr(context: &ExceptionContext) {
+    let _ = writeln!(std::io::stderr(), "{context}");
+}
+
+/// A task failed, and the last one who could have asked for its error has gone.
+pub(crate) fn never_retrieved(task: &TaskRef, error: Error) {
+    deliver_for(task, "Task exception was never retrieved", Some(error));
+}
+
+/// The task failed while the loop was being shut down.
+pub(crate) fn failed_in_shutdown(task: &TaskRef, error: Error) {
+    deliver_for(task, "unhandled exception during run() shutdown", Some(error));
+}
+
+/// The task was cancelled for the shutdown and still lives.
+pub(crate) fn did_not_stop(event_loop: &EventLoop, task: TaskHandle, waited: Duration) {
+    let name = task.get_name();
+    let message = format!("{name} was cancelled for the shutdown and did not stop within {waited:?}; it is dropped where it stands");
+    deliver(event_loop, &ExceptionContext::new(message).with_task(task));
+}
+
+/// The task's poll does not end, so its thread cannot be joined.
+pub(crate) fn stuck_in_poll(event_loop: &EventLoop, task: &TaskRef) {
+    if task.slot::<TaskSlot>().is_none() {
+        let message = "a callback does not return; the loop was closed without it, and its thread is left behind";
+        return deliver(event_loop, &ExceptionContext::new(message));
+    }
+    let task = TaskHandle::new(task.clone());
+    let name = task.get_name();
+    let message = format!("{name} is inside a poll that does not end; the loop was closed without it, and its thread is left behind");
+    deliver(event_loop, &ExceptionContext::new(message).with_task(task));
+}
+
+/// A callback panicked: a task's done callback, or one of the loop's.
+pub(crate) fn callback_panicked(task: Option<&TaskHandle>, error: Error) {
+    let mut context = ExceptionContext::new("Exception in callback").with_exception(error);
+    if let Some(task) = task {
+        context = context.with_task(task.clone());
+    }
+    let of_task = task.and_then(|task| task.task_ref().scheduler());
+    match of_task.or_else(Scheduler::current).and_then(EventLoop::of) {
+        Some(event_loop) => deliver(&event_loop, &context),
+        None => write_to_stderr(&context),
+    }
+}
+
+/// Debug mode: a poll held its worker for long.
+pub(super) fn slow_poll(task: &TaskRef, lasted: Duration) {
+    if task.slot::<TaskSlot>().is_some() {
+        let task = TaskHandle::new(task.clone());
+        let message = format!("Executing {task:?} took {:.3} seconds", lasted.as_secs_f64());
+        write_to_stderr(&ExceptionContext::new(message));
+    } else {
+        write_to_stderr(&ExceptionContext::new(format!("Executing a callback took {:.3} seconds", lasted.as_secs_f64())));
+    }
+}
+
+fn deliver_for(task: &TaskRef, message: &str, error: Option<Error>) {
+    let mut context = ExceptionContext::new(message).with_task(TaskHandle::new(task.clone()));
+    if let Some(error) = error {
+        context = context.with_exception(error);
+    }
+    match task.scheduler().and_then(EventLoop::of) {
+        Some(event_loop) => deliver(&event_loop, &context),
+        None => write_to_stderr(&context),
+    }
+}

@@ -1,0 +1,52 @@
+//! What do all references to one loop share?
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use selvedge_scheduler::{Hooks, TaskRef};
+
+use super::{EventLoop, ExceptionContext, report};
+
+pub(super) type ExceptionHandler = dyn Fn(&EventLoop, &ExceptionContext) + Send + Sync;
+
+/// The loop's own state. It is the scheduler's hooks object, so that whoever has the scheduler finds it.
+pub(crate) struct LoopShared {
+    exception_handler: Mutex<Option<Arc<ExceptionHandler>>>,
+    debug: AtomicBool,
+}
+
+impl LoopShared {
+    pub(crate) fn new(debug: bool) -> LoopShared {
+        LoopShared { exception_handler: Mutex::new(None), debug: AtomicBool::new(debug) }
+    }
+
+    pub(super) fn set_exception_handler(&self, handler: Option<Box<ExceptionHandler>>) {
+        let handler = handler.map(Arc::from);
+        let former = std::mem::replace(&mut *self.exception_handler.lock(), handler);
+        // The lock is released; what the former handler captured may do anything when it is dropped.
+        drop(former);
+    }
+
+    pub(super) fn exception_handler(&self) -> Option<Arc<ExceptionHandler>> {
+        self.exception_handler.lock().clone()
+    }
+
+    pub(super) fn set_debug(&self, enabled: bool) {
+        // Relaxed: a switch that nothing is read through.
+        self.debug.store(enabled, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_debug(&self) -> bool {
+        self.debug.load(Ordering::Relaxed)
+    }
+}
+
+impl Hooks for LoopShared {
+    fn slow_poll(&self, task: &TaskRef, lasted: Duration) {
+        if self.is_debug() {
+            report::slow_poll(task, lasted);
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! What does the scheduler poll?
+
+use std::any::Any;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+use selvedge_scheduler::{Outcome, TaskRef};
+
+use super::reference::TaskRefExt;
+use super::slot::TaskSlot;
+use crate::cancel::Requests;
+use crate::coroutine::Coroutine;
+use crate::error::{CancelledError, Error, PanicError, Result};
+use crate::event_loop::report;
+
+pin_project! {
+    /// A coroutine as a task: the outermost frame around it. The frame's memory is the task's own request word, so it costs one load
+    /// per poll and no room.
+    pub(crate) struct TaskBody<C> {
+        #[pin]
+        coro: C,
+        started: bool,
+    }
+}
+
+impl<C> TaskBody<C> {
+    pub(crate) fn new(coro: C) -> TaskBody<C> {
+        TaskBody { coro, started: false }
+    }
+}
+
+impl<C: Coroutine> Future for TaskBody<C> {
+    type Output = Ended<C::Item>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let began = requests();
+        let result = if !std::mem::replace(this.started, true) && began.is_some_and(Requests::is_pending) {
+            // Cancelled before the first step: the body never runs.
+            Err(take_request())
+        } else {
+            match this.coro.poll(cx) {
+                Poll::Ready(result) => result,
+                // Nobody inside could be told; the scheduler drops the coroutine when it sees the result.
+                Poll::Pending if began.is_some_and(is_untaken) => Err(take_request()),
+                Poll::Pending => return Poll::Pending,
+            }
+        };
+        if let Err(error) = &result {
+            with_slot(|slot| slot.record_failure(error));
+        }
+        Poll::Ready(Ended(result))
+    }
+}
+
+fn with_slot<R>(f: impl FnOnce(&TaskSlot) -> R) -> Option<R> {
+    TaskRef::with_current(|task| task?.slot::<TaskSlot>().map(f))
+}
+
+fn requests() -> Option<Requests> {
+    with_slot(|slot| slot.requests().load())
+}
+
+/// The poll began with a request, and it has been left lying.
+fn is_untaken(began: Requests) -> bool {
+    began.is_pending() && requests().is_some_and(|now| began.is_still_pending_in(now))
+}
+
+fn take_request() -> Error {
+    let message = with_slot(|slot| {
+        let _ = slot.requests().deliver();
+        slot.cancel_message()
+    });
+    CancelledError::from_message(message.flatten()).into()
+}
+
+/// What a task ended with.
+pub(crate) struct Ended<T>(pub(crate) Result<T>);
+
+impl<T: Send + 'static> Outcome for Ended<T> {
+    fn panicked(task: &TaskRef, payload: Box<dyn Any + Send>) -> Self {
+        let error = Error::from(PanicError::from_payload(&*payload));
+        task.task_slot().record_failure(&error);
+        // The payload is the user's value: its drop may panic again, and that must not take the worker along.
+        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(payload)));
+        Ended(Err(error))
+    }
+
+    fn closed(task: &TaskRef) -> Self {
+        let error = Error::from(CancelledError::with_message("the event loop was closed"));
+        task.task_slot().record_failure(&error);
+        Ended(Err(error))
+    }
+
+    fn abandoned(self, task: &TaskRef) {
+        if let Ended(Err(error)) = self
+            && !error.is_cancelled()
+            && !task.task_slot().is_retrieved()
+        {
+            report::never_retrieved(task, error);
+        }
+    }
+}

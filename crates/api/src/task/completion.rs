@@ -1,0 +1,128 @@
+//! Who is told that a task is done?
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use selvedge_scheduler::TaskRef;
+
+use super::handle::TaskHandle;
+use super::reference::TaskRefExt;
+use crate::context::{Context, copy_context};
+use crate::error::PanicError;
+use crate::event_loop::{EventLoop, report};
+
+/// Names a callback, for [`remove_done_callback`](TaskHandle::remove_done_callback).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CallbackId(pub(super) u64);
+
+/// Something of this library that waits for several tasks at once: told once per task, on the thread where the task ended.
+pub(crate) trait Notify: Send + Sync {
+    /// The task that was registered under `index` is done.
+    fn notify(&self, index: usize, task: &TaskRef);
+}
+
+/// Who waits for a task's end, apart from its `Task`.
+pub(crate) enum Watcher {
+    /// The user's callback: runs later, in the loop, like everything that is called soon.
+    Callback(Callback),
+    /// This library's own: runs at once, and does nothing but count and wake.
+    Notify { to: Arc<dyn Notify>, index: usize },
+}
+
+pub(crate) struct Callback {
+    id: CallbackId,
+    context: Context,
+    function: Box<dyn FnOnce(&TaskHandle) + Send>,
+}
+
+/// Calls `function` once the task is done; soon, if it is done already. Never before this returns.
+pub(super) fn add_callback(task: &TaskRef, function: Box<dyn FnOnce(&TaskHandle) + Send>) -> CallbackId {
+    let extra = task.task_slot().extra();
+    let id = extra.next_callback_id();
+    watch(task, Watcher::Callback(Callback { id, context: copy_context(), function }), |watcher| watcher.id() == Some(id));
+    id
+}
+
+/// Whether the callback was still waiting.
+pub(super) fn remove_callback(task: &TaskRef, id: CallbackId) -> bool {
+    let Some(extra) = task.task_slot().extra_if_any() else { return false };
+    extra.remove_watcher(|watcher| watcher.id() == Some(id)).is_some()
+}
+
+/// Tells `to` once the task is done; at once, if it is done already.
+pub(crate) fn notify(task: &TaskRef, to: Arc<dyn Notify>, index: usize) {
+    let is_meant = {
+        let to = Arc::clone(&to);
+        move |watcher: &Watcher| {
+            matches!(watcher, Watcher::Notify { to: other, index: at } if *at == index && Arc::ptr_eq(other, &to))
+        }
+    };
+    watch(task, Watcher::Notify { to, index }, is_meant);
+}
+
+/// Stops telling `to`.
+pub(crate) fn stop_notifying(task: &TaskRef, to: &Arc<dyn Notify>) {
+    if let Some(extra) = task.task_slot().extra_if_any() {
+        let _gone = extra.remove_watcher(|watcher| matches!(watcher, Watcher::Notify { to: other, .. } if Arc::ptr_eq(other, to)));
+    }
+}
+
+fn watch(task: &TaskRef, watcher: Watcher, is_meant: impl Fn(&Watcher) -> bool) {
+    let extra = task.task_slot().extra();
+    extra.add_watcher(watcher);
+    // The task may be ending right now. If it was done before it knew that anybody watches, the watcher is ours to run, unless
+    // whoever asked before us has had it run: the lock around the list decides.
+    if task.watch_completion()
+        && let Some(watcher) = extra.remove_watcher(is_meant)
+    {
+        run(vec![watcher], task);
+    }
+}
+
+/// Tells everybody.
+pub(super) fn run(watchers: Vec<Watcher>, task: &TaskRef) {
+    let mut callbacks = Vec::new();
+    for watcher in watchers {
+        match watcher {
+            Watcher::Notify { to, index } => to.notify(index, task),
+            Watcher::Callback(callback) => callbacks.push(callback),
+        }
+    }
+    if !callbacks.is_empty() {
+        run_soon(callbacks, task);
+    }
+}
+
+/// The callbacks of one task run in the order in which they were added.
+fn run_soon(callbacks: Vec<Callback>, task: &TaskRef) {
+    let handle = TaskHandle::new(task.clone());
+    let run_all = move || {
+        for callback in callbacks {
+            callback.run(&handle);
+        }
+    };
+    match task.scheduler().and_then(EventLoop::of) {
+        Some(event_loop) if !event_loop.is_closed() => drop(event_loop.call_soon(run_all)),
+        // The loop is gone, so "soon" will not come.
+        _ => run_all(),
+    }
+}
+
+impl Watcher {
+    fn id(&self) -> Option<CallbackId> {
+        match self {
+            Watcher::Callback(callback) => Some(callback.id),
+            Watcher::Notify { .. } => None,
+        }
+    }
+}
+
+impl Callback {
+    /// One callback's panic is reported; the others still run.
+    fn run(self, handle: &TaskHandle) {
+        let Callback { context, function, .. } = self;
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| context.run(|| function(handle)))) {
+            report::callback_panicked(Some(handle), PanicError::from_payload(&*payload).into());
+        }
+    }
+}

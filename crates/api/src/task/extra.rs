@@ -1,0 +1,96 @@
+//! What do only some tasks need?
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
+
+use super::completion::{CallbackId, Watcher};
+use crate::cancel::{Request, RequestWord};
+use crate::context::Context;
+use crate::error::Error;
+
+/// A task's name, message, callbacks, own context and error: allocated when the first of them is needed.
+#[derive(Default)]
+pub(crate) struct Extra {
+    details: Mutex<Details>,
+    /// The task's own context, once it differs from what it inherited, or was given one to run in.
+    context: OnceLock<Context>,
+    failure: OnceLock<Error>,
+    retrieved: AtomicBool,
+}
+
+/// Guarded by one lock. Nothing of the user's runs or is dropped while it is held.
+#[derive(Default)]
+struct Details {
+    name: Option<String>,
+    cancel_message: Option<Arc<str>>,
+    watchers: Vec<Watcher>,
+    last_callback: u64,
+}
+
+impl Extra {
+    pub(super) fn name(&self) -> Option<String> {
+        self.details.lock().name.clone()
+    }
+
+    pub(super) fn set_name(&self, name: String) {
+        let _former = self.details.lock().name.replace(name);
+    }
+
+    /// Counts a request and sets its message in one step, so that a message never goes with another request.
+    pub(super) fn request(&self, requests: &RequestWord, message: Option<Arc<str>>) -> Request {
+        let mut details = self.details.lock();
+        let request = requests.request_counted();
+        if request == Request::First {
+            details.cancel_message = message;
+        }
+        request
+    }
+
+    pub(super) fn cancel_message(&self) -> Option<Arc<str>> {
+        self.details.lock().cancel_message.clone()
+    }
+
+    pub(crate) fn context(&self) -> &OnceLock<Context> {
+        &self.context
+    }
+
+    pub(super) fn record_failure(&self, error: &Error) {
+        let _ = self.failure.set(error.clone());
+    }
+
+    pub(super) fn failure(&self) -> Option<Error> {
+        self.failure.get().cloned()
+    }
+
+    pub(super) fn mark_retrieved(&self) {
+        // Relaxed: it only decides whether a report is made; nothing is read through it.
+        self.retrieved.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_retrieved(&self) -> bool {
+        self.retrieved.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn next_callback_id(&self) -> CallbackId {
+        let mut details = self.details.lock();
+        details.last_callback += 1;
+        CallbackId(details.last_callback)
+    }
+
+    pub(super) fn add_watcher(&self, watcher: Watcher) {
+        self.details.lock().watchers.push(watcher);
+    }
+
+    pub(super) fn take_watchers(&self) -> Vec<Watcher> {
+        std::mem::take(&mut self.details.lock().watchers)
+    }
+
+    /// Takes one watcher out, if it is still there.
+    pub(super) fn remove_watcher(&self, is_meant: impl Fn(&Watcher) -> bool) -> Option<Watcher> {
+        let mut details = self.details.lock();
+        let index = details.watchers.iter().position(is_meant)?;
+        Some(details.watchers.remove(index))
+    }
+}

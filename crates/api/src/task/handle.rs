@@ -1,0 +1,39 @@
+//! How is a task held by those who do not know its type?
+
+use std::fmt;
+
+use selvedge_scheduler::TaskRef;
+
+use super::reference::TaskRefExt;
+
+/// A task of unknown type: everything that [`Task`](crate::Task) offers but the result. Two handles are equal if they hold the same task.
+///
+/// It keeps neither the task running nor its loop alive; it only keeps the record of how the task ended.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct TaskHandle(TaskRef);
+
+/// Tells a task from every other one for the life of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskId(pub(super) u64);
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl TaskHandle {
+    pub(crate) fn new(task: TaskRef) -> TaskHandle {
+        TaskHandle(task)
+    }
+
+    pub(crate) fn task_ref(&self) -> &TaskRef {
+        &self.0
+    }
+}
+
+impl fmt::Debug for TaskHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.describe(f)
+    }
+}

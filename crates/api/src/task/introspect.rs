@@ -1,0 +1,27 @@
+//! Which tasks are there?
+
+use selvedge_scheduler::{Scheduler, TaskRef};
+
+use super::handle::TaskHandle;
+use super::slot::TaskSlot;
+
+/// The task that is running this code; `None` outside of tasks, as in a callback of the loop.
+pub fn current_task() -> Option<TaskHandle> {
+    TaskRef::with_current(|task| task.filter(|task| is_task(task)).cloned()).map(TaskHandle::new)
+}
+
+/// The tasks of the running loop that are not done: those that have not started too, and the current one. Empty outside of a loop.
+///
+/// Tasks start and end on other threads meanwhile, so this is what was seen, not what is.
+pub fn all_tasks() -> Vec<TaskHandle> {
+    Scheduler::with_current(|scheduler| scheduler.map(all_tasks_of)).unwrap_or_default()
+}
+
+pub(crate) fn all_tasks_of(scheduler: &Scheduler) -> Vec<TaskHandle> {
+    scheduler.tasks().into_iter().filter(is_task).map(TaskHandle::new).collect()
+}
+
+/// The loop's callbacks are tasks to the scheduler, but not to asyncio.
+fn is_task(task: &TaskRef) -> bool {
+    task.slot::<TaskSlot>().is_some()
+}

@@ -1,0 +1,149 @@
+//! asyncio's methods of a task, for `Task` and `TaskHandle` alike.
+
+use std::io::{self, Write};
+use std::panic::Location;
+
+use selvedge_scheduler::TaskRef;
+
+use super::completion;
+use super::handle::{TaskHandle, TaskId};
+use super::reference::{TaskRefExt, coro_name};
+use super::{CallbackId, Task};
+use crate::context::Context;
+use crate::error::{Error, Result};
+
+/// The coroutine of a task: what `get_coro()` returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Coro {
+    name: &'static str,
+    created_at: &'static Location<'static>,
+}
+
+impl Coro {
+    fn of(task: &TaskRef) -> Coro {
+        Coro { name: coro_name(task), created_at: task.task_slot().created_at() }
+    }
+
+    /// The name of its type, which names the `async fn` or the function around the `async` block.
+    pub fn type_name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Where the task was made of it.
+    pub fn created_at(&self) -> &'static Location<'static> {
+        self.created_at
+    }
+}
+
+/// One method body per name; the two types differ only in how they reach the scheduler's reference.
+macro_rules! task_methods {
+    ($($head:tt)+) => {
+        $($head)+ {
+            /// Asks the task to stop: the await at which it is suspended returns [`CancelledError`](crate::CancelledError).
+            ///
+            /// Returns false, and does nothing, if the task is done. Two requests before one delivery deliver one error.
+            pub fn cancel(&self) -> bool {
+                self.task_ref().cancel(None)
+            }
+
+            /// [`cancel`](Self::cancel) that says why. The first message before a delivery is the one delivered.
+            pub fn cancel_with(&self, message: impl Into<String>) -> bool {
+                self.task_ref().cancel(Some(message.into().into()))
+            }
+
+            /// How many requests the task has been given, less those it was pardoned by [`uncancel`](Self::uncancel).
+            pub fn cancelling(&self) -> u32 {
+                self.task_ref().task_slot().requests().load().cancelling()
+            }
+
+            /// Takes one request back and returns how many are left. The last one rescinds what was not delivered yet.
+            pub fn uncancel(&self) -> u32 {
+                self.task_ref().task_slot().requests().uncancel()
+            }
+
+            /// Whether the task ended by cancellation.
+            pub fn cancelled(&self) -> bool {
+                self.task_ref().ended_cancelled()
+            }
+
+            /// Whether the task ended, however it did.
+            pub fn done(&self) -> bool {
+                self.task_ref().is_done()
+            }
+
+            /// The error that the task failed with; `None` if it succeeded.
+            ///
+            /// # Errors
+            ///
+            /// [`CancelledError`](crate::CancelledError) if it was cancelled; [`InvalidStateError`](crate::InvalidStateError) if it is not done.
+            pub fn exception(&self) -> Result<Option<Error>> {
+                self.task_ref().exception()
+            }
+
+            /// Calls `f` in the loop once the task is done, in a copy of the context that is current now; soon, if the task is
+            /// done already. Never before this returns. Callbacks run in the order in which they were added.
+            pub fn add_done_callback(&self, f: impl FnOnce(&TaskHandle) + Send + 'static) -> CallbackId {
+                completion::add_callback(self.task_ref(), Box::new(f))
+            }
+
+            /// Takes a callback back. False if it has run or is about to.
+            pub fn remove_done_callback(&self, id: CallbackId) -> bool {
+                completion::remove_callback(self.task_ref(), id)
+            }
+
+            /// The task's name: `Task-1`, `Task-2` … unless it was given one.
+            pub fn get_name(&self) -> String {
+                self.task_ref().task_slot().name()
+            }
+
+            /// Gives the task a name, for messages and listings.
+            pub fn set_name(&self, name: impl Into<String>) {
+                self.task_ref().task_slot().extra().set_name(name.into());
+            }
+
+            /// The context that the task runs in.
+            pub fn get_context(&self) -> Context {
+                crate::context::of_task(self.task_ref().task_slot())
+            }
+
+            /// What the task runs, and where it was made.
+            pub fn get_coro(&self) -> Coro {
+                Coro::of(self.task_ref())
+            }
+
+            /// Where a suspended task stands, as far as a compiled program can tell: the coroutine and where it was made.
+            /// Empty for a task that succeeded or was cancelled, as in asyncio. At most `limit` entries.
+            pub fn get_stack(&self, limit: impl Into<Option<usize>>) -> Vec<Coro> {
+                let shows = !self.done() || self.task_ref().failure().is_some_and(|error| !error.is_cancelled());
+                let most = limit.into().unwrap_or(usize::MAX);
+                std::iter::repeat_n(Coro::of(self.task_ref()), usize::from(shows)).take(most).collect()
+            }
+
+            /// Writes [`get_stack`](Self::get_stack) for people to read.
+            pub fn print_stack(&self, limit: impl Into<Option<usize>>, out: &mut impl Write) -> io::Result<()> {
+                let stack = self.get_stack(limit);
+                if stack.is_empty() {
+                    return writeln!(out, "No stack for {self:?}");
+                }
+                writeln!(out, "Stack for {self:?} (most recent call last):")?;
+                for coro in stack {
+                    writeln!(out, "  {}, made at {}", coro.type_name(), coro.created_at())?;
+                }
+                Ok(())
+            }
+
+            /// Tells this task from every other one for the life of the process.
+            pub fn id(&self) -> TaskId {
+                TaskId(self.task_ref().task_slot().number())
+            }
+
+            /// The task without its type.
+            pub fn handle(&self) -> TaskHandle {
+                TaskHandle::new(self.task_ref().clone())
+            }
+        }
+    };
+}
+
+task_methods!(impl<T: Send + 'static> Task<T>);
+task_methods!(impl TaskHandle);

@@ -1,0 +1,195 @@
+//! What is a task, seen from the program that made it?
+
+mod body;
+mod builder;
+mod completion;
+mod extra;
+mod handle;
+mod introspect;
+mod methods;
+mod number;
+mod reference;
+mod slot;
+
+use std::fmt;
+use std::future::Future;
+use std::panic::Location;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use selvedge_scheduler::{JoinHandle, Scheduler, TaskRef};
+
+pub(crate) use self::body::{Ended, TaskBody};
+pub use self::builder::Builder;
+pub use self::completion::CallbackId;
+pub(crate) use self::completion::Notify;
+pub use self::handle::{TaskHandle, TaskId};
+pub use self::introspect::{all_tasks, current_task};
+pub(crate) use self::reference::TaskRefExt;
+pub(crate) use self::slot::TaskSlot;
+
+use crate::cancel::{DeliveredTo, Leaf};
+use crate::coroutine::Coroutine;
+use crate::error::{InvalidStateError, Result, RuntimeError};
+
+/// A coroutine that runs on its own, and the right to its result.
+///
+/// Awaiting it returns what the coroutine returned. `task.await` moves the result out; `(&mut task).await` keeps the handle.
+/// Dropping a `Task` detaches: the task lives on, owned by its loop. (asyncio's loop holds tasks weakly, so a forgotten task may
+/// vanish there. Not here.)
+///
+/// # Cancellation
+///
+/// A request that reaches the await of a task is passed on to that task, message and all; the await goes on until the task ends
+/// and returns what it ended with. [`shield`](crate::shield) stops this. Should the task end by itself without having seen the
+/// request, its result is returned, and the request meets the next await: neither is lost.
+///
+/// # Errors
+///
+/// What the coroutine returned; [`CancelledError`](crate::CancelledError) if it was cancelled or its loop was closed;
+/// [`PanicError`](crate::PanicError) if it panicked; [`RuntimeError`] if a task awaits itself;
+/// [`InvalidStateError`] if the result was moved out before.
+#[must_use = "dropping a task detaches it: the task runs on and its result is lost; say `drop(task)` if that is meant"]
+pub struct Task<T: Send + 'static> {
+    join: JoinHandle<Ended<T>>,
+    leaf: Leaf,
+    /// The request that was passed on to the task, until it is known whether the task saw it.
+    passed_on: Option<DeliveredTo>,
+}
+
+/// Starts a coroutine as a task of the running loop.
+///
+/// The coroutine starts soon, on any worker; it may have ended before this returns (asyncio's starts at the caller's next await).
+/// It inherits the caller's [context](crate::ContextVar).
+///
+/// # Examples
+///
+/// ```
+/// # selvedge::run(async {
+/// let task = selvedge::create_task(async { Ok(6 * 7) });
+/// assert_eq!(task.await?, 42);
+/// # Ok(())
+/// # }).unwrap();
+/// ```
+///
+/// # Panics
+///
+/// If no event loop is running on this thread; [`try_create_task`] returns an error instead.
+///
+/// # Cancellation
+///
+/// [`Task::cancel`] before the first step means that the body never runs; what it captured is dropped.
+#[track_caller]
+pub fn create_task<C: Coroutine>(coro: C) -> Task<C::Item> {
+    match try_create_task(coro) {
+        Ok(task) => task,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// [`create_task`] for where it is not known whether a loop is running.
+///
+/// # Errors
+///
+/// [`RuntimeError`] "no running event loop".
+#[track_caller]
+pub fn try_create_task<C: Coroutine>(coro: C) -> Result<Task<C::Item>> {
+    let created_at = Location::caller();
+    Scheduler::with_current(|scheduler| match scheduler {
+        Some(scheduler) => Ok(spawn_on(scheduler, coro, TaskSlot::new(created_at))),
+        None => Err(no_running_loop()),
+    })
+}
+
+/// Starts a coroutine on a given scheduler. This is the one place where tasks are made.
+pub(crate) fn spawn_on<C: Coroutine>(scheduler: &Scheduler, coro: C, slot: TaskSlot) -> Task<C::Item> {
+    Task { join: scheduler.spawn(TaskBody::new(coro), slot), leaf: Leaf::new(), passed_on: None }
+}
+
+pub(crate) fn no_running_loop() -> crate::Error {
+    RuntimeError::new("no running event loop").into()
+}
+
+impl<T: Send + 'static> Task<T> {
+    /// Gives the task a name, for messages and listings.
+    pub fn named(self, name: impl Into<String>) -> Task<T> {
+        self.set_name(name);
+        self
+    }
+
+    /// What the task returned.
+    ///
+    /// # Errors
+    ///
+    /// The task's own error; [`InvalidStateError`] if it is not done, or the result was moved out by awaiting it.
+    pub fn result(&self) -> Result<&T> {
+        match self.join.peek() {
+            Some(Ended(Ok(value))) => Ok(value),
+            Some(Ended(Err(error))) => {
+                self.task_ref().task_slot().mark_retrieved();
+                Err(error.clone())
+            }
+            None if !self.done() => Err(InvalidStateError::new("Result is not set.").into()),
+            None => Err(result_was_taken()),
+        }
+    }
+
+    pub(crate) fn task_ref(&self) -> &TaskRef {
+        self.join.task()
+    }
+
+    /// Waits for the end without passing requests on.
+    pub(crate) fn poll_join(&mut self, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        self.join.poll_join(cx).map(|ended| ended.map_or_else(|| Err(result_was_taken()), |Ended(result)| result))
+    }
+
+    /// Takes the result if the task is done and nobody took it before.
+    pub(crate) fn try_take(&mut self) -> Option<Result<T>> {
+        self.join.try_take().map(|Ended(result)| result)
+    }
+
+    /// The task is done. If it ended without having seen the request that was passed on to it, that request is still owed to us.
+    fn settle_passed_on(&mut self, result: &Result<T>) {
+        if let Some(to) = self.passed_on.take() {
+            let is_unseen = self.task_ref().task_slot().requests().load().is_pending();
+            let is_cancelled = result.as_ref().is_err_and(crate::Error::is_cancelled);
+            if is_unseen && !is_cancelled {
+                self.leaf.give_back(to);
+            }
+        }
+    }
+}
+
+fn result_was_taken() -> crate::Error {
+    InvalidStateError::new("the task's result was moved out before").into()
+}
+
+impl<T: Send + 'static> Future for Task<T> {
+    type Output = Result<T>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        let this = self.get_mut();
+        loop {
+            if let Poll::Ready(result) = this.poll_join(cx) {
+                this.settle_passed_on(&result);
+                return Poll::Ready(result);
+            }
+            if TaskRef::with_current(|current| current == Some(this.task_ref())) {
+                let name = this.get_name();
+                return Poll::Ready(Err(RuntimeError::new(format!("Task cannot await on itself: {name}")).into()));
+            }
+            let Some(news) = this.leaf.look() else { return Poll::Pending };
+            // A task that ended just now cannot be told any more: its result comes first, and the request stays untaken.
+            if this.task_ref().cancel(news.into_message()) {
+                this.passed_on = this.leaf.take().map(|taken| taken.to);
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+impl<T: Send + 'static> fmt::Debug for Task<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.task_ref().describe(f)
+    }
+}

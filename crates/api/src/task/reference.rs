@@ -1,0 +1,82 @@
+//! What can be asked of a task whose type is unknown?
+
+use std::fmt;
+use std::sync::Arc;
+
+use selvedge_scheduler::TaskRef;
+
+use super::slot::TaskSlot;
+use crate::cancel::Request;
+use crate::error::{Error, InvalidStateError, Result};
+
+/// asyncio's questions to the scheduler's reference to a task. The methods of `Task` and `TaskHandle` rest on these.
+pub(crate) trait TaskRefExt {
+    /// # Panics
+    ///
+    /// If the task is one of the loop's own callbacks; no reference to those ever leaves the loop.
+    fn task_slot(&self) -> &TaskSlot;
+    fn cancel(&self, message: Option<Arc<str>>) -> bool;
+    fn ended_cancelled(&self) -> bool;
+    /// `None` if the task is not done or did not fail.
+    fn failure(&self) -> Option<Error>;
+    fn exception(&self) -> Result<Option<Error>>;
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
+}
+
+impl TaskRefExt for TaskRef {
+    fn task_slot(&self) -> &TaskSlot {
+        self.slot().expect("only tasks made by `create_task` are handed out")
+    }
+
+    fn cancel(&self, message: Option<Arc<str>>) -> bool {
+        if self.is_done() {
+            return false;
+        }
+        match self.task_slot().request(message) {
+            Request::First => self.wake(),
+            // Whoever made the pending request has woken the task, or is about to.
+            Request::Joined => {}
+        }
+        true
+    }
+
+    fn ended_cancelled(&self) -> bool {
+        self.is_done() && self.task_slot().requests().load().ended_cancelled()
+    }
+
+    fn failure(&self) -> Option<Error> {
+        if self.is_done() { self.task_slot().failure() } else { None }
+    }
+
+    fn exception(&self) -> Result<Option<Error>> {
+        if !self.is_done() {
+            return Err(InvalidStateError::new("Exception is not set.").into());
+        }
+        match self.task_slot().failure() {
+            Some(error) if error.is_cancelled() => Err(error),
+            Some(error) => {
+                self.task_slot().mark_retrieved();
+                Ok(Some(error))
+            }
+            None => Ok(None),
+        }
+    }
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let slot = self.task_slot();
+        let state = match self.failure() {
+            _ if !self.is_done() => "pending",
+            Some(error) if error.is_cancelled() => "cancelled",
+            Some(_) => "failed",
+            None => "finished",
+        };
+        write!(f, "<Task {state} name={:?} coro={} created at {}>", slot.name(), coro_name(self), slot.created_at())
+    }
+}
+
+/// The type name of the coroutine itself, without what this library wraps around it.
+pub(crate) fn coro_name(task: &TaskRef) -> &'static str {
+    let full = task.future_name();
+    let inner = full.split_once("TaskBody<").and_then(|(_, rest)| rest.strip_suffix('>'));
+    inner.unwrap_or(full)
+}

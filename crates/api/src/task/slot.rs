@@ -1,0 +1,125 @@
+//! What does every task carry for this library?
+
+use std::panic::Location;
+use std::sync::Arc;
+
+use once_cell::race::OnceBox;
+use selvedge_scheduler::{Slot, TaskRef};
+
+use super::extra::Extra;
+use super::number;
+use crate::cancel::{Request, RequestWord};
+use crate::context::Bindings;
+use crate::error::{CancelledError, Error};
+
+/// What lies in the cell of each task. It is small because every task pays for it; whatever only some tasks need (a name, callbacks,
+/// an error) is in the box that is made when it is first needed.
+pub(crate) struct TaskSlot {
+    requests: RequestWord,
+    /// The creator's context at creation: one reference to an immutable map.
+    inherited: Option<Arc<Bindings>>,
+    extra: OnceBox<Extra>,
+    number: u64,
+    created_at: &'static Location<'static>,
+}
+
+impl TaskSlot {
+    pub(crate) fn new(created_at: &'static Location<'static>) -> TaskSlot {
+        TaskSlot {
+            requests: RequestWord::new(),
+            inherited: crate::context::current_bindings(),
+            extra: OnceBox::new(),
+            number: number::next(),
+            created_at,
+        }
+    }
+
+    pub(crate) fn requests(&self) -> &RequestWord {
+        &self.requests
+    }
+
+    /// Tells this task from every other one for the life of the process.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(crate) fn created_at(&self) -> &'static Location<'static> {
+        self.created_at
+    }
+
+    pub(crate) fn inherited(&self) -> Option<&Arc<Bindings>> {
+        self.inherited.as_ref()
+    }
+
+    /// The extra, made now if the task has none.
+    pub(crate) fn extra(&self) -> &Extra {
+        self.extra.get_or_init(|| Box::new(Extra::default()))
+    }
+
+    /// The extra, if anything ever needed it.
+    pub(crate) fn extra_if_any(&self) -> Option<&Extra> {
+        self.extra.get()
+    }
+
+    /// Counts a request, and keeps its message if it is the first since the last delivery.
+    pub(super) fn request(&self, message: Option<Arc<str>>) -> Request {
+        let extra = if message.is_some() { Some(self.extra()) } else { self.extra_if_any() };
+        match extra {
+            Some(extra) => extra.request(&self.requests, message),
+            None => self.requests.request_counted(),
+        }
+    }
+
+    /// The message of the last request that did not join another one.
+    pub(crate) fn cancel_message(&self) -> Option<Arc<str>> {
+        self.extra_if_any()?.cancel_message()
+    }
+
+    pub(crate) fn name(&self) -> String {
+        self.extra_if_any().and_then(Extra::name).unwrap_or_else(|| format!("Task-{}", self.number))
+    }
+
+    /// Notes how the task failed, for those who hold no right to its result. Happens before the task counts as done.
+    pub(super) fn record_failure(&self, error: &Error) {
+        if error.is_cancelled() {
+            self.requests.end_cancelled();
+            if error.downcast_ref::<CancelledError>().is_none_or(|cancelled| cancelled.message().is_none()) {
+                return;
+            }
+        }
+        self.extra().record_failure(error);
+    }
+
+    /// How the task failed. Meaningful once it is done.
+    pub(super) fn failure(&self) -> Option<Error> {
+        let recorded = self.extra_if_any().and_then(Extra::failure);
+        recorded.or_else(|| self.requests.load().ended_cancelled().then(|| CancelledError::new().into()))
+    }
+
+    /// Somebody has seen the error: it is not reported when the last handle goes.
+    pub(crate) fn mark_retrieved(&self) {
+        self.extra().mark_retrieved();
+    }
+
+    pub(super) fn is_retrieved(&self) -> bool {
+        self.extra_if_any().is_some_and(Extra::is_retrieved)
+    }
+}
+
+impl Slot for TaskSlot {
+    fn completed(&self, task: &TaskRef) {
+        if let Some(extra) = self.extra_if_any() {
+            super::completion::run(extra.take_watchers(), task);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_slot_stays_small() {
+        assert!(size_of::<TaskSlot>() <= 40);
+    }
+}

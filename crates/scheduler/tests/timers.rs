@@ -1,0 +1,99 @@
+//! Timers fire on time, in real and in virtual time, and leave nothing behind.
+#![allow(missing_docs)]
+
+mod common;
+
+use std::future::poll_fn;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use common::{block_on, join, run, spawn, spawn_here, start};
+use selvedge_scheduler::{ClockKind, Config, Scheduler, Timer};
+
+fn now() -> u64 {
+    Scheduler::with_current(|scheduler| scheduler.expect("on a worker").now())
+}
+
+async fn sleep(nanos: u64) -> u64 {
+    let deadline = now().saturating_add(nanos);
+    let mut timer = Timer::new();
+    poll_fn(|cx| timer.poll(deadline, cx)).await.expect("on a worker");
+    now() - deadline
+}
+
+fn start_virtual(workers: usize) -> Scheduler {
+    Scheduler::start(Config { workers, clock: ClockKind::Virtual, ..Config::default() }).expect("threads")
+}
+
+#[test]
+fn a_sleep_ends_on_time_and_never_early() {
+    let scheduler = start(2);
+    let mut late = run(&scheduler, async {
+        let mut late = Vec::new();
+        for n in 0..300 {
+            late.push(sleep(300_000 + n * 1000).await);
+        }
+        late
+    });
+    late.sort_unstable();
+    eprintln!("late: p50 {} ns, p99 {} ns", late[150], late[297]);
+    assert_eq!(scheduler.metrics().timers_armed, 0);
+    scheduler.close(Duration::from_secs(10));
+}
+
+#[test]
+fn virtual_hours_pass_at_once() {
+    for workers in [1, 4] {
+        let scheduler = start_virtual(workers);
+        let began = Instant::now();
+        let (late, time) = run(&scheduler, async {
+            let hour = 3_600_000_000_000;
+            let tasks: Vec<_> = (1..=100).map(|n| spawn_here(sleep(n * hour))).collect();
+            let mut late = 0;
+            for task in tasks {
+                late += join(task).await;
+            }
+            (late, now())
+        });
+        assert_eq!((late, time), (0, 100 * 3_600_000_000_000));
+        assert!(began.elapsed() < Duration::from_secs(20));
+        scheduler.close(Duration::from_secs(10));
+    }
+}
+
+#[test]
+fn virtual_time_waits_for_blocking_jobs() {
+    let scheduler = start_virtual(2);
+    let (sender, receiver) = std::sync::mpsc::channel::<()>();
+    let sleeper = spawn(&scheduler, sleep(1));
+    let inner = scheduler.clone();
+    scheduler
+        .spawn_blocking(Box::new(move || {
+            receiver.recv().expect("the test sends");
+            assert_eq!(inner.now(), 0, "time stood still while the job ran");
+        }))
+        .expect("a thread");
+    sender.send(()).expect("the job listens");
+    assert_eq!(block_on(join(sleeper)), 0);
+    scheduler.close(Duration::from_secs(10));
+}
+
+#[test]
+fn a_cancelled_timer_leaves_nothing_behind() {
+    let scheduler = start(2);
+    let timers = run(&scheduler, async {
+        poll_fn(|cx| {
+            let mut timers: Vec<Timer> = (0..1000).map(|_| Timer::new()).collect();
+            for timer in &mut timers {
+                assert!(timer.poll(u64::MAX - 1, cx).is_pending());
+            }
+            Poll::Ready(timers)
+        })
+        .await
+    });
+    assert_eq!(scheduler.metrics().timers_armed, 1000);
+    // On this thread, which is no worker.
+    drop(timers);
+    assert_eq!(scheduler.metrics().timers_armed, 0);
+    scheduler.close(Duration::from_secs(10));
+}
