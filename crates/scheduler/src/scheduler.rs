@@ -80,7 +80,8 @@ impl Scheduler {
 
     /// The scheduler whose worker the calling thread is.
     pub fn current() -> Option<Scheduler> {
-        Self::with_current(Option::<&Self>::cloned)
+        #[expect(clippy::redundant_closure_for_method_calls, reason = "the method is not general enough over lifetimes")]
+        Self::with_current(|scheduler| scheduler.cloned())
     }
 
     /// The index of the worker that the calling thread is, as in [`Metrics::workers`].

@@ -8,6 +8,7 @@ mod shared;
 use std::any::Any;
 use std::fmt;
 use std::panic::Location;
+use std::sync::Arc;
 use std::time::Duration;
 
 use selvedge_scheduler::Scheduler;
@@ -116,13 +117,15 @@ impl EventLoop {
         }
     }
 
-    /// What happens to errors that nobody can be given: errors of forgotten tasks, panics in callbacks, tasks that do not stop.
-    /// `None` brings back the default, which writes them to standard error.
-    pub fn set_exception_handler<H>(&self, handler: impl Into<Option<H>>)
-    where
-        H: Fn(&EventLoop, &ExceptionContext) + Send + Sync + 'static,
-    {
-        self.shared().set_exception_handler(handler.into().map(|handler| Box::new(handler) as _));
+    /// Who is told of errors that nobody can be given: errors of forgotten tasks, panics in callbacks, tasks that do not stop. The
+    /// handler is called on whichever thread the error is found. By default they are written to standard error.
+    pub fn set_exception_handler(&self, handler: impl Fn(&EventLoop, &ExceptionContext) + Send + Sync + 'static) {
+        self.shared().set_exception_handler(Some(Arc::new(handler)));
+    }
+
+    /// Brings back the default, as asyncio's `set_exception_handler(None)`.
+    pub fn reset_exception_handler(&self) {
+        self.shared().set_exception_handler(None);
     }
 
     /// Reports to the exception handler. A handler that panics is itself reported, by the default one.

@@ -22,8 +22,7 @@ impl LoopShared {
         LoopShared { exception_handler: Mutex::new(None), debug: AtomicBool::new(debug) }
     }
 
-    pub(super) fn set_exception_handler(&self, handler: Option<Box<ExceptionHandler>>) {
-        let handler = handler.map(Arc::from);
+    pub(super) fn set_exception_handler(&self, handler: Option<Arc<ExceptionHandler>>) {
         let former = std::mem::replace(&mut *self.exception_handler.lock(), handler);
         // The lock is released; what the former handler captured may do anything when it is dropped.
         drop(former);

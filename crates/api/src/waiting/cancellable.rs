@@ -1,0 +1,70 @@
+//! How is a future stopped that cannot be told?
+
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+
+use crate::cancel::{Frame, FramePoll};
+use crate::error::Result;
+
+/// Awaits a future that knows nothing of this library (another crate's channel, a request to a server), so that a cancellation ends
+/// this await and not the whole task.
+///
+/// # Examples
+///
+/// ```
+/// use selvedge::{CancelledError, cancellable};
+///
+/// # selvedge::run(async {
+/// let task = selvedge::create_task(async {
+///     let waited = cancellable(std::future::pending::<()>()).await;
+///     // Clean-up may await here; without `cancellable` the task would have been dropped at the await.
+///     selvedge::sleep(std::time::Duration::ZERO).await?;
+///     waited
+/// });
+/// selvedge::sleep(std::time::Duration::from_millis(1)).await?;
+/// task.cancel();
+/// assert!(task.await.unwrap_err().is::<CancelledError>());
+/// # Ok(())
+/// # }).unwrap();
+/// ```
+///
+/// # Errors
+///
+/// [`CancelledError`](crate::CancelledError).
+///
+/// # Cancellation
+///
+/// The future is polled once more after the request; what it has ready by then is returned. Else it is dropped.
+pub fn cancellable<F: IntoFuture>(future: F) -> Cancellable<F::IntoFuture> {
+    Cancellable { content: Some(future.into_future()), frame: Frame::new() }
+}
+
+pin_project! {
+    /// The future of [`cancellable`].
+    #[must_use = "futures do nothing unless awaited"]
+    pub struct Cancellable<F> {
+        #[pin]
+        content: Option<F>,
+        frame: Frame,
+    }
+}
+
+impl<F: Future> Future for Cancellable<F> {
+    type Output = Result<F::Output>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let mut content = this.content.as_mut().as_pin_mut().expect("`Cancellable` was polled after it had ended");
+        match this.frame.poll(|| content.as_mut().poll(cx)) {
+            FramePoll::Ready(value) => Poll::Ready(Ok(value)),
+            FramePoll::Pending => Poll::Pending,
+            FramePoll::GiveUp(error) => {
+                this.content.set(None);
+                Poll::Ready(Err(error.into()))
+            }
+        }
+    }
+}

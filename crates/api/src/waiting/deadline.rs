@@ -1,0 +1,105 @@
+//! How does a deadline end what it stands around?
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+use selvedge_scheduler::Timer;
+
+use crate::cancel::{FramePoll, ScopedFrame};
+use crate::error::{Error, Result, TimeoutError};
+use crate::time;
+
+pin_project! {
+    /// A frame with a deadline: `timeout` and `wait_for` are this and little more.
+    ///
+    /// The content is always polled before the deadline is looked at for the first time, and once more after it has passed: what is
+    /// ready wins over what is late.
+    pub(super) struct DeadlineFrame<F> {
+        #[pin]
+        content: Option<F>,
+        frame: ScopedFrame,
+        timer: Timer,
+        armed_for: Option<u64>,
+        expired: bool,
+    }
+}
+
+/// Where a frame reads its deadline, which may change while it waits.
+pub(super) trait Deadline {
+    fn ticks(&self) -> u64;
+    /// The deadline has passed, and the content is being told.
+    fn expired(&self);
+}
+
+impl<F, T> DeadlineFrame<F>
+where
+    F: Future<Output = Result<T>>,
+{
+    pub(super) fn new(content: F) -> DeadlineFrame<F> {
+        DeadlineFrame { content: Some(content), frame: ScopedFrame::new(), timer: Timer::new(), armed_for: None, expired: false }
+    }
+
+    pub(super) fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>, deadline: &impl Deadline) -> Poll<Result<T>> {
+        if self.armed_for.is_some() {
+            self.as_mut().look_at_timer(cx, deadline);
+        }
+        loop {
+            let result = match self.as_mut().poll_content(cx) {
+                FramePoll::Ready(result) => result,
+                FramePoll::GiveUp(error) => {
+                    self.as_mut().project().content.set(None);
+                    Err(error.into())
+                }
+                FramePoll::Pending => {
+                    // Only now is a timer worth its while. A deadline that has passed already is told to the content at once.
+                    if self.as_mut().look_at_timer(cx, deadline) == Looked::JustExpired {
+                        continue;
+                    }
+                    return Poll::Pending;
+                }
+            };
+            self.as_mut().project().timer.disarm();
+            return Poll::Ready(result.map_err(|error| self.translate(error)));
+        }
+    }
+
+    fn poll_content(self: Pin<&mut Self>, cx: &mut Context<'_>) -> FramePoll<Result<T>> {
+        let this = self.project();
+        let mut content = this.content.as_pin_mut().expect("a timeout was polled after it had ended");
+        this.frame.poll(|| content.as_mut().poll(cx))
+    }
+
+    fn look_at_timer(self: Pin<&mut Self>, cx: &mut Context<'_>, deadline: &impl Deadline) -> Looked {
+        let this = self.project();
+        let ticks = deadline.ticks();
+        if *this.expired {
+            return Looked::Waiting;
+        }
+        if ticks == time::NEVER {
+            this.timer.disarm();
+            *this.armed_for = None;
+            return Looked::Waiting;
+        }
+        *this.armed_for = Some(ticks);
+        // Outside of a loop there is no clock; the content says so itself if it needs one.
+        let Poll::Ready(Ok(())) = this.timer.poll(ticks, cx) else { return Looked::Waiting };
+        *this.expired = true;
+        *this.armed_for = None;
+        deadline.expired();
+        this.frame.request();
+        Looked::JustExpired
+    }
+
+    /// The outermost request wins: a cancellation is this deadline's doing only if nobody further out asked for one.
+    fn translate(&self, error: Error) -> Error {
+        if self.expired && error.is_cancelled() && self.frame.owns_cancellation() { TimeoutError::new().into() } else { error }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Looked {
+    Waiting,
+    JustExpired,
+}

@@ -1,0 +1,108 @@
+//! How does a coroutine wait for time to pass?
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use selvedge_scheduler::Timer;
+
+use crate::cancel::Leaf;
+use crate::error::Result;
+use crate::{task, time};
+
+/// Waits for `delay`, counted from the first poll. `Duration::ZERO` yields once to the other tasks; `Duration::MAX` never ends by itself.
+///
+/// # Examples
+///
+/// ```
+/// # selvedge::run(async {
+/// use std::time::Duration;
+///
+/// selvedge::sleep(Duration::from_millis(1)).await?;
+/// assert_eq!(selvedge::sleep(Duration::ZERO).returning("slept").await?, "slept");
+/// # Ok(())
+/// # }).unwrap();
+/// ```
+///
+/// # Errors
+///
+/// [`CancelledError`](crate::CancelledError), and [`RuntimeError`](crate::RuntimeError) if no event loop is running on this thread.
+///
+/// # Cancellation
+///
+/// A sleep whose time is up ends well, even if a request came meanwhile. A mere yield has no result to lose, so there the request
+/// comes first.
+pub fn sleep(delay: Duration) -> Sleep {
+    Sleep { delay, deadline: None, timer: Timer::new(), leaf: Leaf::new(), value: Some(()) }
+}
+
+/// The future of [`sleep`].
+#[must_use = "futures do nothing unless awaited"]
+pub struct Sleep<V = ()> {
+    delay: Duration,
+    /// Set by the first poll.
+    deadline: Option<u64>,
+    timer: Timer,
+    leaf: Leaf,
+    value: Option<V>,
+}
+
+impl<V> Sleep<V> {
+    /// Returns `value` in the end.
+    pub fn returning<W>(self, value: W) -> Sleep<W> {
+        let Sleep { delay, deadline, timer, leaf, value: _ } = self;
+        Sleep { delay, deadline, timer, leaf, value: Some(value) }
+    }
+
+    /// Gives way once: whatever is due on this worker runs before this goes on.
+    fn poll_yield(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        if let Some(error) = self.leaf.cancelled() {
+            return Poll::Ready(Err(error));
+        }
+        if self.deadline.replace(0).is_some() {
+            return Poll::Ready(Ok(()));
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let Some(deadline) = self.deadline else { return self.poll_first(cx) };
+        match self.timer.poll(deadline, cx) {
+            Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
+            Poll::Ready(Err(_)) => Poll::Ready(Err(task::no_running_loop())),
+            Poll::Pending => match self.leaf.cancelled() {
+                Some(error) => Poll::Ready(Err(error)),
+                None => Poll::Pending,
+            },
+        }
+    }
+
+    /// The time cannot be up yet, so a request is looked for before a timer is armed for nothing.
+    fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        if let Some(error) = self.leaf.cancelled() {
+            return Poll::Ready(Err(error));
+        }
+        let Some(now) = time::now() else { return Poll::Ready(Err(task::no_running_loop())) };
+        let deadline = now.saturating_add(time::to_ticks(self.delay));
+        self.deadline = Some(deadline);
+        self.timer.poll(deadline, cx).map(|outcome| outcome.map_err(|_| task::no_running_loop()))
+    }
+}
+
+// The value is never pinned: it is moved in and out.
+impl<V> Unpin for Sleep<V> {}
+
+impl<V> Future for Sleep<V> {
+    type Output = Result<V>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<V>> {
+        let this = self.get_mut();
+        let polled = if this.delay.is_zero() { this.poll_yield(cx) } else { this.poll_timer(cx) };
+        polled.map(|outcome| {
+            this.timer.disarm();
+            outcome.map(|()| this.value.take().expect("`Sleep` was polled after it had ended"))
+        })
+    }
+}

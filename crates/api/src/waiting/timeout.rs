@@ -1,0 +1,250 @@
+//! How is a block of awaits given a deadline?
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use pin_project_lite::pin_project;
+
+use super::deadline::{Deadline, DeadlineFrame};
+use crate::error::{Result, RuntimeError};
+use crate::time::{self, When};
+
+/// Runs `body` with a deadline, `delay` after the first poll; `None` is no deadline. asyncio's `async with timeout(delay) as cm`.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// # selvedge::run(async {
+/// let late = selvedge::timeout(Duration::from_millis(1), async |cm| {
+///     cm.reschedule(cm.when().map(|when| when + Duration::from_millis(1)))?;
+///     selvedge::sleep(Duration::from_secs(60)).await
+/// });
+/// assert!(late.await.unwrap_err().is_timeout());
+/// # Ok(())
+/// # }).unwrap();
+/// ```
+///
+/// # Errors
+///
+/// [`TimeoutError`](crate::TimeoutError) when the deadline passed and the body ended with a cancellation; else what the body returned.
+///
+/// # Cancellation
+///
+/// When the deadline passes, the await at which the body stands returns a [`CancelledError`](crate::CancelledError); the block ends when the body
+/// does. What is ready wins over a deadline, a deadline that is already past polls the body once, and a request from further out
+/// wins over this one.
+pub fn timeout<B, F, T>(delay: impl Into<Option<Duration>>, body: B) -> TimeoutBlock<B, F>
+where
+    B: FnOnce(Timeout) -> F,
+    F: Future<Output = Result<T>>,
+{
+    TimeoutBlock::new(Start::After(delay.into()), body)
+}
+
+/// [`timeout`] with a deadline instead of a delay: a time of the loop ([`EventLoop::time`](crate::EventLoop::time)) or a [`std::time::Instant`].
+pub fn timeout_at<B, F, T>(when: impl Into<When>, body: B) -> TimeoutBlock<B, F>
+where
+    B: FnOnce(Timeout) -> F,
+    F: Future<Output = Result<T>>,
+{
+    TimeoutBlock::new(Start::At(when.into()), body)
+}
+
+/// The deadline of a block, in the hands of its body.
+#[derive(Clone)]
+pub struct Timeout(Arc<Shared>);
+
+struct Shared {
+    state: Mutex<State>,
+}
+
+/// Guarded by the lock; wakers are woken and dropped after it.
+struct State {
+    phase: Phase,
+    ticks: u64,
+    /// Who polls the block: woken when the deadline moves.
+    waker: Option<Waker>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Active,
+    /// The deadline has passed; the body is being told, or cleans up.
+    Expiring,
+    Expired,
+    Finished,
+}
+
+impl Timeout {
+    fn new(ticks: u64) -> Timeout {
+        Timeout(Arc::new(Shared { state: Mutex::new(State { phase: Phase::Active, ticks, waker: None }) }))
+    }
+
+    /// The deadline, in the loop's time; `None` if there is none.
+    pub fn when(&self) -> Option<Duration> {
+        let ticks = self.0.state.lock().ticks;
+        (ticks != time::NEVER).then(|| Duration::from_nanos(ticks))
+    }
+
+    /// Moves the deadline; `None` takes it away. One that has passed already fires at once.
+    ///
+    /// # Errors
+    ///
+    /// [`RuntimeError`] if the block has expired or ended.
+    pub fn reschedule(&self, when: impl Into<When>) -> Result<()> {
+        let ticks = when.into().ticks(time::now().unwrap_or(0));
+        let waker = {
+            let mut state = self.0.state.lock();
+            if state.phase != Phase::Active {
+                let phase = state.phase.name();
+                return Err(RuntimeError::new(format!("Cannot change state of {phase} Timeout")).into());
+            }
+            state.ticks = ticks;
+            state.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        Ok(())
+    }
+
+    /// Whether the deadline has passed before the body ended.
+    pub fn expired(&self) -> bool {
+        matches!(self.0.state.lock().phase, Phase::Expiring | Phase::Expired)
+    }
+
+    fn end(&self) {
+        let _waker = {
+            let mut state = self.0.state.lock();
+            state.phase = if state.phase == Phase::Active { Phase::Finished } else { Phase::Expired };
+            state.waker.take()
+        };
+    }
+
+    /// Remembers whom to wake when the deadline moves. Returns whether it moved since `ticks` was read.
+    fn wait(&self, waker: &Waker, ticks: u64) -> bool {
+        let mut state = self.0.state.lock();
+        if state.ticks != ticks {
+            return true;
+        }
+        let former = match &state.waker {
+            Some(known) if known.will_wake(waker) => None,
+            _ => state.waker.replace(waker.clone()),
+        };
+        drop(state);
+        drop(former);
+        false
+    }
+}
+
+impl Phase {
+    fn name(self) -> &'static str {
+        match self {
+            Phase::Active => "active",
+            Phase::Expiring => "expiring",
+            Phase::Expired => "expired",
+            Phase::Finished => "finished",
+        }
+    }
+}
+
+impl fmt::Debug for Timeout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let phase = self.0.state.lock().phase;
+        write!(f, "<Timeout [{}] when={:?}>", phase.name(), self.when())
+    }
+}
+
+impl Deadline for Timeout {
+    fn ticks(&self) -> u64 {
+        self.0.state.lock().ticks
+    }
+
+    fn expired(&self) {
+        self.0.state.lock().phase = Phase::Expiring;
+    }
+}
+
+enum Start {
+    After(Option<Duration>),
+    At(When),
+}
+
+impl Start {
+    fn ticks(self) -> u64 {
+        let now = time::now();
+        match (self, now) {
+            (Start::After(Some(delay)), Some(now)) => now.saturating_add(time::to_ticks(delay)),
+            (Start::At(when), Some(now)) => when.ticks(now),
+            (Start::After(None), _) | (_, None) => time::NEVER,
+        }
+    }
+}
+
+pin_project! {
+    /// The future of [`timeout`] and [`timeout_at`].
+    #[must_use = "futures do nothing unless awaited"]
+    pub struct TimeoutBlock<B, F> {
+        /// Until the first poll: the clock starts when the block is entered.
+        start: Option<(Start, B)>,
+        #[pin]
+        entered: Option<DeadlineFrame<F>>,
+        handle: Option<Timeout>,
+    }
+
+    impl<B, F> PinnedDrop for TimeoutBlock<B, F> {
+        fn drop(this: Pin<&mut Self>) {
+            if let Some(handle) = &this.handle {
+                handle.end();
+            }
+        }
+    }
+}
+
+impl<B, F, T> TimeoutBlock<B, F>
+where
+    B: FnOnce(Timeout) -> F,
+    F: Future<Output = Result<T>>,
+{
+    fn new(start: Start, body: B) -> TimeoutBlock<B, F> {
+        TimeoutBlock { start: Some((start, body)), entered: None, handle: None }
+    }
+}
+
+impl<B, F, T> Future for TimeoutBlock<B, F>
+where
+    B: FnOnce(Timeout) -> F,
+    F: Future<Output = Result<T>>,
+{
+    type Output = Result<T>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        let mut this = self.project();
+        if let Some((start, body)) = this.start.take() {
+            let handle = Timeout::new(start.ticks());
+            this.entered.set(Some(DeadlineFrame::new(body(handle.clone()))));
+            *this.handle = Some(handle);
+        }
+        let (Some(handle), Some(mut frame)) = (&*this.handle, this.entered.as_mut().as_pin_mut()) else {
+            unreachable!("the block was entered above, or by an earlier poll");
+        };
+        loop {
+            let polled = frame.as_mut().poll(cx, handle);
+            if polled.is_ready() {
+                handle.end();
+                return polled;
+            }
+            let armed_for = frame.armed_for();
+            if !handle.moved_from(armed_for, cx.waker()) {
+                return Poll::Pending;
+            }
+        }
+    }
+}

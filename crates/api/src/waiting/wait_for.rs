@@ -1,0 +1,85 @@
+//! How is one await given a deadline?
+
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use pin_project_lite::pin_project;
+
+use super::deadline::{Deadline, DeadlineFrame};
+use crate::error::Result;
+use crate::time;
+
+/// Awaits something for at most `timeout`, counted from the first poll; `None` waits for as long as it takes.
+///
+/// What is awaited runs in the caller's task, so it may borrow, and what it sets in context variables stays set. To wait for a task
+/// and keep it, pass `&mut task`, and [`shield`](crate::shield) it if it should outlive the deadline.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// # selvedge::run(async {
+/// let late = selvedge::wait_for(selvedge::sleep(Duration::from_secs(60)), Duration::from_millis(1)).await;
+/// assert!(late.unwrap_err().is_timeout());
+/// assert_eq!(selvedge::wait_for(async { Ok(1) }, None).await?, 1);
+/// # Ok(())
+/// # }).unwrap();
+/// ```
+///
+/// # Errors
+///
+/// [`TimeoutError`](crate::TimeoutError) when the time is up; else what was awaited returned.
+///
+/// # Cancellation
+///
+/// When the time is up, what is awaited is cancelled and awaited to its end, so the whole may last longer than `timeout`. What it has
+/// ready by then wins over the deadline (asyncio drops it), and so does a value that it returns in spite of having been told. A
+/// request from further out wins over the deadline and is passed on as a [`CancelledError`](crate::CancelledError).
+///
+/// A deadline of zero polls once: what needs no waiting succeeds. (asyncio does not even start a coroutine then.)
+pub fn wait_for<A, T>(aw: A, timeout: impl Into<Option<Duration>>) -> WaitFor<A::IntoFuture>
+where
+    A: IntoFuture<Output = Result<T>>,
+{
+    WaitFor { frame: DeadlineFrame::new(aw.into_future()), timeout: timeout.into(), deadline: Fixed(None) }
+}
+
+pin_project! {
+    /// The future of [`wait_for`].
+    #[must_use = "futures do nothing unless awaited"]
+    pub struct WaitFor<F> {
+        #[pin]
+        frame: DeadlineFrame<F>,
+        timeout: Option<Duration>,
+        deadline: Fixed,
+    }
+}
+
+/// A deadline that is settled at the first poll.
+struct Fixed(Option<u64>);
+
+impl Deadline for Fixed {
+    fn ticks(&self) -> u64 {
+        self.0.unwrap_or(time::NEVER)
+    }
+
+    fn expired(&self) {}
+}
+
+impl<F, T> Future for WaitFor<F>
+where
+    F: Future<Output = Result<T>>,
+{
+    type Output = Result<T>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        let this = self.project();
+        if let Some(timeout) = this.timeout.take() {
+            this.deadline.0 = time::now().map(|now| now.saturating_add(time::to_ticks(timeout)));
+        }
+        this.frame.poll(cx, this.deadline)
+    }
+}
