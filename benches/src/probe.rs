@@ -50,7 +50,7 @@ pub(crate) fn ask<R: Rival>(probe: Probe, setting: &Setting) -> Vec<f64> {
     line.split_whitespace().map(|number| number.parse().expect("a probe prints numbers")).collect()
 }
 
-/// The child's half of [`ask`]: measures and prints.
+/// The child's half: measures and prints.
 #[allow(clippy::print_stdout, reason = "the parent reads it")]
 pub fn answer<R: Rival>(probe: Probe, setting: &Setting) {
     let runtime = R::start(setting.workers);

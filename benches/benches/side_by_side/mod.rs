@@ -30,7 +30,9 @@ pub(crate) fn group<W: Throughput>(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn bench<W: Throughput, R: Rival>(group: &mut criterion::BenchmarkGroup<'_, criterion::measurement::WallTime>) {
+fn bench<W: Throughput, R: Rival>(
+    group: &mut criterion::BenchmarkGroup<'_, criterion::measurement::WallTime>,
+) {
     let runtime = R::start(WORKERS);
     group.bench_function(R::NAME, |bencher| {
         bencher.iter_custom(|passes| (0..passes).map(|_| W::pass(&runtime, W::UNITS)).sum());

@@ -6,9 +6,9 @@
 use super::contender::Contender;
 use crate::stats::median;
 use crate::workloads::{
-    ArmAndDrop, ArmAndDropTogether, Chain, CpuPerTimer, Fib, HeapPerTask, HeapPerTimer, Idle, Pairs, Partners,
-    RequestsBesideHeavy, RoundTrip, Row, Setting, SleepLateness, SpawnFromOutside, SpawnFromTask, TickerBesideHeavy,
-    Uneven, Workload, Yields,
+    ArmAndDrop, ArmAndDropTogether, Chain, CpuPerTimer, Fib, HeapPerTask, HeapPerTimer, Idle, Pairs,
+    Partners, RequestsBesideHeavy, RoundTrip, Row, Setting, SleepLateness, SpawnFromOutside, SpawnFromTask,
+    TickerBesideHeavy, Uneven, Workload, Yields,
 };
 
 /// A workload, as a value.

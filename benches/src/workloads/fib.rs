@@ -14,7 +14,8 @@ const N: u32 = 22;
 const SMALLER_N: u32 = 19;
 
 impl Throughput for Fib {
-    const ROW: Row = Row { name: "fib(22), a task per left branch", unit: "ns/task", goal: Goal::Ratio(0.50) };
+    const ROW: Row =
+        Row { name: "fib(22), a task per left branch", unit: "ns/task", goal: Goal::Ratio(0.50) };
     const UNITS: u64 = left_branches(N);
 
     fn pass<R: Rival>(runtime: &R, units: u64) -> Duration {

@@ -34,8 +34,11 @@ impl Workload for HeapPerTask {
 pub struct HeapPerTimer;
 
 impl Workload for HeapPerTimer {
-    const ROWS: &'static [Row] =
-        &[Row { name: "heap per armed timer, beside its future", unit: "bytes/timer", goal: Goal::AtMost(48.0) }];
+    const ROWS: &'static [Row] = &[Row {
+        name: "heap per armed timer, beside its future",
+        unit: "bytes/timer",
+        goal: Goal::AtMost(48.0),
+    }];
     const MOST_ROUNDS: usize = 1;
 
     fn measure<R: Rival>(setting: &Setting) -> Vec<f64> {

@@ -57,7 +57,8 @@ const PAIRS: u64 = 50;
 const CAPACITY: usize = 16;
 
 impl Throughput for Pairs {
-    const ROW: Row = Row { name: "50 pairs over a channel of 16", unit: "ns/message", goal: Goal::Ratio(0.90) };
+    const ROW: Row =
+        Row { name: "50 pairs over a channel of 16", unit: "ns/message", goal: Goal::Ratio(0.90) };
     const UNITS: u64 = PAIRS * 4_000;
 
     fn pass<R: Rival>(runtime: &R, units: u64) -> Duration {

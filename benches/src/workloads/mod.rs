@@ -58,6 +58,8 @@ pub enum Goal {
     Ratio(f64),
     /// A value in the row's own unit.
     AtMost(f64),
+    /// The same, or to be no worse than the best rival, whichever is easier.
+    AtMostOrBest(f64),
 }
 
 /// One line of the table.

@@ -82,7 +82,8 @@ impl Countdown {
 pub struct Chain;
 
 impl Throughput for Chain {
-    const ROW: Row = Row { name: "chain, each task spawns the next", unit: "ns/task", goal: Goal::Ratio(0.60) };
+    const ROW: Row =
+        Row { name: "chain, each task spawns the next", unit: "ns/task", goal: Goal::Ratio(0.60) };
     const UNITS: u64 = 200_000;
 
     fn pass<R: Rival>(runtime: &R, units: u64) -> Duration {

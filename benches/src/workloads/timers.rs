@@ -54,7 +54,8 @@ impl Throughput for ArmAndDropTogether {
         let spawner = runtime.spawner();
         runtime.block_on(async move {
             let start = Instant::now();
-            let tasks: Vec<_> = (0..TOGETHER).map(|_| spawner.spawn(arm_and_drop(spawner, units / TOGETHER))).collect();
+            let tasks: Vec<_> =
+                (0..TOGETHER).map(|_| spawner.spawn(arm_and_drop(spawner, units / TOGETHER))).collect();
             for task in tasks {
                 task.await;
             }

@@ -20,7 +20,8 @@ const LONGEST_US: f64 = 1_500.0;
 const PASSES: usize = 5;
 
 impl Workload for Uneven {
-    const ROWS: &'static [Row] = &[Row { name: "uneven tasks: makespan", unit: "of ideal", goal: Goal::AtMost(1.03) }];
+    const ROWS: &'static [Row] =
+        &[Row { name: "uneven tasks: makespan", unit: "of ideal", goal: Goal::AtMost(1.03) }];
     const MOST_ROUNDS: usize = 3;
 
     fn measure<R: Rival>(setting: &Setting) -> Vec<f64> {

@@ -80,7 +80,10 @@ impl Scheduler {
 
     /// The scheduler whose worker the calling thread is.
     pub fn current() -> Option<Scheduler> {
-        #[expect(clippy::redundant_closure_for_method_calls, reason = "the method is not general enough over lifetimes")]
+        #[expect(
+            clippy::redundant_closure_for_method_calls,
+            reason = "the method is not general enough over lifetimes"
+        )]
         Self::with_current(|scheduler| scheduler.cloned())
     }
 

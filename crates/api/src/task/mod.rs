@@ -22,7 +22,7 @@ use selvedge_scheduler::{JoinHandle, Scheduler, TaskRef};
 pub(crate) use self::body::{Ended, TaskBody};
 pub use self::builder::Builder;
 pub use self::completion::CallbackId;
-pub(crate) use self::completion::Notify;
+pub(crate) use self::completion::{Notify, notify};
 pub use self::handle::{TaskHandle, TaskId};
 pub use self::introspect::{all_tasks, current_task};
 pub(crate) use self::reference::TaskRefExt;

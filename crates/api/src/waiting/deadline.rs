@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use pin_project_lite::pin_project;
 use selvedge_scheduler::Timer;
@@ -28,7 +28,8 @@ pin_project! {
 
 /// Where a frame reads its deadline, which may change while it waits.
 pub(super) trait Deadline {
-    fn ticks(&self) -> u64;
+    /// The deadline now; whoever changes it later wakes `waker`.
+    fn ticks(&self, waker: &Waker) -> u64;
     /// The deadline has passed, and the content is being told.
     fn expired(&self);
 }
@@ -73,10 +74,10 @@ where
 
     fn look_at_timer(self: Pin<&mut Self>, cx: &mut Context<'_>, deadline: &impl Deadline) -> Looked {
         let this = self.project();
-        let ticks = deadline.ticks();
         if *this.expired {
             return Looked::Waiting;
         }
+        let ticks = deadline.ticks(cx.waker());
         if ticks == time::NEVER {
             this.timer.disarm();
             *this.armed_for = None;

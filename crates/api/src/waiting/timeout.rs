@@ -127,21 +127,6 @@ impl Timeout {
             state.waker.take()
         };
     }
-
-    /// Remembers whom to wake when the deadline moves. Returns whether it moved since `ticks` was read.
-    fn wait(&self, waker: &Waker, ticks: u64) -> bool {
-        let mut state = self.0.state.lock();
-        if state.ticks != ticks {
-            return true;
-        }
-        let former = match &state.waker {
-            Some(known) if known.will_wake(waker) => None,
-            _ => state.waker.replace(waker.clone()),
-        };
-        drop(state);
-        drop(former);
-        false
-    }
 }
 
 impl Phase {
@@ -163,8 +148,17 @@ impl fmt::Debug for Timeout {
 }
 
 impl Deadline for Timeout {
-    fn ticks(&self) -> u64 {
-        self.0.state.lock().ticks
+    fn ticks(&self, waker: &Waker) -> u64 {
+        let mut state = self.0.state.lock();
+        let ticks = state.ticks;
+        // Read and registered under one lock: a deadline that moves later wakes the block.
+        let former = match &state.waker {
+            Some(known) if known.will_wake(waker) => None,
+            _ => state.waker.replace(waker.clone()),
+        };
+        drop(state);
+        drop(former);
+        ticks
     }
 
     fn expired(&self) {
@@ -232,19 +226,13 @@ where
             this.entered.set(Some(DeadlineFrame::new(body(handle.clone()))));
             *this.handle = Some(handle);
         }
-        let (Some(handle), Some(mut frame)) = (&*this.handle, this.entered.as_mut().as_pin_mut()) else {
+        let (Some(handle), Some(mut frame)) = (&*this.handle, this.entered.as_pin_mut()) else {
             unreachable!("the block was entered above, or by an earlier poll");
         };
-        loop {
-            let polled = frame.as_mut().poll(cx, handle);
-            if polled.is_ready() {
-                handle.end();
-                return polled;
-            }
-            let armed_for = frame.armed_for();
-            if !handle.moved_from(armed_for, cx.waker()) {
-                return Poll::Pending;
-            }
+        let polled = frame.as_mut().poll(cx, handle);
+        if polled.is_ready() {
+            handle.end();
         }
+        polled
     }
 }

@@ -2,7 +2,7 @@
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
@@ -62,7 +62,7 @@ pin_project! {
 struct Fixed(Option<u64>);
 
 impl Deadline for Fixed {
-    fn ticks(&self) -> u64 {
+    fn ticks(&self, _waker: &Waker) -> u64 {
         self.0.unwrap_or(time::NEVER)
     }
 

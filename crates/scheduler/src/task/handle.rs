@@ -51,6 +51,10 @@ impl TaskRef {
 
     /// The task that the calling thread is polling.
     pub fn current() -> Option<TaskRef> {
+        #[expect(
+            clippy::redundant_closure_for_method_calls,
+            reason = "the method is not general enough over lifetimes"
+        )]
         Self::with_current(|task| task.cloned())
     }
 

@@ -71,8 +71,10 @@ where
 /// `stage` must hold the future, pinned there, and be the caller's alone.
 #[inline]
 unsafe fn poll_future<F: Future>(stage: *mut Stage<F>, cx: &mut Context<'_>) -> Poll<F::Output> {
-    // SAFETY: the caller vouches for the pointer and for the future in it.
-    let future = unsafe { &mut (*stage).future };
+    // SAFETY: the caller vouches for the pointer.
+    let stage = unsafe { &mut *stage };
+    // SAFETY: the caller vouches for the future in it.
+    let future = unsafe { &mut stage.future };
     // SAFETY: a cell never moves, and its future is dropped in place.
     unsafe { Pin::new_unchecked(&mut **future) }.poll(cx)
 }
@@ -122,13 +124,17 @@ where
             F::Output::panicked(&this, payload)
         }
     };
-    // SAFETY: the task is not complete (rule *Home*), and was linked when it was spawned.
-    unsafe { header.home.as_ref().remove(task) };
+    // SAFETY: rule *Home*: this is the runner, and the task is still linked (or was refused, by the shard that spawns it).
+    let home = unsafe { header.home.as_ref() };
+    // SAFETY: the task is valid, and this is its home.
+    unsafe { home.remove(task) };
 
     if header.state.load().has_handle() {
         cell.stage.with_mut(|stage| {
-            // SAFETY: rule *Runner*; the future is gone, so nothing is overwritten.
-            unsafe { (*stage).output = ManuallyDrop::new(output) };
+            // SAFETY: rule *Runner*: nobody else touches the stage.
+            let stage = unsafe { &mut *stage };
+            // The future is gone: nothing is overwritten that should be dropped.
+            stage.output = ManuallyDrop::new(output);
         });
         if header.state.complete_quietly() {
             return;
@@ -190,7 +196,9 @@ unsafe fn wake_joiner(waker: *const Option<std::task::Waker>) {
 /// `stage` must hold the future and be the caller's alone.
 unsafe fn drop_future<F: Future>(stage: *mut Stage<F>) {
     // SAFETY: the caller vouches for the pointer.
-    let future = unsafe { &mut (*stage).future };
+    let stage = unsafe { &mut *stage };
+    // SAFETY: the caller vouches for the future in it.
+    let future = unsafe { &mut stage.future };
     // SAFETY: the caller vouches for the future, and does not use it again.
     unsafe { ManuallyDrop::drop(future) };
 }
@@ -204,8 +212,10 @@ where
     F::Output: Outcome,
     S: Slot,
 {
-    // SAFETY: the caller names the type and vouches for the output.
-    let output = unsafe { output::<F, S>(task).cast::<F::Output>().read() };
+    // SAFETY: the caller names the type.
+    let room = unsafe { output::<F, S>(task) }.cast::<F::Output>();
+    // SAFETY: the caller vouches for the output, which leaves its room here.
+    let output = unsafe { room.read() };
     // SAFETY: the caller keeps the cell alive; this reference is never given back.
     let this = ManuallyDrop::new(unsafe { TaskRef::from_raw(task) });
     silently(|| output.abandoned(&this));

@@ -281,9 +281,8 @@ impl State {
         // Ordering: Acquire pairs with the Release of `complete` (the output, or the end of its reads of the waker).
         match before {
             Ok(word) if word & JOIN_WAKER != 0 => DropHandle::DropWaker,
-            Ok(_) => DropHandle::Nothing,
             Err(word) if word & HANDLE != 0 => DropHandle::DropOutput,
-            Err(_) => DropHandle::Nothing,
+            Ok(_) | Err(_) => DropHandle::Nothing,
         }
     }
 

@@ -1,0 +1,230 @@
+//! How does a coroutine wait for several others and collect what they return?
+
+mod children;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
+
+use parking_lot::Mutex;
+use selvedge_scheduler::TaskRef;
+
+pub use self::children::{Children, GatherInput};
+use crate::cancel::{DeliveredTo, Leaf};
+use crate::error::{CancelledError, Result};
+use crate::task::{Notify, TaskRefExt, notify};
+
+/// Runs coroutines side by side, each as a task, and returns what they return, in the order in which they were given: a `Vec` for a
+/// `Vec`, an array for an array, a tuple for a tuple of up to twelve. A [`Task`](crate::Task) is taken as it is.
+///
+/// The children start at the call. The first error ends the whole at once; the other children go on, and what they fail with later is
+/// dropped (as in asyncio). [`return_exceptions`](Gather::return_exceptions) waits for all of them.
+///
+/// # Examples
+///
+/// ```
+/// # selvedge::run(async {
+/// async fn double(n: u32) -> selvedge::Result<u32> {
+///     Ok(2 * n)
+/// }
+///
+/// assert_eq!(selvedge::gather((1..4).map(double).collect::<Vec<_>>()).await?, [2, 4, 6]);
+/// assert_eq!(selvedge::gather((double(1), async { Ok("one") })).await?, (2, "one"));
+/// # Ok(())
+/// # }).unwrap();
+/// ```
+///
+/// # Errors
+///
+/// The first error of a child, a cancelled child's [`CancelledError`] included.
+///
+/// # Cancellation
+///
+/// Cancels every child that is not done and waits: for all of them, or for the first that fails. Then the await ends with
+/// [`CancelledError`], even if the children refused. Only if all of them ended without having seen the request are their
+/// results returned, and the request meets the next await.
+///
+/// # Panics
+///
+/// If coroutines are given and no event loop is running on this thread.
+#[track_caller]
+pub fn gather<G: GatherInput>(children: G) -> Gather<G::Children> {
+    let children = children.start();
+    let shared = Arc::new(Shared::new(children.count()));
+    children.for_each(&mut |index, task| {
+        // Nobody else will look at the errors that the gathering drops.
+        task.task_slot().mark_retrieved();
+        notify(task, Arc::clone(&shared) as Arc<dyn Notify>, index);
+    });
+    Gather { children: Some(children), shared, leaf: Leaf::new(), cancel: None }
+}
+
+/// The future of [`gather`].
+#[must_use = "the children have started, but their results are lost unless this is awaited"]
+pub struct Gather<C> {
+    children: Option<C>,
+    shared: Arc<Shared>,
+    leaf: Leaf,
+    /// The request that was passed on to the children.
+    cancel: Option<(CancelledError, DeliveredTo)>,
+}
+
+/// The future of [`Gather::return_exceptions`].
+#[must_use = "the children have started, but their results are lost unless this is awaited"]
+pub struct GatherResults<C>(Gather<C>);
+
+/// What the children tell as they end. They wake the waiting task only when there is something for it to do: one by one, ten
+/// thousand children would wake it ten thousand times.
+struct Shared {
+    unfinished: AtomicUsize,
+    /// The index of the first child that failed; `NONE` as long as there is none.
+    first_failed: AtomicUsize,
+    waker: Mutex<Option<Waker>>,
+}
+
+const NONE: usize = usize::MAX;
+
+impl Shared {
+    fn new(count: usize) -> Shared {
+        Shared { unfinished: AtomicUsize::new(count), first_failed: AtomicUsize::new(NONE), waker: Mutex::new(None) }
+    }
+
+    fn all_done(&self) -> bool {
+        // Ordering: Acquire, with the decrements in `notify`: all that the children did is visible to the gatherer.
+        self.unfinished.load(Ordering::Acquire) == 0
+    }
+
+    fn first_failed(&self) -> Option<usize> {
+        // Ordering: Acquire, with `notify`.
+        let index = self.first_failed.load(Ordering::Acquire);
+        (index != NONE).then_some(index)
+    }
+
+    /// Registers before the caller looks again, so that a child that ends in between is not missed.
+    fn register(&self, waker: &Waker) {
+        let mut known = self.waker.lock();
+        let former = match &*known {
+            Some(known) if known.will_wake(waker) => None,
+            _ => known.replace(waker.clone()),
+        };
+        drop(known);
+        drop(former);
+    }
+}
+
+impl Notify for Shared {
+    fn notify(&self, index: usize, task: &TaskRef) {
+        let is_first_failed = task.failure().is_some()
+            // Ordering: AcqRel, with `first_failed`.
+            && self.first_failed.compare_exchange(NONE, index, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        // Ordering: AcqRel, with `all_done`; each child passes on what the ones before it published.
+        let is_last = self.unfinished.fetch_sub(1, Ordering::AcqRel) == 1;
+        if is_first_failed || is_last {
+            let waker = self.waker.lock().take();
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    }
+}
+
+impl<C: Children> Gather<C> {
+    /// Waits for all children and returns each one's result, errors included.
+    pub fn return_exceptions(self) -> GatherResults<C> {
+        GatherResults(self)
+    }
+
+    /// Ready when `is_over` says so; passes requests on to the children meanwhile.
+    fn poll_until(&mut self, cx: &mut Context<'_>, is_over: impl Fn(&Shared) -> bool) -> Poll<()> {
+        if is_over(&self.shared) {
+            return Poll::Ready(());
+        }
+        self.shared.register(cx.waker());
+        if is_over(&self.shared) {
+            return Poll::Ready(());
+        }
+        if let Some(news) = self.leaf.look()
+            && self.cancel_children(&news)
+            && let Some(taken) = self.leaf.take()
+        {
+            self.cancel = Some((taken.error, taken.to));
+        }
+        // If no child could be told any more, they are all done, and the last one wakes this task.
+        Poll::Pending
+    }
+
+    fn cancel_children(&self, news: &CancelledError) -> bool {
+        let message: Option<Arc<str>> = news.clone().into_message();
+        let mut any = false;
+        self.children().for_each(&mut |_, task| any |= task.cancel(message.clone()));
+        any
+    }
+
+    fn children(&self) -> &C {
+        self.children.as_ref().expect("`Gather` was polled after it had ended")
+    }
+
+    fn take_children(&mut self) -> C {
+        self.children.take().expect("`Gather` was polled after it had ended")
+    }
+
+    /// The error to end with, if a request was passed on. One that no child has seen is handed back instead.
+    fn settle_cancel(&mut self) -> Result<()> {
+        let Some((error, to)) = self.cancel.take() else { return Ok(()) };
+        let mut is_seen = false;
+        self.children().for_each(&mut |_, task| {
+            let requests = task.task_slot().requests().load();
+            is_seen |= requests.cancelling() > 0 && !requests.is_pending();
+        });
+        if is_seen {
+            return Err(error.into());
+        }
+        self.leaf.give_back(to);
+        Ok(())
+    }
+}
+
+impl<C: Children> Future for Gather<C> {
+    type Output = Result<C::Values>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        if this.poll_until(cx, |shared| shared.all_done() || shared.first_failed().is_some()).is_pending() {
+            return Poll::Pending;
+        }
+        if let Some(index) = this.shared.first_failed() {
+            return Poll::Ready(Err(this.take_children().into_error(index)));
+        }
+        Poll::Ready(this.settle_cancel().map(|()| this.take_children().into_values()))
+    }
+}
+
+impl<C: Children> Future for GatherResults<C> {
+    type Output = Result<C::Results>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut self.get_mut().0;
+        if this.poll_until(cx, Shared::all_done).is_pending() {
+            return Poll::Pending;
+        }
+        Poll::Ready(this.settle_cancel().map(|()| this.take_children().into_results()))
+    }
+}
+
+impl<C> Unpin for Gather<C> {}
+
+impl<C> fmt::Debug for Gather<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unfinished = self.shared.unfinished.load(Ordering::Relaxed);
+        f.debug_struct("Gather").field("unfinished", &unfinished).finish_non_exhaustive()
+    }
+}
+
+impl<C> fmt::Debug for GatherResults<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

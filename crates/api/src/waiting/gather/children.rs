@@ -1,0 +1,178 @@
+//! What can be gathered, and into what?
+
+use selvedge_scheduler::TaskRef;
+
+use crate::coroutine::{Coroutine, ensure_future};
+use crate::error::{Error, Result};
+use crate::task::Task;
+
+/// What [`gather`](crate::gather) takes: a `Vec` or an array of one type of coroutine or task, or a tuple of several types.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be gathered",
+    label = "expected a `Vec`, an array or a tuple of coroutines or `Task`s",
+    note = "a coroutine is a future that returns `selvedge::Result<T>`, is `Send` and borrows nothing"
+)]
+pub trait GatherInput {
+    /// The tasks it becomes.
+    type Children: Children;
+
+    /// Starts all of them.
+    #[doc(hidden)]
+    fn start(self) -> Self::Children;
+}
+
+/// Tasks that are gathered. An implementation detail of [`Gather`](crate::Gather).
+#[doc(hidden)]
+pub trait Children {
+    type Values;
+    type Results;
+
+    fn count(&self) -> usize;
+    fn for_each(&self, f: &mut dyn FnMut(usize, &TaskRef));
+    /// All children succeeded.
+    fn into_values(self) -> Self::Values;
+    /// All children are done.
+    fn into_results(self) -> Self::Results;
+    /// The error of the child at `index`, which failed.
+    fn into_error(self, index: usize) -> Error;
+}
+
+fn result_of<T: Send + 'static>(task: &mut Task<T>) -> Result<T> {
+    task.try_take().expect("a gathered task is done, and only the gathering holds the right to its result")
+}
+
+fn value_of<T: Send + 'static>(task: &mut Task<T>) -> T {
+    result_of(task).unwrap_or_else(|error| panic!("a gathered task failed unnoticed: {error:?}"))
+}
+
+fn error_of<T: Send + 'static>(task: &Task<T>) -> Error {
+    use crate::task::TaskRefExt;
+    task.task_ref().failure().expect("the child failed")
+}
+
+impl<C: Coroutine> GatherInput for Vec<C> {
+    type Children = Vec<Task<C::Item>>;
+
+    #[track_caller]
+    fn start(self) -> Self::Children {
+        let mut tasks = Vec::with_capacity(self.len());
+        for coro in self {
+            tasks.push(ensure_future(coro));
+        }
+        tasks
+    }
+}
+
+impl<T: Send + 'static> Children for Vec<Task<T>> {
+    type Values = Vec<T>;
+    type Results = Vec<Result<T>>;
+
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn for_each(&self, f: &mut dyn FnMut(usize, &TaskRef)) {
+        self.iter().enumerate().for_each(|(index, task)| f(index, task.task_ref()));
+    }
+
+    fn into_values(mut self) -> Vec<T> {
+        self.iter_mut().map(value_of).collect()
+    }
+
+    fn into_results(mut self) -> Vec<Result<T>> {
+        self.iter_mut().map(result_of).collect()
+    }
+
+    fn into_error(self, index: usize) -> Error {
+        error_of(&self[index])
+    }
+}
+
+impl<C: Coroutine, const N: usize> GatherInput for [C; N] {
+    type Children = [Task<C::Item>; N];
+
+    #[track_caller]
+    fn start(self) -> Self::Children {
+        self.map(ensure_future)
+    }
+}
+
+impl<T: Send + 'static, const N: usize> Children for [Task<T>; N] {
+    type Values = [T; N];
+    type Results = [Result<T>; N];
+
+    fn count(&self) -> usize {
+        N
+    }
+
+    fn for_each(&self, f: &mut dyn FnMut(usize, &TaskRef)) {
+        self.iter().enumerate().for_each(|(index, task)| f(index, task.task_ref()));
+    }
+
+    fn into_values(self) -> [T; N] {
+        self.map(|mut task| value_of(&mut task))
+    }
+
+    fn into_results(self) -> [Result<T>; N] {
+        self.map(|mut task| result_of(&mut task))
+    }
+
+    fn into_error(self, index: usize) -> Error {
+        error_of(&self[index])
+    }
+}
+
+/// Tuples of each size; the field names double as the names of the types.
+macro_rules! gather_tuple {
+    ($count:literal: $($name:ident $index:tt),+) => {
+        impl<$($name: Coroutine),+> GatherInput for ($($name,)+) {
+            type Children = ($(Task<$name::Item>,)+);
+
+            #[track_caller]
+            fn start(self) -> Self::Children {
+                ($(ensure_future(self.$index),)+)
+            }
+        }
+
+        impl<$($name: Send + 'static),+> Children for ($(Task<$name>,)+) {
+            type Values = ($($name,)+);
+            type Results = ($(Result<$name>,)+);
+
+            fn count(&self) -> usize {
+                $count
+            }
+
+            fn for_each(&self, f: &mut dyn FnMut(usize, &TaskRef)) {
+                $(f($index, self.$index.task_ref());)+
+            }
+
+            fn into_values(mut self) -> Self::Values {
+                ($(value_of(&mut self.$index),)+)
+            }
+
+            fn into_results(mut self) -> Self::Results {
+                ($(result_of(&mut self.$index),)+)
+            }
+
+            fn into_error(self, index: usize) -> Error {
+                match index {
+                    $($index => error_of(&self.$index),)+
+                    _ => unreachable!("there is no such child"),
+                }
+            }
+        }
+    };
+}
+
+gather_tuple!(1: A 0);
+gather_tuple!(2: A 0, B 1);
+gather_tuple!(3: A 0, B 1, C 2);
+gather_tuple!(4: A 0, B 1, C 2, D 3);
+gather_tuple!(5: A 0, B 1, C 2, D 3, E 4);
+gather_tuple!(6: A 0, B 1, C 2, D 3, E 4, F 5);
+gather_tuple!(7: A 0, B 1, C 2, D 3, E 4, F 5, G 6);
+gather_tuple!(8: A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);
+gather_tuple!(9: A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8);
+gather_tuple!(10: A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9);
+gather_tuple!(11: A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10);
+gather_tuple!(12: A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10, L 11);

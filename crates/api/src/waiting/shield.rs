@@ -1,0 +1,93 @@
+//! How does a task outlive the one that waits for it?
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use crate::cancel::Leaf;
+use crate::coroutine::{Coroutine, ensure_future};
+use crate::error::Result;
+use crate::task::Task;
+
+/// Awaits a task without passing cancellations on to it; a coroutine becomes a task first.
+///
+/// The task goes on when the awaiter is cancelled. To await it again later keep it, and shield a borrow of it:
+/// [`Task::shielded`].
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// # selvedge::run(async {
+/// let mut task = selvedge::create_task(async { selvedge::sleep(Duration::from_millis(5)).returning("kept").await });
+/// let late = selvedge::wait_for(task.shielded(), Duration::from_millis(1)).await;
+/// assert!(late.unwrap_err().is_timeout());
+/// assert_eq!(task.await?, "kept");
+/// # Ok(())
+/// # }).unwrap();
+/// ```
+///
+/// # Errors
+///
+/// What the task ended with, and [`CancelledError`](crate::CancelledError).
+///
+/// # Cancellation
+///
+/// Ends the await at once; the task is not touched. A result that is there wins.
+///
+/// # Panics
+///
+/// If a coroutine is given and no event loop is running on this thread.
+#[track_caller]
+pub fn shield<C: Coroutine>(coro_or_task: C) -> Shield<C::Item> {
+    Shield { task: ensure_future(coro_or_task), leaf: Leaf::new() }
+}
+
+impl<T: Send + 'static> Task<T> {
+    /// [`shield`] for a task that is kept: what would be `shield(&mut task)`, which cannot be told from a coroutine by its type.
+    pub fn shielded(&mut self) -> ShieldRef<'_, T> {
+        ShieldRef { task: self, leaf: Leaf::new() }
+    }
+}
+
+/// The future of [`shield`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless awaited"]
+pub struct Shield<T: Send + 'static> {
+    task: Task<T>,
+    leaf: Leaf,
+}
+
+/// The future of [`Task::shielded`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless awaited"]
+pub struct ShieldRef<'a, T: Send + 'static> {
+    task: &'a mut Task<T>,
+    leaf: Leaf,
+}
+
+impl<T: Send + 'static> Future for Shield<T> {
+    type Output = Result<T>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        let this = self.get_mut();
+        poll_shielded(&mut this.task, &mut this.leaf, cx)
+    }
+}
+
+impl<T: Send + 'static> Future for ShieldRef<'_, T> {
+    type Output = Result<T>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        let this = self.get_mut();
+        poll_shielded(this.task, &mut this.leaf, cx)
+    }
+}
+
+fn poll_shielded<T: Send + 'static>(task: &mut Task<T>, leaf: &mut Leaf, cx: &mut Context<'_>) -> Poll<Result<T>> {
+    match task.poll_join(cx) {
+        Poll::Ready(result) => Poll::Ready(result),
+        Poll::Pending => leaf.cancelled().map_or(Poll::Pending, |error| Poll::Ready(Err(error))),
+    }
+}
