@@ -66,7 +66,6 @@ fn bytes_per_timer<T>(value: impl Fn() -> T) -> f64 {
 fn churn_needs_no_more_room() {
     let mut wheel = Wheel::new(0);
     let mut keys: Vec<Key> = (0..TIMERS).map(|i| wheel.insert(deadline(i), i)).collect();
-    assert!(wheel.poll(0).count() <= 1);
     let before = held();
     for i in 0..TIMERS {
         // Many leave before many come, so every one of them must have been remembered as free.
