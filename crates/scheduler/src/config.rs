@@ -38,20 +38,6 @@ pub struct NoHooks;
 
 impl Hooks for NoHooks {}
 
-/// What a thread is for, see [`Config::thread_name`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ThreadRole {
-    /// One of the N that run tasks.
-    Worker(usize),
-    /// A thread of the pool: it runs blocking jobs, or stands in for a worker that is stuck.
-    Pool(usize),
-    /// Looks for stuck workers.
-    Watch,
-}
-
-/// How threads are named.
-pub type ThreadName = Arc<dyn Fn(ThreadRole) -> String + Send + Sync>;
-
 /// A scheduler's settings. Start from `default()`.
 #[derive(Clone)]
 pub struct Config {
@@ -63,8 +49,9 @@ pub struct Config {
     pub max_blocking_threads: Option<usize>,
     /// How long an idle thread of the pool waits for a job. Default: 10 s.
     pub blocking_keep_alive: Duration,
-    /// Names the threads. Default: `selvedge-worker-0`, `selvedge-pool-0`, `selvedge-watch`.
-    pub thread_name: ThreadName,
+    /// What the names of the threads begin with. Default: `selvedge`, which gives `selvedge-worker-0`, `selvedge-pool-0` (blocking
+    /// jobs, and stand-ins for stuck workers) and `selvedge-watch`.
+    pub thread_name: Arc<str>,
     /// A poll of this length is counted and reported as slow. Default: 100 ms. Never reported if rescue is off.
     pub slow_poll: Duration,
     /// Real or virtual time. Default: real.
@@ -96,20 +83,12 @@ impl Default for Config {
             max_spares: None,
             max_blocking_threads: None,
             blocking_keep_alive: KEEP_ALIVE,
-            thread_name: Arc::new(default_thread_name),
+            thread_name: "selvedge".into(),
             slow_poll: SLOW_POLL,
             clock: ClockKind::Real,
             seed: 0,
             hooks: Arc::new(NoHooks),
         }
-    }
-}
-
-fn default_thread_name(role: ThreadRole) -> String {
-    match role {
-        ThreadRole::Worker(n) => format!("selvedge-worker-{n}"),
-        ThreadRole::Pool(n) => format!("selvedge-pool-{n}"),
-        ThreadRole::Watch => "selvedge-watch".into(),
     }
 }
 

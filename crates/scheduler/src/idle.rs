@@ -166,6 +166,11 @@ impl Idle {
         Snapshot(self.word.load(Ordering::Relaxed)).sleeping()
     }
 
+    /// Nobody searches but, at most, the caller: a hint.
+    pub(crate) fn searches_alone(&self) -> bool {
+        Snapshot(self.word.load(Ordering::Relaxed)).searching() <= 1
+    }
+
     pub(crate) fn anybody_searches(&self) -> bool {
         Snapshot(self.word.load(Ordering::Relaxed)).searching() > 0
     }

@@ -37,7 +37,7 @@ mod timers;
 mod worker;
 
 pub use clock::ClockKind;
-pub use config::{Config, Hooks, MAX_WORKERS, NoHooks, ThreadName, ThreadRole};
+pub use config::{Config, Hooks, MAX_WORKERS, NoHooks};
 pub use metrics::{Metrics, WorkerMetrics, poll_time_bucket_end};
 pub use pool::{BlockingJob, BlockingRefused};
 pub use scheduler::Scheduler;

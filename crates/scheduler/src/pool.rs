@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::config::{Config, ThreadName, ThreadRole};
+use crate::config::Config;
 use crate::queue::Deque;
 use crate::shared::Shared;
 use crate::sync::{Condvar, Mutex, MutexGuard};
@@ -41,7 +41,7 @@ pub(crate) struct Pool {
     ended: Condvar,
     limit: usize,
     keep_alive: Duration,
-    name: ThreadName,
+    name: Arc<str>,
 }
 
 #[derive(Default)]
@@ -147,17 +147,18 @@ impl Pool {
     }
 
     /// Starts a thread for one of the N workers. It ends with its place.
-    pub(crate) fn start_worker(&self, shared: &Arc<Shared>, index: usize, name: String) -> io::Result<()> {
+    pub(crate) fn start_worker(&self, shared: &Arc<Shared>, index: usize) -> io::Result<()> {
         let mut state = self.state.lock();
         let id = state.next_id;
         let for_thread = Arc::clone(shared);
         let deque = shared.slots[index].vacant.lock().take().expect("a worker's place is taken once");
         shared.rescue.took_place(index);
-        let spawned = std::thread::Builder::new().name(name).spawn(move || {
-            crate::os::prepare_thread();
-            worker::run(Arc::clone(&for_thread), index, deque);
-            for_thread.pool.thread_ends(for_thread.pool.state.lock(), id);
-        });
+        let spawned =
+            std::thread::Builder::new().name(format!("{}-worker-{index}", self.name)).spawn(move || {
+                crate::os::prepare_thread();
+                worker::run(Arc::clone(&for_thread), index, deque);
+                for_thread.pool.thread_ends(for_thread.pool.state.lock(), id);
+            });
         match spawned {
             Ok(handle) => {
                 state.next_id += 1;
@@ -183,7 +184,7 @@ impl Pool {
         let id = state.next_id;
         let shared = Arc::clone(shared);
         let handle = std::thread::Builder::new()
-            .name((self.name)(ThreadRole::Pool(id)))
+            .name(format!("{}-pool-{id}", self.name))
             .spawn(move || shared.pool.run(&shared, id))?;
         state.next_id += 1;
         state.threads.insert(id, handle);

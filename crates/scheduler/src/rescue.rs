@@ -18,7 +18,6 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::clock::nanos;
-use crate::config::ThreadRole;
 use crate::search::SpinBudget;
 use crate::shared::{Shared, WorkerSlot};
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering, fence};
@@ -117,7 +116,7 @@ impl Rescue {
         let mut thread = self.thread.lock();
         let for_thread = Arc::clone(shared);
         let handle = std::thread::Builder::new()
-            .name((shared.config.thread_name)(ThreadRole::Watch))
+            .name(format!("{}-watch", shared.config.thread_name))
             .spawn(move || Watch::new(&for_thread).run())?;
         *thread = Some(handle);
         Ok(())

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::clock;
-use crate::config::{Config, Hooks, MAX_WORKERS, ThreadRole};
+use crate::config::{Config, Hooks, MAX_WORKERS};
 use crate::metrics::Metrics;
 use crate::pool::{BlockingJob, BlockingRefused};
 use crate::queue::Steal;
@@ -17,6 +17,8 @@ use crate::worker::{self, Local};
 
 /// Between two rounds of `close` that wake and drop what is left.
 const CLOSE_ROUND: Duration = Duration::from_millis(1);
+/// The longest pause between two rounds.
+const CLOSE_ROUND_MAX: Duration = Duration::from_millis(50);
 /// Rounds that `close` makes without waiting: nearly always everything has ended by then.
 const CLOSE_SPINS: u32 = 50;
 
@@ -51,8 +53,7 @@ impl Scheduler {
     fn start_threads(&self) -> io::Result<()> {
         let shared = &self.0;
         for index in 0..shared.workers() {
-            let name = (shared.config.thread_name)(ThreadRole::Worker(index));
-            shared.pool.start_worker(shared, index, name)?;
+            shared.pool.start_worker(shared, index)?;
         }
         shared.rescue.start(shared)
     }
@@ -164,28 +165,42 @@ impl Scheduler {
             return Vec::new();
         }
         let deadline = Instant::now().checked_add(patience);
-        let is_over = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
-        let mut round = 0;
-        let left = loop {
-            let left = self.cancel_queued();
-            if left.is_empty() || is_over() {
-                break left;
-            }
-            round += 1;
-            if round < CLOSE_SPINS {
-                std::thread::yield_now();
-            } else {
-                std::thread::sleep(CLOSE_ROUND);
-            }
-        };
+        let left = self.cancel_all(deadline);
         shared.rescue.join();
         shared.pool.join(deadline);
-        // A wake that was on its way may have queued a task that has been cancelled since through another queue: none is left.
         left
     }
 
-    /// Wakes whatever is suspended, and drops what is queued. Returns what is still alive.
-    fn cancel_queued(&self) -> Vec<TaskRef> {
+    /// Cancels what is suspended or queued until nothing is left, or time is up.
+    fn cancel_all(&self, deadline: Option<Instant>) -> Vec<TaskRef> {
+        if self.live_tasks() > 0 {
+            // The destructors of futures are foreign code and may block: they run on a thread of their own.
+            let scheduler = self.clone();
+            let helper = std::thread::Builder::new().name(format!("{}-close", self.0.config.thread_name));
+            // It stays as long as a task lives, beyond the deadline too: a poll that ends late finds nobody else.
+            if helper.spawn(move || scheduler.cancel_until(None)).is_err() {
+                self.cancel_until(deadline);
+            }
+        }
+        let mut round = 0;
+        while self.live_tasks() > 0 && !is_over(deadline) {
+            pause(round);
+            round += 1;
+        }
+        self.tasks()
+    }
+
+    fn cancel_until(&self, deadline: Option<Instant>) {
+        let mut round = 0;
+        while self.live_tasks() > 0 && !is_over(deadline) {
+            self.cancel_queued();
+            pause(round);
+            round += 1;
+        }
+    }
+
+    /// Wakes whatever is suspended, so that it comes through a queue, and drops what is queued.
+    fn cancel_queued(&self) {
         let shared = &self.0;
         for task in self.tasks() {
             task.wake();
@@ -207,7 +222,19 @@ impl Scheduler {
                 drop(task);
             }
         }
-        self.tasks()
+    }
+}
+
+fn is_over(deadline: Option<Instant>) -> bool {
+    deadline.is_some_and(|deadline| Instant::now() >= deadline)
+}
+
+/// Nearly always everything ends within a few rounds; what does not takes its time.
+fn pause(round: u32) {
+    if round < CLOSE_SPINS {
+        std::thread::yield_now();
+    } else {
+        std::thread::sleep((CLOSE_ROUND * (round - CLOSE_SPINS + 1)).min(CLOSE_ROUND_MAX));
     }
 }
 

@@ -104,6 +104,10 @@ impl Local {
             self.stop_searching(searching);
             return Ok(task);
         }
+        // One spinner is enough: it takes the pushes of all, and the others' cores may be wanted.
+        if !self.shared.idle.searches_alone() {
+            return Err(searching);
+        }
         let began = Instant::now();
         let limit = self.shared.rescue.spin.limit();
         while began.elapsed() < limit {

@@ -202,11 +202,19 @@ impl Shared {
     /// Queues a task from a thread that is no worker of ours.
     pub(crate) fn inject(&self, task: Runnable, heavy: bool) {
         if heavy {
-            self.heavy.push(task);
+            self.push_heavy(task);
         } else {
             self.injector.push(task);
+            self.notify();
         }
-        self.notify();
+    }
+
+    /// Queues a heavy task. Without a permit to spare nobody is woken: whoever gives one back looks at the queue.
+    pub(crate) fn push_heavy(&self, task: Runnable) {
+        self.heavy.push(task);
+        if self.heavy.is_due() {
+            self.notify();
+        }
     }
 
     /// After a push: wakes a worker, if one is needed.

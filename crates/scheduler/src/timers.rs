@@ -226,12 +226,16 @@ impl Armed {
         if self.deadline != deadline || self.runtime != local.shared.id {
             return false;
         }
-        let mut wheel = local.shared.timers_of(self.slot as usize).wheel.lock();
-        let Some(old) = wheel.get_mut(self.key) else { return false };
-        let old = (!old.will_wake(waker)).then(|| std::mem::replace(old, waker.clone()));
-        drop(wheel);
-        drop(old);
-        true
+        let wheel = &local.shared.timers_of(self.slot as usize).wheel;
+        let same = wheel.lock().get(self.key).map(|old| old.will_wake(waker));
+        if same == Some(false) {
+            // A waker's clone and drop are foreign code: not under the lock.
+            let mut new = waker.clone();
+            if let Some(old) = wheel.lock().get_mut(self.key) {
+                std::mem::swap(old, &mut new);
+            }
+        }
+        same.is_some()
     }
 
     #[inline]

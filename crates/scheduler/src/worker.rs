@@ -72,9 +72,10 @@ pub(crate) fn schedule(owner: &Weak<Shared>, task: Runnable, heavy: bool) {
 #[cold]
 fn schedule_from_outside(owner: &Weak<Shared>, task: Runnable, heavy: bool) {
     // The count keeps the scheduler alive until the notification is through: the task may run, complete and be the last
-    // one before that.
-    let owner = owner.upgrade().expect("a scheduler outlives its tasks");
-    owner.inject(task, heavy);
+    // one before that. Without a scheduler the task is dropped, which cancels it.
+    if let Some(owner) = owner.upgrade() {
+        owner.inject(task, heavy);
+    }
 }
 
 /// What the harness must know about a poll's length, before the task can run elsewhere.
@@ -107,8 +108,7 @@ impl Local {
     #[inline]
     pub(crate) fn push_new(&self, task: Runnable, heavy: bool) {
         if heavy {
-            self.shared.heavy.push(task);
-            self.shared.notify();
+            self.shared.push_heavy(task);
         } else {
             self.deque.push(task);
             self.notify_for_own();
@@ -148,7 +148,7 @@ impl Local {
     #[inline]
     fn push_again(&self, task: Runnable) {
         if task.with_task(TaskRef::is_heavy) {
-            self.shared.heavy.push(task);
+            self.shared.push_heavy(task);
         } else {
             self.deque.push(task);
         }

@@ -12,8 +12,8 @@
 //! * **Join waker** Without `JOIN_WAKER` the room belongs to the handle (to the dropper of the last reference if there
 //!   is no handle). With it, everybody may read and nobody may write. The flag never changes after `COMPLETE`.
 //! * **Links** The registry's links are touched under the lock of the shard that `home` names, and only there.
-//! * **Home** `home` may be followed by the holder of the right to poll, until the task is unlinked: a registry is not freed
-//!   while a task is linked.
+//! * **Home** `home` may be followed by the holder of the right to poll, until the task is unlinked: a registry that
+//!   holds a task is not freed.
 //! * **Fixed** `vtable`, `home` and the slot's address never change.
 
 mod cell;
