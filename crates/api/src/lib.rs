@@ -1,1 +1,65 @@
-//! selvedge
+//! A multi-threaded work-stealing executor with the shape of Python's asyncio.
+//!
+//! A **coroutine** is any future that returns [`selvedge::Result`](Result). Python raises; Rust returns `Err`, and `?` is the
+//! unwinding. Cancellation is not a silent drop in the middle of an await: [`Task::cancel`] makes the await at which the task is
+//! suspended return `Err(CancelledError)`. The coroutine sees it as a value, runs its clean-up (which may await), and passes it on
+//! with `?`, or refuses it.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use selvedge as asyncio;
+//!
+//! async fn cancel_me() -> asyncio::Result<()> {
+//!     println!("cancel_me(): before sleep");
+//!     let slept = asyncio::sleep(Duration::from_secs(3600)).await;
+//!     if slept.as_ref().is_err_and(|e| e.is_cancelled()) {
+//!         println!("cancel_me(): cancel sleep");
+//!     }
+//!     println!("cancel_me(): after sleep");
+//!     slept
+//! }
+//!
+//! #[selvedge::main]
+//! async fn main() -> asyncio::Result<()> {
+//!     let task = asyncio::create_task(cancel_me());
+//!     asyncio::sleep(Duration::from_millis(10)).await?;
+//!     task.cancel();
+//!     if task.await.is_err_and(|e| e.is_cancelled()) {
+//!         println!("main(): cancel_me is cancelled now");
+//!     }
+//!     Ok(())
+//! }
+//! ```
+#![forbid(unsafe_code)]
+
+mod cancel;
+mod context;
+mod coroutine;
+mod entry;
+mod error;
+mod event_loop;
+mod runner;
+pub mod task;
+mod threads;
+mod time;
+mod waiting;
+
+#[doc(hidden)]
+pub use self::entry as __private;
+pub use selvedge_macros::{main, test};
+
+pub use self::context::{Context, ContextVar, Token, copy_context};
+pub use self::coroutine::{Coroutine, ensure_future};
+pub use self::error::{
+    CancelledError, Error, ExceptionGroup, InvalidStateError, KeyboardInterrupt, PanicError, Result, RuntimeError, TimeoutError,
+};
+pub use self::event_loop::{EventLoop, ExceptionContext, Handle, Metrics, TimerHandle, WorkerMetrics, get_running_loop};
+pub use self::runner::{Runner, RunnerBuilder, run};
+pub use self::task::{CallbackId, Task, TaskHandle, TaskId, all_tasks, create_task, current_task, try_create_task};
+pub use self::threads::{BlockingTask, ConcurrentFuture, ThreadPoolExecutor, ToThread, run_coroutine_threadsafe, to_thread};
+pub use self::time::When;
+pub use self::waiting::{
+    Cancellable, Gather, GatherInput, GatherResults, Shield, ShieldRef, Sleep, Timeout, TimeoutBlock, WaitFor, cancellable, gather,
+    shield, sleep, timeout, timeout_at, wait_for,
+};

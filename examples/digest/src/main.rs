@@ -68,7 +68,7 @@ fn main() -> ExitCode {
 }
 
 fn run(options: Options) -> selvedge::Result<Outcome> {
-    let mut runner = selvedge::Runner::builder().workers(options.workers).build()?;
+    let runner = selvedge::Runner::builder().workers(options.workers).build()?;
     runner.run(crew::digest(options))
 }
 

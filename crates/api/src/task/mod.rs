@@ -160,7 +160,7 @@ impl<T: Send + 'static> Task<T> {
     }
 }
 
-fn result_was_taken() -> crate::Error {
+pub(crate) fn result_was_taken() -> crate::Error {
     InvalidStateError::new("the task's result was moved out before").into()
 }
 

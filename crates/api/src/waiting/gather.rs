@@ -198,7 +198,7 @@ impl<C: Children> Future for Gather<C> {
         if let Some(index) = this.shared.first_failed() {
             return Poll::Ready(Err(this.take_children().into_error(index)));
         }
-        Poll::Ready(this.settle_cancel().map(|()| this.take_children().into_values()))
+        Poll::Ready(this.settle_cancel().and_then(|()| this.take_children().into_values()))
     }
 }
 

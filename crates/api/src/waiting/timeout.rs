@@ -186,7 +186,7 @@ pin_project! {
     /// The future of [`timeout`] and [`timeout_at`].
     #[must_use = "futures do nothing unless awaited"]
     pub struct TimeoutBlock<B, F> {
-        /// Until the first poll: the clock starts when the block is entered.
+        // Until the first poll: the clock starts when the block is entered.
         start: Option<(Start, B)>,
         #[pin]
         entered: Option<DeadlineFrame<F>>,

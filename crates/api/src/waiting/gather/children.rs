@@ -4,7 +4,7 @@ use selvedge_scheduler::TaskRef;
 
 use crate::coroutine::{Coroutine, ensure_future};
 use crate::error::{Error, Result};
-use crate::task::Task;
+use crate::task::{self, Task, TaskRefExt};
 
 /// What [`gather`](crate::gather) takes: a `Vec` or an array of one type of coroutine or task, or a tuple of several types.
 #[diagnostic::on_unimplemented(
@@ -29,8 +29,8 @@ pub trait Children {
 
     fn count(&self) -> usize;
     fn for_each(&self, f: &mut dyn FnMut(usize, &TaskRef));
-    /// All children succeeded.
-    fn into_values(self) -> Self::Values;
+    /// All children succeeded. (A `Task` whose result was moved out before it was gathered yields an error even so.)
+    fn into_values(self) -> Result<Self::Values>;
     /// All children are done.
     fn into_results(self) -> Self::Results;
     /// The error of the child at `index`, which failed.
@@ -38,15 +38,10 @@ pub trait Children {
 }
 
 fn result_of<T: Send + 'static>(task: &mut Task<T>) -> Result<T> {
-    task.try_take().expect("a gathered task is done, and only the gathering holds the right to its result")
-}
-
-fn value_of<T: Send + 'static>(task: &mut Task<T>) -> T {
-    result_of(task).unwrap_or_else(|error| panic!("a gathered task failed unnoticed: {error:?}"))
+    task.try_take().unwrap_or_else(|| Err(task::result_was_taken()))
 }
 
 fn error_of<T: Send + 'static>(task: &Task<T>) -> Error {
-    use crate::task::TaskRefExt;
     task.task_ref().failure().expect("the child failed")
 }
 
@@ -75,8 +70,8 @@ impl<T: Send + 'static> Children for Vec<Task<T>> {
         self.iter().enumerate().for_each(|(index, task)| f(index, task.task_ref()));
     }
 
-    fn into_values(mut self) -> Vec<T> {
-        self.iter_mut().map(value_of).collect()
+    fn into_values(mut self) -> Result<Vec<T>> {
+        self.iter_mut().map(result_of).collect()
     }
 
     fn into_results(mut self) -> Vec<Result<T>> {
@@ -109,8 +104,9 @@ impl<T: Send + 'static, const N: usize> Children for [Task<T>; N] {
         self.iter().enumerate().for_each(|(index, task)| f(index, task.task_ref()));
     }
 
-    fn into_values(self) -> [T; N] {
-        self.map(|mut task| value_of(&mut task))
+    fn into_values(mut self) -> Result<[T; N]> {
+        let values: Vec<T> = self.iter_mut().map(result_of).collect::<Result<_>>()?;
+        Ok(<[T; N]>::try_from(values).unwrap_or_else(|_| unreachable!("there is one value for each of the {N} tasks")))
     }
 
     fn into_results(self) -> [Result<T>; N] {
@@ -146,8 +142,8 @@ macro_rules! gather_tuple {
                 $(f($index, self.$index.task_ref());)+
             }
 
-            fn into_values(mut self) -> Self::Values {
-                ($(value_of(&mut self.$index),)+)
+            fn into_values(mut self) -> Result<Self::Values> {
+                Ok(($(result_of(&mut self.$index)?,)+))
             }
 
             fn into_results(mut self) -> Self::Results {

@@ -1,0 +1,107 @@
+//! How is a loop made that is not like the others?
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use selvedge_scheduler::{ClockKind, Config, MAX_WORKERS, Scheduler};
+
+use super::{Runner, refuse_inside_loop};
+use crate::coroutine::Coroutine;
+use crate::error::{KeyboardInterrupt, Result, RuntimeError};
+use crate::event_loop::{EventLoop, LoopShared};
+
+/// Long enough for clean-up that talks to other machines; short enough that a person waits for it. (asyncio waits for ever.)
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Sets up a [`Runner`].
+#[derive(Clone, Debug, Default)]
+#[must_use = "a builder does nothing until `build` or `run` is called"]
+pub struct RunnerBuilder {
+    workers: Option<usize>,
+    thread_name: Option<String>,
+    debug: bool,
+    slow_poll: Option<Duration>,
+    shutdown_timeout: Option<Duration>,
+    virtual_time: bool,
+}
+
+impl RunnerBuilder {
+    pub(super) fn new() -> RunnerBuilder {
+        RunnerBuilder::default()
+    }
+
+    /// How many threads run tasks. Default: one for each core of the machine.
+    pub fn workers(mut self, workers: usize) -> RunnerBuilder {
+        self.workers = Some(workers);
+        self
+    }
+
+    /// What the threads' names begin with. Default: `selvedge`.
+    pub fn thread_name(mut self, prefix: impl Into<String>) -> RunnerBuilder {
+        self.thread_name = Some(prefix.into());
+        self
+    }
+
+    /// Reports polls that take longer than [`slow_poll`](Self::slow_poll).
+    pub fn debug(mut self, enabled: bool) -> RunnerBuilder {
+        self.debug = enabled;
+        self
+    }
+
+    /// From when on a poll counts as slow. asyncio's `slow_callback_duration`, with its default of 100 ms.
+    pub fn slow_poll(mut self, least: Duration) -> RunnerBuilder {
+        self.slow_poll = Some(least);
+        self
+    }
+
+    /// How long cancelled tasks are waited for when the loop is closed. Default: ten seconds.
+    pub fn shutdown_timeout(mut self, most: Duration) -> RunnerBuilder {
+        self.shutdown_timeout = Some(most);
+        self
+    }
+
+    /// Lets the loop's clock jump to the next deadline whenever there is nothing else to do: an hour's sleep takes no time, and
+    /// things happen in the order of their deadlines. Meant for tests.
+    pub fn virtual_time(mut self, enabled: bool) -> RunnerBuilder {
+        self.virtual_time = enabled;
+        self
+    }
+
+    /// Starts the loop's threads.
+    ///
+    /// # Errors
+    ///
+    /// [`RuntimeError`] for a number of workers that makes no sense; [`std::io::Error`] if the system refuses a thread.
+    pub fn build(self) -> Result<Runner> {
+        let workers = self.workers.unwrap_or_else(num_cpus::get);
+        if !(1..=MAX_WORKERS).contains(&workers) {
+            return Err(RuntimeError::new(format!("the number of workers must be from 1 to {MAX_WORKERS}, not {workers}")).into());
+        }
+        let mut config = Config { workers, hooks: Arc::new(LoopShared::new(self.debug)), ..Config::default() };
+        if let Some(slow_poll) = self.slow_poll {
+            config.slow_poll = slow_poll;
+        }
+        if let Some(prefix) = self.thread_name {
+            config.thread_name = prefix.into();
+        }
+        if self.virtual_time {
+            config.clock = ClockKind::Virtual;
+        }
+        let event_loop = EventLoop::of(Scheduler::start(config)?).expect("the hooks are our own");
+        Ok(Runner::over(event_loop, self.shutdown_timeout.unwrap_or(SHUTDOWN_TIMEOUT)))
+    }
+
+    /// [`run`](crate::run) with these settings.
+    #[track_caller]
+    pub fn run<C: Coroutine>(self, main: C) -> Result<C::Item> {
+        refuse_inside_loop("run()")?;
+        let runner = self.build()?;
+        let result = runner.run(main);
+        // Who presses Ctrl-C twice does not want to wait for clean-up either.
+        if result.as_ref().is_err_and(crate::Error::is::<KeyboardInterrupt>) {
+            runner.close_within(Duration::ZERO);
+        }
+        runner.close();
+        result
+    }
+}

@@ -1,0 +1,169 @@
+//! How does a program enter the loop, and leave it?
+
+mod builder;
+mod interrupt;
+mod shutdown;
+mod waiter;
+
+use std::fmt;
+use std::panic::Location;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context as PollContext, Poll};
+use std::time::Duration;
+
+use selvedge_scheduler::Scheduler;
+
+pub use self::builder::RunnerBuilder;
+use self::shutdown::Shutdown;
+use self::waiter::Waiter;
+use crate::context::{Context, copy_context};
+use crate::coroutine::Coroutine;
+use crate::error::{KeyboardInterrupt, Result, RuntimeError};
+use crate::event_loop::EventLoop;
+use crate::task::{Builder, Task};
+
+/// Runs a coroutine on a new event loop, and closes the loop. asyncio's `run`.
+///
+/// The loop has as many workers as the machine has cores; [`Runner::builder`] sets more. This thread only waits.
+///
+/// When the coroutine ends, every other task is cancelled once and waited for, up to the shutdown timeout. What lives on is named
+/// in a report to the exception handler and dropped; `run` returns whatever the workers are stuck in.
+///
+/// # Examples
+///
+/// ```
+/// let answer = selvedge::run(async { Ok(6 * 7) })?;
+/// assert_eq!(answer, 42);
+/// # Ok::<(), selvedge::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// What the coroutine returned; [`RuntimeError`] if called from a running event loop; [`std::io::Error`] if the system refuses a
+/// thread; [`KeyboardInterrupt`] if the user pressed Ctrl-C and the coroutine gave way, or twice.
+///
+/// # Cancellation
+///
+/// Ctrl-C cancels the coroutine; a second one ends `run` at once. Only on the main thread, and only where nobody else had taken over
+/// the signal.
+#[track_caller]
+pub fn run<C: Coroutine>(main: C) -> Result<C::Item> {
+    Runner::builder().run(main)
+}
+
+/// Runs several coroutines, one after the other, on one loop and in one context.
+///
+/// # Examples
+///
+/// ```
+/// let runner = selvedge::Runner::builder().workers(2).build()?;
+/// assert_eq!(runner.run(async { Ok(1) })?, 1);
+/// assert_eq!(runner.run(async { Ok(2) })?, 2);
+/// runner.close();
+/// # Ok::<(), selvedge::Error>(())
+/// ```
+pub struct Runner {
+    event_loop: EventLoop,
+    context: Context,
+    shutdown_timeout: Duration,
+    is_closed: AtomicBool,
+}
+
+impl Runner {
+    /// A runner with the defaults.
+    ///
+    /// # Errors
+    ///
+    /// [`std::io::Error`] if the system refuses a thread.
+    pub fn new() -> Result<Runner> {
+        Runner::builder().build()
+    }
+
+    /// A runner that is not like the others.
+    pub fn builder() -> RunnerBuilder {
+        RunnerBuilder::new()
+    }
+
+    fn over(event_loop: EventLoop, shutdown_timeout: Duration) -> Runner {
+        Runner { event_loop, context: copy_context(), shutdown_timeout, is_closed: AtomicBool::new(false) }
+    }
+
+    /// The loop.
+    pub fn get_loop(&self) -> EventLoop {
+        self.event_loop.clone()
+    }
+
+    /// Runs a coroutine to its end. Other tasks live on until [`close`](Runner::close).
+    ///
+    /// # Errors
+    ///
+    /// As [`run`]; and [`RuntimeError`] "Runner is closed".
+    #[track_caller]
+    pub fn run<C: Coroutine>(&self, main: C) -> Result<C::Item> {
+        refuse_inside_loop("Runner.run()")?;
+        if self.is_closed.load(Ordering::Relaxed) {
+            return Err(RuntimeError::new("Runner is closed").into());
+        }
+        let waiter = Waiter::new();
+        let builder = Builder::new().context(self.context.clone());
+        let task = builder.spawn_on(self.event_loop.scheduler(), main, Location::caller());
+        wait_for_main(task, &waiter)
+    }
+
+    /// Cancels the tasks that are left, waits for them up to the shutdown timeout, and closes the loop. Again: does nothing.
+    ///
+    /// Called on one of the loop's own workers it closes the loop without waiting.
+    pub fn close(&self) {
+        self.close_within(self.shutdown_timeout);
+    }
+
+    fn close_within(&self, patience: Duration) {
+        // Relaxed: only one caller wins the swap, and it publishes nothing.
+        if !self.is_closed.swap(true, Ordering::Relaxed) {
+            Shutdown::new(&self.event_loop, patience).finish();
+        }
+    }
+}
+
+impl Drop for Runner {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl fmt::Debug for Runner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runner").field("event_loop", &self.event_loop).finish_non_exhaustive()
+    }
+}
+
+fn refuse_inside_loop(what: &str) -> Result<()> {
+    if Scheduler::current_worker().is_none() {
+        return Ok(());
+    }
+    Err(RuntimeError::new(format!("{what} cannot be called from a running event loop")).into())
+}
+
+/// Waits for main; the first Ctrl-C cancels it, the second one does not wait any longer.
+fn wait_for_main<T: Send + 'static>(task: Task<T>, waiter: &Waiter) -> Result<T> {
+    let waker = waiter.waker();
+    let mut cx = PollContext::from_waker(&waker);
+    let mut task = pin!(task);
+    let mut is_interrupted = false;
+    loop {
+        if let Poll::Ready(result) = task.poll_join(&mut cx) {
+            // Whoever else has cancelled main too wants to see the cancellation.
+            let is_ours = is_interrupted && result.as_ref().is_err_and(crate::Error::is_cancelled) && task.uncancel() == 0;
+            return if is_ours { Err(KeyboardInterrupt::new().into()) } else { result };
+        }
+        waiter.wait(None);
+        if waiter.take_interrupt() {
+            if is_interrupted {
+                return Err(KeyboardInterrupt::new().into());
+            }
+            is_interrupted = true;
+            task.cancel();
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! How does a coroutine have a blocking function run?
+
+use std::fmt;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use parking_lot::Mutex;
+use selvedge_scheduler::Scheduler;
+
+use crate::cancel::Leaf;
+use crate::context::copy_context;
+use crate::error::{Error, PanicError, Result, RuntimeError};
+use crate::task;
+
+/// Calls a function that blocks, or computes for long, on a thread of the pool, in a copy of the caller's context.
+///
+/// It is queued at the first poll. What the function returns is the value, so one that returns a `Result` takes two `?`.
+///
+/// # Examples
+///
+/// ```
+/// # selvedge::run(async {
+/// let sum: u64 = selvedge::to_thread(|| (1..=1000).sum()).await?;
+/// assert_eq!(sum, 500_500);
+/// # Ok(())
+/// # }).unwrap();
+/// ```
+///
+/// # Errors
+///
+/// [`PanicError`] if the function panicked; [`RuntimeError`] outside of a loop, or if the system refuses a thread.
+///
+/// # Cancellation
+///
+/// Ends the await at once. The function is not called if it has not been; a running one cannot be stopped: it runs on, and its value
+/// is dropped.
+pub fn to_thread<F, T>(f: F) -> ToThread<F, T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    ToThread { state: State::New(Some(f)) }
+}
+
+/// The future of [`to_thread`].
+#[must_use = "futures do nothing unless awaited"]
+pub struct ToThread<F, T> {
+    state: State<F, T>,
+}
+
+enum State<F, T> {
+    New(Option<F>),
+    Started(BlockingTask<T>),
+}
+
+// Neither the function nor its value is ever pinned.
+impl<F, T> Unpin for ToThread<F, T> {}
+
+impl<F, T> Future for ToThread<F, T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    type Output = Result<T>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        let this = self.get_mut();
+        if let State::New(function) = &mut this.state {
+            let function = function.take().expect("`ToThread` was polled after it had panicked");
+            let context = copy_context();
+            let in_context = move || context.run(function);
+            let started = Scheduler::with_current(|scheduler| match scheduler {
+                Some(scheduler) => BlockingTask::start(scheduler, in_context),
+                None => BlockingTask::failed(task::no_running_loop()),
+            });
+            this.state = State::Started(started);
+        }
+        match &mut this.state {
+            State::Started(blocking) => Pin::new(blocking).poll(cx),
+            State::New(_) => unreachable!("it was started above"),
+        }
+    }
+}
+
+impl<F, T> fmt::Debug for ToThread<F, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ToThread").finish_non_exhaustive()
+    }
+}
+
+/// A function that was given to the pool: the future of [`run_in_executor`](crate::EventLoop::run_in_executor).
+///
+/// Awaiting it returns what the function returned. Dropping it, or cancelling the await, keeps the function from being called if it
+/// has not been.
+#[must_use = "the function is not called if this is dropped before its turn comes"]
+pub struct BlockingTask<T> {
+    job: Arc<Job<T>>,
+    leaf: Leaf,
+}
+
+/// What the awaiter and the pool thread share. The lock is held for moments; the function runs without it.
+struct Job<T>(Mutex<JobState<T>>);
+
+struct JobState<T> {
+    progress: Progress<T>,
+    waker: Option<Waker>,
+}
+
+enum Progress<T> {
+    Queued,
+    Running,
+    Done(Result<T>),
+    /// Nobody waits any more.
+    Abandoned,
+}
+
+impl<T: Send + 'static> BlockingTask<T> {
+    pub(crate) fn start(scheduler: &Scheduler, function: impl FnOnce() -> T + Send + 'static) -> BlockingTask<T> {
+        let (blocking, run) = BlockingTask::prepare(function);
+        if let Err(refused) = scheduler.spawn_blocking(run) {
+            // The job was dropped, which told the awaiter that the pool is closed; this says what the system answered.
+            blocking.job.finish(Err(RuntimeError::new(format!("no thread can be had: {}", refused.error)).into()));
+        }
+        blocking
+    }
+
+    /// The two ends of one call: what awaits it, and what makes it.
+    pub(super) fn prepare(function: impl FnOnce() -> T + Send + 'static) -> (BlockingTask<T>, Box<dyn FnOnce() + Send>) {
+        let job = Arc::new(Job(Mutex::new(JobState { progress: Progress::Queued, waker: None })));
+        let ours = BlockingTask { job: Arc::clone(&job), leaf: Leaf::new() };
+        // A closed pool drops its queue: whoever waits must not wait for ever.
+        let run = Run { job, function: Some(function) };
+        (ours, Box::new(move || run.call()))
+    }
+
+    pub(super) fn failed(error: Error) -> BlockingTask<T> {
+        let job = Job(Mutex::new(JobState { progress: Progress::Done(Err(error)), waker: None }));
+        BlockingTask { job: Arc::new(job), leaf: Leaf::new() }
+    }
+}
+
+/// The pool's end. Dropped uncalled, it says so to the awaiter.
+struct Run<T: Send + 'static, F> {
+    job: Arc<Job<T>>,
+    function: Option<F>,
+}
+
+impl<T: Send + 'static, F: FnOnce() -> T> Run<T, F> {
+    fn call(mut self) {
+        let Some(function) = self.function.take() else { return };
+        if self.job.begin() {
+            let outcome = catch_unwind(AssertUnwindSafe(function));
+            self.job.finish(outcome.map_err(|payload| PanicError::from_payload(&*payload).into()));
+        }
+    }
+}
+
+impl<T: Send + 'static, F> Drop for Run<T, F> {
+    fn drop(&mut self) {
+        if self.function.is_some() {
+            self.job.finish(Err(RuntimeError::new("the thread pool was closed before the function was called").into()));
+        }
+    }
+}
+
+impl<T> Job<T> {
+    /// False if nobody wants the call any more.
+    fn begin(&self) -> bool {
+        let mut state = self.0.lock();
+        let is_wanted = matches!(state.progress, Progress::Queued);
+        if is_wanted {
+            state.progress = Progress::Running;
+        }
+        is_wanted
+    }
+
+    fn finish(&self, result: Result<T>) {
+        let mut state = self.0.lock();
+        if matches!(state.progress, Progress::Abandoned) {
+            drop(state);
+            // The value nobody waits for is dropped here, after the lock.
+            return drop(result);
+        }
+        state.progress = Progress::Done(result);
+        let waker = state.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn abandon(&self) {
+        let former = {
+            let mut state = self.0.lock();
+            let former_waker = state.waker.take();
+            (std::mem::replace(&mut state.progress, Progress::Abandoned), former_waker)
+        };
+        drop(former);
+    }
+
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        let mut state = self.0.lock();
+        if matches!(state.progress, Progress::Done(_))
+            && let Progress::Done(result) = std::mem::replace(&mut state.progress, Progress::Abandoned)
+        {
+            return Poll::Ready(result);
+        }
+        let former = match &state.waker {
+            Some(known) if known.will_wake(cx.waker()) => None,
+            _ => state.waker.replace(cx.waker().clone()),
+        };
+        drop(state);
+        drop(former);
+        Poll::Pending
+    }
+}
+
+impl<T> Future for BlockingTask<T> {
+    type Output = Result<T>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        let this = self.get_mut();
+        if let Poll::Ready(result) = this.job.poll(cx) {
+            return Poll::Ready(result);
+        }
+        let Some(error) = this.leaf.cancelled() else { return Poll::Pending };
+        this.job.abandon();
+        Poll::Ready(Err(error))
+    }
+}
+
+impl<T> Drop for BlockingTask<T> {
+    fn drop(&mut self) {
+        self.job.abandon();
+    }
+}
+
+impl<T> fmt::Debug for BlockingTask<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BlockingTask").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,209 @@
+//! How does a thread outside the loop wait for a coroutine?
+
+use std::fmt;
+use std::hint;
+use std::panic::Location;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Mutex, MutexGuard};
+use selvedge_scheduler::{Scheduler, TaskRef};
+
+use crate::coroutine::Coroutine;
+use crate::error::{Error, InvalidStateError, Result, RuntimeError, TimeoutError};
+use crate::event_loop::EventLoop;
+use crate::task::{self, CallbackId, Task, TaskHandle, TaskRefExt, TaskSlot};
+
+/// Starts a coroutine on a loop, from any thread.
+///
+/// # Examples
+///
+/// ```
+/// # selvedge::run(async {
+/// let event_loop = selvedge::get_running_loop()?;
+/// let there = std::thread::spawn(move || {
+///     selvedge::run_coroutine_threadsafe(async { Ok(42) }, &event_loop).result(None)
+/// });
+/// assert_eq!(selvedge::to_thread(|| there.join()).await?.unwrap()?, 42);
+/// # Ok(())
+/// # }).unwrap();
+/// ```
+///
+/// # Errors
+///
+/// If the loop is closed, the coroutine never starts, and the future's result is a [`RuntimeError`] "Event loop is closed".
+#[track_caller]
+pub fn run_coroutine_threadsafe<C: Coroutine>(coro: C, event_loop: &EventLoop) -> ConcurrentFuture<C::Item> {
+    if event_loop.is_closed() {
+        return ConcurrentFuture::failed(RuntimeError::new("Event loop is closed").into());
+    }
+    let slot = TaskSlot::new(Location::caller());
+    ConcurrentFuture::of(task::spawn_on(event_loop.scheduler(), coro, slot))
+}
+
+/// A coroutine that runs on a loop, held by a thread that can wait for it.
+///
+/// Dropping it lets the coroutine run on.
+#[must_use = "dropping this loses the coroutine's result; say `drop(future)` if that is meant"]
+pub struct ConcurrentFuture<T: Send + 'static> {
+    /// `None` if the loop was closed before the coroutine could start.
+    task: Option<TaskRef>,
+    /// Held by the thread that waits, for as long as it waits: a task has room for one waker only.
+    state: Mutex<State<T>>,
+}
+
+struct State<T: Send + 'static> {
+    task: Option<Task<T>>,
+    /// The result, moved out of the task and not asked for yet.
+    result: Option<Result<T>>,
+}
+
+impl<T: Send + 'static> ConcurrentFuture<T> {
+    fn of(task: Task<T>) -> ConcurrentFuture<T> {
+        let reference = task.task_ref().clone();
+        ConcurrentFuture { task: Some(reference), state: Mutex::new(State { task: Some(task), result: None }) }
+    }
+
+    fn failed(error: Error) -> ConcurrentFuture<T> {
+        ConcurrentFuture { task: None, state: Mutex::new(State { task: None, result: Some(Err(error)) }) }
+    }
+
+    /// Blocks until the coroutine ends, for at most `timeout`, and returns its result. The result is moved out.
+    ///
+    /// # Errors
+    ///
+    /// [`TimeoutError`] if it takes longer (the coroutine goes on); what the coroutine failed with; [`InvalidStateError`] if the result
+    /// was moved out before; [`RuntimeError`] if called on a worker thread of a loop before the result is there: blocking a worker
+    /// on a task is the deadlock that asyncio does not notice. Await the task there instead.
+    pub fn result(&self, timeout: impl Into<Option<Duration>>) -> Result<T> {
+        self.wait(timeout.into())?.result.take().unwrap_or_else(|| Err(task::result_was_taken()))
+    }
+
+    /// [`result`](Self::result) for who only wants to know whether it failed. The result stays.
+    pub fn exception(&self, timeout: impl Into<Option<Duration>>) -> Result<Option<Error>> {
+        let state = self.wait(timeout.into())?;
+        match (&state.result, &self.task) {
+            (Some(Err(error)), _) if error.is_cancelled() => Err(error.clone()),
+            (Some(result), _) => Ok(result.as_ref().err().cloned()),
+            (None, Some(task)) => task.exception(),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// Asks the coroutine to stop. Unlike Python's, the future counts as cancelled only when the coroutine has ended so.
+    pub fn cancel(&self) -> bool {
+        self.task.as_ref().is_some_and(|task| task.cancel(None))
+    }
+
+    /// Whether the coroutine has ended.
+    pub fn done(&self) -> bool {
+        self.task.as_ref().is_none_or(TaskRef::is_done)
+    }
+
+    /// Whether the coroutine was cancelled.
+    pub fn cancelled(&self) -> bool {
+        self.task.as_ref().is_some_and(TaskRefExt::ended_cancelled)
+    }
+
+    /// Whether it is too late to cancel although it is not done: never, as in asyncio.
+    pub fn running(&self) -> bool {
+        false
+    }
+
+    /// Calls `f` in the loop once the coroutine has ended; see [`Task::add_done_callback`].
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidStateError`] if the loop was closed before the coroutine could start: there is nobody to call it.
+    pub fn add_done_callback(&self, f: impl FnOnce(&TaskHandle) + Send + 'static) -> Result<CallbackId> {
+        match &self.task {
+            Some(task) => Ok(TaskHandle::new(task.clone()).add_done_callback(f)),
+            None => Err(InvalidStateError::new("the event loop was closed before the coroutine could start").into()),
+        }
+    }
+
+    /// Waits until the result is in the state, or was taken from there.
+    fn wait(&self, timeout: Option<Duration>) -> Result<MutexGuard<'_, State<T>>> {
+        // A timeout that the clock cannot show is none.
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        if !self.done() {
+            if Scheduler::current_worker().is_some() {
+                let message = "ConcurrentFuture.result() was called on a worker thread; await the task instead";
+                return Err(RuntimeError::new(message).into());
+            }
+            self.spin();
+        }
+        let mut state = match deadline {
+            None => self.state.lock(),
+            Some(deadline) => self.state.try_lock_until(deadline).ok_or_else(TimeoutError::new)?,
+        };
+        if let Some(task) = &mut state.task {
+            let result = block_on(task, deadline)?;
+            state.task = None;
+            state.result = Some(result);
+        }
+        Ok(state)
+    }
+
+    /// A short coroutine ends sooner than a thread goes to sleep and wakes up. Bounded, and only where somebody else can run meanwhile.
+    fn spin(&self) {
+        const LONGEST: Duration = Duration::from_micros(30);
+        const CHECKS_PER_LOOK_AT_THE_CLOCK: u32 = 32;
+        static IS_PARALLEL: OnceLock<bool> = OnceLock::new();
+        if !*IS_PARALLEL.get_or_init(|| num_cpus::get() > 1) {
+            return;
+        }
+        let start = Instant::now();
+        while start.elapsed() < LONGEST {
+            for _ in 0..CHECKS_PER_LOOK_AT_THE_CLOCK {
+                if self.done() {
+                    return;
+                }
+                hint::spin_loop();
+            }
+        }
+    }
+}
+
+impl<T: Send + 'static> fmt::Debug for ConcurrentFuture<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConcurrentFuture").field("done", &self.done()).finish_non_exhaustive()
+    }
+}
+
+/// Blocks this thread until the task ends.
+pub(crate) fn block_on<T: Send + 'static>(task: &mut Task<T>, deadline: Option<Instant>) -> Result<Result<T>> {
+    let waker = thread_waker();
+    let mut cx = Context::from_waker(&waker);
+    loop {
+        if let Poll::Ready(result) = task.poll_join(&mut cx) {
+            return Ok(result);
+        }
+        // A wake between the poll and the parking is kept by the parking itself; other wakes of this thread only make it look again.
+        match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
+            None => thread::park(),
+            Some(left) if left.is_zero() => return Err(TimeoutError::new().into()),
+            Some(left) => thread::park_timeout(left),
+        }
+    }
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// One waker for all that a thread ever waits for.
+fn thread_waker() -> Waker {
+    thread_local!(static WAKER: Waker = Waker::from(Arc::new(Unpark(thread::current()))));
+    WAKER.with(Waker::clone)
+}

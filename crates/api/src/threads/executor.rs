@@ -1,0 +1,143 @@
+//! How are blocking calls kept from taking all threads?
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use selvedge_scheduler::Scheduler;
+
+use super::blocking::BlockingTask;
+use crate::error::{Result, RuntimeError};
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// At most so many blocking calls at a time, for [`run_in_executor`](crate::EventLoop::run_in_executor).
+///
+/// It owns no threads: it is a limit with a queue, and the calls run on the loop's own pool.
+///
+/// # Examples
+///
+/// ```
+/// # selvedge::run(async {
+/// let executor = selvedge::ThreadPoolExecutor::new(2)?;
+/// let event_loop = selvedge::get_running_loop()?;
+/// assert_eq!(event_loop.run_in_executor(Some(&executor), || 40 + 2).await?, 42);
+/// # Ok(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct ThreadPoolExecutor {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    max_workers: usize,
+    queue: Mutex<Queue>,
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    /// Threads that are working the queue off, or have been asked for.
+    workers: usize,
+    is_shut_down: bool,
+}
+
+impl ThreadPoolExecutor {
+    /// An executor that runs at most `max_workers` calls at a time.
+    ///
+    /// # Errors
+    ///
+    /// [`RuntimeError`] if `max_workers` is zero.
+    pub fn new(max_workers: usize) -> Result<ThreadPoolExecutor> {
+        if max_workers == 0 {
+            return Err(RuntimeError::new("max_workers must be greater than 0").into());
+        }
+        Ok(ThreadPoolExecutor { shared: Arc::new(Shared { max_workers, queue: Mutex::default() }) })
+    }
+
+    /// Takes no more calls. Those that are queued or running go on.
+    pub fn shutdown(&self) {
+        self.shared.queue.lock().is_shut_down = true;
+    }
+
+    pub(crate) fn submit_on<F, T>(&self, scheduler: &Scheduler, function: F) -> BlockingTask<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let (blocking, job) = BlockingTask::prepare(function);
+        match self.shared.push(job) {
+            Pushed::Queued => {}
+            Pushed::NeedsWorker => self.start_worker(scheduler),
+            Pushed::Refused(job) => {
+                drop(job);
+                return BlockingTask::failed(RuntimeError::new("cannot schedule new futures after shutdown").into());
+            }
+        }
+        blocking
+    }
+
+    fn start_worker(&self, scheduler: &Scheduler) {
+        let shared = Arc::clone(&self.shared);
+        if scheduler.spawn_blocking(Box::new(move || shared.work())).is_err() && self.shared.lose_worker() {
+            // No thread is left that would ever come to the queue. Dropping a job tells its awaiter.
+            let stranded = std::mem::take(&mut self.shared.queue.lock().jobs);
+            drop(stranded);
+        }
+    }
+}
+
+#[must_use]
+enum Pushed {
+    Queued,
+    NeedsWorker,
+    Refused(Job),
+}
+
+impl Shared {
+    fn push(&self, job: Job) -> Pushed {
+        let mut queue = self.queue.lock();
+        if queue.is_shut_down {
+            return Pushed::Refused(job);
+        }
+        queue.jobs.push_back(job);
+        if queue.workers == self.max_workers {
+            return Pushed::Queued;
+        }
+        queue.workers += 1;
+        Pushed::NeedsWorker
+    }
+
+    /// Works the queue off, on a thread of the pool.
+    fn work(&self) {
+        while let Some(job) = self.next_job() {
+            // A job catches its function's panic; what else may panic is the drop of a value. The queue must go on.
+            let _ = catch_unwind(AssertUnwindSafe(job));
+        }
+    }
+
+    fn next_job(&self) -> Option<Job> {
+        let mut queue = self.queue.lock();
+        let job = queue.jobs.pop_front();
+        if job.is_none() {
+            queue.workers -= 1;
+        }
+        job
+    }
+
+    /// Whether the queue has no worker left.
+    fn lose_worker(&self) -> bool {
+        let mut queue = self.queue.lock();
+        queue.workers -= 1;
+        queue.workers == 0
+    }
+}
+
+impl fmt::Debug for ThreadPoolExecutor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ThreadPoolExecutor").field("max_workers", &self.shared.max_workers).finish_non_exhaustive()
+    }
+}
