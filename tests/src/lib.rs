@@ -1,1 +1,135 @@
-//! selvedge-tests
+//! What all tests share.
+//!
+//! No test orders events by sleeping. Tests in virtual time use [`settle`]: the clock moves only when nothing else can run.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use selvedge::{CancelledError, Error, EventLoop, ExceptionContext, Result};
+
+/// Longer than any test may take; with virtual time it is over at once.
+pub const LONG: Duration = Duration::from_secs(3600);
+
+/// A moment of virtual time.
+pub const MOMENT: Duration = Duration::from_millis(1);
+
+/// In virtual time: returns when all other tasks are suspended.
+pub async fn settle() -> Result<()> {
+    selvedge::sleep(MOMENT).await
+}
+
+/// A future of another crate that never ends, and cannot be told.
+pub async fn foreign() {
+    std::future::pending::<()>().await;
+}
+
+/// The message that a cancellation carried.
+pub fn message_of(error: &Error) -> Option<&str> {
+    error.downcast_ref::<CancelledError>().expect("this is no cancellation").message()
+}
+
+/// What happened, in order, told from any task or thread.
+#[derive(Clone, Default)]
+pub struct Trace(Arc<Mutex<Vec<String>>>);
+
+impl Trace {
+    /// An empty trace.
+    pub fn new() -> Trace {
+        Trace::default()
+    }
+
+    /// Tells that something happened.
+    pub fn tell(&self, what: impl Into<String>) {
+        self.0.lock().push(what.into());
+    }
+
+    /// Tells how an await ended.
+    pub fn tell_result<T: fmt::Debug>(&self, who: &str, result: &Result<T>) {
+        match result {
+            Ok(value) => self.tell(format!("{who}: {value:?}")),
+            Err(error) if error.is_cancelled() => self.tell(format!("{who}: cancelled")),
+            Err(error) => self.tell(format!("{who}: {error:?}")),
+        }
+    }
+
+    /// What happened so far.
+    pub fn events(&self) -> Vec<String> {
+        self.0.lock().clone()
+    }
+}
+
+/// Counts its drops.
+#[derive(Clone, Default)]
+pub struct Drops(Arc<AtomicUsize>);
+
+impl Drops {
+    /// Nothing was dropped yet.
+    pub fn new() -> Drops {
+        Drops::default()
+    }
+
+    /// A value whose drop is counted.
+    pub fn counted(&self) -> Counted {
+        Counted(self.clone())
+    }
+
+    /// Drops so far.
+    pub fn count(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// See [`Drops::counted`].
+pub struct Counted(Drops);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Collects what the loop's exception handler is told.
+#[derive(Clone, Default)]
+pub struct Reports(Arc<Mutex<Vec<ExceptionContext>>>);
+
+impl Reports {
+    /// Takes the place of the loop's exception handler.
+    pub fn of(event_loop: &EventLoop) -> Reports {
+        let reports = Reports::default();
+        let sink = reports.clone();
+        event_loop.set_exception_handler(move |_, context| sink.0.lock().push(context.clone()));
+        reports
+    }
+
+    /// The messages so far.
+    pub fn messages(&self) -> Vec<String> {
+        self.0.lock().iter().map(|context| context.message().to_owned()).collect()
+    }
+
+    /// The reports so far.
+    pub fn all(&self) -> Vec<ExceptionContext> {
+        self.0.lock().clone()
+    }
+}
+
+/// Pends once without being a leaf, then ends.
+#[derive(Default)]
+pub struct ForeignYield(bool);
+
+impl Future for ForeignYield {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if std::mem::replace(&mut self.0, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}

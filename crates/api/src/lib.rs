@@ -33,10 +33,13 @@
 //! ```
 #![forbid(unsafe_code)]
 
+#[doc(hidden)]
+#[path = "entry.rs"]
+pub mod __private;
+
 mod cancel;
 mod context;
 mod coroutine;
-mod entry;
 mod error;
 mod event_loop;
 mod runner;
@@ -45,8 +48,6 @@ mod threads;
 mod time;
 mod waiting;
 
-#[doc(hidden)]
-pub use self::entry as __private;
 pub use selvedge_macros::{main, test};
 
 pub use self::context::{Context, ContextVar, Token, copy_context};

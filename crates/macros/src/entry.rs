@@ -50,7 +50,14 @@ fn wrap(kind: Kind, options: &Options, mut function: ItemFn) -> TokenStream {
     // Spanned at the body, so that a wrong type is shown where it is written.
     let span = body.span();
     let coroutine = match &function.sig.output {
-        ReturnType::Default => quote_spanned! { span=> async move { let () = #body; #krate::Result::Ok(()) } },
+        ReturnType::Default => quote_spanned! { span=>
+            async move {
+                // A block of its own: one that ends in a panic does not make what follows unreachable.
+                let body = async move #body;
+                let () = body.await;
+                #krate::Result::Ok(())
+            }
+        },
         ReturnType::Type(_, returned) => quote_spanned! { span=>
             async move {
                 let body = async move #body;

@@ -1,8 +1,8 @@
 //! What time is it for the timers?
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Instant, Ordering};
 
 /// Where a scheduler's time comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

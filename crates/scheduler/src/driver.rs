@@ -19,8 +19,11 @@ use std::time::Duration;
 use crossbeam_utils::CachePadded;
 
 use crate::shared::Shared;
-use crate::sync::{AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, fence};
+use crate::sync::{AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, fence, mutation};
 use crate::timers::NEVER;
+
+/// Timers that follow each other more closely than this are fired together.
+const DENSE_NANOS: u64 = 50_000;
 
 /// The place of the worker that waits for deadlines.
 pub(crate) struct Driver {
@@ -28,6 +31,8 @@ pub(crate) struct Driver {
     /// The tick until which the holder waits; zero while nobody waits, who would have to be woken.
     waits_until: CachePadded<AtomicU64>,
     holder: AtomicUsize,
+    /// When timers fired last, in nanoseconds. Written by the holder.
+    fired: AtomicU64,
 }
 
 /// The right to wait for deadlines.
@@ -43,6 +48,7 @@ impl Driver {
             seat: Mutex::new(()),
             waits_until: CachePadded::new(AtomicU64::new(0)),
             holder: AtomicUsize::new(0),
+            fired: AtomicU64::new(0),
         }
     }
 
@@ -50,7 +56,9 @@ impl Driver {
     pub(crate) fn try_drive(&self, index: usize) -> Option<Driving<'_>> {
         let seat = self.seat.try_lock()?;
         // Relaxed: published by the fence in `announce`, as the limit is.
-        self.holder.store(index, Ordering::Relaxed);
+        if !mutation("driver-keeps-its-name") {
+            self.holder.store(index, Ordering::Relaxed);
+        }
         Some(Driving { driver: self, index, _seat: seat })
     }
 
@@ -72,7 +80,9 @@ impl Driver {
     #[inline]
     pub(crate) fn armed_earlier(&self, shared: &Shared, tick: u64) {
         // Ordering: A2, partner of the fence in `announce`.
-        fence(Ordering::SeqCst);
+        if !mutation("arm-without-fence") {
+            fence(Ordering::SeqCst);
+        }
         if self.waits_until.load(Ordering::Relaxed) > tick {
             // A holder that has changed meanwhile looked at the wheels after that; the stale one wakes for nothing.
             shared.slots[self.holder.load(Ordering::Relaxed)].parker.unpark();
@@ -89,7 +99,7 @@ impl Driving<'_> {
             // Ordering: H2, partner of the fence in `armed_earlier`.
             fence(Ordering::SeqCst);
             let again = shared.next_deadline();
-            if again >= until {
+            if again >= until || mutation("announce-without-second-look") {
                 return until;
             }
             until = again;
@@ -102,13 +112,29 @@ impl Driving<'_> {
         let limit = if until == NEVER || shared.clock.is_virtual() {
             None
         } else {
-            let start = shared.tick_length.start_of(until);
-            Some(Duration::from_nanos(start.saturating_sub(shared.clock.now())))
+            let now = shared.clock.now();
+            let due = shared.tick_length.start_of(until);
+            Some(Duration::from_nanos(self.when_dense(due, now).saturating_sub(now)))
         };
         if limit.is_some_and(|limit| limit.is_zero()) {
             return false;
         }
         shared.slots[self.index].parker.park(limit)
+    }
+}
+
+impl Driving<'_> {
+    /// When to wake for a timer that is due at `due`. If timers fire one after the other, some of them together: a wake-up costs as
+    /// much as firing a hundred. A timer that comes alone is not delayed.
+    fn when_dense(&self, due: u64, now: u64) -> u64 {
+        // Relaxed: only the holder reads and writes it, and the seat's lock orders holders.
+        let fired = self.driver.fired.load(Ordering::Relaxed);
+        if now.saturating_sub(fired) < DENSE_NANOS { due.max(fired + DENSE_NANOS) } else { due }
+    }
+
+    /// Timers have just fired.
+    pub(crate) fn note_fired(&self, now: u64) {
+        self.driver.fired.store(now, Ordering::Relaxed);
     }
 }
 

@@ -8,7 +8,7 @@
 //! New tasks are light, unless their kind of coroutine has a record of long polls.
 
 use crate::queue::{Injector, Steal};
-use crate::sync::{AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{AtomicUsize, HintU64, Ordering};
 use crate::task::Runnable;
 
 /// The weight of a task after a long poll. Each short poll takes one off; at zero the task is light again.
@@ -107,17 +107,17 @@ const MAX_SCORE: u64 = 64;
 /// The record of kinds: a small table of hints. Collisions and lost updates cost precision, nothing else, so all of
 /// it is Relaxed.
 pub(crate) struct Kinds {
-    entries: [AtomicU64; KINDS],
+    entries: [HintU64; KINDS],
     /// Stays zero in programs without long polls, which then read nothing else.
     ever: AtomicUsize,
 }
 
 impl Kinds {
     fn new() -> Self {
-        Self { entries: std::array::from_fn(|_| AtomicU64::new(0)), ever: AtomicUsize::new(0) }
+        Self { entries: std::array::from_fn(|_| HintU64::new(0)), ever: AtomicUsize::new(0) }
     }
 
-    fn entry(&self, kind: usize) -> (&AtomicU64, u64) {
+    fn entry(&self, kind: usize) -> (&HintU64, u64) {
         let hash = (kind as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         (&self.entries[(hash >> 58) as usize], hash & !SCORE_MASK)
     }

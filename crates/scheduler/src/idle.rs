@@ -27,7 +27,7 @@
 
 use crossbeam_utils::CachePadded;
 
-use crate::sync::{AtomicUsize, Mutex, Ordering, fence};
+use crate::sync::{AtomicUsize, Mutex, Ordering, fence, mutation};
 
 const SEARCHING_ONE: usize = 1;
 const SLEEPING_SHIFT: u32 = usize::BITS / 2;
@@ -80,7 +80,9 @@ impl Idle {
     #[inline]
     pub(crate) fn notify(&self) -> Option<usize> {
         // Ordering: P2, partner of the fence in `sleep`.
-        fence(Ordering::SeqCst);
+        if !mutation("notify-without-fence") {
+            fence(Ordering::SeqCst);
+        }
         self.notify_if_visible()
     }
 
@@ -142,7 +144,9 @@ impl Idle {
             self.word.fetch_add(SLEEPING_ONE - leaves, Ordering::Relaxed);
         }
         // Ordering: W2, partner of the fence in `notify`.
-        fence(Ordering::SeqCst);
+        if !mutation("sleep-without-fence") {
+            fence(Ordering::SeqCst);
+        }
     }
 
     /// The worker gets up by itself. An error: somebody woke it, so it counts as searching.

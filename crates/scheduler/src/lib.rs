@@ -23,6 +23,8 @@ mod driver;
 mod heavy;
 mod idle;
 mod metrics;
+#[cfg(selvedge_loom)]
+pub mod model;
 mod os;
 mod parker;
 mod pool;

@@ -2,18 +2,18 @@
 
 use crate::clock::nanos;
 use crate::shared::Shared;
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{HintU64, Ordering};
 use std::time::Duration;
 
 /// Powers of two from 1 µs up to half a minute and beyond.
 pub(crate) const BUCKETS: usize = 24;
 
 /// A number that one thread adds to and others read. Relaxed: it publishes nothing.
-pub(crate) struct Counter(AtomicU64);
+pub(crate) struct Counter(HintU64);
 
 impl Counter {
     pub(crate) const fn new() -> Self {
-        Self(AtomicU64::new(0))
+        Self(HintU64::new(0))
     }
 
     /// Only the owner may call this.

@@ -7,13 +7,13 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::config::Config;
 use crate::queue::Deque;
 use crate::shared::Shared;
-use crate::sync::{Condvar, Mutex, MutexGuard};
+use crate::sync::thread::{Builder, JoinHandle};
+use crate::sync::{Condvar, Instant, Mutex, MutexGuard, mutation};
 use crate::worker;
 
 /// A closure that may block.
@@ -102,7 +102,7 @@ impl Pool {
     /// Queues a blocking job.
     pub(crate) fn submit(&self, shared: &Arc<Shared>, job: BlockingJob) -> Result<(), BlockingRefused> {
         let mut state = self.state.lock();
-        if state.closed {
+        if state.closed && !mutation("submit-though-closed") {
             drop(state);
             drop(job);
             return Err(BlockingRefused { error: io::Error::other("the scheduler is closed") });
@@ -153,12 +153,11 @@ impl Pool {
         let for_thread = Arc::clone(shared);
         let deque = shared.slots[index].vacant.lock().take().expect("a worker's place is taken once");
         shared.rescue.took_place(index);
-        let spawned =
-            std::thread::Builder::new().name(format!("{}-worker-{index}", self.name)).spawn(move || {
-                crate::os::prepare_thread();
-                worker::run(Arc::clone(&for_thread), index, deque);
-                for_thread.pool.thread_ends(for_thread.pool.state.lock(), id);
-            });
+        let spawned = Builder::new().name(format!("{}-worker-{index}", self.name)).spawn(move || {
+            crate::os::prepare_thread();
+            worker::run(Arc::clone(&for_thread), index, deque);
+            for_thread.pool.thread_ends(for_thread.pool.state.lock(), id);
+        });
         match spawned {
             Ok(handle) => {
                 state.next_id += 1;
@@ -183,7 +182,7 @@ impl Pool {
     fn start_thread(&self, shared: &Arc<Shared>, state: &mut State) -> io::Result<()> {
         let id = state.next_id;
         let shared = Arc::clone(shared);
-        let handle = std::thread::Builder::new()
+        let handle = Builder::new()
             .name(format!("{}-pool-{id}", self.name))
             .spawn(move || shared.pool.run(&shared, id))?;
         state.next_id += 1;
@@ -209,7 +208,7 @@ impl Pool {
                     Work::Seat(seat) => worker::run(seat.shared, seat.index, seat.deque),
                 }
                 state = self.state.lock();
-                state.running -= usize::from(was_job);
+                state.running -= usize::from(was_job && !mutation("job-never-ends"));
                 if shared.clock.is_virtual() {
                     // The worker that waits for everything to rest must look again.
                     shared.driver.recheck(shared);
@@ -224,7 +223,7 @@ impl Pool {
             while state.claims == 0 && !state.closed && Instant::now() < until {
                 self.claimed.wait_until(&mut state, until);
             }
-            if state.claims > 0 {
+            if state.claims > 0 && !mutation("retire-though-claimed") {
                 state.claims -= 1;
             } else {
                 state.idle -= 1;

@@ -14,23 +14,23 @@
 //! number at each poll and read a mark when it ends; both are plain loads and stores.
 
 use std::sync::Arc;
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::clock::nanos;
 use crate::search::SpinBudget;
 use crate::shared::{Shared, WorkerSlot};
-use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering, fence};
+use crate::sync::thread::{Builder, JoinHandle};
+use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Instant, Mutex, Ordering, fence, mutation};
 use crate::timers::NEVER;
 
 use crate::parker::Parker;
 
 /// Between two looks of the watch. A poll is stuck after one to two of these.
-const LOOK: Duration = Duration::from_micros(500);
+const LOOK: Duration = Duration::from_millis(1);
 /// Looks without a busy worker until the watch sleeps: a program that rests for a moment must not pay for waking it each time.
-const LINGER: u32 = 20;
+const LINGER: u32 = 10;
 /// Looks in a row with a spare too many until it is dismissed: between two heavy polls there is a gap.
-const PATIENCE: u32 = 6;
+const PATIENCE: u32 = 3;
 /// A heavy poll that lasts longer may be waiting for one that is queued: it no longer holds its permit.
 const BLOCKED: Duration = Duration::from_millis(50);
 
@@ -98,7 +98,9 @@ impl Rescue {
         }
         // Ordering: partner of the fence in `sleep_while_idle`: the worker has left the sleepers, the watch has said that it sleeps;
         // one of the two sees the other.
-        fence(Ordering::SeqCst);
+        if !mutation("awake-without-fence") {
+            fence(Ordering::SeqCst);
+        }
         if self.watch_sleeps.load(Ordering::Relaxed) {
             self.watch.unpark();
         }
@@ -115,7 +117,7 @@ impl Rescue {
         }
         let mut thread = self.thread.lock();
         let for_thread = Arc::clone(shared);
-        let handle = std::thread::Builder::new()
+        let handle = Builder::new()
             .name(format!("{}-watch", shared.config.thread_name))
             .spawn(move || Watch::new(&for_thread).run())?;
         *thread = Some(handle);
@@ -244,6 +246,7 @@ impl<'a> Watch<'a> {
 
     fn sleep_while_idle(&mut self) {
         let rescue = &self.shared.rescue;
+        crate::task::trim_rooms();
         rescue.watch_sleeps.store(true, Ordering::Relaxed);
         // Ordering: partner of the fence in `worker_awake`.
         fence(Ordering::SeqCst);
@@ -266,7 +269,9 @@ struct Stuck {
 impl Shared {
     /// What lies in the next-task slot of a stuck worker goes to everybody.
     fn share_next(&self, slot: &WorkerSlot) {
-        if let Some(task) = slot.next.take() {
+        if !mutation("next-is-not-shared")
+            && let Some(task) = slot.next.take()
+        {
             self.injector.push(task);
             self.notify();
         }
@@ -291,3 +296,7 @@ impl Shared {
         }
     }
 }
+
+#[cfg(selvedge_loom)]
+#[path = "model/rescue.rs"]
+pub(crate) mod model;

@@ -3,11 +3,11 @@
 //! It looks at the injector and at the others' deques, then at the heavy queue; spins for a moment if that has paid of late; and sleeps.
 
 use std::cell::Cell;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::idle::{Found, Searching};
 use crate::queue::Steal;
-use crate::sync::{AtomicU32, Ordering, fence, spin_loop};
+use crate::sync::{AtomicU32, Instant, Ordering, fence, mutation, spin_loop};
 use crate::task::Runnable;
 use crate::worker::Local;
 
@@ -110,7 +110,7 @@ impl Local {
         }
         let began = Instant::now();
         let limit = self.shared.rescue.spin.limit();
-        while began.elapsed() < limit {
+        while began.elapsed() < limit && !self.has_due_timer() {
             if self.shared.has_work() {
                 if let Some(task) = self.steal() {
                     self.shared.rescue.spin.adjust(true);
@@ -128,7 +128,7 @@ impl Local {
 
     /// Ends a search that found work, and wakes a successor if there is more.
     fn stop_searching(&self, searching: Searching) {
-        if self.shared.idle.found(searching) == Found::NotifyAnother {
+        if self.shared.idle.found(searching) == Found::NotifyAnother && !mutation("no-successor") {
             // Ordering: a push that relied on this searcher came before its fence saw the searcher leave, so this look sees it.
             // The partner is the fence in `Idle::notify`.
             fence(Ordering::SeqCst);
@@ -175,7 +175,7 @@ impl Local {
         let idle = &self.shared.idle;
         let searched = searching.is_some();
         idle.sleep(self.index, searching);
-        if self.shared.has_work() || self.is_dismissed() {
+        if (self.shared.has_work() && !mutation("sleep-without-second-look")) || self.is_dismissed() {
             // Whoever sees work may look for it, however many search already.
             return Some(idle.cancel_sleep(self.index).map_or_else(|right| right, |()| idle.search()));
         }
@@ -189,10 +189,12 @@ impl Local {
             }
             self.slot().parker.park(None);
         }
-        if searched {
-            self.shared.rescue.spin.adjust(began.elapsed() < Duration::from_micros(SPIN_MAX_MICROS.into()));
-        }
         let right = idle.cancel_sleep(self.index).err();
+        if searched {
+            // A sleep that a timer ended says nothing about spinning.
+            let soon = began.elapsed() < Duration::from_micros(SPIN_MAX_MICROS.into());
+            self.shared.rescue.spin.adjust(soon && right.is_some());
+        }
         self.shared.rescue.worker_awake(&self.shared);
         right
     }
@@ -207,11 +209,13 @@ impl Local {
             driving.wait(shared, until);
         }
         // The published deadline may have gone with its timer since; then nothing fires, and the value is put right.
-        let now = shared.tick_length.containing(shared.clock.now());
-        if until <= now || shared.clock.is_virtual() {
+        let now = shared.clock.now();
+        let tick = shared.tick_length.containing(now);
+        if until <= tick || shared.clock.is_virtual() {
             for timers in shared.all_timers() {
-                timers.fire(now);
+                timers.fire(tick);
             }
+            driving.note_fired(now);
         }
     }
 }

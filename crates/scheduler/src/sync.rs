@@ -1,15 +1,23 @@
-//! The seam: which atomics, cells, locks and threads does the scheduler stand on?
+//! The seam: which atomics, cells, locks, threads and clocks does the scheduler stand on?
 //!
 //! Everything that threads share goes through this file, so that the models in `loom-tests` exercise the code that is
 //! shipped. The switch is a cfg of its own: neither `test`, which would leave the models on plain atomics, nor `loom`,
 //! which changes other crates of the build too.
+//!
+//! What stays outside: `std`'s `Arc` and `Weak`, the table of all schedulers in `timers.rs`, and numbers that no protocol reads
+//! ([`HintU64`]).
 
 #[cfg(not(selvedge_loom))]
 mod imp {
+    pub(crate) use std::hint::spin_loop;
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, fence};
     pub(crate) use std::thread::{self, Thread};
+    pub(crate) use std::thread_local;
+    pub(crate) use std::time::Instant;
 
     pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
+
+    use std::sync::atomic::Ordering;
 
     /// `std`'s cell with loom's closures, so that a model sees each access.
     #[derive(Debug)]
@@ -39,58 +47,22 @@ mod imp {
         }
     }
 
-    pub(crate) use std::hint::spin_loop;
+    /// A spot at which a model can break the code, to show that it would notice. Here the code is never broken.
+    #[inline]
+    pub(crate) const fn mutation(_name: &str) -> bool {
+        false
+    }
+
+    /// As `mutation`, for an ordering, which a model can weaken to `Relaxed`.
+    #[inline]
+    pub(crate) const fn weaken(_name: &str, ordering: Ordering) -> Ordering {
+        ordering
+    }
 }
 
 #[cfg(selvedge_loom)]
-mod imp {
-    pub(crate) use loom::cell::UnsafeCell;
-    pub(crate) use loom::hint::spin_loop;
-    pub(crate) use loom::sync::MutexGuard;
-    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, fence};
-    pub(crate) use loom::thread::{self, Thread};
-
-    /// loom's lock with parking_lot's signatures: there is no poisoning to report.
-    #[derive(Debug)]
-    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
-
-    impl<T> Mutex<T> {
-        pub(crate) fn new(value: T) -> Self {
-            Self(loom::sync::Mutex::new(value))
-        }
-
-        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-            self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-        }
-
-        pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
-            self.0.try_lock().ok()
-        }
-    }
-
-    /// loom's condition variable with parking_lot's signatures.
-    #[derive(Debug)]
-    pub(crate) struct Condvar(loom::sync::Condvar);
-
-    impl Condvar {
-        pub(crate) fn new() -> Self {
-            Self(loom::sync::Condvar::new())
-        }
-
-        pub(crate) fn notify_one(&self) {
-            self.0.notify_one();
-        }
-
-        pub(crate) fn notify_all(&self) {
-            self.0.notify_all();
-        }
-    }
-
-    /// loom has no clock: a wait with a limit is a wait that somebody must end.
-    pub(crate) fn park(_limit: Option<std::time::Duration>) {
-        thread::park();
-    }
-}
+#[path = "model/sync.rs"]
+mod imp;
 
 pub(crate) use imp::*;
-pub(crate) use std::sync::atomic::Ordering;
+pub(crate) use std::sync::atomic::{AtomicU64 as HintU64, Ordering};

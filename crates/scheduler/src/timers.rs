@@ -15,7 +15,7 @@ use crossbeam_utils::CachePadded;
 use selvedge_timer_wheel::{Key, Wheel};
 
 use crate::shared::Shared;
-use crate::sync::{AtomicU64, Mutex, Ordering};
+use crate::sync::{AtomicU64, Mutex, Ordering, mutation};
 use crate::worker;
 
 /// 2^13 ns are 8 µs: half a tick is the mean lateness that rounding costs.
@@ -115,6 +115,12 @@ impl TimerSlot {
         for (room, expired) in batch.iter_mut().zip(wheel.poll(now)) {
             *room = Some(expired.value);
             taken += 1;
+        }
+        if mutation("publish-after-the-lock") {
+            let next = wheel.next_deadline().unwrap_or(NEVER);
+            drop(wheel);
+            self.next.store(next, Ordering::Relaxed);
+            return taken;
         }
         // Under the lock: a timer that is armed meanwhile must not be hidden by a stale value.
         self.next.store(wheel.next_deadline().unwrap_or(NEVER), Ordering::Relaxed);

@@ -3,14 +3,13 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
-use std::time::Instant;
 
 use crate::heavy::AFTER_LONG_POLL;
 use crate::queue::{Deque, Steal};
 use crate::scheduler::Scheduler;
 use crate::search::Rng;
 use crate::shared::{Shared, WorkerSlot};
-use crate::sync::Ordering;
+use crate::sync::{Instant, Ordering};
 use crate::task::{Ran, Runnable, TaskRef};
 use crate::timers::NEVER;
 
@@ -39,7 +38,7 @@ pub(crate) struct Local {
     owes_notify: Cell<bool>,
 }
 
-std::thread_local! {
+crate::sync::thread_local! {
     static LOCAL: RefCell<Option<Rc<Local>>> = const { RefCell::new(None) };
 }
 
@@ -336,6 +335,11 @@ impl Local {
         }
     }
 
+    pub(crate) fn has_due_timer(&self) -> bool {
+        let next = self.shared.timers_of(self.index).next();
+        next != NEVER && next <= self.shared.tick_length.containing(self.shared.clock.now())
+    }
+
     /// The worker should leave its place.
     pub(crate) fn is_dismissed(&self) -> bool {
         self.slot().leave.load(Ordering::Relaxed)
@@ -344,6 +348,13 @@ impl Local {
 
 /// Works at place `index` until dismissed. The place is taken already; `deque` is its owner's end.
 pub(crate) fn run(shared: Arc<Shared>, index: usize, deque: Deque) {
+    let local = enter(shared, index, deque);
+    local.work();
+    exit(local);
+}
+
+/// The calling thread is the worker at place `index` from now on.
+fn enter(shared: Arc<Shared>, index: usize, deque: Deque) -> Rc<Local> {
     let rng = Rng::new(shared.config.seed ^ (index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let poll = shared.slots[index].pace.poll.load(Ordering::Relaxed) & !1;
     shared.slots[index].parker.occupy();
@@ -360,7 +371,11 @@ pub(crate) fn run(shared: Arc<Shared>, index: usize, deque: Deque) {
         owes_notify: Cell::new(false),
     });
     LOCAL.with(|here| *here.borrow_mut() = Some(Rc::clone(&local)));
-    local.work();
+    local
+}
+
+/// The calling thread is no worker any more.
+fn exit(local: Rc<Local>) {
     local.leave();
     LOCAL.with(|here| here.borrow_mut().take());
     let local = Rc::into_inner(local).expect("the thread's own copy was just dropped");
@@ -368,3 +383,7 @@ pub(crate) fn run(shared: Arc<Shared>, index: usize, deque: Deque) {
     *shared.slots[index].vacant.lock() = Some(deque);
     shared.rescue.left();
 }
+
+#[cfg(selvedge_loom)]
+#[path = "model/worker.rs"]
+pub(crate) mod model;

@@ -1,12 +1,13 @@
 //! How is the work shared out among tasks?
 //!
 //! Three steps, each cancelled by cancelling the coroutine that runs them: find the files (a thread walks, batch by batch),
-//! put the largest first, and let a few *lanes* pull from that list. A lane starts one task per file and waits for it, so
-//! no more files are open, and no more chunks in memory, than there are lanes. In a file's task threads read and the task
-//! computes, by turns: while one file is read, the workers compute on others.
+//! put the largest first, and let a few *lanes* pull from that list. A lane sees one file through, so no more files are open,
+//! and no more chunks in memory, than there are lanes. It has a thread read a chunk and a task compute on it, by turns:
+//! while one file is read, the workers compute on others.
 
 use std::cmp::Reverse;
 use std::io;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -145,7 +146,7 @@ async fn find(crew: &Crew, options: Options) -> selvedge::Result<Vec<Job>> {
 async fn lane(crew: Arc<Crew>) -> selvedge::Result<()> {
     loop {
         let Some(Job { path, named, .. }) = crew.jobs.lock().next() else { return Ok(()) };
-        match create_task(digest_file(Arc::clone(&crew), path.clone())).await {
+        match digest_file(&crew, path.clone()).await {
             Ok(digested) => crew.results.lock().digested.push((path, digested)),
             Err(error) if error.is_cancelled() => return Err(error),
             Err(error) => {
@@ -157,25 +158,42 @@ async fn lane(crew: Arc<Crew>) -> selvedge::Result<()> {
     }
 }
 
-/// Reads on threads, computes here, by turns. The chunk in `source` is all that is in memory of the file.
-async fn digest_file(crew: Arc<Crew>, path: PathBuf) -> selvedge::Result<Digested> {
+/// Reads on a thread and computes in a task, by turns. The chunk in `source` is all that is in memory of the file.
+async fn digest_file(crew: &Crew, path: PathBuf) -> selvedge::Result<Digested> {
+    let mut digester = Digester::new();
     let mut source = to_thread(move || {
         let mut source = Source::open(&path)?;
         source.advance()?;
         io::Result::Ok(source)
     })
     .await??;
-    let mut digester = Digester::new();
     loop {
-        digester.update(source.chunk())?;
-        crew.progress.digested(source.chunk().len());
-        if source.at_end() {
-            return Ok(digester.finish()?);
-        }
+        let bytes = source.chunk().len();
+        // A task of its own for what takes milliseconds: the scheduler comes to know its kind for heavy, runs as many at a
+        // time as there are workers, and keeps the lanes, which are light, out of their way.
+        let step = create_task(async move { compute(digester, source) }).await?;
+        crew.progress.digested(bytes);
+        (digester, source) = match step {
+            ControlFlow::Break(whole) => return Ok(whole),
+            ControlFlow::Continue(rest) => rest,
+        };
         source = to_thread(move || {
             source.advance()?;
             io::Result::Ok(source)
         })
         .await??;
     }
+}
+
+/// Digests the chunk in `source`; hands both back unless it was the last one.
+fn compute(
+    mut digester: Digester,
+    source: Source,
+) -> selvedge::Result<ControlFlow<Digested, (Digester, Source)>> {
+    digester.update(source.chunk())?;
+    Ok(if source.at_end() {
+        ControlFlow::Break(digester.finish()?)
+    } else {
+        ControlFlow::Continue((digester, source))
+    })
 }

@@ -69,12 +69,18 @@ fn write_totals(out: &mut String, outcome: &Outcome) -> fmt::Result {
 
 fn write_workers(out: &mut String, outcome: &Outcome) -> fmt::Result {
     writeln!(out, "\n{:>8}  {:>10}  {:>10}", "worker", "polls", "stolen")?;
-    for (index, worker) in outcome.workers.iter().enumerate() {
-        let name = if worker.is_spare { format!("spare {index}") } else { index.to_string() };
-        let (polls, steals) = (HumanCount(worker.polls).to_string(), HumanCount(worker.steals).to_string());
-        writeln!(out, "{name:>8}  {polls:>10}  {steals:>10}")?;
+    let mut line = |name: &str, polls: u64, steals: u64| {
+        let (polls, steals) = (HumanCount(polls).to_string(), HumanCount(steals).to_string());
+        writeln!(out, "{name:>8}  {polls:>10}  {steals:>10}")
+    };
+    let (spares, workers): (Vec<_>, Vec<_>) = outcome.workers.iter().partition(|worker| worker.is_spare);
+    for (index, worker) in workers.into_iter().enumerate() {
+        line(&index.to_string(), worker.polls, worker.steals)?;
     }
-    Ok(())
+    // The threads that stood in for workers while these computed: they come and go, so they are added up.
+    let polls = spares.iter().map(|spare| spare.polls).sum();
+    let steals = spares.iter().map(|spare| spare.steals).sum();
+    if polls > 0 { line("spares", polls, steals) } else { Ok(()) }
 }
 
 fn write_problems(out: &mut String, outcome: &Outcome) -> fmt::Result {
@@ -125,7 +131,8 @@ mod tests {
             elapsed: Duration::from_millis(500),
             workers: vec![
                 Worker { polls: 1234, steals: 5, is_spare: false },
-                Worker { polls: 6, steals: 0, is_spare: true },
+                Worker { polls: 6, steals: 1, is_spare: true },
+                Worker { polls: 7, steals: 2, is_spare: true },
             ],
         }
     }
@@ -139,7 +146,10 @@ mod tests {
         assert!(!text.contains("empty"));
         assert!(text.contains("4 files, 4.00 kB"), "{text}");
         assert!(text.contains("0.50 s with 1 worker: 8 files/s, 0.0 MB/s"), "{text}");
-        assert!(text.contains("1,234") && text.contains("spare 1"), "{text}");
+        assert!(
+            text.ends_with("       0       1,234           5\n  spares          13           3\n"),
+            "{text}"
+        );
     }
 
     #[test]

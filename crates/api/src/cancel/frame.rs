@@ -72,11 +72,11 @@ impl ScopedFrame {
     /// Opens the scope at the first poll, and opens another when the frame was moved to a place with other scopes around it.
     /// Called outside the content's poll, at the start of every poll of the frame.
     pub(crate) fn enter(&mut self) -> &Arc<Scope> {
-        let around = Chain::with(Chain::place).unwrap_or(0);
+        let around = Chain::with(|chain| chain.place()).unwrap_or(0);
         let is_moved = around != self.around;
         if is_moved {
             self.around = around;
-            self.entry = Chain::with(Chain::outside);
+            self.entry = Chain::with(|chain| chain.outside());
         }
         match &mut self.scope {
             Some(scope) if is_moved => *scope = scope.reopen(),
@@ -98,7 +98,7 @@ impl ScopedFrame {
     /// Remembers how things stand around the frame now that its request was made.
     pub(crate) fn note_request(&mut self) {
         if self.request.is_none() {
-            self.request = Chain::with(Chain::outside);
+            self.request = Chain::with(|chain| chain.outside());
         }
     }
 

@@ -54,7 +54,11 @@ impl Leaf {
             }
         });
         // What comes next may be a future that cannot be told: one more poll lets the frame around it give up on it.
-        TaskRef::with_current(|task| task.inspect(|task| task.wake()));
+        TaskRef::with_current(|task| {
+            if let Some(task) = task {
+                task.wake();
+            }
+        });
     }
 
     /// Takes a request that is news to this leaf.

@@ -16,8 +16,7 @@ mod leaf;
 mod scope;
 mod word;
 
-pub(crate) use self::chain::{Chain, DeliveredTo, OutsideScopes};
+pub(crate) use self::chain::DeliveredTo;
 pub(crate) use self::frame::{Frame, FramePoll, ScopedFrame};
-pub(crate) use self::leaf::{Leaf, Taken};
-pub(crate) use self::scope::Scope;
+pub(crate) use self::leaf::Leaf;
 pub(crate) use self::word::{Request, RequestWord, Requests};

@@ -8,7 +8,7 @@ use selvedge_scheduler::{Scheduler, TaskRef};
 
 use super::{EventLoop, ExceptionContext};
 use crate::error::{Error, PanicError};
-use crate::task::{TaskHandle, TaskSlot};
+use crate::task::{TaskHandle, TaskRefExt, TaskSlot};
 
 /// Tells the loop's exception handler. The handler is the user's code: it may panic, and no lock is held.
 pub(super) fn deliver(event_loop: &EventLoop, context: &ExceptionContext) {
@@ -27,12 +27,19 @@ pub(super) fn write_to_stderr(context: &ExceptionContext) {
 
 /// A task failed, and the last one who could have asked for its error has gone.
 pub(crate) fn never_retrieved(task: &TaskRef, error: Error) {
-    deliver_for(task, "Task exception was never retrieved", Some(error));
+    let message = "Task exception was never retrieved";
+    let context = ExceptionContext::new(message).with_task(TaskHandle::new(task.clone())).with_exception(error);
+    // The last handle may be dropped anywhere, so the loop is the one that was there when the task failed.
+    match task.task_slot().failed_on() {
+        Some(event_loop) => deliver(event_loop, &context),
+        None => write_to_stderr(&context),
+    }
 }
 
 /// The task failed while the loop was being shut down.
-pub(crate) fn failed_in_shutdown(task: &TaskRef, error: Error) {
-    deliver_for(task, "unhandled exception during run() shutdown", Some(error));
+pub(crate) fn failed_in_shutdown(event_loop: &EventLoop, task: TaskHandle, error: Error) {
+    let message = "unhandled exception during run() shutdown";
+    deliver(event_loop, &ExceptionContext::new(message).with_task(task).with_exception(error));
 }
 
 /// The task was cancelled for the shutdown and still lives.
@@ -60,8 +67,7 @@ pub(crate) fn callback_panicked(task: Option<&TaskHandle>, error: Error) {
     if let Some(task) = task {
         context = context.with_task(task.clone());
     }
-    let of_task = task.and_then(|task| task.task_ref().scheduler());
-    match of_task.or_else(Scheduler::current).and_then(EventLoop::of) {
+    match Scheduler::current().and_then(EventLoop::of) {
         Some(event_loop) => deliver(&event_loop, &context),
         None => write_to_stderr(&context),
     }
@@ -75,16 +81,5 @@ pub(super) fn slow_poll(task: &TaskRef, lasted: Duration) {
         write_to_stderr(&ExceptionContext::new(message));
     } else {
         write_to_stderr(&ExceptionContext::new(format!("Executing a callback took {:.3} seconds", lasted.as_secs_f64())));
-    }
-}
-
-fn deliver_for(task: &TaskRef, message: &str, error: Option<Error>) {
-    let mut context = ExceptionContext::new(message).with_task(TaskHandle::new(task.clone()));
-    if let Some(error) = error {
-        context = context.with_exception(error);
-    }
-    match task.scheduler().and_then(EventLoop::of) {
-        Some(event_loop) => deliver(&event_loop, &context),
-        None => write_to_stderr(&context),
     }
 }

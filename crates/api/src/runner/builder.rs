@@ -23,6 +23,8 @@ pub struct RunnerBuilder {
     slow_poll: Option<Duration>,
     shutdown_timeout: Option<Duration>,
     virtual_time: bool,
+    no_rescue: bool,
+    max_blocking_threads: Option<usize>,
 }
 
 impl RunnerBuilder {
@@ -60,6 +62,19 @@ impl RunnerBuilder {
         self
     }
 
+    /// Whether another thread stands in for a worker that is stuck in a long poll. Default: true. Without it the program does without the
+    /// thread that watches, and everything that a stuck worker holds waits for it.
+    pub fn rescue(mut self, enabled: bool) -> RunnerBuilder {
+        self.no_rescue = !enabled;
+        self
+    }
+
+    /// How many threads run blocking jobs (`to_thread`, the default executor) at the same time. Default: asyncio's rule, cores + 4, at most 32.
+    pub fn max_blocking_threads(mut self, most: usize) -> RunnerBuilder {
+        self.max_blocking_threads = Some(most);
+        self
+    }
+
     /// Lets the loop's clock jump to the next deadline whenever there is nothing else to do: an hour's sleep takes no time, and
     /// things happen in the order of their deadlines. Meant for tests.
     pub fn virtual_time(mut self, enabled: bool) -> RunnerBuilder {
@@ -83,6 +98,10 @@ impl RunnerBuilder {
         }
         if let Some(prefix) = self.thread_name {
             config.thread_name = prefix.into();
+        }
+        config.max_blocking_threads = self.max_blocking_threads;
+        if self.no_rescue {
+            config.max_spares = Some(0);
         }
         if self.virtual_time {
             config.clock = ClockKind::Virtual;

@@ -94,7 +94,7 @@ impl<'a> Shutdown<'a> {
     fn report_failures(&self) {
         for task in &self.cancelled {
             if let Some(error) = task.task_ref().failure().filter(|error| !error.is_cancelled()) {
-                report::failed_in_shutdown(task.task_ref(), error);
+                report::failed_in_shutdown(self.event_loop, task.clone(), error);
             }
         }
     }

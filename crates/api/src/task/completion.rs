@@ -9,7 +9,7 @@ use super::handle::TaskHandle;
 use super::reference::TaskRefExt;
 use crate::context::{Context, copy_context};
 use crate::error::PanicError;
-use crate::event_loop::{EventLoop, report};
+use crate::event_loop::{get_running_loop, report};
 
 /// Names a callback, for [`remove_done_callback`](TaskHandle::remove_done_callback).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,7 +35,7 @@ pub(crate) struct Callback {
     function: Box<dyn FnOnce(&TaskHandle) + Send>,
 }
 
-/// Calls `function` once the task is done; soon, if it is done already. Never before this returns.
+/// Calls `function` once the task is done; soon, if it is done already.
 pub(super) fn add_callback(task: &TaskRef, function: Box<dyn FnOnce(&TaskHandle) + Send>) -> CallbackId {
     let extra = task.task_slot().extra();
     let id = extra.next_callback_id();
@@ -101,9 +101,9 @@ fn run_soon(callbacks: Vec<Callback>, task: &TaskRef) {
             callback.run(&handle);
         }
     };
-    match task.scheduler().and_then(EventLoop::of) {
-        Some(event_loop) if !event_loop.is_closed() => drop(event_loop.call_soon(run_all)),
-        // The loop is gone, so "soon" will not come.
+    match get_running_loop() {
+        Ok(event_loop) if !event_loop.is_closed() => drop(event_loop.call_soon(run_all)),
+        // A thread outside of the loop asked about a task that is done, or the loop is closing, so that "soon" will not come.
         _ => run_all(),
     }
 }

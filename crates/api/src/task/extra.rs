@@ -9,6 +9,7 @@ use super::completion::{CallbackId, Watcher};
 use crate::cancel::{Request, RequestWord};
 use crate::context::Context;
 use crate::error::Error;
+use crate::event_loop::{EventLoop, get_running_loop};
 
 /// A task's name, message, callbacks, own context and error: allocated when the first of them is needed.
 #[derive(Default)]
@@ -16,8 +17,15 @@ pub(crate) struct Extra {
     details: Mutex<Details>,
     /// The task's own context, once it differs from what it inherited, or was given one to run in.
     context: OnceLock<Context>,
-    failure: OnceLock<Error>,
+    failure: OnceLock<Failure>,
     retrieved: AtomicBool,
+}
+
+/// What a task failed with.
+struct Failure {
+    error: Error,
+    /// The loop that would be told if nobody asked for the error. A mere cancellation is never told.
+    event_loop: Option<EventLoop>,
 }
 
 /// Guarded by one lock. Nothing of the user's runs or is dropped while it is held.
@@ -57,11 +65,16 @@ impl Extra {
     }
 
     pub(super) fn record_failure(&self, error: &Error) {
-        let _ = self.failure.set(error.clone());
+        let event_loop = if error.is_cancelled() { None } else { get_running_loop().ok() };
+        let _ = self.failure.set(Failure { error: error.clone(), event_loop });
+    }
+
+    pub(super) fn failed_on(&self) -> Option<&EventLoop> {
+        self.failure.get()?.event_loop.as_ref()
     }
 
     pub(super) fn failure(&self) -> Option<Error> {
-        self.failure.get().cloned()
+        Some(self.failure.get()?.error.clone())
     }
 
     pub(super) fn mark_retrieved(&self) {

@@ -81,7 +81,8 @@ macro_rules! task_methods {
             }
 
             /// Calls `f` in the loop once the task is done, in a copy of the context that is current now; soon, if the task is
-            /// done already. Never before this returns. Callbacks run in the order in which they were added.
+            /// done already. Never inside this call, unless a thread outside of the loop asks about a task that is done.
+            /// Callbacks run in the order in which they were added.
             pub fn add_done_callback(&self, f: impl FnOnce(&TaskHandle) + Send + 'static) -> CallbackId {
                 completion::add_callback(self.task_ref(), Box::new(f))
             }

@@ -24,7 +24,9 @@ pub use self::builder::Builder;
 pub use self::completion::CallbackId;
 pub(crate) use self::completion::{Notify, notify};
 pub use self::handle::{TaskHandle, TaskId};
+pub(crate) use self::introspect::all_tasks_of;
 pub use self::introspect::{all_tasks, current_task};
+pub use self::methods::Coro;
 pub(crate) use self::reference::TaskRefExt;
 pub(crate) use self::slot::TaskSlot;
 

@@ -11,6 +11,7 @@ use super::number;
 use crate::cancel::{Request, RequestWord};
 use crate::context::Bindings;
 use crate::error::{CancelledError, Error};
+use crate::event_loop::EventLoop;
 
 /// What lies in the cell of each task. It is small because every task pays for it; whatever only some tasks need (a name, callbacks,
 /// an error) is in the box that is made when it is first needed.
@@ -94,6 +95,11 @@ impl TaskSlot {
     pub(super) fn failure(&self) -> Option<Error> {
         let recorded = self.extra_if_any().and_then(Extra::failure);
         recorded.or_else(|| self.requests.load().ended_cancelled().then(|| CancelledError::new().into()))
+    }
+
+    /// The loop on which the task failed.
+    pub(crate) fn failed_on(&self) -> Option<&EventLoop> {
+        self.extra_if_any()?.failed_on()
     }
 
     /// Somebody has seen the error: it is not reported when the last handle goes.

@@ -2,6 +2,8 @@
 
 mod deque;
 mod next;
+#[cfg(any(selvedge_loom, test))]
+mod stand_in;
 
 pub(crate) use deque::{Deque, Injector, Stealer};
 pub(crate) use next::Next;
@@ -10,9 +12,9 @@ use crate::task::Runnable;
 
 /// What one attempt to steal brought.
 #[derive(Debug)]
-pub(crate) enum Steal {
+pub(crate) enum Steal<T = Runnable> {
     /// A task to run; more may have been moved to the thief's own deque.
-    Success(Runnable),
+    Success(T),
     /// There was nothing.
     Empty,
     /// Somebody was in the way.

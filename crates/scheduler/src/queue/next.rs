@@ -8,7 +8,7 @@
 
 use std::ptr;
 
-use crate::sync::{AtomicPtr, Ordering};
+use crate::sync::{AtomicPtr, Ordering, mutation, weaken};
 use crate::task::Runnable;
 
 /// Room for one runnable task.
@@ -30,7 +30,7 @@ impl Next {
     pub(crate) fn put(&self, task: Runnable) {
         debug_assert!(self.is_empty());
         // Ordering: Release pairs with the Acquire of `take`: the task's cell is visible to whoever takes it.
-        self.0.store(task.into_word(), Ordering::Release);
+        self.0.store(task.into_word(), weaken("put-relaxed", Ordering::Release));
     }
 
     /// Empties the slot.
@@ -40,7 +40,13 @@ impl Next {
             return None;
         }
         // Ordering: Acquire pairs with the Release of `put`.
-        let word = self.0.swap(ptr::null_mut(), Ordering::Acquire);
+        let word = if mutation("take-without-swap") {
+            let word = self.0.load(Ordering::Acquire);
+            self.0.store(ptr::null_mut(), Ordering::Relaxed);
+            word
+        } else {
+            self.0.swap(ptr::null_mut(), Ordering::Acquire)
+        };
         // SAFETY: the word came from `into_word`, and the swap gave it to this caller alone.
         unsafe { Runnable::from_word(word) }
     }

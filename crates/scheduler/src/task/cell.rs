@@ -3,10 +3,11 @@
 use std::any::TypeId;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
-use std::task::Waker;
 
 use super::harness;
+use super::join_waker::JoinWaker;
 use super::registry::{Links, Shard};
+use super::room;
 use super::state::State;
 use super::{JoinHandle, Outcome, Runnable, Slot, TaskRef};
 use crate::sync::UnsafeCell;
@@ -19,7 +20,7 @@ pub(super) struct Header {
     pub(super) vtable: &'static Vtable,
     pub(super) home: NonNull<Shard>,
     pub(super) links: UnsafeCell<Links>,
-    pub(super) join_waker: UnsafeCell<Option<Waker>>,
+    pub(super) join_waker: UnsafeCell<JoinWaker>,
 }
 
 /// A whole task. The slot follows the header directly, so that it is found without knowing the future's type.
@@ -99,18 +100,18 @@ where
     F::Output: Outcome,
     S: Slot,
 {
-    let cell = Box::new(Cell {
+    let cell = Cell {
         header: Header {
             state: State::new(weight),
             vtable: &<Cell<F, S> as HasVtable>::VTABLE,
             home,
             links: UnsafeCell::new(Links::default()),
-            join_waker: UnsafeCell::new(None),
+            join_waker: UnsafeCell::new(JoinWaker::none()),
         },
         slot,
         stage: UnsafeCell::new(Stage { future: ManuallyDrop::new(future) }),
-    });
-    let ptr = NonNull::from(Box::leak(cell)).cast::<Header>();
+    };
+    let ptr = room::put(cell).cast::<Header>();
     // SAFETY: a new task is born queued with two references: the first wake's right goes into the runnable; of the references
     // one is the runtime's, the other becomes the handle's.
     let runnable = unsafe { Runnable::from_raw(ptr) };

@@ -9,6 +9,7 @@ use std::ptr::NonNull;
 use std::task::{Context, Poll, Waker};
 
 use super::cell::Header;
+use super::join_waker::JoinWaker;
 use super::state::DropHandle;
 use super::{Slot, current, harness, waker};
 
@@ -227,9 +228,10 @@ impl<T> JoinHandle<T> {
                 return false;
             }
         }
+        let new = JoinWaker::new(waker);
         // The old waker's drop is foreign code: it runs once the room is consistent again.
         // SAFETY: rule *Join waker*: the flag is not set, so the room is ours.
-        let old = header.join_waker.with_mut(|room| unsafe { room.replace(Some(waker.clone())) });
+        let old = header.join_waker.with_mut(|room| unsafe { room.replace(new) });
         let waiting = header.state.set_join_waker();
         drop(old);
         waiting
@@ -239,9 +241,9 @@ impl<T> JoinHandle<T> {
 /// # Safety
 ///
 /// `room` must be readable.
-unsafe fn would_wake(room: *const Option<Waker>, waker: &Waker) -> bool {
+unsafe fn would_wake(room: *const JoinWaker, waker: &Waker) -> bool {
     // SAFETY: the caller vouches for it.
-    unsafe { &*room }.as_ref().is_some_and(|old| old.will_wake(waker))
+    unsafe { &*room }.will_wake(waker)
 }
 
 impl<T> Drop for JoinHandle<T> {
@@ -252,7 +254,7 @@ impl<T> Drop for JoinHandle<T> {
             DropHandle::DropOutput => unsafe { (header.vtable.abandon)(self.task.0) },
             DropHandle::DropWaker => {
                 // SAFETY: rule *Join waker*: the flag is off, and the handle still exists.
-                drop(header.join_waker.with_mut(|room| unsafe { room.replace(None) }));
+                drop(header.join_waker.with_mut(|room| unsafe { room.replace(JoinWaker::none()) }));
             }
             DropHandle::Nothing => {}
         }

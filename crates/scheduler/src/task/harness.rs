@@ -8,8 +8,11 @@ use std::ptr::NonNull;
 use std::task::{Context, Poll};
 
 use super::cell::{Cell, Header, Stage};
+use super::join_waker::JoinWaker;
+use super::room;
 use super::state::{EndPoll, Unref};
 use super::{Outcome, Slot, TaskRef, current, waker};
+use crate::sync::mutation;
 use crate::worker::PollEnd;
 
 /// What a poll leaves to the holder of the right to poll.
@@ -38,10 +41,10 @@ where
     // SAFETY: used during this poll only, in which the task is not complete.
     let waker = unsafe { waker::borrowed(task) };
     let mut cx = Context::from_waker(&waker);
-    let polled = catch_unwind(AssertUnwindSafe(|| {
+    let polled = guard_unless("poll-unguarded", || {
         // SAFETY: rule *Runner*: nobody else touches the stage, and it holds the future.
         cell.stage.with_mut(|stage| unsafe { poll_future(stage, &mut cx) })
-    }));
+    });
     // SAFETY: the task is not complete before this function says so; the reference is never given back.
     let this = ManuallyDrop::new(unsafe { TaskRef::from_raw(task) });
     if end.is_notable() {
@@ -112,10 +115,10 @@ where
     let header = &cell.header;
     // SAFETY: the runtime's reference is held to the end of this function; this one is never given back.
     let this = ManuallyDrop::new(unsafe { TaskRef::from_raw(task) });
-    let dropped = catch_unwind(AssertUnwindSafe(|| {
+    let dropped = guard_unless("drop-unguarded", || {
         // SAFETY: rule *Runner*; the future is not used after this.
         cell.stage.with_mut(|stage| unsafe { drop_future(stage) });
-    }));
+    });
     let output = match dropped {
         Ok(()) => output,
         // A destructor that panics is a panic of its task, and outlives the result that it had.
@@ -184,11 +187,10 @@ fn notify_slot<S: Slot>(slot: &S, watched: bool, task: &TaskRef) {
 /// # Safety
 ///
 /// `waker` must be readable.
-unsafe fn wake_joiner(waker: *const Option<std::task::Waker>) {
+unsafe fn wake_joiner(waker: *const JoinWaker) {
     // SAFETY: the caller vouches for it.
-    if let Some(waker) = unsafe { &*waker } {
-        silently(|| waker.wake_by_ref());
-    }
+    let waker = unsafe { &*waker };
+    silently(|| waker.wake_by_ref());
 }
 
 /// # Safety
@@ -235,9 +237,23 @@ pub(super) unsafe fn output<F: Future, S>(task: NonNull<Header>) -> NonNull<()> 
 ///
 /// `task` must be a `Cell<F, S>` to which no reference is left, and whose stage is empty.
 pub(super) unsafe fn dealloc<F: Future, S>(task: NonNull<Header>) {
-    // SAFETY: `new_task` leaked this box, and nobody else can reach it.
-    let cell = unsafe { Box::from_raw(task.cast::<Cell<F, S>>().as_ptr()) };
-    silently(|| drop(cell));
+    let cell = task.cast::<Cell<F, S>>();
+    #[cfg(selvedge_loom)]
+    // SAFETY: as below.
+    unsafe { super::model::seal(cell) };
+    // SAFETY: the cell is valid and nobody else can reach it. Its stage drops nothing by itself.
+    silently(|| unsafe { cell.drop_in_place() });
+    // A model leaves the room as it is, so that whoever still looks at it is found out.
+    if cfg!(not(selvedge_loom)) {
+        // SAFETY: `new_task` got the room from there, and what lay in it has been dropped.
+        unsafe { room::free(cell) };
+    }
+}
+
+/// Catches what foreign code panics with, unless a model leaves that out.
+#[inline]
+fn guard_unless<R>(fault: &str, foreign: impl FnOnce() -> R) -> Result<R, Box<dyn Any + Send>> {
+    if mutation(fault) { Ok(foreign()) } else { catch_unwind(AssertUnwindSafe(foreign)) }
 }
 
 /// Runs foreign code that must not unwind into us. What it panicked with is dropped; a payload whose own drop panics is leaked.

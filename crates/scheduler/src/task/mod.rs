@@ -20,7 +20,12 @@ mod cell;
 mod current;
 mod handle;
 mod harness;
+mod join_waker;
+#[cfg(selvedge_loom)]
+#[path = "../model/task.rs"]
+pub(crate) mod model;
 mod registry;
+mod room;
 mod runnable;
 mod state;
 mod waker;
@@ -29,6 +34,7 @@ pub use handle::{JoinHandle, TaskRef};
 
 pub(crate) use cell::kind_of;
 pub(crate) use registry::Registry;
+pub(crate) use room::trim as trim_rooms;
 pub(crate) use runnable::{Ran, Runnable};
 
 use std::any::Any;

@@ -26,7 +26,7 @@
 //! `refs` counts the handles, the wakers, and one for the runtime as long as the task is not complete. A queue's entry
 //! needs no count of its own: it exists only while the task is not complete.
 
-use crate::sync::{AtomicU64, Ordering, fence};
+use crate::sync::{AtomicU64, Ordering, fence, mutation, weaken};
 use std::fmt;
 
 const COMPLETE: u64 = 1 << 0;
@@ -180,12 +180,15 @@ impl State {
             if now.is_complete() {
                 return Wake::Nothing;
             }
+            if mutation("merged-wake-does-not-write") && now.wakes() > 0 {
+                return Wake::Nothing;
+            }
             // Past the limit the write changes nothing, but it is still a write: it publishes.
             let one = if now.wakes() < WAKES_ENOUGH { WAKE_ONE } else { 0 };
             // Ordering: Release pairs with the Acquire of `begin_poll` and `end_poll`, also when the wake is merged into
             // an earlier one: what happened before it is seen by the poll that answers it. Acquire pairs with
             // the Release of `end_poll`, so that the next runner inherits what the last one wrote.
-            let before = Snapshot(self.0.fetch_add(one, Ordering::AcqRel));
+            let before = Snapshot(self.0.fetch_add(one, weaken("wake-relaxed", Ordering::AcqRel)));
             if before.is_complete() || before.wakes() > 0 {
                 return Wake::Nothing;
             }
@@ -212,7 +215,11 @@ impl State {
         // during the poll and are answered by the next one.
         let before = Snapshot(self.0.fetch_sub(seen.0 << WAKE_SHIFT, Ordering::AcqRel));
         debug_assert!(before.wakes() >= seen.0);
-        if before.wakes() > seen.0 { EndPoll::Requeue } else { EndPoll::Idle }
+        if before.wakes() > seen.0 && !mutation("wake-in-poll-forgotten") {
+            EndPoll::Requeue
+        } else {
+            EndPoll::Idle
+        }
     }
 
     /// The output is in its place (or there is none: no handle was left when the runner looked).
@@ -222,7 +229,7 @@ impl State {
     pub(crate) fn complete(&self) -> Snapshot {
         // Ordering: Release publishes the output to `load`, `set_join_waker` and `drop_handle`; Acquire pairs with
         // `set_join_waker`, whose waker the caller reads.
-        let before = Snapshot(self.0.fetch_or(COMPLETE, Ordering::AcqRel));
+        let before = Snapshot(self.0.fetch_or(COMPLETE, weaken("complete-relaxed", Ordering::AcqRel)));
         debug_assert!(!before.is_complete());
         before
     }
@@ -235,6 +242,11 @@ impl State {
             return false;
         }
         debug_assert!(Snapshot(seen).refs() >= 2, "the runtime's reference and the handle's");
+        if mutation("quiet-without-looking") {
+            self.0.fetch_or(COMPLETE, Ordering::AcqRel);
+            self.0.fetch_sub(REF_ONE, Ordering::AcqRel);
+            return true;
+        }
         // Ordering: as in `complete`; the failure publishes nothing.
         self.0
             .compare_exchange(seen, (seen | COMPLETE) - REF_ONE, Ordering::AcqRel, Ordering::Relaxed)
@@ -245,7 +257,7 @@ impl State {
     pub(crate) fn set_join_waker(&self) -> bool {
         // Ordering: Release publishes the waker to `complete`; Acquire pairs with its Release.
         let before = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
-            (word & COMPLETE == 0).then_some(word | JOIN_WAKER)
+            (word & COMPLETE == 0 || mutation("join-though-complete")).then_some(word | JOIN_WAKER)
         });
         before.is_ok()
     }
@@ -276,7 +288,8 @@ impl State {
     /// The handle goes.
     pub(crate) fn drop_handle(&self) -> DropHandle {
         let before = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
-            (word & COMPLETE == 0).then_some(word & !(HANDLE | JOIN_WAKER))
+            (word & COMPLETE == 0 || mutation("leave-though-complete"))
+                .then_some(word & !(HANDLE | JOIN_WAKER))
         });
         // Ordering: Acquire pairs with the Release of `complete` (the output, or the end of its reads of the waker).
         match before {
@@ -324,7 +337,7 @@ impl State {
             return Unref::Dealloc;
         }
         // Ordering: Release hands our uses of the cell to the last dropper, whose fence pairs with it.
-        let before = Snapshot(self.0.fetch_sub(REF_ONE, Ordering::Release));
+        let before = Snapshot(self.0.fetch_sub(REF_ONE, weaken("unref-relaxed", Ordering::Release)));
         debug_assert!(before.refs() > 0);
         if before.is_only_reference() {
             fence(Ordering::Acquire);
@@ -332,6 +345,14 @@ impl State {
         } else {
             Unref::Nothing
         }
+    }
+}
+
+#[cfg(selvedge_loom)]
+impl State {
+    /// Tells a model that nobody else uses the word from here on.
+    pub(super) fn seal(&mut self) {
+        self.0.with_mut(|_| ());
     }
 }
 

@@ -48,6 +48,17 @@ pub(super) unsafe fn wake_task(task: NonNull<Header>) {
     }
 }
 
+/// The task that `waker` wakes, if it is one of ours.
+#[inline]
+pub(super) fn task_of(waker: &Waker) -> Option<NonNull<Header>> {
+    // A static has one address, so this tells for sure.
+    if std::ptr::eq(waker.vtable(), &raw const VTABLE) {
+        NonNull::new(waker.data().cast_mut().cast::<Header>())
+    } else {
+        None
+    }
+}
+
 unsafe fn clone(data: *const ()) -> RawWaker {
     // SAFETY: a waker's data is the pointer it was made from, and the waker keeps the cell alive.
     let task = unsafe { NonNull::new_unchecked(data.cast_mut().cast::<Header>()) };

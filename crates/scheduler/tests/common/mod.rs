@@ -4,11 +4,11 @@
 use std::any::Any;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, Once};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use selvedge_scheduler::{Config, JoinHandle, Outcome, Scheduler, Slot, TaskRef};
 
@@ -46,8 +46,134 @@ impl<T: std::fmt::Debug> End<T> {
     }
 }
 
+/// Longer than any test binary takes on a machine that does other things too.
+const TOO_LONG: Duration = Duration::from_secs(100);
+/// For `close`: a test that needs all of it has failed.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+/// How panics that belong to a test begin.
+pub const ON_PURPOSE: &str = "on purpose";
+
+/// Ends a test binary that hangs, and keeps panics that belong to a test off the screen.
+pub fn watchdog() {
+    static STARTED: Once = Once::new();
+    STARTED.call_once(|| {
+        std::thread::spawn(|| {
+            std::thread::sleep(TOO_LONG);
+            eprintln!("watchdog: the tests are not through after {TOO_LONG:?}; something hangs");
+            std::process::abort();
+        });
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            let text = info.payload_as_str().unwrap_or(ON_PURPOSE);
+            if !text.starts_with(ON_PURPOSE) {
+                usual(info);
+            }
+        }));
+    });
+}
+
 pub fn start(workers: usize) -> Scheduler {
-    Scheduler::start(Config { workers, ..Config::default() }).expect("threads can be started")
+    start_with(Config { workers, ..Config::default() })
+}
+
+/// Exactly `workers` threads run tasks: nobody stands in.
+pub fn start_without_rescue(workers: usize) -> Scheduler {
+    start_with(Config { workers, max_spares: Some(0), ..Config::default() })
+}
+
+pub fn start_with(config: Config) -> Scheduler {
+    watchdog();
+    Scheduler::start(config).expect("threads can be started")
+}
+
+/// Closes; nothing may be left.
+pub fn close(scheduler: &Scheduler) {
+    assert_eq!(scheduler.close(PATIENCE), []);
+    assert_eq!(scheduler.live_tasks(), 0);
+}
+
+/// Waits until `condition` holds, for what has no event to wait for. An outcome, never an order.
+#[track_caller]
+pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !condition() {
+        assert!(began.elapsed() < Duration::from_secs(20), "in vain: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Threads of this process.
+pub fn threads() -> usize {
+    std::fs::read_dir("/proc/self/task").expect("on Linux").count()
+}
+
+/// Set once; threads and tasks wait for it.
+#[derive(Clone, Default)]
+pub struct Signal(Arc<SignalState>);
+
+#[derive(Default)]
+struct SignalState {
+    set: Mutex<(bool, Vec<Waker>)>,
+    changed: Condvar,
+}
+
+impl Signal {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub fn set(&self) {
+        let wakers = {
+            let mut state = self.0.set.lock().expect("no panic in here");
+            state.0 = true;
+            std::mem::take(&mut state.1)
+        };
+        self.0.changed.notify_all();
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    pub fn is_set(&self) -> bool {
+        self.0.set.lock().expect("no panic in here").0
+    }
+
+    /// Blocks the thread. In a poll: the worker is stuck.
+    pub fn block(&self) {
+        let mut state = self.0.set.lock().expect("no panic in here");
+        while !state.0 {
+            state = self.0.changed.wait(state).expect("no panic in here");
+        }
+    }
+
+    pub fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.0.set.lock().expect("no panic in here");
+        if state.0 {
+            return Poll::Ready(());
+        }
+        if !state.1.iter().any(|old| old.will_wake(cx.waker())) {
+            state.1.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    pub async fn wait(&self) {
+        poll_fn(|cx| self.poll(cx)).await;
+    }
+}
+
+/// Each worker of a scheduler without spares takes one of `workers` tasks that wait for each other.
+pub fn assert_all_workers_live(scheduler: &Scheduler, workers: usize) {
+    let barrier = Arc::new(std::sync::Barrier::new(workers));
+    let tasks: Vec<_> = (0..workers)
+        .map(|_| {
+            let barrier = Arc::clone(&barrier);
+            spawn(scheduler, async move {
+                barrier.wait();
+            })
+        })
+        .collect();
+    for task in tasks {
+        block_on(join(task));
+    }
 }
 
 pub fn spawn<T: Send + 'static>(
@@ -106,8 +232,7 @@ pub fn with_workers<T: Send + std::fmt::Debug + 'static>(
 ) -> T {
     let scheduler = start(workers);
     let result = run(&scheduler, main);
-    assert_eq!(scheduler.close(Duration::from_secs(20)), []);
-    assert_eq!(scheduler.live_tasks(), 0);
+    close(&scheduler);
     result
 }
 
@@ -131,10 +256,63 @@ pub fn yield_now() -> YieldNow {
 }
 
 /// Counts how often it is dropped.
+#[derive(Default)]
 pub struct DropCount(pub Arc<AtomicUsize>);
 
 impl Drop for DropCount {
     fn drop(&mut self) {
         self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// A number that threads share.
+#[derive(Clone, Default)]
+pub struct Count(pub Arc<AtomicUsize>);
+
+impl Count {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub fn add(&self) -> usize {
+        self.0.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    pub fn get(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    /// Something that counts here when it is dropped.
+    pub fn on_drop(&self) -> DropCount {
+        DropCount(Arc::clone(&self.0))
+    }
+}
+
+/// A waker that calls `f` when woken.
+pub fn waker_of(f: impl Fn() + Send + Sync + 'static) -> Waker {
+    struct Call<F>(F);
+    impl<F: Fn() + Send + Sync> Wake for Call<F> {
+        fn wake(self: Arc<Self>) {
+            (self.0)();
+        }
+    }
+    Waker::from(Arc::new(Call(f)))
+}
+
+/// Calls `f` when dropped.
+pub struct OnDrop<F: FnMut()>(pub F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+/// A panic payload whose own drop panics.
+pub struct Grenade;
+
+impl Drop for Grenade {
+    fn drop(&mut self) {
+        panic!("{ON_PURPOSE}: the drop of a payload");
     }
 }

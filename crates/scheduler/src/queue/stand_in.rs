@@ -1,0 +1,275 @@
+//! What stands in for crossbeam's queues under the models, and is meant to be weaker than they are?
+//!
+//! loom does not know crossbeam's atomics. A plain locked queue would not do: its lock orders what the real queue does not, and hid a
+//! fence that was missing. Here `len` decides before the lock is looked at, and an old value of it may be read, so *empty*
+//! may be a stale answer; and a lock that is taken answers *retry*. What may be claimed of a protocol that passes: it holds over any
+//! queue that is no weaker than this one. That crossbeam's is none is trusted, and that both agree on one thread is tested below.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::Steal;
+use crate::sync::{AtomicUsize, Mutex, MutexGuard, Ordering};
+use crate::task::Runnable;
+
+/// The most that crossbeam moves at once.
+const MAX_BATCH: usize = 32;
+
+struct Queue<T> {
+    len: AtomicUsize,
+    items: Mutex<VecDeque<T>>,
+}
+
+impl<T> Queue<T> {
+    fn new() -> Self {
+        Self { len: AtomicUsize::new(0), items: Mutex::new(VecDeque::new()) }
+    }
+
+    /// Possibly stale.
+    fn len(&self) -> usize {
+        // Ordering: Acquire pairs with the Release in `change`.
+        self.len.load(Ordering::Acquire)
+    }
+
+    /// Changes the queue, whose lock is held. The length is looked at and published inside, so that a model finds others
+    /// in front of the lock meanwhile.
+    fn change<R>(&self, mut items: MutexGuard<'_, VecDeque<T>>, change: impl FnOnce(&mut VecDeque<T>) -> R) -> R {
+        // Relaxed: the lock orders it.
+        let before = self.len.load(Ordering::Relaxed);
+        debug_assert_eq!(before, items.len());
+        let result = change(&mut items);
+        if items.len() != before {
+            // Ordering: Release pairs with the Acquire in `len`.
+            self.len.store(items.len(), Ordering::Release);
+        }
+        result
+    }
+
+    fn push(&self, item: T) {
+        self.change(self.items.lock(), |items| items.push_back(item));
+    }
+
+    fn extend(&self, batch: VecDeque<T>) {
+        if !batch.is_empty() {
+            self.change(self.items.lock(), |items| items.extend(batch));
+        }
+    }
+
+    /// Takes the first and `more(len)` others, which go to `into` after this queue has been left.
+    fn steal(&self, into: Option<&Self>, more: impl FnOnce(usize) -> usize) -> Steal<T> {
+        if self.len() == 0 {
+            return Steal::Empty;
+        }
+        let Some(items) = self.items.try_lock() else {
+            #[cfg(selvedge_loom)]
+            crate::model::note_retry();
+            return Steal::Retry;
+        };
+        let (first, batch) = self.change(items, |items| {
+            let more = more(items.len());
+            let first = items.pop_front();
+            let batch = items.drain(..more.min(items.len())).collect();
+            (first, batch)
+        });
+        if let Some(into) = into {
+            into.extend(batch);
+        }
+        first.map_or(Steal::Empty, Steal::Success)
+    }
+}
+
+/// The owner's end of a worker's queue. First in, first out.
+pub(crate) struct Deque<T = Runnable>(Arc<Queue<T>>);
+
+/// The thieves' end.
+pub(crate) struct Stealer<T = Runnable>(Arc<Queue<T>>);
+
+/// The queue that no worker owns.
+pub(crate) struct Injector<T = Runnable>(Queue<T>);
+
+impl<T> Deque<T> {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Queue::new()))
+    }
+    pub(crate) fn stealer(&self) -> Stealer<T> {
+        Stealer(Arc::clone(&self.0))
+    }
+    pub(crate) fn push(&self, item: T) {
+        self.0.push(item);
+    }
+    /// The owner is never told to retry.
+    pub(crate) fn pop(&self) -> Option<T> {
+        if self.0.len() == 0 {
+            // The owner knows what it has pushed: no thief makes a queue look emptier than it is.
+            return None;
+        }
+        self.0.change(self.0.items.lock(), VecDeque::pop_front)
+    }
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.len() == 0
+    }
+}
+
+impl<T> Stealer<T> {
+    pub(crate) fn steal_batch(&self, into: &Deque<T>) -> Steal<T> {
+        self.0.steal(Some(&into.0), |len| (len.saturating_sub(1) / 2).min(MAX_BATCH - 1))
+    }
+    pub(crate) fn steal_one(&self) -> Steal<T> {
+        self.0.steal(None, |_| 0)
+    }
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.len() == 0
+    }
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl<T> Injector<T> {
+    pub(crate) fn new() -> Self {
+        Self(Queue::new())
+    }
+    pub(crate) fn push(&self, item: T) {
+        self.0.push(item);
+    }
+    pub(crate) fn steal_batch(&self, into: &Deque<T>) -> Steal<T> {
+        self.0.steal(Some(&into.0), |len| (len.div_ceil(2)).min(MAX_BATCH).saturating_sub(1))
+    }
+    pub(crate) fn steal_one(&self) -> Steal<T> {
+        self.0.steal(None, |_| 0)
+    }
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.len() == 0
+    }
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+#[cfg(all(test, not(selvedge_loom)))]
+mod tests {
+    use super::*;
+    use crossbeam_deque as crossbeam;
+
+    /// Few enough pushes into the injector that crossbeam's batch never meets the end of a block, where it takes more.
+    const PUSHES: u32 = 60;
+    const PROGRAMS: u64 = 20_000;
+
+    /// xorshift64.
+    struct Dice(u64);
+
+    impl Dice {
+        fn roll(&mut self, sides: u64) -> u64 {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            (self.0 >> 16) % sides
+        }
+    }
+
+    #[derive(Debug, PartialEq)]
+    enum Answer {
+        Took(Option<u32>),
+        Lengths([usize; 3]),
+    }
+
+    /// Two workers and an injector, as both libraries have them.
+    trait House {
+        fn act(&mut self, action: u64, item: u32) -> Answer;
+        fn lengths(&self) -> [usize; 3];
+    }
+
+    struct StandIn {
+        deques: [Deque<u32>; 2],
+        stealers: [Stealer<u32>; 2],
+        injector: Injector<u32>,
+    }
+
+    impl House for StandIn {
+        fn act(&mut self, action: u64, item: u32) -> Answer {
+            let took = |steal| match steal {
+                Steal::Success(item) => Some(item),
+                Steal::Empty => None,
+                Steal::Retry => panic!("nobody is in the way"),
+            };
+            let worker = (action % 2) as usize;
+            Answer::Took(match action / 2 {
+                0 => self.deques[worker].pop(),
+                1 => took(self.stealers[worker].steal_one()),
+                2 => took(self.stealers[worker].steal_batch(&self.deques[1 - worker])),
+                3 => took(self.injector.steal_one()),
+                4 => took(self.injector.steal_batch(&self.deques[worker])),
+                5 => return Answer::Lengths(self.lengths()),
+                6 | 7 => {
+                    self.injector.push(item);
+                    None
+                }
+                _ => {
+                    self.deques[worker].push(item);
+                    None
+                }
+            })
+        }
+        fn lengths(&self) -> [usize; 3] {
+            assert_eq!(self.deques[0].is_empty(), self.stealers[0].is_empty());
+            assert_eq!(self.injector.is_empty(), self.injector.len() == 0);
+            [self.stealers[0].len(), self.stealers[1].len(), self.injector.len()]
+        }
+    }
+
+    struct Crossbeam {
+        deques: [crossbeam::Worker<u32>; 2],
+        stealers: [crossbeam::Stealer<u32>; 2],
+        injector: crossbeam::Injector<u32>,
+    }
+
+    impl House for Crossbeam {
+        fn act(&mut self, action: u64, item: u32) -> Answer {
+            let worker = (action % 2) as usize;
+            Answer::Took(match action / 2 {
+                0 => self.deques[worker].pop(),
+                1 => self.stealers[worker].steal().success(),
+                2 => self.stealers[worker].steal_batch_and_pop(&self.deques[1 - worker]).success(),
+                3 => self.injector.steal().success(),
+                4 => self.injector.steal_batch_and_pop(&self.deques[worker]).success(),
+                5 => return Answer::Lengths(self.lengths()),
+                6 | 7 => {
+                    self.injector.push(item);
+                    None
+                }
+                _ => {
+                    self.deques[worker].push(item);
+                    None
+                }
+            })
+        }
+        fn lengths(&self) -> [usize; 3] {
+            [self.stealers[0].len(), self.stealers[1].len(), self.injector.len()]
+        }
+    }
+
+    #[test]
+    fn on_one_thread_it_does_what_crossbeam_does() {
+        for program in 1..=PROGRAMS {
+            let mut dice = Dice(program.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            let deques = [Deque::new(), Deque::new()];
+            let mut ours = StandIn {
+                stealers: [deques[0].stealer(), deques[1].stealer()],
+                deques,
+                injector: Injector::new(),
+            };
+            let deques = [crossbeam::Worker::new_fifo(), crossbeam::Worker::new_fifo()];
+            let mut theirs = Crossbeam {
+                stealers: [deques[0].stealer(), deques[1].stealer()],
+                deques,
+                injector: crossbeam::Injector::new(),
+            };
+            for item in 0..PUSHES {
+                // More pushes than anything else, so that batches grow.
+                let action = dice.roll(24);
+                assert_eq!(ours.act(action, item), theirs.act(action, item), "program {program}, step {item}");
+            }
+            assert_eq!(ours.lengths(), theirs.lengths(), "program {program}");
+        }
+    }
+}

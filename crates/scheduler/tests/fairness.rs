@@ -1,0 +1,227 @@
+//! Whoever is ready gets a turn, counted in polls.
+#![allow(missing_docs)]
+
+mod common;
+
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+
+use common::{
+    Count, Signal, block_on, close, join, run, spawn, spawn_here, start, start_without_rescue, yield_now,
+};
+use selvedge_scheduler::{Scheduler, TaskRef, Timer};
+
+/// Yields until told to stop; counts its polls.
+async fn busy(stop: Arc<AtomicBool>, polls: Count) {
+    while !stop.load(Ordering::Relaxed) {
+        polls.add();
+        yield_now().await;
+    }
+}
+
+/// Wakes its partner and waits for it, until told to stop; counts its polls.
+async fn ping_pong(partner: Arc<Mutex<Option<TaskRef>>>, stop: Arc<AtomicBool>, polls: Count) {
+    poll_fn(|_| {
+        polls.add();
+        if stop.load(Ordering::Relaxed) {
+            if let Some(partner) = &*partner.lock().unwrap() {
+                partner.wake();
+            }
+            return Poll::Ready(());
+        }
+        match &*partner.lock().unwrap() {
+            Some(partner) => partner.wake(),
+            // Not known yet: ask again.
+            None => TaskRef::with_current(|task| task.expect("in a poll").wake()),
+        }
+        Poll::Pending
+    })
+    .await;
+}
+
+/// tokio#5712. Between two polls of any other task, the pair gets no more than its two turns (and their wakes' worth of slack).
+#[test]
+fn ping_pong_starves_the_queue() {
+    let scheduler = start_without_rescue(1);
+    let (stop, pair, turns) = (Arc::new(AtomicBool::new(false)), Count::new(), Count::new());
+    let (stop_pair, count) = (Arc::clone(&stop), pair.clone());
+    run(&scheduler, async move {
+        let rooms: [Arc<Mutex<Option<TaskRef>>>; 2] = Default::default();
+        let partners: Vec<_> = (0..2)
+            .map(|n| spawn_here(ping_pong(Arc::clone(&rooms[1 - n]), Arc::clone(&stop_pair), count.clone())))
+            .collect();
+        for (room, partner) in rooms.iter().zip(&partners) {
+            *room.lock().unwrap() = Some(partner.task().clone());
+        }
+        let queue: Vec<_> = (0..100)
+            .map(|_| {
+                let (pair, turns) = (count.clone(), turns.clone());
+                spawn_here(async move {
+                    for _ in 0..100 {
+                        let before = pair.get();
+                        yield_now().await;
+                        assert!(pair.get() - before <= 8, "{} turns for the pair", pair.get() - before);
+                        turns.add();
+                    }
+                })
+            })
+            .collect();
+        for task in queue {
+            join(task).await;
+        }
+        assert_eq!(turns.get(), 10_000);
+        stop_pair.store(true, Ordering::Relaxed);
+        for task in partners {
+            join(task).await;
+        }
+        // The tasks of the rooms refer to each other.
+        rooms.iter().for_each(|room| *room.lock().unwrap() = None);
+    });
+    assert!(pair.get() > 100, "the pair had turns too");
+    close(&scheduler);
+    drop(stop);
+}
+
+/// A crowd that always has something to do looks at the queue of foreign spawns every few polls.
+#[test]
+fn a_busy_crowd_does_not_starve_the_injector() {
+    for workers in [1, 2] {
+        let scheduler = start_without_rescue(workers);
+        let (stop, polls) = (Arc::new(AtomicBool::new(false)), Count::new());
+        let crowd: Vec<_> =
+            (0..20).map(|_| spawn(&scheduler, busy(Arc::clone(&stop), polls.clone()))).collect();
+        for _ in 0..50 {
+            let spawned = spawn(&scheduler, {
+                let polls = polls.clone();
+                async move { polls.get() }
+            });
+            block_on(join(spawned));
+        }
+        // Queued at once from a thread outside while the only workers are busy: one per look, whatever else runs.
+        let counted = polls.clone();
+        let wave: Vec<_> = {
+            let (blocked, release) = (Signal::new(), Signal::new());
+            let blockers: Vec<_> = (0..workers)
+                .map(|_| {
+                    let (blocked, release) = (blocked.clone(), release.clone());
+                    spawn(&scheduler, async move {
+                        blocked.set();
+                        release.block();
+                    })
+                })
+                .collect();
+            blocked.block();
+            let before = polls.get();
+            let wave: Vec<_> = (0..50)
+                .map(|_| {
+                    let polls = counted.clone();
+                    spawn(&scheduler, async move { polls.get() - before })
+                })
+                .collect();
+            release.set();
+            blockers.into_iter().for_each(|task| block_on(join(task)));
+            wave
+        };
+        let last = wave.into_iter().map(|task| block_on(join(task))).max().expect("fifty");
+        assert!(last <= 50 * 61 * 4 * workers, "the last of fifty ran after {last} polls of the crowd");
+        stop.store(true, Ordering::Relaxed);
+        crowd.into_iter().for_each(|task| block_on(join(task)));
+        close(&scheduler);
+    }
+}
+
+/// The other way round: a thread outside that spawns without end does not starve what is queued at the workers.
+#[test]
+fn foreign_spawns_do_not_starve_the_crowd() {
+    let scheduler = start_without_rescue(1);
+    let stop = Arc::new(AtomicBool::new(false));
+    let (spawning, stop_spawning) = (scheduler.clone(), Arc::clone(&stop));
+    let flood = std::thread::spawn(move || {
+        let mut n = 0;
+        while !stop_spawning.load(Ordering::Relaxed) {
+            drop(spawn(&spawning, async {}));
+            n += 1;
+            if n % 64 == 0 {
+                // The machine's memory is finite.
+                block_on(join(spawn(&spawning, async {})));
+            }
+        }
+    });
+    let tasks: Vec<_> = (0..10)
+        .map(|_| {
+            spawn(&scheduler, async {
+                for _ in 0..500 {
+                    yield_now().await;
+                }
+            })
+        })
+        .collect();
+    tasks.into_iter().for_each(|task| block_on(join(task)));
+    stop.store(true, Ordering::Relaxed);
+    flood.join().unwrap();
+    close(&scheduler);
+}
+
+/// Timers come due although no worker ever rests.
+#[test]
+fn timers_fire_while_all_workers_are_busy() {
+    for (workers, rescue) in [(1, false), (2, false), (1, true), (2, true)] {
+        let scheduler = if rescue { start(workers) } else { start_without_rescue(workers) };
+        let (stop, polls) = (Arc::new(AtomicBool::new(false)), Count::new());
+        let crowd: Vec<_> =
+            (0..20).map(|_| spawn(&scheduler, busy(Arc::clone(&stop), polls.clone()))).collect();
+        let sleepers: Vec<_> = (0..100)
+            .map(|n| {
+                spawn(&scheduler, async move {
+                    for _ in 0..5 {
+                        let now = Scheduler::with_current(|scheduler| scheduler.expect("on a worker").now());
+                        let mut timer = Timer::new();
+                        poll_fn(|cx| timer.poll(now + n * 10_000, cx)).await.expect("on a worker");
+                    }
+                })
+            })
+            .collect();
+        sleepers.into_iter().for_each(|task| block_on(join(task)));
+        stop.store(true, Ordering::Relaxed);
+        crowd.into_iter().for_each(|task| block_on(join(task)));
+        assert_eq!(scheduler.metrics().timers_armed, 0);
+        close(&scheduler);
+    }
+}
+
+#[test]
+fn one_worker_runs_tasks_in_the_order_of_spawns_and_of_wakes() {
+    let scheduler = start_without_rescue(1);
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let logged = Arc::clone(&log);
+    run(&scheduler, async move {
+        // Fewer than the polls between two looks at other queues.
+        let signals: Vec<_> = (0..50).map(|_| Signal::new()).collect();
+        let tasks: Vec<_> = signals
+            .iter()
+            .enumerate()
+            .map(|(n, signal)| {
+                let (log, signal) = (Arc::clone(&logged), signal.clone());
+                spawn_here(async move {
+                    log.lock().unwrap().push(n);
+                    signal.wait().await;
+                    log.lock().unwrap().push(n);
+                })
+            })
+            .collect();
+        while logged.lock().unwrap().len() < 50 {
+            yield_now().await;
+        }
+        assert!(logged.lock().unwrap().iter().copied().eq(0..50), "spawned in this order");
+        logged.lock().unwrap().clear();
+        // Backwards, so that neither the order of spawns nor that of memory passes for the order of wakes.
+        signals.iter().rev().for_each(Signal::set);
+        for task in tasks {
+            join(task).await;
+        }
+    });
+    assert!(log.lock().unwrap().iter().copied().eq((0..50).rev()), "woken in this order");
+    close(&scheduler);
+}

@@ -1,0 +1,365 @@
+//! Futures and outputs are dropped exactly once, handles resolve and workers live on, whatever user code does.
+#![allow(missing_docs)]
+
+mod common;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+
+use common::{
+    Count, DropCount, End, Grenade, NoSlot, ON_PURPOSE, OnDrop, Signal, assert_all_workers_live, block_on,
+    close, end, eventually, join, run, spawn, spawn_here, start, start_without_rescue, waker_of, yield_now,
+};
+use selvedge_scheduler::{JoinHandle, Scheduler, Slot, TaskRef};
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Ends {
+    Well,
+    InPoll,
+    InFutureDrop,
+    InOutputDrop,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Handle {
+    Joined,
+    DetachedBefore,
+    DetachedAfter,
+}
+
+/// What a task ends with.
+struct Output(Ends, #[expect(dead_code, reason = "counts its drop")] DropCount);
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        assert!(self.0 != Ends::InOutputDrop, "{ON_PURPOSE}: the drop of an output");
+    }
+}
+
+/// Waits for the signal, yields once, and ends.
+struct Subject {
+    ends: Ends,
+    go: Signal,
+    yielded: bool,
+    outputs: Count,
+    _future: DropCount,
+}
+
+impl Future for Subject {
+    type Output = End<Output>;
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.go.poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        if !std::mem::replace(&mut self.yielded, true) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        assert!(self.ends != Ends::InPoll, "{ON_PURPOSE}: a poll");
+        Poll::Ready(End::Value(Output(self.ends, self.outputs.on_drop())))
+    }
+}
+
+impl Drop for Subject {
+    fn drop(&mut self) {
+        assert!(self.ends != Ends::InFutureDrop, "{ON_PURPOSE}: the drop of a future");
+    }
+}
+
+/// How often the subject's output comes into being.
+fn outputs_of(ends: Ends) -> usize {
+    usize::from(ends != Ends::InPoll)
+}
+
+fn check_joined(ends: Ends, handle: JoinHandle<End<Output>>) {
+    match (ends, block_on(end(handle))) {
+        (Ends::Well, End::Value(_)) => {}
+        (Ends::InOutputDrop, End::Value(output)) => {
+            catch_unwind(AssertUnwindSafe(|| drop(output))).expect_err("its drop panics");
+        }
+        // The text is formatted, so the payload is a `String`, which `End` shows as "?".
+        (Ends::InPoll | Ends::InFutureDrop, End::Panicked(_)) => {}
+        _ => panic!("{ends:?}: a wrong end"),
+    }
+}
+
+#[test]
+fn every_way_to_end_with_every_handle() {
+    for workers in [1, 2, 4] {
+        let scheduler = start_without_rescue(workers);
+        for ends in [Ends::Well, Ends::InPoll, Ends::InFutureDrop, Ends::InOutputDrop] {
+            for how in [Handle::Joined, Handle::DetachedBefore, Handle::DetachedAfter] {
+                let (futures, outputs, slots, go) = (Count::new(), Count::new(), Count::new(), Signal::new());
+                let subject = Subject {
+                    ends,
+                    go: go.clone(),
+                    yielded: false,
+                    outputs: outputs.clone(),
+                    _future: futures.on_drop(),
+                };
+                let handle = scheduler.spawn(subject, CountedSlot(slots.on_drop()));
+                let task = handle.task().clone();
+                match how {
+                    Handle::Joined => {
+                        go.set();
+                        check_joined(ends, handle);
+                    }
+                    Handle::DetachedBefore => {
+                        drop(handle);
+                        go.set();
+                    }
+                    Handle::DetachedAfter => {
+                        go.set();
+                        eventually("the task is done", || task.is_done());
+                        assert_eq!(
+                            outputs.get(),
+                            usize::from(ends == Ends::InFutureDrop),
+                            "kept for the handle"
+                        );
+                        drop(handle);
+                    }
+                }
+                eventually("the task is done", || task.is_done());
+                let counts = (futures.get(), outputs.get(), slots.get());
+                assert_eq!(counts, (1, outputs_of(ends), 0), "{workers} {ends:?} {how:?}");
+                drop(task);
+                eventually("the cell is freed", || slots.get() == 1);
+                assert_all_workers_live(&scheduler, workers);
+            }
+        }
+        close(&scheduler);
+    }
+}
+
+struct CountedSlot(#[expect(dead_code, reason = "counts its drop")] DropCount);
+
+impl Slot for CountedSlot {
+    fn completed(&self, _: &TaskRef) {}
+}
+
+/// Counts its calls, and panics in each; its drop panics too.
+struct PanickySlot(Count);
+
+impl Slot for PanickySlot {
+    fn completed(&self, task: &TaskRef) {
+        assert!(task.is_done());
+        self.0.add();
+        panic!("{ON_PURPOSE}: completed");
+    }
+}
+
+impl Drop for PanickySlot {
+    fn drop(&mut self) {
+        panic!("{ON_PURPOSE}: the drop of a slot");
+    }
+}
+
+#[test]
+fn completion_is_told_once_and_its_panic_stays_there() {
+    let scheduler = start_without_rescue(2);
+    for watched in [false, true] {
+        for detached in [false, true] {
+            let (calls, go) = (Count::new(), Signal::new());
+            let wait = go.clone();
+            let handle =
+                scheduler.spawn(async move { End::Value(wait.wait().await) }, PanickySlot(calls.clone()));
+            let task = handle.task().clone();
+            if watched {
+                assert!(!task.watch_completion());
+                assert!(!task.watch_completion());
+            }
+            let handle = (!detached).then_some(handle);
+            go.set();
+            if let Some(handle) = handle {
+                block_on(join(handle));
+            }
+            eventually("the call", || task.is_done() && calls.get() == usize::from(watched));
+            assert!(task.watch_completion(), "too late");
+            drop(task);
+            assert_all_workers_live(&scheduler, 2);
+            assert_eq!(calls.get(), usize::from(watched));
+        }
+    }
+    close(&scheduler);
+}
+
+#[test]
+fn a_waker_that_panics_harms_nobody() {
+    let scheduler = start_without_rescue(2);
+    let go = Signal::new();
+    let wait = go.clone();
+    let mut handle = spawn(&scheduler, async move { wait.wait().await });
+    let bomb = OnDrop(|| panic!("{ON_PURPOSE}: the drop of a waker"));
+    let waker = waker_of(move || {
+        let _ = &bomb;
+        std::panic::panic_any(Grenade);
+    });
+    assert!(handle.poll_join(&mut Context::from_waker(&waker)).is_pending());
+    std::mem::forget(waker);
+    go.set();
+    eventually("the task is done", || handle.task().is_done());
+    assert_eq!(handle.try_take(), Some(End::Value(())));
+    drop(handle);
+    assert_all_workers_live(&scheduler, 2);
+    close(&scheduler);
+}
+
+#[test]
+fn a_destructor_may_spawn_and_wake() {
+    for workers in [1, 2, 4] {
+        let scheduler = start(workers);
+        let (woken, spawned) = (Signal::new(), Count::new());
+        let sleeper = spawn(&scheduler, {
+            let woken = woken.clone();
+            async move { woken.wait().await }
+        });
+        let spawned_by_drop = spawned.clone();
+        let guard = OnDrop(move || {
+            let count = spawned_by_drop.clone();
+            drop(spawn_here(async move { count.add() }));
+            woken.set();
+        });
+        run(&scheduler, async move {
+            yield_now().await;
+            let _guard = guard;
+        });
+        block_on(join(sleeper));
+        eventually("the destructor's task ran", || spawned.get() == 1);
+        close(&scheduler);
+    }
+}
+
+#[test]
+fn a_task_may_drop_the_last_handle_of_another() {
+    let scheduler = start(2);
+    for done_before in [false, true] {
+        let (outputs, go) = (Count::new(), Signal::new());
+        let (wait, output) = (go.clone(), outputs.on_drop());
+        let other = spawn(&scheduler, async move {
+            wait.wait().await;
+            output
+        });
+        if done_before {
+            go.set();
+            eventually("the task is done", || other.task().is_done());
+        }
+        run(&scheduler, async move { drop(other) });
+        assert_eq!(outputs.get(), usize::from(done_before));
+        go.set();
+        eventually("the output is dropped", || outputs.get() == 1);
+    }
+    close(&scheduler);
+}
+
+#[test]
+fn a_task_may_drop_its_own_handle() {
+    let scheduler = start(2);
+    let outputs = Count::new();
+    for _ in 0..200 {
+        let room: Arc<Mutex<Option<JoinHandle<End<DropCount>>>>> = Arc::default();
+        let (own, output) = (Arc::clone(&room), outputs.on_drop());
+        let mut locked = room.lock().unwrap();
+        *locked = Some(spawn(&scheduler, async move {
+            drop(own.lock().unwrap().take());
+            output
+        }));
+    }
+    eventually("all outputs are dropped", || outputs.get() == 200);
+    close(&scheduler);
+}
+
+/// As `replaced_waker_dropped_under_a_lock`, for handles: the old waker's drop comes back to the scheduler.
+#[test]
+fn a_handle_may_be_polled_with_ever_new_wakers_by_ever_new_threads() {
+    let scheduler = start(2);
+    let (go, dropped, woken) = (Signal::new(), Count::new(), Count::new());
+    let wait = go.clone();
+    let mut handle = spawn(&scheduler, async move { wait.wait().await });
+    let sleeper = spawn(&scheduler, std::future::pending::<()>());
+    let make_waker = || -> Waker {
+        let task = sleeper.task().clone();
+        let (scheduler, dropped, woken) = (scheduler.clone(), dropped.clone(), woken.clone());
+        let guard = OnDrop(move || {
+            dropped.add();
+            task.wake();
+            drop(spawn(&scheduler, async {}));
+        });
+        waker_of(move || {
+            let _ = &guard;
+            woken.add();
+        })
+    };
+    for _ in 0..50 {
+        let waker = make_waker();
+        handle = std::thread::spawn(move || {
+            assert!(handle.poll_join(&mut Context::from_waker(&waker)).is_pending());
+            assert!(handle.poll_join(&mut Context::from_waker(&waker)).is_pending());
+            handle
+        })
+        .join()
+        .expect("no panic");
+    }
+    assert_eq!(dropped.get(), 49, "all but the last");
+    go.set();
+    eventually("the last waker is woken", || woken.get() == 1);
+    block_on(join(handle));
+    eventually("the last waker is dropped", || dropped.get() == 50);
+    close(&scheduler);
+}
+
+/// Polls race with completion: whatever the order, the handle resolves.
+#[test]
+fn a_waker_swap_races_with_completion() {
+    let scheduler = start(2);
+    for _ in 0..500 {
+        let mut handle = spawn(&scheduler, async { 7 });
+        let task_done = Signal::new();
+        let noop = waker_of(|| {});
+        let waker = waker_of({
+            let task_done = task_done.clone();
+            move || task_done.set()
+        });
+        let mut polled = handle.poll_join(&mut Context::from_waker(&noop));
+        if polled.is_pending() {
+            polled = handle.poll_join(&mut Context::from_waker(&waker));
+        }
+        let value = match polled {
+            Poll::Ready(value) => value,
+            Poll::Pending => {
+                task_done.block();
+                handle.try_take()
+            }
+        };
+        assert_eq!(value, Some(End::Value(7)));
+        assert_eq!(handle.poll_join(&mut Context::from_waker(&waker)), Poll::Ready(None), "taken once");
+    }
+    close(&scheduler);
+}
+
+#[test]
+fn an_eager_task_is_polled_inside_the_call() {
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let log = {
+        let order = Arc::clone(&order);
+        move |text| order.lock().unwrap().push(text)
+    };
+    let scheduler = start(2);
+    run(&scheduler, async move {
+        let inner = log.clone();
+        let handle = Scheduler::with_current(|scheduler| {
+            let future = async move {
+                inner("first poll");
+                yield_now().await;
+                panic!("{ON_PURPOSE}: in an eager task");
+            };
+            scheduler.expect("on a worker").spawn_eager(async { End::Value(future.await) }, NoSlot)
+        });
+        log("spawned");
+        let ended: End<()> = end(handle).await;
+        assert!(matches!(ended, End::Panicked(_)));
+    });
+    assert_eq!(*order.lock().unwrap(), ["first poll", "spawned"]);
+    close(&scheduler);
+}
