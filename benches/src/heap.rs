@@ -18,23 +18,23 @@ pub fn start_counting() {
     COUNTING.store(true, Relaxed);
 }
 
-/// Bytes taken and not returned since [`start_counting`]. A block counts as what it takes from `malloc`,
-/// the allocator's own word included.
+/// Bytes taken and not returned since [`start_counting`]. A block counts as what `malloc` hands out for it, which may be more than
+/// was asked for.
 pub fn in_use() -> isize {
     IN_USE.load(Relaxed)
 }
 
-/// What a block costs a process that uses glibc's `malloc`: a word in front, all rounded up to two words, four at least.
+/// The usable size of a block from glibc's `malloc`, which puts a word in front and rounds up to two words, four at least.
 /// Counted by rule, so that the rows do not depend on the machine's allocator. Alignment shows where it rounds up the size.
-fn chunk(bytes: usize) -> isize {
+fn usable_size(bytes: usize) -> isize {
     const WORD: usize = size_of::<usize>();
-    (bytes + WORD).next_multiple_of(2 * WORD).max(4 * WORD).cast_signed()
+    ((bytes + WORD).next_multiple_of(2 * WORD).max(4 * WORD) - WORD).cast_signed()
 }
 
 fn count(taken: usize, returned: usize) {
     if COUNTING.load(Relaxed) {
-        let chunk = |bytes| if bytes == 0 { 0 } else { chunk(bytes) };
-        IN_USE.fetch_add(chunk(taken) - chunk(returned), Relaxed);
+        let size = |bytes| if bytes == 0 { 0 } else { usable_size(bytes) };
+        IN_USE.fetch_add(size(taken) - size(returned), Relaxed);
     }
 }
 

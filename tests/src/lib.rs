@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use selvedge::{CancelledError, Error, EventLoop, ExceptionContext, Result};
 
 /// Longer than any test may take; with virtual time it is over at once.
-pub const LONG: Duration = Duration::from_secs(3600);
+pub const LONG: Duration = Duration::from_hours(1);
 
 /// A moment of virtual time.
 pub const MOMENT: Duration = Duration::from_millis(1);

@@ -35,7 +35,8 @@ async fn twelve_of_twelve_types() -> Result<()> {
     macro_rules! ready {
         ($($value:expr),+) => { ($(async { Ok($value) },)+) };
     }
-    let (a, .., l) = gather(ready!(1u8, 2u16, 3u32, 4u64, 5i8, 6i16, 7i32, 8i64, 'i', "j", 11.0f32, 12.0f64)).await?;
+    let (a, .., l) =
+        gather(ready!(1u8, 2u16, 3u32, 4u64, 5i8, 6i16, 7i32, 8i64, 'i', "j", 11.0f32, 12.0f64)).await?;
     assert_eq!((a, l), (1, 12.0));
     Ok(())
 }

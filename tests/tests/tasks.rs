@@ -3,8 +3,8 @@
 use std::panic::Location;
 
 use selvedge::{
-    CallbackId, Error, InvalidStateError, PanicError, Result, RuntimeError, Task, TaskHandle, all_tasks, create_task,
-    current_task, get_running_loop, sleep, task, try_create_task,
+    CallbackId, Error, InvalidStateError, PanicError, Result, RuntimeError, Task, TaskHandle, all_tasks,
+    create_task, current_task, get_running_loop, sleep, task, try_create_task,
 };
 use selvedge_tests::{Drops, LONG, MOMENT, Reports, Trace, settle};
 
@@ -89,7 +89,9 @@ async fn names_count_up_and_can_be_given() -> Result<()> {
     assert_eq!(named.get_name(), "by method");
     named.set_name("");
     assert_eq!(named.get_name(), "");
-    let built = task::Builder::new().name("by builder").create_task(async { Ok(current_task().unwrap().get_name()) })?;
+    let built = task::Builder::new()
+        .name("by builder")
+        .create_task(async { Ok(current_task().unwrap().get_name()) })?;
     assert_eq!(built.await?, "by builder");
     drop((unnamed, named));
     Ok(())
@@ -133,7 +135,7 @@ async fn debug_output_tells_the_state() -> Result<()> {
 async fn the_current_task_and_all_tasks() -> Result<()> {
     let me = current_task().unwrap();
     assert_eq!(me, current_task().unwrap());
-    assert_eq!(all_tasks(), [me.clone()]);
+    assert_eq!(all_tasks(), std::slice::from_ref(&me));
     let other = create_task(sleep(LONG));
     let all = all_tasks();
     assert_eq!(all.len(), 2);
@@ -220,7 +222,8 @@ async fn an_error_nobody_retrieved_is_reported_once() -> Result<()> {
 async fn what_counts_as_retrieving_an_error() -> Result<()> {
     let reports = Reports::of(&get_running_loop()?);
     let fail = || create_task(async { Err::<(), _>(Error::msg("lost")) });
-    let (awaited, asked, looked, dropped, cancelled) = (fail(), fail(), fail(), fail(), create_task(sleep(LONG)));
+    let (awaited, asked, looked, dropped, cancelled) =
+        (fail(), fail(), fail(), fail(), create_task(sleep(LONG)));
     settle().await?;
     cancelled.cancel();
     assert!(awaited.await.is_err());

@@ -6,8 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use selvedge::{
-    ContextVar, Error, EventLoop, Result, Runner, RuntimeError, ThreadPoolExecutor, create_task, get_running_loop, run_coroutine_threadsafe,
-    sleep, to_thread, wait_for,
+    ContextVar, Error, EventLoop, Result, Runner, RuntimeError, ThreadPoolExecutor, create_task,
+    get_running_loop, run_coroutine_threadsafe, sleep, to_thread, wait_for,
 };
 use selvedge_tests::{Drops, LONG, Trace, settle};
 
@@ -74,7 +74,11 @@ fn several_threads_may_wait_for_one_coroutine() {
             let waiting: Vec<_> = (0..4).map(|_| scope.spawn(|| future.result(None))).collect();
             waiting.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
-        assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1, "the value is moved out once");
+        assert_eq!(
+            outcomes.iter().filter(|outcome| outcome.is_ok()).count(),
+            1,
+            "the value is moved out once"
+        );
         assert!(future.exception(None).unwrap().is_none());
     });
 }
@@ -142,7 +146,7 @@ async fn to_thread_carries_the_context_there_and_not_back() -> Result<()> {
 
 #[selvedge::test]
 async fn a_panic_on_the_pool_is_an_error() -> Result<()> {
-    let error = to_thread(|| std::panic::resume_unwind(Box::new("there"))).await.map(|()| ()).unwrap_err();
+    let error = to_thread::<_, ()>(|| std::panic::resume_unwind(Box::new("there"))).await.unwrap_err();
     assert!(error.is_panic());
     assert_eq!(error.to_string(), "there");
     Ok(())

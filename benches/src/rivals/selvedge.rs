@@ -31,7 +31,7 @@ impl<const RESCUE: bool> Rival for Selvedge<RESCUE> {
         let (started, event_loop) = std::sync::mpsc::sync_channel(1);
         let running = std::thread::spawn(move || {
             let runner = Runner::builder().workers(workers).rescue(RESCUE).build();
-            let mut runner = runner.expect("the OS grants the worker threads");
+            let runner = runner.expect("the OS grants the worker threads");
             let main = async move {
                 started.send(selvedge::get_running_loop()?).expect("start() waits for the loop");
                 // The error says that the sender is gone: the sign to stop.

@@ -121,6 +121,17 @@ impl Drop for Entered {
     }
 }
 
+/// Steps out of the entered context while it lives: for the first poll of another task inside this one's.
+pub(crate) struct OutsideContext {
+    _returns: Entered,
+}
+
+impl OutsideContext {
+    pub(crate) fn step() -> OutsideContext {
+        OutsideContext { _returns: Entered { around: ENTERED.take() } }
+    }
+}
+
 /// The map that is current now: what a new task inherits.
 pub(crate) fn current_bindings() -> Option<Arc<Bindings>> {
     if let Some(entered) = ENTERED.with(|entered| entered.borrow().as_ref().map(Context::bindings)) {
@@ -217,10 +228,18 @@ impl<T: Clone + Send + Sync + 'static> ContextVar<T> {
     /// [`RuntimeError`] if the token is another variable's, or was made in another context.
     pub fn reset(&self, token: Token<T>) -> Result<()> {
         if token.key != self.key() {
-            return Err(RuntimeError::new(format!("the token was created by a different ContextVar than {:?}", self.name)).into());
+            return Err(RuntimeError::new(format!(
+                "the token was created by a different ContextVar than {:?}",
+                self.name
+            ))
+            .into());
         }
         if !token.context.is(&current()) {
-            return Err(RuntimeError::new(format!("the token of {:?} was created in a different Context", self.name)).into());
+            return Err(RuntimeError::new(format!(
+                "the token of {:?} was created in a different Context",
+                self.name
+            ))
+            .into());
         }
         drop(token.context.bind(token.key, token.before));
         Ok(())

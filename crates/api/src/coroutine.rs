@@ -50,3 +50,37 @@ pub fn ensure_future<C: Coroutine>(coro_or_task: C) -> Task<C::Item> {
     }
     create_task(given.expect("it was put there above"))
 }
+
+/// What the compiler refuses to make a task of.
+///
+/// Not `Send`:
+/// ```compile_fail,E0277
+/// let shared = std::rc::Rc::new(1);
+/// selvedge::create_task(async move {
+///     selvedge::sleep(std::time::Duration::ZERO).await?;
+///     Ok(*shared)
+/// });
+/// ```
+/// No `selvedge::Result`:
+/// ```compile_fail,E0277
+/// selvedge::create_task(async { 1 });
+/// ```
+/// A plain function is no coroutine:
+/// ```compile_fail,E0277
+/// selvedge::create_task(|| Ok(1));
+/// ```
+/// Borrowing:
+/// ```compile_fail,E0597
+/// let local = String::new();
+/// let borrowed = &local;
+/// selvedge::create_task(async move { Ok(borrowed.len()) });
+/// ```
+/// A coroutine that is waited for without being a task:
+/// ```compile_fail,E0277
+/// # async fn f() -> selvedge::Result<()> {
+/// selvedge::wait([async { Ok(1) }]).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[cfg(doctest)]
+struct Refused;

@@ -8,7 +8,8 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use self::kinds::{
-    CancelledError, ExceptionGroup, InvalidStateError, KeyboardInterrupt, PanicError, RuntimeError, TimeoutError,
+    CancelledError, ExceptionGroup, InvalidStateError, KeyboardInterrupt, PanicError, RuntimeError,
+    TimeoutError,
 };
 
 /// What a coroutine returns: Python raises, Rust returns `Err`, and `?` is the unwinding.

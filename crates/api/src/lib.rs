@@ -42,6 +42,7 @@ mod context;
 mod coroutine;
 mod error;
 mod event_loop;
+mod future;
 mod runner;
 pub mod task;
 mod threads;
@@ -53,14 +54,24 @@ pub use selvedge_macros::{main, test};
 pub use self::context::{Context, ContextVar, Token, copy_context};
 pub use self::coroutine::{Coroutine, ensure_future};
 pub use self::error::{
-    CancelledError, Error, ExceptionGroup, InvalidStateError, KeyboardInterrupt, PanicError, Result, RuntimeError, TimeoutError,
+    CancelledError, Error, ExceptionGroup, InvalidStateError, KeyboardInterrupt, PanicError, Result,
+    RuntimeError, TimeoutError,
 };
-pub use self::event_loop::{EventLoop, ExceptionContext, Handle, Metrics, TimerHandle, WorkerMetrics, get_running_loop};
+pub use self::event_loop::{
+    EventLoop, ExceptionContext, Handle, Metrics, TimerHandle, WorkerMetrics, get_running_loop,
+};
+pub use self::future::Future;
 pub use self::runner::{Runner, RunnerBuilder, run};
-pub use self::task::{CallbackId, Task, TaskHandle, TaskId, all_tasks, create_task, current_task, try_create_task};
-pub use self::threads::{BlockingTask, ConcurrentFuture, ThreadPoolExecutor, ToThread, run_coroutine_threadsafe, to_thread};
+pub use self::task::{
+    CallbackId, Task, TaskHandle, TaskId, all_tasks, create_task, current_task, try_create_task,
+};
+pub use self::threads::{
+    BlockingTask, ConcurrentFuture, ThreadPoolExecutor, ToThread, run_coroutine_threadsafe, to_thread,
+};
 pub use self::time::When;
 pub use self::waiting::{
-    Cancellable, Gather, GatherInput, GatherResults, Shield, ShieldRef, Sleep, Timeout, TimeoutBlock, WaitFor, cancellable, gather,
-    shield, sleep, timeout, timeout_at, wait_for,
+    ALL_COMPLETED, AsCompleted, Cancellable, FIRST_COMPLETED, FIRST_EXCEPTION, Gather, GatherInput,
+    GatherResults, NextCompleted, ReturnWhen, Shield, ShieldRef, Sleep, TaskGroup, TaskGroupBlock, Timeout,
+    TimeoutBlock, Wait, WaitFor, Waitable, as_completed, cancellable, gather, shield, sleep, task_group,
+    timeout, timeout_at, wait, wait_for,
 };

@@ -36,7 +36,9 @@ impl When {
         match self.0 {
             Moment::Never => NEVER,
             Moment::Loop(when) => to_ticks(when),
-            Moment::Machine(instant) => now.saturating_add(to_ticks(instant.saturating_duration_since(Instant::now()))),
+            Moment::Machine(instant) => {
+                now.saturating_add(to_ticks(instant.saturating_duration_since(Instant::now())))
+            }
         }
     }
 }

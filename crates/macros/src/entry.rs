@@ -29,7 +29,10 @@ pub(crate) fn expand(kind: Kind, options: TokenStream, function: TokenStream) ->
 fn check(kind: Kind, function: &ItemFn, options: &Options) -> syn::Result<()> {
     let signature = &function.sig;
     if signature.asyncness.is_none() {
-        return Err(syn::Error::new(signature.fn_token.span, "this needs an `async fn`: write `async` before `fn`"));
+        return Err(syn::Error::new(
+            signature.fn_token.span,
+            "this needs an `async fn`: write `async` before `fn`",
+        ));
     }
     if let Some(parameter) = signature.inputs.first() {
         return Err(syn::Error::new(parameter.span(), "nobody could give it arguments"));

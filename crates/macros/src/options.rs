@@ -22,7 +22,8 @@ enum Setting {
 impl Parse for Options {
     fn parse(input: ParseStream<'_>) -> syn::Result<Options> {
         let given = Punctuated::<Setting, Token![,]>::parse_terminated(input)?;
-        let mut options = Options { workers: None, debug: false, virtual_time: false, krate: parse_quote!(::selvedge) };
+        let mut options =
+            Options { workers: None, debug: false, virtual_time: false, krate: parse_quote!(::selvedge) };
         for option in given {
             match option {
                 Setting::Workers(count) => options.workers = Some(count),
@@ -50,7 +51,10 @@ impl Parse for Setting {
             }
             "debug" => Ok(Setting::Debug),
             "virtual_time" => Ok(Setting::VirtualTime),
-            _ => Err(syn::Error::new(name.span(), "expected `workers = N`, `debug`, `virtual_time` or `crate = path`")),
+            _ => Err(syn::Error::new(
+                name.span(),
+                "expected `workers = N`, `debug`, `virtual_time` or `crate = path`",
+            )),
         }
     }
 }

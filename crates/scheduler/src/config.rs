@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,8 @@ pub const MAX_WORKERS: usize = 4096;
 
 /// Spares a worker may have. One stuck worker needs one; a burst of new tasks that all block needs more.
 const SPARES_PER_WORKER: usize = 4;
+/// Enough for the most workers.
+const MAX_SPARES: usize = SPARES_PER_WORKER * MAX_WORKERS;
 /// Spares of a scheduler with few workers.
 const MIN_SPARES: usize = 16;
 /// asyncio's default executor has this many threads more than the machine has cores …
@@ -43,7 +46,7 @@ impl Hooks for NoHooks {}
 pub struct Config {
     /// Threads that run tasks, 1 to [`MAX_WORKERS`]. Default: 1; the layer above knows the machine.
     pub workers: usize,
-    /// Threads that may stand in for stuck workers at the same time; 0 switches rescue off. `None`: four per worker, at least 16.
+    /// Threads that may stand in for stuck workers at the same time, at most four times [`MAX_WORKERS`]; 0 switches rescue off. `None`: four per worker, at least 16.
     pub max_spares: Option<usize>,
     /// Threads that run blocking jobs at the same time, at least 1. `None`: asyncio's rule, cores + 4, at most 32.
     pub max_blocking_threads: Option<usize>,
@@ -63,6 +66,20 @@ pub struct Config {
 }
 
 impl Config {
+    /// Is there a mistake in it?
+    pub(crate) fn check(&self) -> io::Result<()> {
+        let mistake = if !(1..=MAX_WORKERS).contains(&self.workers) {
+            format!("{} workers asked for; choose 1 to {MAX_WORKERS}", self.workers)
+        } else if self.max_spares.is_some_and(|spares| spares > MAX_SPARES) {
+            format!("{} spares asked for; choose at most {MAX_SPARES}", self.spares())
+        } else if self.thread_name.contains('\0') {
+            format!("a thread cannot be named {:?}; leave out the zero byte", self.thread_name)
+        } else {
+            return Ok(());
+        };
+        Err(io::Error::new(io::ErrorKind::InvalidInput, mistake))
+    }
+
     pub(crate) fn spares(&self) -> usize {
         self.max_spares.unwrap_or_else(|| (SPARES_PER_WORKER * self.workers).max(MIN_SPARES))
     }

@@ -19,11 +19,15 @@ use std::time::Duration;
 use crossbeam_utils::CachePadded;
 
 use crate::shared::Shared;
-use crate::sync::{AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, fence, mutation};
+use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, fence, mutation};
 use crate::timers::NEVER;
 
-/// Timers that follow each other more closely than this are fired together.
-const DENSE_NANOS: u64 = 50_000;
+/// Timers that follow each other more closely than this are fired together …
+const GAP_MIN_NANOS: u64 = 50_000;
+/// … and while very many do, those of up to this time.
+const GAP_MAX_NANOS: u64 = 250_000;
+/// The gap widens while a wake-up fires at least so many timers, and narrows below half of that.
+const MANY: usize = 16;
 
 /// The place of the worker that waits for deadlines.
 pub(crate) struct Driver {
@@ -31,8 +35,11 @@ pub(crate) struct Driver {
     /// The tick until which the holder waits; zero while nobody waits, who would have to be woken.
     waits_until: CachePadded<AtomicU64>,
     holder: AtomicUsize,
-    /// When timers fired last, in nanoseconds. Written by the holder.
+    /// When timers fired last, in nanoseconds, and how closely wake-ups may follow each other.
     fired: AtomicU64,
+    gap: AtomicU64,
+    /// The watch has seen a wheel that is due: its worker may be stuck, or a spare that has gone. A hint, so all Relaxed.
+    overdue: AtomicBool,
 }
 
 /// The right to wait for deadlines.
@@ -49,6 +56,8 @@ impl Driver {
             waits_until: CachePadded::new(AtomicU64::new(0)),
             holder: AtomicUsize::new(0),
             fired: AtomicU64::new(0),
+            gap: AtomicU64::new(GAP_MIN_NANOS),
+            overdue: AtomicBool::new(false),
         }
     }
 
@@ -60,6 +69,16 @@ impl Driver {
             self.holder.store(index, Ordering::Relaxed);
         }
         Some(Driving { driver: self, index, _seat: seat })
+    }
+
+    /// Asks whoever is busy to look at all wheels.
+    pub(crate) fn note_overdue(&self) {
+        self.overdue.store(true, Ordering::Relaxed);
+    }
+
+    /// Somebody asked for that.
+    pub(crate) fn take_overdue(&self) -> bool {
+        self.overdue.load(Ordering::Relaxed) && self.overdue.swap(false, Ordering::Relaxed)
     }
 
     /// Nobody waits for deadlines at the moment: a hint.
@@ -114,7 +133,7 @@ impl Driving<'_> {
         } else {
             let now = shared.clock.now();
             let due = shared.tick_length.start_of(until);
-            Some(Duration::from_nanos(self.when_dense(due, now).saturating_sub(now)))
+            Some(Duration::from_nanos(self.driver.when_dense(due, now).saturating_sub(now)))
         };
         if limit.is_some_and(|limit| limit.is_zero()) {
             return false;
@@ -123,18 +142,26 @@ impl Driving<'_> {
     }
 }
 
-impl Driving<'_> {
-    /// When to wake for a timer that is due at `due`. If timers fire one after the other, some of them together: a wake-up costs as
-    /// much as firing a hundred. A timer that comes alone is not delayed.
-    fn when_dense(&self, due: u64, now: u64) -> u64 {
-        // Relaxed: only the holder reads and writes it, and the seat's lock orders holders.
-        let fired = self.driver.fired.load(Ordering::Relaxed);
-        if now.saturating_sub(fired) < DENSE_NANOS { due.max(fired + DENSE_NANOS) } else { due }
+impl Driver {
+    /// When to fire, from an idle worker, a timer that is due at `due`. If timers fire one after the other, some of them together: a wake-up
+    /// costs as much as firing a hundred. A timer that comes alone is not delayed.
+    pub(crate) fn when_dense(&self, due: u64, now: u64) -> u64 {
+        // Relaxed: hints; a stale one costs a wake-up, or a part of the gap.
+        let fired = self.fired.load(Ordering::Relaxed);
+        let gap = self.gap.load(Ordering::Relaxed);
+        if now.saturating_sub(fired) < gap { due.max(fired + gap) } else { due }
     }
 
-    /// Timers have just fired.
-    pub(crate) fn note_fired(&self, now: u64) {
-        self.driver.fired.store(now, Ordering::Relaxed);
+    /// So many timers have just fired.
+    pub(crate) fn note_fired(&self, now: u64, count: usize) {
+        let gap = self.gap.load(Ordering::Relaxed);
+        let gap = match count {
+            MANY.. => (2 * gap).min(GAP_MAX_NANOS),
+            _ if count < MANY / 2 => (gap / 2).max(GAP_MIN_NANOS),
+            _ => gap,
+        };
+        self.gap.store(gap, Ordering::Relaxed);
+        self.fired.store(now, Ordering::Relaxed);
     }
 }
 

@@ -147,3 +147,55 @@ impl Kinds {
         SUSPECTED
     }
 }
+
+#[cfg(all(test, not(selvedge_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn permits_are_bounded_and_come_back() {
+        let heavy = Heavy::new(2);
+        let (first, second) = (heavy.acquire().expect("one of two"), heavy.acquire().expect("two of two"));
+        assert!(heavy.acquire().is_none());
+        heavy.set_limit(3);
+        let third = heavy.acquire().expect("the limit was raised");
+        heavy.set_limit(2);
+        heavy.release(first);
+        assert!(heavy.acquire().is_none(), "two are still out");
+        heavy.release(second);
+        let again = heavy.acquire().expect("one is back");
+        heavy.release(third);
+        heavy.release(again);
+        assert_eq!(heavy.running.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn an_empty_queue_keeps_no_permit() {
+        let heavy = Heavy::new(1);
+        assert!(heavy.take().is_none() && !heavy.is_due());
+        assert_eq!(heavy.running.load(Ordering::Relaxed), 0);
+    }
+
+    /// Far from zero in the bits that a kind's key keeps: an address of code.
+    const KIND: usize = 0x5555_1234_5670;
+
+    #[test]
+    fn a_record_is_used_up_by_births() {
+        let kinds = Kinds::new();
+        assert_eq!(kinds.weight_at_birth(KIND), 0);
+        kinds.note_long_poll(KIND);
+        for _ in 0..LONG_POLL {
+            assert_eq!(kinds.weight_at_birth(KIND), SUSPECTED);
+        }
+        assert_eq!(kinds.weight_at_birth(KIND), 0);
+    }
+
+    #[test]
+    fn a_record_is_bounded_and_of_one_kind() {
+        let kinds = Kinds::new();
+        (0..1_000).for_each(|_| kinds.note_long_poll(KIND));
+        assert_eq!(kinds.weight_at_birth(KIND + 0x1000), 0);
+        let suspected = (0..1_000).filter(|_| kinds.weight_at_birth(KIND) > 0).count();
+        assert_eq!(suspected as u64, MAX_SCORE);
+    }
+}

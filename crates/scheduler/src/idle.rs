@@ -13,6 +13,9 @@
 //!    and wake it as a searcher              W4 park until woken
 //! ```
 //!
+//! A worker that pushes into its own deque leaves out the fence: the invariant holds, as it is awake itself and will come to the task. What
+//! it may miss is a worker that goes to sleep at that moment and could have helped; it looks again when its poll ends.
+//!
 //! Proof, in two cases. The fences are totally ordered. If P2 comes first, W3 sees the task of P1. If W2 comes first, P3
 //! sees the word of W1: the worker among the sleepers and no longer among the searchers; so the pusher wakes a sleeper,
 //! unless another worker searches. That one either comes across the task, or goes through W1 to W3 itself
@@ -177,5 +180,63 @@ impl Idle {
 
     pub(crate) fn anybody_searches(&self) -> bool {
         Snapshot(self.word.load(Ordering::Relaxed)).searching() > 0
+    }
+}
+
+#[cfg(all(test, not(selvedge_loom)))]
+mod tests {
+    use super::*;
+
+    fn counts(idle: &Idle) -> (usize, usize) {
+        let now = Snapshot(idle.word.load(Ordering::Relaxed));
+        (now.searching(), now.sleeping())
+    }
+
+    #[test]
+    fn who_is_woken_searches_and_counts_once() {
+        let idle = Idle::new(3);
+        assert_eq!(idle.notify(), None, "nobody sleeps");
+        for index in 0..3 {
+            idle.sleep(index, None);
+        }
+        assert_eq!(idle.notify(), Some(2), "the last to lie down");
+        assert_eq!(counts(&idle), (1, 2));
+        assert_eq!(idle.notify(), None, "one searches already");
+        let right = idle.cancel_sleep(2).expect_err("it was woken");
+        assert_eq!(idle.found(right), Found::NotifyAnother);
+        assert_eq!(counts(&idle), (0, 2));
+        assert_eq!(idle.notify(), Some(1));
+    }
+
+    #[test]
+    fn who_gets_up_by_itself_does_not_search() {
+        let idle = Idle::new(2);
+        idle.sleep(0, None);
+        idle.cancel_sleep(0).expect("nobody woke it");
+        assert_eq!(counts(&idle), (0, 0));
+        assert!(!idle.remove(0));
+    }
+
+    #[test]
+    fn a_searcher_that_lies_down_searches_no_more() {
+        let idle = Idle::new(2);
+        let right = idle.try_search(2).expect("nobody searches");
+        assert_eq!(counts(&idle), (1, 0));
+        idle.sleep(0, Some(right));
+        assert_eq!(counts(&idle), (0, 1));
+    }
+
+    #[test]
+    fn at_most_half_search_unless_there_is_work() {
+        let idle = Idle::new(4);
+        let (first, second) = (idle.try_search(4).expect("one of four"), idle.try_search(4).expect("two of four"));
+        assert!(idle.try_search(4).is_none());
+        let third = idle.search();
+        assert_eq!(idle.found(first), Found::Nothing);
+        assert_eq!(idle.found(second), Found::Nothing);
+        assert_eq!(idle.found(third), Found::NotifyAnother, "the last one");
+        let only = idle.try_search(1).expect("a single worker may search");
+        assert!(idle.try_search(1).is_none());
+        assert_eq!(idle.found(only), Found::NotifyAnother);
     }
 }

@@ -3,9 +3,9 @@
 //! Threads are started on demand, up to a bound, and retire when they have had nothing to do for a while. A thread that the
 //! operating system refuses is an error if no other thread would come to the job.
 
+use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,13 @@ use crate::queue::Deque;
 use crate::shared::Shared;
 use crate::sync::thread::{Builder, JoinHandle};
 use crate::sync::{Condvar, Instant, Mutex, MutexGuard, mutation};
+use crate::task::silently;
 use crate::worker;
+
+crate::sync::thread_locals! {
+    /// The pool that the calling thread belongs to. An address to compare, nothing else.
+    static OWNER: Cell<*const Pool> = const { Cell::new(std::ptr::null()) };
+}
 
 /// A closure that may block.
 pub type BlockingJob = Box<dyn FnOnce() + Send>;
@@ -54,6 +60,8 @@ struct State {
     idle: usize,
     /// Threads that were claimed and have not noticed yet.
     claims: usize,
+    /// Threads that were started and have not taken their first work yet.
+    starting: usize,
     threads: HashMap<usize, JoinHandle<()>>,
     /// Ended, to be joined.
     exited: Vec<JoinHandle<()>>,
@@ -73,6 +81,11 @@ pub(crate) struct Stats {
 }
 
 impl State {
+    /// Threads on their way to the queue of jobs: each seat takes one of those that are on their way.
+    fn coming(&self) -> usize {
+        (self.claims + self.starting).saturating_sub(self.seats.len())
+    }
+
     fn take(&mut self, limit: usize) -> Option<Work> {
         if let Some(seat) = self.seats.pop_front() {
             return Some(Work::Seat(seat));
@@ -108,9 +121,13 @@ impl Pool {
             return Err(BlockingRefused { error: io::Error::other("the scheduler is closed") });
         }
         state.jobs.push_back(job);
+        // Who runs a blocking job, or comes for one, comes back to the queue; a stand-in may stay away for ever.
+        let busy = state.running + state.coming();
+        if busy >= self.limit {
+            return Ok(());
+        }
         let Err(error) = self.find_thread(shared, &mut state) else { return Ok(()) };
-        // Somebody who runs a blocking job comes back to the queue; a stand-in may stay away for ever.
-        if state.running > 0 || state.claims > 0 {
+        if busy > 0 {
             return Ok(());
         }
         let job = state.jobs.pop_back();
@@ -140,35 +157,47 @@ impl Pool {
             self.claimed.notify_one();
             return Ok(());
         }
-        if state.seats.is_empty() && state.running + state.claims >= self.limit {
-            return Ok(());
-        }
         self.start_thread(shared, state)
     }
 
     /// Starts a thread for one of the N workers. It ends with its place.
     pub(crate) fn start_worker(&self, shared: &Arc<Shared>, index: usize) -> io::Result<()> {
-        let mut state = self.state.lock();
-        let id = state.next_id;
         let for_thread = Arc::clone(shared);
         let deque = shared.slots[index].vacant.lock().take().expect("a worker's place is taken once");
         shared.rescue.took_place(index);
-        let spawned = Builder::new().name(format!("{}-worker-{index}", self.name)).spawn(move || {
+        let started = self.start_aside(shared, &format!("worker-{index}"), move || {
             crate::os::prepare_thread();
-            worker::run(Arc::clone(&for_thread), index, deque);
-            for_thread.pool.thread_ends(for_thread.pool.state.lock(), id);
+            worker::run(for_thread, index, deque);
         });
-        match spawned {
-            Ok(handle) => {
-                state.next_id += 1;
-                state.threads.insert(id, handle);
-                Ok(())
-            }
-            Err(error) => {
-                shared.rescue.left();
-                Err(error)
-            }
+        if started.is_err() {
+            shared.rescue.left();
         }
+        started
+    }
+
+    /// Starts a thread that does one thing and ends; `join` waits for it.
+    pub(crate) fn start_aside(
+        &self,
+        shared: &Arc<Shared>,
+        role: &str,
+        work: impl FnOnce() + Send + 'static,
+    ) -> io::Result<()> {
+        let mut state = self.state.lock();
+        let id = state.next_id;
+        let shared = Arc::clone(shared);
+        let handle = Builder::new().name(format!("{}-{role}", self.name)).spawn(move || {
+            OWNER.set(&raw const shared.pool);
+            work();
+            shared.pool.thread_ends(shared.pool.state.lock(), id);
+        })?;
+        state.next_id += 1;
+        state.threads.insert(id, handle);
+        Ok(())
+    }
+
+    /// The calling thread is one of those that `join` waits for.
+    pub(crate) fn is_own_thread(&self) -> bool {
+        std::ptr::eq(OWNER.get(), self)
     }
 
     /// The calling thread's last act here: it is to be joined by whoever comes next.
@@ -186,25 +215,24 @@ impl Pool {
             .name(format!("{}-pool-{id}", self.name))
             .spawn(move || shared.pool.run(&shared, id))?;
         state.next_id += 1;
+        state.starting += 1;
         state.threads.insert(id, handle);
-        for ended in state.exited.drain(..) {
-            // It has left the pool's lock behind; what remains is the way out of the thread.
-            let _ = ended.join();
-        }
+        // They are on their way out. Not joined: the lock is held, and what they run there (destructors of thread-locals) is foreign code.
+        state.exited.clear();
         Ok(())
     }
 
     fn run(&self, shared: &Arc<Shared>, id: usize) {
         crate::os::prepare_thread();
+        OWNER.set(self);
         let mut state = self.state.lock();
+        state.starting -= 1;
         loop {
             if let Some(work) = state.take(self.limit) {
                 drop(state);
                 let was_job = matches!(work, Work::Blocking(_));
                 match work {
-                    Work::Blocking(job) => {
-                        let _ = catch_unwind(AssertUnwindSafe(job));
-                    }
+                    Work::Blocking(job) => silently(job),
                     Work::Seat(seat) => worker::run(seat.shared, seat.index, seat.deque),
                 }
                 state = self.state.lock();
@@ -219,9 +247,13 @@ impl Pool {
                 break;
             }
             state.idle += 1;
-            let until = Instant::now() + self.keep_alive;
-            while state.claims == 0 && !state.closed && Instant::now() < until {
-                self.claimed.wait_until(&mut state, until);
+            // None: beyond what the clock can tell.
+            let until = Instant::now().checked_add(self.keep_alive);
+            while state.claims == 0 && !state.closed && until.is_none_or(|until| Instant::now() < until) {
+                match until {
+                    Some(until) => _ = self.claimed.wait_until(&mut state, until),
+                    None => self.claimed.wait(&mut state),
+                }
             }
             if state.claims > 0 && !mutation("retire-though-claimed") {
                 state.claims -= 1;
@@ -255,7 +287,7 @@ impl Pool {
         drop(state);
         // A job's captures are foreign code.
         for job in jobs {
-            let _ = catch_unwind(AssertUnwindSafe(|| drop(job)));
+            silently(|| drop(job));
         }
     }
 

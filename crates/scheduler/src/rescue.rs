@@ -166,6 +166,9 @@ impl<'a> Watch<'a> {
         self.balance(needed);
         let rests = shared.idle.sleeping() >= shared.rescue.active();
         self.idle_looks = if rests && self.surplus_looks == 0 { self.idle_looks + 1 } else { 0 };
+        if shared.next_deadline() <= shared.tick_length.containing(shared.clock.now()) {
+            shared.driver.note_overdue();
+        }
         if shared.idle.sleeping() > 0 && !shared.idle.anybody_searches() {
             let driver_wanted = shared.driver.is_vacant() && shared.next_deadline() != NEVER;
             // The second is a safety net: who pushes has notified.
@@ -249,7 +252,9 @@ impl<'a> Watch<'a> {
         crate::task::trim_rooms();
         rescue.watch_sleeps.store(true, Ordering::Relaxed);
         // Ordering: partner of the fence in `worker_awake`.
-        fence(Ordering::SeqCst);
+        if !mutation("watch-sleeps-without-fence") {
+            fence(Ordering::SeqCst);
+        }
         if self.shared.idle.sleeping() >= rescue.active() && !self.shared.is_closing() {
             rescue.watch.park(None);
         }

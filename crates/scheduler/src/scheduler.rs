@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock;
-use crate::config::{Config, Hooks, MAX_WORKERS};
+use crate::config::{Config, Hooks};
 use crate::metrics::Metrics;
 use crate::pool::{BlockingJob, BlockingRefused};
 use crate::queue::Steal;
@@ -33,13 +33,10 @@ impl Scheduler {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` for a number of workers that is zero or above [`MAX_WORKERS`]; else what the operating system answers that
-    /// refuses a thread. Nothing keeps running then.
+    /// `InvalidInput` for a number of workers that is zero or above [`MAX_WORKERS`](crate::MAX_WORKERS), for four times more spares than
+    /// that, and for a name with a zero byte; else what the operating system answers that refuses a thread. Nothing keeps running then.
     pub fn start(config: Config) -> io::Result<Self> {
-        if !(1..=MAX_WORKERS).contains(&config.workers) {
-            let message = format!("{} workers asked for; choose 1 to {MAX_WORKERS}", config.workers);
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
-        }
+        config.check()?;
         let scheduler = Self(Shared::new(config));
         match scheduler.start_threads() {
             Ok(()) => Ok(scheduler),
@@ -155,17 +152,19 @@ impl Scheduler {
     /// the threads. What is inside a poll or a blocking job after `patience` is left behind; the tasks among it are returned. They end when their
     /// poll does.
     ///
-    /// On a worker thread of the same scheduler nothing is waited for, and the result is empty.
+    /// On a thread of the same scheduler (in a task, a blocking job, or a destructor that `close` runs) nothing is waited for, and the
+    /// result is empty.
     pub fn close(&self, patience: Duration) -> Vec<TaskRef> {
         let shared = &self.0;
         shared.registry.close();
         shared.pool.close();
         shared.dismiss_all();
-        if worker::with(|local| local.is_some_and(|local| self.is_of(local))) {
+        let is_own = shared.pool.is_own_thread();
+        let deadline = Instant::now().checked_add(if is_own { Duration::ZERO } else { patience });
+        let left = self.cancel_all(deadline);
+        if is_own {
             return Vec::new();
         }
-        let deadline = Instant::now().checked_add(patience);
-        let left = self.cancel_all(deadline);
         shared.rescue.join();
         shared.pool.join(deadline);
         crate::task::trim_rooms();
@@ -177,9 +176,8 @@ impl Scheduler {
         if self.live_tasks() > 0 {
             // The destructors of futures are foreign code and may block: they run on a thread of their own.
             let scheduler = self.clone();
-            let helper = thread::Builder::new().name(format!("{}-close", self.0.config.thread_name));
             // It stays as long as a task lives, beyond the deadline too: a poll that ends late finds nobody else.
-            if helper.spawn(move || scheduler.cancel_until(None)).is_err() {
+            if self.0.pool.start_aside(&self.0, "close", move || scheduler.cancel_until(None)).is_err() {
                 self.cancel_until(deadline);
             }
         }
@@ -193,9 +191,9 @@ impl Scheduler {
 
     fn cancel_until(&self, deadline: Option<Instant>) {
         let mut round = 0;
-        while self.live_tasks() > 0 && !is_over(deadline) {
+        while self.live_tasks() > 0 {
             self.cancel_queued();
-            if mutation("close-looks-once") {
+            if is_over(deadline) || mutation("close-looks-once") {
                 break;
             }
             pause(round);

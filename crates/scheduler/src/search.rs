@@ -9,6 +9,7 @@ use crate::idle::{Found, Searching};
 use crate::queue::Steal;
 use crate::sync::{AtomicU32, Instant, Ordering, fence, mutation, spin_loop};
 use crate::task::Runnable;
+use crate::timers::NEVER;
 use crate::worker::Local;
 
 /// Rounds over all victims while somebody is in the way; then the worker looks again on its way to sleep.
@@ -17,7 +18,10 @@ const ROUNDS: usize = 4;
 /// tens.
 const SPIN_MAX_MICROS: u32 = 32;
 /// The shortest: it costs an idle program next to nothing, and finds out when spinning starts to pay.
-const SPIN_MIN_MICROS: u32 = 1;
+const SPIN_MIN_MICROS: u32 = 3;
+/// A worker's only task is left to it for this long: nearly always it is about to run it, and a task that hops between
+/// cores takes its caches along each time.
+const ONLY_TASK: Duration = Duration::from_micros(2);
 
 /// How long a spin pays: doubled when one finds work or when a sleep was so short that a longer spin would have, halved when one was
 /// in vain.
@@ -29,6 +33,10 @@ impl SpinBudget {
     }
 
     fn limit(&self) -> Duration {
+        if cfg!(selvedge_loom) {
+            // Under the models no time passes, so a spin would never end.
+            return Duration::ZERO;
+        }
         Duration::from_micros(self.0.load(Ordering::Relaxed).into())
     }
 
@@ -61,6 +69,16 @@ impl Local {
     /// Finds a task, or sleeps until there is one. None: the worker is dismissed.
     #[cold]
     pub(crate) fn search_or_sleep(&self) -> Option<Runnable> {
+        let task = self.find_or_sleep();
+        // This worker may have held the driver, and others sleep without a limit. With rescue, the watch sees to them.
+        let shared = &self.shared;
+        if !shared.rescues() && shared.driver.is_vacant() && shared.next_deadline() != NEVER {
+            shared.notify();
+        }
+        task
+    }
+
+    fn find_or_sleep(&self) -> Option<Runnable> {
         self.pause();
         let mut searching = None;
         loop {
@@ -71,7 +89,9 @@ impl Local {
                 }
                 return None;
             }
-            self.fire_own_timers();
+            if self.has_due_timer() {
+                self.fire_own_timers();
+            }
             if let Some(task) = self.pop() {
                 if let Some(searching) = searching {
                     self.stop_searching(searching);
@@ -100,30 +120,37 @@ impl Local {
 
     /// One search, with a spin at its end.
     fn search(&self, searching: Searching) -> Result<Runnable, Searching> {
-        if let Some(task) = self.steal() {
-            self.stop_searching(searching);
-            return Ok(task);
+        let found = self.steal(2).or_else(|| self.spin()).or_else(|| self.steal(1));
+        match found {
+            Some(task) => {
+                self.stop_searching(searching);
+                Ok(task)
+            }
+            None => Err(searching),
         }
+    }
+
+    fn spin(&self) -> Option<Runnable> {
         // One spinner is enough: it takes the pushes of all, and the others' cores may be wanted.
         if !self.shared.idle.searches_alone() {
-            return Err(searching);
+            return None;
         }
         let began = Instant::now();
         let limit = self.shared.rescue.spin.limit();
-        while began.elapsed() < limit && !self.has_due_timer() {
-            if self.shared.has_work() {
-                if let Some(task) = self.steal() {
-                    self.shared.rescue.spin.adjust(true);
-                    self.stop_searching(searching);
-                    return Ok(task);
-                }
-                break;
+        loop {
+            let spun = began.elapsed();
+            if spun >= limit || self.has_due_timer() {
+                return None;
+            }
+            let least = if spun < ONLY_TASK { 2 } else { 1 };
+            if let Some(task) = self.steal(least) {
+                self.shared.rescue.spin.adjust(true);
+                return Some(task);
             }
             for _ in 0..8 {
                 spin_loop();
             }
         }
-        Err(searching)
     }
 
     /// Ends a search that found work, and wakes a successor if there is more.
@@ -138,19 +165,19 @@ impl Local {
         }
     }
 
-    /// One task from the injector or from another worker; more may come along into the own deque.
-    fn steal(&self) -> Option<Runnable> {
+    /// One task from the injector, or from a worker that has `least` of them; more may come along into the own deque.
+    fn steal(&self, least: usize) -> Option<Runnable> {
         for _ in 0..ROUNDS {
             let mut busy = false;
             match self.shared.injector.steal_batch(&self.deque) {
                 Steal::Success(task) => return Some(task),
-                Steal::Retry => busy = true,
+                Steal::Retry => busy = !mutation("retry-is-empty"),
                 Steal::Empty => {}
             }
             let slots = self.shared.places();
             let first = self.rng.below(slots.len());
             for index in (first..slots.len()).chain(0..first) {
-                if index == self.index || slots[index].stealer.is_empty() {
+                if index == self.index || slots[index].stealer.len() < least {
                     continue;
                 }
                 match slots[index].stealer.steal_batch(&self.deque) {
@@ -158,7 +185,7 @@ impl Local {
                         self.slot().counters.steals.add(1);
                         return Some(task);
                     }
-                    Steal::Retry => busy = true,
+                    Steal::Retry => busy = !mutation("retry-is-empty"),
                     Steal::Empty => {}
                 }
             }
@@ -175,16 +202,21 @@ impl Local {
         let idle = &self.shared.idle;
         let searched = searching.is_some();
         idle.sleep(self.index, searching);
-        if (self.shared.has_work() && !mutation("sleep-without-second-look")) || self.is_dismissed() {
+        if (self.shared.has_work() && !mutation("sleep-without-second-look") && !mutation("retry-is-empty"))
+            || self.is_dismissed()
+        {
             // Whoever sees work may look for it, however many search already.
-            return Some(idle.cancel_sleep(self.index).map_or_else(|right| right, |()| idle.search()));
+            let right = idle.cancel_sleep(self.index).map_or_else(|right| right, |()| idle.search());
+            // The watch may have seen this worker among the sleepers.
+            self.shared.rescue.worker_awake(&self.shared);
+            return Some(right);
         }
         self.slot().counters.parks.add(1);
         let began = Instant::now();
         if let Some(driving) = self.shared.driver.try_drive(self.index) {
             self.drive(&driving);
         } else {
-            if self.shared.clock.is_virtual() {
+            if self.shared.clock.is_virtual() && !mutation("rest-is-not-told") {
                 self.shared.driver.recheck(&self.shared);
             }
             self.slot().parker.park(None);
@@ -212,10 +244,8 @@ impl Local {
         let now = shared.clock.now();
         let tick = shared.tick_length.containing(now);
         if until <= tick || shared.clock.is_virtual() {
-            for timers in shared.all_timers() {
-                timers.fire(tick);
-            }
-            driving.note_fired(now);
+            let fired = shared.all_timers().iter().map(|timers| timers.fire(tick)).sum();
+            shared.driver.note_fired(now, fired);
         }
     }
 }

@@ -85,7 +85,6 @@ pub(crate) struct Shared {
     pub(crate) pool: Pool,
     pub(crate) closing: AtomicBool,
     timers: Box<[TimerSlot]>,
-    /// One shard per slot, and the last one for spawns from foreign threads.
     pub(crate) registry: Registry,
 }
 
@@ -107,7 +106,7 @@ impl Shared {
             pool: Pool::new(&config),
             closing: AtomicBool::new(false),
             timers: (0..places).map(|_| TimerSlot::new()).collect(),
-            registry: Registry::new(places + 1, this),
+            registry: Registry::new(places, this),
             config,
         })
     }
@@ -174,8 +173,8 @@ impl Shared {
         S: Slot,
     {
         let weight = self.heavy.kinds.weight_at_birth(task::kind_of::<F, S>());
-        let shard = local.map_or(self.slots.len(), |local| local.index);
-        let (runnable, handle) = self.registry.spawn(shard, future, slot, weight);
+        let worker = local.map(|local| local.index);
+        let (runnable, handle) = self.registry.spawn(worker, future, slot, weight);
         if let Some(runnable) = runnable {
             match local {
                 Some(local) => local.push_new(runnable, weight > 0),
@@ -192,7 +191,7 @@ impl Shared {
         F::Output: Outcome,
         S: Slot,
     {
-        let (runnable, handle) = self.registry.spawn(local.index, future, slot, 0);
+        let (runnable, handle) = self.registry.spawn(Some(local.index), future, slot, 0);
         if let Some(runnable) = runnable {
             local.run_inside(runnable);
         }
@@ -221,6 +220,14 @@ impl Shared {
     #[inline]
     pub(crate) fn notify(&self) {
         if let Some(index) = self.idle.notify() {
+            self.slots[index].parker.unpark();
+        }
+    }
+
+    /// As `notify`, but a worker that is just going to sleep may be missed: for tasks that do not depend on it.
+    #[inline]
+    pub(crate) fn notify_if_visible(&self) {
+        if let Some(index) = self.idle.notify_if_visible() {
             self.slots[index].parker.unpark();
         }
     }

@@ -12,7 +12,7 @@ mod imp {
     pub(crate) use std::hint::spin_loop;
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, fence};
     pub(crate) use std::thread::{self, Thread};
-    pub(crate) use std::thread_local;
+    pub(crate) use std::thread_local as thread_locals;
     pub(crate) use std::time::Instant;
 
     pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};

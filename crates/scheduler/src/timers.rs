@@ -7,7 +7,6 @@
 //! Time is counted in ticks. A deadline is rounded up and the clock rounded down, so nothing fires early.
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Weak;
 use std::task::{Context, Poll, Waker};
 
@@ -16,6 +15,7 @@ use selvedge_timer_wheel::{Key, Wheel};
 
 use crate::shared::Shared;
 use crate::sync::{AtomicU64, Mutex, Ordering, mutation};
+use crate::task::silently;
 use crate::worker;
 
 /// 2^13 ns are 8 µs: half a tick is the mean lateness that rounding costs.
@@ -100,7 +100,7 @@ impl TimerSlot {
             fired += taken;
             for waker in batch.into_iter().flatten() {
                 // A foreign waker may panic; ours do not.
-                let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+                silently(|| waker.wake());
             }
             if taken < BATCH {
                 break;
@@ -276,4 +276,78 @@ pub(crate) fn register(runtime: Weak<Shared>) -> u64 {
 /// Forgets a scheduler that ends.
 pub(crate) fn unregister(runtime: u64) {
     RUNTIMES.lock().remove(&runtime);
+}
+
+#[cfg(all(test, not(selvedge_loom)))]
+mod tests {
+    use super::*;
+
+    const EDGES: [u64; 12] = [
+        0,
+        1,
+        (1 << REAL_TICK_SHIFT) - 1,
+        1 << REAL_TICK_SHIFT,
+        (1 << REAL_TICK_SHIFT) + 1,
+        123_456_789,
+        1 << 40,
+        (1 << 63) - 1,
+        1 << 63,
+        u64::MAX - (1 << REAL_TICK_SHIFT),
+        u64::MAX - 1,
+        u64::MAX,
+    ];
+
+    #[test]
+    fn a_deadline_rounds_up_and_the_clock_down() {
+        for length in [TickLength::new(false), TickLength::new(true)] {
+            for deadline in EDGES {
+                let tick = length.at_or_after(deadline);
+                assert!(length.start_of(tick) >= deadline, "{deadline} would fire early");
+                // One nanosecond before the deadline it is not due, and a tick's length later it is.
+                if let Some(before) = deadline.checked_sub(1) {
+                    assert!(length.containing(before) < tick, "{deadline}");
+                }
+                if let Some(after) = deadline.checked_add((1 << length.0) - 1) {
+                    assert!(length.containing(after) >= tick, "{deadline}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn virtual_ticks_are_nanoseconds_and_far_ones_saturate() {
+        let exact = TickLength::new(true);
+        assert!(EDGES.iter().all(|&time| (exact.at_or_after(time), exact.start_of(time)) == (time, time)));
+        let real = TickLength::new(false);
+        assert!(EDGES.iter().all(|&deadline| real.at_or_after(deadline) != NEVER));
+        assert_eq!(real.start_of(NEVER), u64::MAX);
+        assert_eq!(real.start_of(u64::MAX >> REAL_TICK_SHIFT), u64::MAX << REAL_TICK_SHIFT);
+    }
+
+    #[test]
+    fn the_published_tick_is_never_later_than_the_first_timer() {
+        let slot = TimerSlot::new();
+        assert_eq!(slot.next(), NEVER);
+        let (late, earliest) = slot.insert(200, Waker::noop().clone());
+        assert!(earliest);
+        let (early, earliest) = slot.insert(100, Waker::noop().clone());
+        assert!(earliest);
+        assert!(!slot.insert(300, Waker::noop().clone()).1);
+        assert_eq!((slot.next(), slot.len()), (100, 3));
+        assert!(slot.cancel(early).is_some() && slot.cancel(early).is_none());
+        assert!(slot.next() <= 200);
+        assert_eq!(slot.refresh(), 200);
+        assert_eq!((slot.fire(199), slot.fire(200), slot.next(), slot.len()), (0, 1, 300, 1));
+        assert!(slot.cancel(late).is_none());
+        assert_eq!((slot.fire(u64::MAX - 1), slot.next()), (1, NEVER));
+    }
+
+    #[test]
+    fn more_timers_than_a_batch_fire_at_once() {
+        let slot = TimerSlot::new();
+        for tick in 0..3 * BATCH as u64 + 1 {
+            slot.insert(tick, Waker::noop().clone());
+        }
+        assert_eq!((slot.fire(u64::MAX - 1), slot.len()), (3 * BATCH + 1, 0));
+    }
 }

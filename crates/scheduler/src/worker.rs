@@ -38,7 +38,7 @@ pub(crate) struct Local {
     owes_notify: Cell<bool>,
 }
 
-crate::sync::thread_local! {
+crate::sync::thread_locals! {
     static LOCAL: RefCell<Option<Rc<Local>>> = const { RefCell::new(None) };
 }
 
@@ -114,12 +114,13 @@ impl Local {
         }
     }
 
-    /// After a push into the own deque. If nobody seems to sleep, the fence that makes sure of it is left to the end of the poll:
-    /// one for all that the poll pushes. (Should the poll be long, the watch looks.)
+    /// After a push into the own deque. Without a fence: this worker is awake and comes to the task itself, so a sleeper that is missed
+    /// costs time, no task. It is looked for again when the poll ends, at each further push, at each look around; and by
+    /// the watch, should the poll be long.
     #[inline]
     fn notify_for_own(&self) {
         if self.shared.idle.seems_wanted() {
-            self.shared.notify();
+            self.shared.notify_if_visible();
         } else {
             self.owes_notify.set(true);
         }
@@ -128,7 +129,7 @@ impl Local {
     #[inline]
     fn settle(&self) {
         if self.owes_notify.replace(false) && !self.deque.is_empty() {
-            self.shared.notify();
+            self.shared.notify_if_visible();
         }
     }
 
@@ -194,7 +195,11 @@ impl Local {
 
     /// Polls a new task inside the poll of another one.
     pub(crate) fn run_inside(&self, task: Runnable) {
-        if let Ran::Again(task) = task.run(&PollEnd { local: self, began: None }) {
+        // A mark of the watch means the outer poll: the inner one has no number that could be marked.
+        let outer = self.poll.replace(0);
+        let ran = task.run(&PollEnd { local: self, began: None });
+        self.poll.set(outer);
+        if let Ran::Again(task) = ran {
             self.push_new(task, false);
         }
     }
@@ -262,7 +267,7 @@ impl Local {
         self.slot().counters.slow_polls.add(1);
         let hooks = &self.shared.config.hooks;
         let lasted = std::time::Duration::from_nanos(lasted);
-        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| hooks.slow_poll(task, lasted)));
+        crate::task::silently(|| hooks.slow_poll(task, lasted));
     }
 
     /// What must not wait until the local queue runs dry: the injector, due timers, heavy tasks, idle colleagues.
@@ -272,11 +277,13 @@ impl Local {
             return None;
         }
         self.fire_own_timers();
+        if self.shared.driver.take_overdue() {
+            let now = self.shared.tick_length.containing(self.shared.clock.now());
+            self.shared.all_timers().iter().for_each(|timers| _ = timers.fire(now));
+        }
         self.countdown.set(self.interval.get());
-        if !self.deque.is_empty()
-            && let Some(index) = self.shared.idle.notify_if_visible()
-        {
-            self.shared.slots[index].parker.unpark();
+        if !self.deque.is_empty() {
+            self.shared.notify_if_visible();
         }
         if let Some((task, permit)) = self.shared.heavy.take() {
             self.run_heavy(task);
@@ -335,9 +342,15 @@ impl Local {
         }
     }
 
+    /// A timer of its own is due that an idle worker should fire.
     pub(crate) fn has_due_timer(&self) -> bool {
-        let next = self.shared.timers_of(self.index).next();
-        next != NEVER && next <= self.shared.tick_length.containing(self.shared.clock.now())
+        let shared = &self.shared;
+        let next = shared.timers_of(self.index).next();
+        if next == NEVER {
+            return false;
+        }
+        let now = shared.clock.now();
+        shared.driver.when_dense(shared.tick_length.start_of(next), now) <= now
     }
 
     /// The worker should leave its place.

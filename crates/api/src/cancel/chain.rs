@@ -37,6 +37,8 @@ pub(crate) struct OutsideScopes {
     made: u32,
     made_by_scopes: u32,
     pending: bool,
+    /// The scopes that were ever asked, by the bits of `DeliveredTo`, without the root.
+    asked: u32,
 }
 
 /// What delivering to a whole chain found.
@@ -116,7 +118,9 @@ impl Chain<'_> {
         let root = self.root.requests().load();
         let made_by_scopes = self.made().wrapping_sub(root.made());
         let pending = root.is_pending() || self.scopes().any(|scope| scope.requests().is_pending());
-        OutsideScopes { cancelling: root.cancelling(), made: self.made(), made_by_scopes, pending }
+        let bit = |(depth, scope): (usize, &Scope)| u32::from(scope.requests().made() != 0) << (depth + 1);
+        let asked = self.scopes().take(31).enumerate().map(bit).sum();
+        OutsideScopes { cancelling: root.cancelling(), made: self.made(), made_by_scopes, pending, asked }
     }
 
     fn sum(&self, count: impl Fn(Requests) -> u32) -> u32 {
@@ -140,6 +144,31 @@ impl OutsideScopes {
             || self.made != expiry.made
             || expiry.pending
     }
+
+    /// Who has asked since `entry`.
+    pub(super) fn askers_since(&self, entry: &OutsideScopes) -> DeliveredTo {
+        let root =
+            self.made.wrapping_sub(self.made_by_scopes) != entry.made.wrapping_sub(entry.made_by_scopes);
+        DeliveredTo(u32::from(root) | (self.asked & !entry.asked))
+    }
+}
+
+/// Where the code being polled is; `None` outside of tasks.
+pub(super) fn place() -> Option<u64> {
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method is not general enough over lifetimes"
+    )]
+    Chain::with(|chain| chain.place())
+}
+
+/// How the scopes around the code being polled stand; `None` outside of tasks.
+pub(super) fn outside() -> Option<OutsideScopes> {
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method is not general enough over lifetimes"
+    )]
+    Chain::with(|chain| chain.outside())
 }
 
 /// The scope that is current on this thread.
@@ -167,7 +196,7 @@ impl Drop for Entered<'_> {
     }
 }
 
-/// Steps out of all scopes while it lives: for polling another task from inside a poll.
+/// Steps out of all scopes while it lives: for the first poll of another task inside this one's.
 pub(crate) struct Outside {
     innermost: Option<Arc<Scope>>,
     taken: bool,
@@ -197,7 +226,9 @@ impl TakenWatch {
         TakenWatch { before: TAKEN.replace(false) }
     }
 
-    pub(super) fn was_taken(&self) -> bool {
+    /// Ends the watch and tells whether a request was taken.
+    pub(super) fn was_taken(self) -> bool {
+        let _ends_now = self;
         TAKEN.get()
     }
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::task::Poll;
 
-use super::chain::{Chain, Entered, OutsideScopes, TakenWatch};
-use super::leaf::Leaf;
+use super::chain::{self, Chain, Entered, OutsideScopes, TakenWatch};
+use super::leaf::{Leaf, poll_again};
 use super::scope::Scope;
 use crate::error::CancelledError;
 
@@ -34,7 +34,6 @@ impl Frame {
         let watch = TakenWatch::start();
         let polled = content();
         let was_taken = watch.was_taken();
-        drop(watch);
         if was_taken {
             // Also a request that came during the poll may have been taken; it must not look like news next time.
             self.leaf.catch_up();
@@ -72,11 +71,11 @@ impl ScopedFrame {
     /// Opens the scope at the first poll, and opens another when the frame was moved to a place with other scopes around it.
     /// Called outside the content's poll, at the start of every poll of the frame.
     pub(crate) fn enter(&mut self) -> &Arc<Scope> {
-        let around = Chain::with(|chain| chain.place()).unwrap_or(0);
+        let around = chain::place().unwrap_or(0);
         let is_moved = around != self.around;
         if is_moved {
             self.around = around;
-            self.entry = Chain::with(|chain| chain.outside());
+            self.entry = chain::outside();
         }
         match &mut self.scope {
             Some(scope) if is_moved => *scope = scope.reopen(),
@@ -98,7 +97,7 @@ impl ScopedFrame {
     /// Remembers how things stand around the frame now that its request was made.
     pub(crate) fn note_request(&mut self) {
         if self.request.is_none() {
-            self.request = Chain::with(|chain| chain.outside());
+            self.request = chain::outside();
         }
     }
 
@@ -115,5 +114,13 @@ impl ScopedFrame {
     pub(crate) fn owns_cancellation(&self) -> bool {
         let (Some(entry), Some(request)) = (&self.entry, &self.request) else { return false };
         Chain::with(|chain| !chain.outside().asked_since(entry, request)).unwrap_or(true)
+    }
+
+    /// Somebody further out asked, the content was told, and the frame ends with another error than a cancellation: the next leaf
+    /// outside is told again, or the request would be lost. Called outside the content's poll.
+    pub(crate) fn give_back_what_came_from_outside(&self) {
+        let Some(entry) = &self.entry else { return };
+        let _ = Chain::with(|chain| chain.give_back(chain.outside().askers_since(entry)));
+        poll_again();
     }
 }

@@ -43,7 +43,8 @@ impl Leaf {
 
     /// The news, which stays untaken: for a leaf that has to find out first whether it can pass the request on.
     pub(crate) fn look(&mut self) -> Option<CancelledError> {
-        Chain::with(|chain| self.compare(chain).then(|| CancelledError::from_message(chain.message()))).flatten()
+        Chain::with(|chain| self.compare(chain).then(|| CancelledError::from_message(chain.message())))
+            .flatten()
     }
 
     /// Undoes a delivery that turned out to have reached nobody: the next leaf that starts to wait gets it.
@@ -53,12 +54,7 @@ impl Leaf {
                 chain.give_back(to);
             }
         });
-        // What comes next may be a future that cannot be told: one more poll lets the frame around it give up on it.
-        TaskRef::with_current(|task| {
-            if let Some(task) = task {
-                task.wake();
-            }
-        });
+        poll_again();
     }
 
     /// Takes a request that is news to this leaf.
@@ -93,6 +89,15 @@ impl Leaf {
         }
         is_later(chain.made(), self.seen)
     }
+}
+
+/// Something was given back. What comes next may be a future that cannot be told: one more poll lets the frame around it give up.
+pub(super) fn poll_again() {
+    TaskRef::with_current(|task| {
+        if let Some(task) = task {
+            task.wake();
+        }
+    });
 }
 
 /// Counts wrap; two that are compared are never half a range apart.

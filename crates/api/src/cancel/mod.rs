@@ -6,9 +6,9 @@
 //! * A **leaf** ([`Leaf`]) is an awaitable of this library. It asks, once a poll, whether the chain holds news for it.
 //! * A **frame** ([`Frame`]) polls something that may not be a leaf, and gives up on it when nobody inside took the news.
 //!
-//! The order inside a leaf's poll is the whole contract: first a result that is already there, then the news, then waiting. So a
-//! request never costs a result, and a loop over results that are there cannot outrun a request: the first await that has to
-//! wait hears of it.
+//! The order inside a leaf's poll is the whole contract: first a result that is already the leaf's own (its timer has fired, the task
+//! it awaits is done, the lock was handed to it), then the news, then taking what is free, then waiting. So a request never costs a
+//! result, and a loop over a queue that is never empty cannot outrun a request: nothing belongs to a leaf before its first poll.
 
 mod chain;
 mod frame;
@@ -16,7 +16,8 @@ mod leaf;
 mod scope;
 mod word;
 
-pub(crate) use self::chain::DeliveredTo;
+pub(crate) use self::chain::{DeliveredTo, Outside};
 pub(crate) use self::frame::{Frame, FramePoll, ScopedFrame};
 pub(crate) use self::leaf::Leaf;
+pub(crate) use self::scope::Scope;
 pub(crate) use self::word::{Request, RequestWord, Requests};

@@ -70,7 +70,11 @@ impl TimerHandle {
     }
 }
 
-pub(super) fn call_soon(event_loop: &EventLoop, context: Context, function: Box<dyn FnOnce() + Send>) -> Handle {
+pub(super) fn call_soon(
+    event_loop: &EventLoop,
+    context: Context,
+    function: Box<dyn FnOnce() + Send>,
+) -> Handle {
     spawn(event_loop, context, None, function)
 }
 
@@ -83,9 +87,19 @@ pub(super) fn call_at(
     TimerHandle { handle: spawn(event_loop, context, Some(time::to_ticks(when)), function), when }
 }
 
-fn spawn(event_loop: &EventLoop, context: Context, deadline: Option<u64>, function: Box<dyn FnOnce() + Send>) -> Handle {
+fn spawn(
+    event_loop: &EventLoop,
+    context: Context,
+    deadline: Option<u64>,
+    function: Box<dyn FnOnce() + Send>,
+) -> Handle {
     let cancelled = Arc::new(AtomicBool::new(false));
-    let call = Call { function: Some((function, context)), deadline, timer: Timer::new(), cancelled: Arc::clone(&cancelled) };
+    let call = Call {
+        function: Some((function, context)),
+        deadline,
+        timer: Timer::new(),
+        cancelled: Arc::clone(&cancelled),
+    };
     let join: JoinHandle<Called> = event_loop.scheduler().spawn(call, CallbackSlot);
     Handle { task: join.task().clone(), cancelled }
 }

@@ -20,6 +20,7 @@ pub(crate) use self::shared::LoopShared;
 use crate::context::copy_context;
 use crate::coroutine::Coroutine;
 use crate::error::Result;
+use crate::future::Future;
 use crate::task::{self, Task, TaskHandle, TaskSlot};
 use crate::threads::{BlockingTask, ThreadPoolExecutor};
 
@@ -72,6 +73,11 @@ impl EventLoop {
         builder.spawn_on(&self.scheduler, coro, Location::caller())
     }
 
+    /// A result that is set by hand.
+    pub fn create_future<T: Clone + Send + Sync + 'static>(&self) -> Future<T> {
+        Future::new(self.clone())
+    }
+
     /// The tasks of this loop that are not done.
     pub fn all_tasks(&self) -> Vec<TaskHandle> {
         task::all_tasks_of(&self.scheduler)
@@ -119,7 +125,10 @@ impl EventLoop {
 
     /// Who is told of errors that nobody can be given: errors of forgotten tasks, panics in callbacks, tasks that do not stop. The
     /// handler is called on whichever thread the error is found. By default they are written to standard error.
-    pub fn set_exception_handler(&self, handler: impl Fn(&EventLoop, &ExceptionContext) + Send + Sync + 'static) {
+    pub fn set_exception_handler(
+        &self,
+        handler: impl Fn(&EventLoop, &ExceptionContext) + Send + Sync + 'static,
+    ) {
         self.shared().set_exception_handler(Some(Arc::new(handler)));
     }
 

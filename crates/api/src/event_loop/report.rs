@@ -16,7 +16,9 @@ pub(super) fn deliver(event_loop: &EventLoop, context: &ExceptionContext) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| handler(event_loop, context))) {
         write_to_stderr(context);
         let panic = PanicError::from_payload(&*payload);
-        write_to_stderr(&ExceptionContext::new("Unhandled error in exception handler").with_exception(panic.into()));
+        write_to_stderr(
+            &ExceptionContext::new("Unhandled error in exception handler").with_exception(panic.into()),
+        );
     }
 }
 
@@ -28,7 +30,8 @@ pub(super) fn write_to_stderr(context: &ExceptionContext) {
 /// A task failed, and the last one who could have asked for its error has gone.
 pub(crate) fn never_retrieved(task: &TaskRef, error: Error) {
     let message = "Task exception was never retrieved";
-    let context = ExceptionContext::new(message).with_task(TaskHandle::new(task.clone())).with_exception(error);
+    let context =
+        ExceptionContext::new(message).with_task(TaskHandle::new(task.clone())).with_exception(error);
     // The last handle may be dropped anywhere, so the loop is the one that was there when the task failed.
     match task.task_slot().failed_on() {
         Some(event_loop) => deliver(event_loop, &context),
@@ -45,19 +48,24 @@ pub(crate) fn failed_in_shutdown(event_loop: &EventLoop, task: TaskHandle, error
 /// The task was cancelled for the shutdown and still lives.
 pub(crate) fn did_not_stop(event_loop: &EventLoop, task: TaskHandle, waited: Duration) {
     let name = task.get_name();
-    let message = format!("{name} was cancelled for the shutdown and did not stop within {waited:?}; it is dropped where it stands");
+    let message = format!(
+        "{name} was cancelled for the shutdown and did not stop within {waited:?}; it is dropped where it stands"
+    );
     deliver(event_loop, &ExceptionContext::new(message).with_task(task));
 }
 
 /// The task's poll does not end, so its thread cannot be joined.
 pub(crate) fn stuck_in_poll(event_loop: &EventLoop, task: &TaskRef) {
     if task.slot::<TaskSlot>().is_none() {
-        let message = "a callback does not return; the loop was closed without it, and its thread is left behind";
+        let message =
+            "a callback does not return; the loop was closed without it, and its thread is left behind";
         return deliver(event_loop, &ExceptionContext::new(message));
     }
     let task = TaskHandle::new(task.clone());
     let name = task.get_name();
-    let message = format!("{name} is inside a poll that does not end; the loop was closed without it, and its thread is left behind");
+    let message = format!(
+        "{name} is inside a poll that does not end; the loop was closed without it, and its thread is left behind"
+    );
     deliver(event_loop, &ExceptionContext::new(message).with_task(task));
 }
 
@@ -80,6 +88,9 @@ pub(super) fn slow_poll(task: &TaskRef, lasted: Duration) {
         let message = format!("Executing {task:?} took {:.3} seconds", lasted.as_secs_f64());
         write_to_stderr(&ExceptionContext::new(message));
     } else {
-        write_to_stderr(&ExceptionContext::new(format!("Executing a callback took {:.3} seconds", lasted.as_secs_f64())));
+        write_to_stderr(&ExceptionContext::new(format!(
+            "Executing a callback took {:.3} seconds",
+            lasted.as_secs_f64()
+        )));
     }
 }

@@ -7,7 +7,7 @@ use selvedge_scheduler::{ClockKind, Config, MAX_WORKERS, Scheduler};
 
 use super::{Runner, refuse_inside_loop};
 use crate::coroutine::Coroutine;
-use crate::error::{KeyboardInterrupt, Result, RuntimeError};
+use crate::error::{Result, RuntimeError};
 use crate::event_loop::{EventLoop, LoopShared};
 
 /// Long enough for clean-up that talks to other machines; short enough that a person waits for it. (asyncio waits for ever.)
@@ -90,9 +90,13 @@ impl RunnerBuilder {
     pub fn build(self) -> Result<Runner> {
         let workers = self.workers.unwrap_or_else(num_cpus::get);
         if !(1..=MAX_WORKERS).contains(&workers) {
-            return Err(RuntimeError::new(format!("the number of workers must be from 1 to {MAX_WORKERS}, not {workers}")).into());
+            return Err(RuntimeError::new(format!(
+                "the number of workers must be from 1 to {MAX_WORKERS}, not {workers}"
+            ))
+            .into());
         }
-        let mut config = Config { workers, hooks: Arc::new(LoopShared::new(self.debug)), ..Config::default() };
+        let mut config =
+            Config { workers, hooks: Arc::new(LoopShared::new(self.debug)), ..Config::default() };
         if let Some(slow_poll) = self.slow_poll {
             config.slow_poll = slow_poll;
         }
@@ -116,10 +120,6 @@ impl RunnerBuilder {
         refuse_inside_loop("run()")?;
         let runner = self.build()?;
         let result = runner.run(main);
-        // Who presses Ctrl-C twice does not want to wait for clean-up either.
-        if result.as_ref().is_err_and(crate::Error::is::<KeyboardInterrupt>) {
-            runner.close_within(Duration::ZERO);
-        }
         runner.close();
         result
     }

@@ -67,6 +67,8 @@ pub struct Runner {
     event_loop: EventLoop,
     context: Context,
     shutdown_timeout: Duration,
+    /// Ctrl-C was pressed twice: nobody wants to wait for clean-up either.
+    is_hurried: AtomicBool,
     is_closed: AtomicBool,
 }
 
@@ -86,7 +88,13 @@ impl Runner {
     }
 
     fn over(event_loop: EventLoop, shutdown_timeout: Duration) -> Runner {
-        Runner { event_loop, context: copy_context(), shutdown_timeout, is_closed: AtomicBool::new(false) }
+        Runner {
+            event_loop,
+            context: copy_context(),
+            shutdown_timeout,
+            is_hurried: AtomicBool::new(false),
+            is_closed: AtomicBool::new(false),
+        }
     }
 
     /// The loop.
@@ -108,19 +116,23 @@ impl Runner {
         let waiter = Waiter::new();
         let builder = Builder::new().context(self.context.clone());
         let task = builder.spawn_on(self.event_loop.scheduler(), main, Location::caller());
-        wait_for_main(task, &waiter)
+        let ended = wait_for_main(task, &waiter);
+        // Relaxed: read by whoever closes the runner, who has this call's result or shares the runner by other means.
+        self.is_hurried.fetch_or(matches!(ended, Ended::Hurried), Ordering::Relaxed);
+        match ended {
+            Ended::Main(result) => result,
+            Ended::Hurried => Err(KeyboardInterrupt::new().into()),
+        }
     }
 
     /// Cancels the tasks that are left, waits for them up to the shutdown timeout, and closes the loop. Again: does nothing.
     ///
     /// Called on one of the loop's own workers it closes the loop without waiting.
     pub fn close(&self) {
-        self.close_within(self.shutdown_timeout);
-    }
-
-    fn close_within(&self, patience: Duration) {
         // Relaxed: only one caller wins the swap, and it publishes nothing.
         if !self.is_closed.swap(true, Ordering::Relaxed) {
+            let is_hurried = self.is_hurried.load(Ordering::Relaxed);
+            let patience = if is_hurried { Duration::ZERO } else { self.shutdown_timeout };
             Shutdown::new(&self.event_loop, patience).finish();
         }
     }
@@ -145,8 +157,14 @@ fn refuse_inside_loop(what: &str) -> Result<()> {
     Err(RuntimeError::new(format!("{what} cannot be called from a running event loop")).into())
 }
 
+/// How the wait for main ended.
+enum Ended<T> {
+    Main(Result<T>),
+    Hurried,
+}
+
 /// Waits for main; the first Ctrl-C cancels it, the second one does not wait any longer.
-fn wait_for_main<T: Send + 'static>(task: Task<T>, waiter: &Waiter) -> Result<T> {
+fn wait_for_main<T: Send + 'static>(task: Task<T>, waiter: &Waiter) -> Ended<T> {
     let waker = waiter.waker();
     let mut cx = PollContext::from_waker(&waker);
     let mut task = pin!(task);
@@ -154,13 +172,15 @@ fn wait_for_main<T: Send + 'static>(task: Task<T>, waiter: &Waiter) -> Result<T>
     loop {
         if let Poll::Ready(result) = task.poll_join(&mut cx) {
             // Whoever else has cancelled main too wants to see the cancellation.
-            let is_ours = is_interrupted && result.as_ref().is_err_and(crate::Error::is_cancelled) && task.uncancel() == 0;
-            return if is_ours { Err(KeyboardInterrupt::new().into()) } else { result };
+            let is_ours = is_interrupted
+                && result.as_ref().is_err_and(crate::Error::is_cancelled)
+                && task.uncancel() == 0;
+            return Ended::Main(if is_ours { Err(KeyboardInterrupt::new().into()) } else { result });
         }
         waiter.wait(None);
         if waiter.take_interrupt() {
             if is_interrupted {
-                return Err(KeyboardInterrupt::new().into());
+                return Ended::Hurried;
             }
             is_interrupted = true;
             task.cancel();

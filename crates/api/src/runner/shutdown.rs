@@ -31,7 +31,9 @@ impl<'a> Shutdown<'a> {
     }
 
     pub(super) fn finish(mut self) {
-        let is_inside = Scheduler::with_current(|current| current.is_some_and(|it| it.ptr_eq(self.event_loop.scheduler())));
+        let is_inside = Scheduler::with_current(|current| {
+            current.is_some_and(|it| it.ptr_eq(self.event_loop.scheduler()))
+        });
         if is_inside {
             // A worker that waited here would wait for itself.
             let _ = self.event_loop.scheduler().close(Duration::ZERO);
@@ -54,7 +56,8 @@ impl<'a> Shutdown<'a> {
             if fresh.is_empty() {
                 return;
             }
-            let countdown = Arc::new(Countdown { unfinished: AtomicUsize::new(fresh.len()), waker: waiter.waker() });
+            let countdown =
+                Arc::new(Countdown { unfinished: AtomicUsize::new(fresh.len()), waker: waiter.waker() });
             for task in &fresh {
                 // Its error is reported below, and only there.
                 task.task_ref().task_slot().mark_retrieved();

@@ -4,12 +4,12 @@ use std::panic::Location;
 
 use selvedge_scheduler::Scheduler;
 
-use super::{Task, TaskSlot, no_running_loop, spawn_on};
+use super::{Task, TaskSlot, no_running_loop, spawn_eager_on, spawn_on};
 use crate::context::Context;
 use crate::coroutine::Coroutine;
 use crate::error::Result;
 
-/// Starts a task with a name, or in a given context.
+/// Starts a task with a name, in a given context, or at once.
 ///
 /// # Examples
 ///
@@ -26,6 +26,7 @@ use crate::error::Result;
 pub struct Builder {
     name: Option<String>,
     context: Option<Context>,
+    eager_start: bool,
 }
 
 impl Builder {
@@ -43,6 +44,13 @@ impl Builder {
     /// The task runs in this very context: what it sets is seen there. Without it, the task gets a copy of its creator's.
     pub fn context(mut self, context: Context) -> Builder {
         self.context = Some(context);
+        self
+    }
+
+    /// The task's first step happens inside the call that makes it, on the caller's thread, up to its first suspension; a coroutine
+    /// that never waits is done when the call returns. From outside of the loop the task starts like any other.
+    pub fn eager_start(mut self, enabled: bool) -> Builder {
+        self.eager_start = enabled;
         self
     }
 
@@ -73,6 +81,6 @@ impl Builder {
         if let Some(context) = self.context {
             let _ = slot.extra().context().set(context);
         }
-        spawn_on(scheduler, coro, slot)
+        if self.eager_start { spawn_eager_on(scheduler, coro, slot) } else { spawn_on(scheduler, coro, slot) }
     }
 }

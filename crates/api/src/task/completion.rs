@@ -13,7 +13,17 @@ use crate::event_loop::{get_running_loop, report};
 
 /// Names a callback, for [`remove_done_callback`](TaskHandle::remove_done_callback).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct CallbackId(pub(super) u64);
+pub struct CallbackId(u64);
+
+impl CallbackId {
+    pub(crate) fn new(number: u64) -> CallbackId {
+        CallbackId(number)
+    }
+
+    pub(crate) fn number(self) -> u64 {
+        self.0
+    }
+}
 
 /// Something of this library that waits for several tasks at once: told once per task, on the thread where the task ended.
 pub(crate) trait Notify: Send + Sync {
@@ -39,7 +49,9 @@ pub(crate) struct Callback {
 pub(super) fn add_callback(task: &TaskRef, function: Box<dyn FnOnce(&TaskHandle) + Send>) -> CallbackId {
     let extra = task.task_slot().extra();
     let id = extra.next_callback_id();
-    watch(task, Watcher::Callback(Callback { id, context: copy_context(), function }), |watcher| watcher.id() == Some(id));
+    watch(task, Watcher::Callback(Callback { id, context: copy_context(), function }), |watcher| {
+        watcher.id() == Some(id)
+    });
     id
 }
 
@@ -53,9 +65,7 @@ pub(super) fn remove_callback(task: &TaskRef, id: CallbackId) -> bool {
 pub(crate) fn notify(task: &TaskRef, to: Arc<dyn Notify>, index: usize) {
     let is_meant = {
         let to = Arc::clone(&to);
-        move |watcher: &Watcher| {
-            matches!(watcher, Watcher::Notify { to: other, index: at } if *at == index && Arc::ptr_eq(other, &to))
-        }
+        move |watcher: &Watcher| matches!(watcher, Watcher::Notify { to: other, index: at } if *at == index && Arc::ptr_eq(other, &to))
     };
     watch(task, Watcher::Notify { to, index }, is_meant);
 }
@@ -63,7 +73,9 @@ pub(crate) fn notify(task: &TaskRef, to: Arc<dyn Notify>, index: usize) {
 /// Stops telling `to`.
 pub(crate) fn stop_notifying(task: &TaskRef, to: &Arc<dyn Notify>) {
     if let Some(extra) = task.task_slot().extra_if_any() {
-        let _gone = extra.remove_watcher(|watcher| matches!(watcher, Watcher::Notify { to: other, .. } if Arc::ptr_eq(other, to)));
+        let _gone = extra.remove_watcher(
+            |watcher| matches!(watcher, Watcher::Notify { to: other, .. } if Arc::ptr_eq(other, to)),
+        );
     }
 }
 

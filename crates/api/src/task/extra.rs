@@ -89,11 +89,16 @@ impl Extra {
     pub(super) fn next_callback_id(&self) -> CallbackId {
         let mut details = self.details.lock();
         details.last_callback += 1;
-        CallbackId(details.last_callback)
+        CallbackId::new(details.last_callback)
     }
 
     pub(super) fn add_watcher(&self, watcher: Watcher) {
-        self.details.lock().watchers.push(watcher);
+        let watchers = &mut self.details.lock().watchers;
+        if watchers.is_empty() {
+            // Most watched tasks have one watcher.
+            watchers.reserve_exact(1);
+        }
+        watchers.push(watcher);
     }
 
     pub(super) fn take_watchers(&self) -> Vec<Watcher> {

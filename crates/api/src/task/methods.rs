@@ -139,6 +139,7 @@ macro_rules! task_methods {
             }
 
             /// The task without its type.
+            #[must_use]
             pub fn handle(&self) -> TaskHandle {
                 TaskHandle::new(self.task_ref().clone())
             }

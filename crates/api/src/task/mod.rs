@@ -22,7 +22,7 @@ use selvedge_scheduler::{JoinHandle, Scheduler, TaskRef};
 pub(crate) use self::body::{Ended, TaskBody};
 pub use self::builder::Builder;
 pub use self::completion::CallbackId;
-pub(crate) use self::completion::{Notify, notify};
+pub(crate) use self::completion::{Notify, notify, stop_notifying};
 pub use self::handle::{TaskHandle, TaskId};
 pub(crate) use self::introspect::all_tasks_of;
 pub use self::introspect::{all_tasks, current_task};
@@ -30,7 +30,8 @@ pub use self::methods::Coro;
 pub(crate) use self::reference::TaskRefExt;
 pub(crate) use self::slot::TaskSlot;
 
-use crate::cancel::{DeliveredTo, Leaf};
+use crate::cancel::{DeliveredTo, Leaf, Outside};
+use crate::context::OutsideContext;
 use crate::coroutine::Coroutine;
 use crate::error::{InvalidStateError, Result, RuntimeError};
 
@@ -51,7 +52,6 @@ use crate::error::{InvalidStateError, Result, RuntimeError};
 /// What the coroutine returned; [`CancelledError`](crate::CancelledError) if it was cancelled or its loop was closed;
 /// [`PanicError`](crate::PanicError) if it panicked; [`RuntimeError`] if a task awaits itself;
 /// [`InvalidStateError`] if the result was moved out before.
-#[must_use = "dropping a task detaches it: the task runs on and its result is lost; say `drop(task)` if that is meant"]
 pub struct Task<T: Send + 'static> {
     join: JoinHandle<Ended<T>>,
     leaf: Leaf,
@@ -103,9 +103,17 @@ pub fn try_create_task<C: Coroutine>(coro: C) -> Result<Task<C::Item>> {
     })
 }
 
-/// Starts a coroutine on a given scheduler. This is the one place where tasks are made.
+/// Starts a coroutine on a given scheduler.
 pub(crate) fn spawn_on<C: Coroutine>(scheduler: &Scheduler, coro: C, slot: TaskSlot) -> Task<C::Item> {
     Task { join: scheduler.spawn(TaskBody::new(coro), slot), leaf: Leaf::new(), passed_on: None }
+}
+
+/// [`spawn_on`], but on one of the scheduler's workers the first step happens inside this call.
+fn spawn_eager_on<C: Coroutine>(scheduler: &Scheduler, coro: C, slot: TaskSlot) -> Task<C::Item> {
+    // The new task's first poll lies inside its creator's, but in none of the creator's scopes and contexts.
+    let _scopes = Outside::step();
+    let _context = OutsideContext::step();
+    Task { join: scheduler.spawn_eager(TaskBody::new(coro), slot), leaf: Leaf::new(), passed_on: None }
 }
 
 pub(crate) fn no_running_loop() -> crate::Error {
@@ -114,6 +122,7 @@ pub(crate) fn no_running_loop() -> crate::Error {
 
 impl<T: Send + 'static> Task<T> {
     /// Gives the task a name, for messages and listings.
+    #[expect(clippy::return_self_not_must_use, reason = "a named task may be left to itself like any other")]
     pub fn named(self, name: impl Into<String>) -> Task<T> {
         self.set_name(name);
         self
@@ -142,7 +151,9 @@ impl<T: Send + 'static> Task<T> {
 
     /// Waits for the end without passing requests on.
     pub(crate) fn poll_join(&mut self, cx: &mut Context<'_>) -> Poll<Result<T>> {
-        self.join.poll_join(cx).map(|ended| ended.map_or_else(|| Err(result_was_taken()), |Ended(result)| result))
+        self.join
+            .poll_join(cx)
+            .map(|ended| ended.map_or_else(|| Err(result_was_taken()), |Ended(result)| result))
     }
 
     /// Takes the result if the task is done and nobody took it before.
@@ -178,7 +189,9 @@ impl<T: Send + 'static> Future for Task<T> {
             }
             if TaskRef::with_current(|current| current == Some(this.task_ref())) {
                 let name = this.get_name();
-                return Poll::Ready(Err(RuntimeError::new(format!("Task cannot await on itself: {name}")).into()));
+                return Poll::Ready(Err(
+                    RuntimeError::new(format!("Task cannot await on itself: {name}")).into()
+                ));
             }
             let Some(news) = this.leaf.look() else { return Poll::Pending };
             // A task that ended just now cannot be told any more: its result comes first, and the request stays untaken.

@@ -70,7 +70,13 @@ impl TaskRefExt for TaskRef {
             Some(_) => "failed",
             None => "finished",
         };
-        write!(f, "<Task {state} name={:?} coro={} created at {}>", slot.name(), coro_name(self), slot.created_at())
+        write!(
+            f,
+            "<Task {state} name={:?} coro={} created at {}>",
+            slot.name(),
+            coro_name(self),
+            slot.created_at()
+        )
     }
 }
 

@@ -118,17 +118,24 @@ enum Progress<T> {
 }
 
 impl<T: Send + 'static> BlockingTask<T> {
-    pub(crate) fn start(scheduler: &Scheduler, function: impl FnOnce() -> T + Send + 'static) -> BlockingTask<T> {
+    pub(crate) fn start(
+        scheduler: &Scheduler,
+        function: impl FnOnce() -> T + Send + 'static,
+    ) -> BlockingTask<T> {
         let (blocking, run) = BlockingTask::prepare(function);
         if let Err(refused) = scheduler.spawn_blocking(run) {
             // The job was dropped, which told the awaiter that the pool is closed; this says what the system answered.
-            blocking.job.finish(Err(RuntimeError::new(format!("no thread can be had: {}", refused.error)).into()));
+            blocking
+                .job
+                .finish(Err(RuntimeError::new(format!("no thread can be had: {}", refused.error)).into()));
         }
         blocking
     }
 
     /// The two ends of one call: what awaits it, and what makes it.
-    pub(super) fn prepare(function: impl FnOnce() -> T + Send + 'static) -> (BlockingTask<T>, Box<dyn FnOnce() + Send>) {
+    pub(super) fn prepare(
+        function: impl FnOnce() -> T + Send + 'static,
+    ) -> (BlockingTask<T>, Box<dyn FnOnce() + Send>) {
         let job = Arc::new(Job(Mutex::new(JobState { progress: Progress::Queued, waker: None })));
         let ours = BlockingTask { job: Arc::clone(&job), leaf: Leaf::new() };
         // A closed pool drops its queue: whoever waits must not wait for ever.
@@ -161,7 +168,10 @@ impl<T: Send + 'static, F: FnOnce() -> T> Run<T, F> {
 impl<T: Send + 'static, F> Drop for Run<T, F> {
     fn drop(&mut self) {
         if self.function.is_some() {
-            self.job.finish(Err(RuntimeError::new("the thread pool was closed before the function was called").into()));
+            self.job
+                .finish(Err(
+                    RuntimeError::new("the thread pool was closed before the function was called").into()
+                ));
         }
     }
 }

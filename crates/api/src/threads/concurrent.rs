@@ -1,9 +1,8 @@
 //! How does a thread outside the loop wait for a coroutine?
 
 use std::fmt;
-use std::hint;
 use std::panic::Location;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
@@ -11,6 +10,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Mutex, MutexGuard};
 use selvedge_scheduler::{Scheduler, TaskRef};
 
+use super::spin;
 use crate::coroutine::Coroutine;
 use crate::error::{Error, InvalidStateError, Result, RuntimeError, TimeoutError};
 use crate::event_loop::EventLoop;
@@ -63,7 +63,10 @@ struct State<T: Send + 'static> {
 impl<T: Send + 'static> ConcurrentFuture<T> {
     fn of(task: Task<T>) -> ConcurrentFuture<T> {
         let reference = task.task_ref().clone();
-        ConcurrentFuture { task: Some(reference), state: Mutex::new(State { task: Some(task), result: None }) }
+        ConcurrentFuture {
+            task: Some(reference),
+            state: Mutex::new(State { task: Some(task), result: None }),
+        }
     }
 
     fn failed(error: Error) -> ConcurrentFuture<T> {
@@ -120,7 +123,10 @@ impl<T: Send + 'static> ConcurrentFuture<T> {
     pub fn add_done_callback(&self, f: impl FnOnce(&TaskHandle) + Send + 'static) -> Result<CallbackId> {
         match &self.task {
             Some(task) => Ok(TaskHandle::new(task.clone()).add_done_callback(f)),
-            None => Err(InvalidStateError::new("the event loop was closed before the coroutine could start").into()),
+            None => {
+                Err(InvalidStateError::new("the event loop was closed before the coroutine could start")
+                    .into())
+            }
         }
     }
 
@@ -130,10 +136,11 @@ impl<T: Send + 'static> ConcurrentFuture<T> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         if !self.done() {
             if Scheduler::current_worker().is_some() {
-                let message = "ConcurrentFuture.result() was called on a worker thread; await the task instead";
+                let message =
+                    "ConcurrentFuture.result() was called on a worker thread; await the task instead";
                 return Err(RuntimeError::new(message).into());
             }
-            self.spin();
+            spin::until(|| self.done());
         }
         let mut state = match deadline {
             None => self.state.lock(),
@@ -146,25 +153,6 @@ impl<T: Send + 'static> ConcurrentFuture<T> {
         }
         Ok(state)
     }
-
-    /// A short coroutine ends sooner than a thread goes to sleep and wakes up. Bounded, and only where somebody else can run meanwhile.
-    fn spin(&self) {
-        const LONGEST: Duration = Duration::from_micros(30);
-        const CHECKS_PER_LOOK_AT_THE_CLOCK: u32 = 32;
-        static IS_PARALLEL: OnceLock<bool> = OnceLock::new();
-        if !*IS_PARALLEL.get_or_init(|| num_cpus::get() > 1) {
-            return;
-        }
-        let start = Instant::now();
-        while start.elapsed() < LONGEST {
-            for _ in 0..CHECKS_PER_LOOK_AT_THE_CLOCK {
-                if self.done() {
-                    return;
-                }
-                hint::spin_loop();
-            }
-        }
-    }
 }
 
 impl<T: Send + 'static> fmt::Debug for ConcurrentFuture<T> {
@@ -174,7 +162,10 @@ impl<T: Send + 'static> fmt::Debug for ConcurrentFuture<T> {
 }
 
 /// Blocks this thread until the task ends.
-pub(crate) fn block_on<T: Send + 'static>(task: &mut Task<T>, deadline: Option<Instant>) -> Result<Result<T>> {
+pub(crate) fn block_on<T: Send + 'static>(
+    task: &mut Task<T>,
+    deadline: Option<Instant>,
+) -> Result<Result<T>> {
     let waker = thread_waker();
     let mut cx = Context::from_waker(&waker);
     loop {

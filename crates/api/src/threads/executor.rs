@@ -74,7 +74,9 @@ impl ThreadPoolExecutor {
             Pushed::NeedsWorker => self.start_worker(scheduler),
             Pushed::Refused(job) => {
                 drop(job);
-                return BlockingTask::failed(RuntimeError::new("cannot schedule new futures after shutdown").into());
+                return BlockingTask::failed(
+                    RuntimeError::new("cannot schedule new futures after shutdown").into(),
+                );
             }
         }
         blocking
@@ -138,6 +140,8 @@ impl Shared {
 
 impl fmt::Debug for ThreadPoolExecutor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ThreadPoolExecutor").field("max_workers", &self.shared.max_workers).finish_non_exhaustive()
+        f.debug_struct("ThreadPoolExecutor")
+            .field("max_workers", &self.shared.max_workers)
+            .finish_non_exhaustive()
     }
 }

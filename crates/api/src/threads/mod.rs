@@ -3,6 +3,7 @@
 mod blocking;
 mod concurrent;
 mod executor;
+mod spin;
 
 pub use self::blocking::{BlockingTask, ToThread, to_thread};
 pub use self::concurrent::{ConcurrentFuture, run_coroutine_threadsafe};

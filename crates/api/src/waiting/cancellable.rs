@@ -57,7 +57,8 @@ impl<F: Future> Future for Cancellable<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let mut content = this.content.as_mut().as_pin_mut().expect("`Cancellable` was polled after it had ended");
+        let mut content =
+            this.content.as_mut().as_pin_mut().expect("`Cancellable` was polled after it had ended");
         match this.frame.poll(|| content.as_mut().poll(cx)) {
             FramePoll::Ready(value) => Poll::Ready(Ok(value)),
             FramePoll::Pending => Poll::Pending,

@@ -39,10 +39,20 @@ where
     F: Future<Output = Result<T>>,
 {
     pub(super) fn new(content: F) -> DeadlineFrame<F> {
-        DeadlineFrame { content: Some(content), frame: ScopedFrame::new(), timer: Timer::new(), armed_for: None, expired: false }
+        DeadlineFrame {
+            content: Some(content),
+            frame: ScopedFrame::new(),
+            timer: Timer::new(),
+            armed_for: None,
+            expired: false,
+        }
     }
 
-    pub(super) fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>, deadline: &impl Deadline) -> Poll<Result<T>> {
+    pub(super) fn poll(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        deadline: &impl Deadline,
+    ) -> Poll<Result<T>> {
         if self.armed_for.is_some() {
             self.as_mut().look_at_timer(cx, deadline);
         }
@@ -95,7 +105,11 @@ where
 
     /// The outermost request wins: a cancellation is this deadline's doing only if nobody further out asked for one.
     fn translate(&self, error: Error) -> Error {
-        if self.expired && error.is_cancelled() && self.frame.owns_cancellation() { TimeoutError::new().into() } else { error }
+        if self.expired && error.is_cancelled() && self.frame.owns_cancellation() {
+            TimeoutError::new().into()
+        } else {
+            error
+        }
     }
 }
 

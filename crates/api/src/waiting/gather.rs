@@ -12,7 +12,8 @@ use std::task::{Context, Poll, Waker};
 use parking_lot::Mutex;
 use selvedge_scheduler::TaskRef;
 
-pub use self::children::{Children, GatherInput};
+use self::children::Children;
+pub use self::children::GatherInput;
 use crate::cancel::{DeliveredTo, Leaf};
 use crate::error::{CancelledError, Result};
 use crate::task::{Notify, TaskRefExt, notify};
@@ -89,7 +90,11 @@ const NONE: usize = usize::MAX;
 
 impl Shared {
     fn new(count: usize) -> Shared {
-        Shared { unfinished: AtomicUsize::new(count), first_failed: AtomicUsize::new(NONE), waker: Mutex::new(None) }
+        Shared {
+            unfinished: AtomicUsize::new(count),
+            first_failed: AtomicUsize::new(NONE),
+            waker: Mutex::new(None),
+        }
     }
 
     fn all_done(&self) -> bool {

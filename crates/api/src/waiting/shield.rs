@@ -85,7 +85,11 @@ impl<T: Send + 'static> Future for ShieldRef<'_, T> {
     }
 }
 
-fn poll_shielded<T: Send + 'static>(task: &mut Task<T>, leaf: &mut Leaf, cx: &mut Context<'_>) -> Poll<Result<T>> {
+fn poll_shielded<T: Send + 'static>(
+    task: &mut Task<T>,
+    leaf: &mut Leaf,
+    cx: &mut Context<'_>,
+) -> Poll<Result<T>> {
     match task.poll_join(cx) {
         Poll::Ready(result) => Poll::Ready(result),
         Poll::Pending => leaf.cancelled().map_or(Poll::Pending, |error| Poll::Ready(Err(error))),

@@ -87,7 +87,11 @@ impl<V> Sleep<V> {
         let Some(now) = time::now() else { return Poll::Ready(Err(task::no_running_loop())) };
         let deadline = now.saturating_add(time::to_ticks(self.delay));
         self.deadline = Some(deadline);
-        self.timer.poll(deadline, cx).map(|outcome| outcome.map_err(|_| task::no_running_loop()))
+        // It lies ahead, so the clock need not be read again.
+        match self.timer.start(deadline, cx) {
+            Ok(()) => Poll::Pending,
+            Err(_) => Poll::Ready(Err(task::no_running_loop())),
+        }
     }
 }
 

@@ -40,7 +40,7 @@ impl<T: Copy + 'static> LocalKey<Cell<T>> {
     }
 }
 
-macro_rules! thread_local {
+macro_rules! thread_locals {
     ($($(#[$attr:meta])* $vis:vis static $name:ident: $t:ty = $init:expr;)*) => {
         $($(#[$attr])* $vis static $name: $crate::sync::LocalKey<$t> =
             $crate::sync::LocalKey(loom::thread::LocalKey {
@@ -49,7 +49,7 @@ macro_rules! thread_local {
             });)*
     };
 }
-pub(crate) use thread_local;
+pub(crate) use thread_locals;
 
 /// A thread, to be unparked.
 ///
@@ -66,7 +66,7 @@ struct Seat {
     thread: loom::thread::Thread,
 }
 
-thread_local! {
+thread_locals! {
     static THREAD: Thread = Thread(Arc::new(Seat {
         token: AtomicBool::new(false),
         waits: plain::AtomicBool::new(false),

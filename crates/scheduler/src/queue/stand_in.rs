@@ -33,7 +33,11 @@ impl<T> Queue<T> {
 
     /// Changes the queue, whose lock is held. The length is looked at and published inside, so that a model finds others
     /// in front of the lock meanwhile.
-    fn change<R>(&self, mut items: MutexGuard<'_, VecDeque<T>>, change: impl FnOnce(&mut VecDeque<T>) -> R) -> R {
+    fn change<R>(
+        &self,
+        mut items: MutexGuard<'_, VecDeque<T>>,
+        change: impl FnOnce(&mut VecDeque<T>) -> R,
+    ) -> R {
         // Relaxed: the lock orders it.
         let before = self.len.load(Ordering::Relaxed);
         debug_assert_eq!(before, items.len());
@@ -267,7 +271,11 @@ mod tests {
             for item in 0..PUSHES {
                 // More pushes than anything else, so that batches grow.
                 let action = dice.roll(24);
-                assert_eq!(ours.act(action, item), theirs.act(action, item), "program {program}, step {item}");
+                assert_eq!(
+                    ours.act(action, item),
+                    theirs.act(action, item),
+                    "program {program}, step {item}"
+                );
             }
             assert_eq!(ours.lengths(), theirs.lengths(), "program {program}");
         }

@@ -8,7 +8,7 @@ use std::ptr::{self, NonNull};
 
 use super::cell::Header;
 
-crate::sync::thread_local! {
+crate::sync::thread_locals! {
     static CURRENT: Local<*const Header> = const { Local::new(ptr::null()) };
     static WOKE_ITSELF: Local<bool> = const { Local::new(false) };
 }

@@ -12,6 +12,7 @@ use super::cell::Header;
 use super::join_waker::JoinWaker;
 use super::state::DropHandle;
 use super::{Slot, current, harness, waker};
+use crate::sync::mutation;
 
 /// A counted, untyped reference to a task. Equal and hashed by identity.
 pub struct TaskRef(NonNull<Header>);
@@ -224,7 +225,7 @@ impl<T> JoinHandle<T> {
             if same {
                 return !self.task.is_done();
             }
-            if !header.state.take_join_waker() {
+            if !mutation("waker-is-replaced-in-place") && !header.state.take_join_waker() {
                 return false;
             }
         }

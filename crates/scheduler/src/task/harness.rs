@@ -166,7 +166,7 @@ where
 {
     let before = cell.header.state.complete();
     if before.has_join_waker() {
-        // SAFETY: rule *Join waker*: the flag is set for good, everybody may read.
+        // SAFETY: rule *Join waker*: the flag is set for good, and this is the runner.
         cell.header.join_waker.with(|waker| unsafe { wake_joiner(waker) });
     }
     if !before.has_handle() {
@@ -186,11 +186,12 @@ fn notify_slot<S: Slot>(slot: &S, watched: bool, task: &TaskRef) {
 
 /// # Safety
 ///
-/// `waker` must be readable.
+/// `waker` must be readable; otherwise as for [`JoinWaker::wake`].
 unsafe fn wake_joiner(waker: *const JoinWaker) {
     // SAFETY: the caller vouches for it.
     let waker = unsafe { &*waker };
-    silently(|| waker.wake_by_ref());
+    // SAFETY: the caller is the runner, and does this once.
+    silently(|| unsafe { waker.wake() });
 }
 
 /// # Safety
@@ -238,9 +239,17 @@ pub(super) unsafe fn output<F: Future, S>(task: NonNull<Header>) -> NonNull<()> 
 /// `task` must be a `Cell<F, S>` to which no reference is left, and whose stage is empty.
 pub(super) unsafe fn dealloc<F: Future, S>(task: NonNull<Header>) {
     let cell = task.cast::<Cell<F, S>>();
+    // SAFETY: nobody else can reach the cell.
+    let header = unsafe { &mut *task.as_ptr() };
+    if header.state.load().has_join_waker() {
+        // SAFETY: as above. With the flag the task's runner has woken the joiner.
+        header.join_waker.with_mut(|waker| unsafe { &mut *waker }.forget_task());
+    }
     #[cfg(selvedge_loom)]
     // SAFETY: as below.
-    unsafe { super::model::seal(cell) };
+    unsafe {
+        super::model::seal(cell)
+    };
     // SAFETY: the cell is valid and nobody else can reach it. Its stage drops nothing by itself.
     silently(|| unsafe { cell.drop_in_place() });
     // A model leaves the room as it is, so that whoever still looks at it is found out.
@@ -257,7 +266,7 @@ fn guard_unless<R>(fault: &str, foreign: impl FnOnce() -> R) -> Result<R, Box<dy
 }
 
 /// Runs foreign code that must not unwind into us. What it panicked with is dropped; a payload whose own drop panics is leaked.
-fn silently(foreign: impl FnOnce()) {
+pub(crate) fn silently(foreign: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(foreign)) {
         discard(payload);
     }

@@ -58,17 +58,32 @@ impl JoinWaker {
         self.0.cast::<Waker>().map_addr(|address| address & !BOXED)
     }
 
-    pub(super) fn wake_by_ref(&self) {
+    /// Wakes whoever it is. A task's reference is used up on the way; the word still points there, and must be told
+    /// ([`forget_task`](Self::forget_task)) before it is dropped. It is not changed here because the handle may be reading it.
+    ///
+    /// # Safety
+    ///
+    /// Only once, and only by the runner that completed the task.
+    pub(super) unsafe fn wake(&self) {
         match self.target() {
             Target::Nobody => {}
-            Target::Task(task) => task.wake(),
+            // SAFETY: the word owns a reference, which the caller uses up.
+            Target::Task(task) => unsafe { waker::wake_and_unref(task.as_raw()) },
             Target::Other(waker) => waker.wake_by_ref(),
+        }
+    }
+
+    /// The reference to a task has been used up by `wake`.
+    pub(super) fn forget_task(&mut self) {
+        if self.0.addr() & BOXED == 0 {
+            self.0 = ptr::null_mut();
         }
     }
 
     pub(super) fn will_wake(&self, waker: &Waker) -> bool {
         match self.target() {
             Target::Nobody => false,
+            // The addresses are compared and not followed: `wake` may be using the reference up.
             Target::Task(task) => waker::task_of(waker) == Some(task.as_raw()),
             Target::Other(own) => own.will_wake(waker),
         }

@@ -10,7 +10,8 @@
 //! * **Output** Once the task is complete, `stage` holds the output exactly if `HANDLE` is set, and the [`JoinHandle`] alone touches
 //!   it. Without `HANDLE` it is empty, and nobody touches it.
 //! * **Join waker** Without `JOIN_WAKER` the room belongs to the handle (to the dropper of the last reference if there
-//!   is no handle). With it, everybody may read and nobody may write. The flag never changes after `COMPLETE`.
+//!   is no handle). With it, everybody may read and nobody may write. The flag never changes after `COMPLETE`, and the
+//!   reference to a task that lies there is then used up by the runner.
 //! * **Links** The registry's links are touched under the lock of the shard that `home` names, and only there.
 //! * **Home** `home` may be followed by the holder of the right to poll, until the task is unlinked: a registry that
 //!   holds a task is not freed.
@@ -33,6 +34,7 @@ mod waker;
 pub use handle::{JoinHandle, TaskRef};
 
 pub(crate) use cell::kind_of;
+pub(crate) use harness::silently;
 pub(crate) use registry::Registry;
 pub(crate) use room::trim as trim_rooms;
 pub(crate) use runnable::{Ran, Runnable};

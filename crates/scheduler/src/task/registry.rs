@@ -3,10 +3,17 @@
 use std::ptr::NonNull;
 use std::sync::Weak;
 
+use crossbeam_utils::CachePadded;
+
 use super::cell::{Header, new_task};
 use super::{JoinHandle, Outcome, Runnable, Slot, TaskRef};
 use crate::shared::Shared;
 use crate::sync::{Mutex, mutation};
+
+/// Shards for what foreign threads spawn.
+const FOREIGN_SHARDS: usize = 16;
+/// Spawns in a row that go to the same one of these.
+const FOREIGN_STAY: usize = 128;
 
 /// A task's neighbours in its shard.
 #[derive(Default)]
@@ -18,7 +25,9 @@ pub(super) struct Links {
 /// All live tasks of a scheduler.
 pub(crate) struct Registry {
     /// Tasks point into this box: it never moves, and is freed only if no task is left.
-    shards: Box<[Shard]>,
+    shards: Box<[CachePadded<Shard>]>,
+    /// How many of them belong to workers; the others take what foreign threads spawn.
+    own: usize,
 }
 
 /// One list of live tasks. Its lock is nearly always taken by the worker whose shard it is.
@@ -34,15 +43,27 @@ struct List {
 }
 
 impl Registry {
-    pub(crate) fn new(shards: usize, owner: &Weak<Shared>) -> Self {
-        Self { shards: (0..shards).map(|_| Shard::new(owner.clone())).collect() }
+    pub(crate) fn new(workers: usize, owner: &Weak<Shared>) -> Self {
+        let shard = |_| CachePadded::new(Shard::new(owner.clone()));
+        Self { shards: (0..workers + FOREIGN_SHARDS).map(shard).collect(), own: workers }
+    }
+
+    /// The shard for a task that a foreign thread spawns. A thread stays with one for a while and then moves on, so that it is
+    /// seldom at the same one as the workers, who run what it spawned earlier.
+    fn foreign_shard(&self) -> usize {
+        std::thread_local! {
+            static SPAWNED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+        }
+        let spawned = SPAWNED.get();
+        SPAWNED.set(spawned.wrapping_add(1));
+        self.own + spawned / FOREIGN_STAY % FOREIGN_SHARDS
     }
 
     /// Creates a task. There is nothing to queue if the registry is closed: then the handle resolves to `Outcome::closed`.
     #[inline]
     pub(crate) fn spawn<F, S>(
         &self,
-        shard: usize,
+        worker: Option<usize>,
         future: F,
         slot: S,
         weight: u8,
@@ -52,7 +73,7 @@ impl Registry {
         F::Output: Outcome,
         S: Slot,
     {
-        let home = &self.shards[shard];
+        let home = &*self.shards[worker.unwrap_or_else(|| self.foreign_shard())];
         // SAFETY: rule *Home*: a linked task keeps the registry from being freed, and one that is refused completes right here.
         let (runnable, handle) = unsafe { new_task(future, slot, NonNull::from(home), weight) };
         (home.insert(&runnable).then_some(runnable), handle)
@@ -67,7 +88,7 @@ impl Registry {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.shards.iter().map(Shard::len).sum()
+        self.shards.iter().map(|shard| shard.len()).sum()
     }
 
     /// Refuses new tasks from now on.
@@ -189,4 +210,68 @@ unsafe fn set<R>(node: NonNull<Header>, change: impl FnOnce(&mut Links) -> R) ->
     let header = unsafe { node.as_ref() };
     // SAFETY: the lock is held, so nobody else touches the links.
     header.links.with_mut(|links| change(unsafe { &mut *links }))
+}
+
+#[cfg(all(test, not(selvedge_loom)))]
+mod tests {
+    use super::*;
+    use std::any::Any;
+
+    struct Nothing;
+
+    impl Slot for Nothing {
+        fn completed(&self, _: &TaskRef) {}
+    }
+
+    #[derive(Debug, PartialEq)]
+    struct Closed(bool);
+
+    impl Outcome for Closed {
+        fn panicked(_: &TaskRef, _: Box<dyn Any + Send>) -> Self {
+            Self(false)
+        }
+        fn closed(_: &TaskRef) -> Self {
+            Self(true)
+        }
+        fn abandoned(self, _: &TaskRef) {}
+    }
+
+    fn spawn(registry: &Registry, worker: Option<usize>) -> (Option<Runnable>, JoinHandle<Closed>) {
+        registry.spawn(worker, std::future::pending(), Nothing, 0)
+    }
+
+    #[test]
+    fn tasks_leave_in_any_order() {
+        for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+            let registry = Registry::new(1, &Weak::new());
+            let (runnables, handles): (Vec<_>, Vec<_>) = (0..3).map(|_| spawn(&registry, Some(0))).unzip();
+            let mut runnables = runnables;
+            let mut left: Vec<_> = handles.iter().map(|handle| handle.task().clone()).collect();
+            for index in order {
+                drop(runnables[index].take().expect("not refused"));
+                left.retain(|task| task != handles[index].task());
+                let tasks = registry.tasks();
+                assert_eq!((registry.len(), tasks.len()), (left.len(), left.len()), "{order:?}");
+                assert!(left.iter().all(|task| tasks.contains(task)), "{order:?}");
+            }
+            assert!(handles.iter().all(|handle| handle.peek() == Some(&Closed(true))));
+        }
+    }
+
+    #[test]
+    fn shards_are_counted_together_and_closed_together() {
+        let registry = Registry::new(3, &Weak::new());
+        let spawners = [Some(0), Some(1), Some(2), None];
+        let tasks = spawners.map(|worker| spawn(&registry, worker));
+        assert_eq!(registry.len(), 4);
+        registry.close();
+        for worker in spawners {
+            let (runnable, mut handle) = spawn(&registry, worker);
+            assert!(runnable.is_none());
+            assert_eq!(handle.try_take(), Some(Closed(true)));
+        }
+        assert_eq!(registry.len(), 4, "those that were there before");
+        drop(tasks);
+        assert_eq!(registry.len(), 0);
+    }
 }

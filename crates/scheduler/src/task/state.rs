@@ -199,6 +199,24 @@ impl State {
         }
     }
 
+    /// Counts a wake and gives a reference back, in one step; None: nothing was done, because the task is complete or
+    /// its wakes are no longer counted.
+    #[inline]
+    pub(crate) fn wake_and_unref(&self) -> Option<Wake> {
+        let mut now = Snapshot(self.0.load(Ordering::Relaxed));
+        // On a task that is not complete the runtime's reference remains, so this is never the last one.
+        while !now.is_complete() && now.wakes() < WAKES_ENOUGH {
+            // Ordering: as in `wake`; Release also hands our uses of the cell to the last dropper.
+            let new = now.0 + WAKE_ONE - REF_ONE;
+            match self.0.compare_exchange_weak(now.0, new, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) if now.wakes() == 0 => return Some(Wake::Submit { heavy: now.is_heavy() }),
+                Ok(_) => return Some(Wake::Nothing),
+                Err(other) => now = Snapshot(other),
+            }
+        }
+        None
+    }
+
     /// The runner begins a poll.
     #[inline]
     pub(crate) fn begin_poll(&self) -> Seen {
@@ -353,6 +371,13 @@ impl State {
     /// Tells a model that nobody else uses the word from here on.
     pub(super) fn seal(&mut self) {
         self.0.with_mut(|_| ());
+    }
+}
+
+#[cfg(selvedge_loom)]
+impl Seen {
+    pub(super) fn wakes(self) -> u64 {
+        self.0
     }
 }
 

@@ -48,6 +48,34 @@ pub(super) unsafe fn wake_task(task: NonNull<Header>) {
     }
 }
 
+/// As [`wake_task`], and gives a reference back: mostly in one step.
+///
+/// # Safety
+///
+/// The caller owns a reference to `task`, and gives it up.
+#[inline]
+pub(super) unsafe fn wake_and_unref(task: NonNull<Header>) {
+    if !current::wake_if_current(task) {
+        // SAFETY: the caller owns a reference.
+        let header = unsafe { task.as_ref() };
+        match header.state.wake_and_unref() {
+            Some(Wake::Submit { heavy }) => {
+                // SAFETY: as in `wake_task`; the right to poll keeps the task from completing, and so the cell valid.
+                let home = unsafe { header.home.as_ref() };
+                // SAFETY: the right to poll becomes the runnable.
+                let runnable = unsafe { Runnable::from_raw(task) };
+                worker::schedule(home.owner(), runnable, heavy);
+                return;
+            }
+            Some(Wake::Nothing) => return,
+            // SAFETY: the caller's reference is not given up yet.
+            None => unsafe { wake_task(task) },
+        }
+    }
+    // SAFETY: the caller's reference, given up here.
+    drop(unsafe { TaskRef::from_raw(task) });
+}
+
 /// The task that `waker` wakes, if it is one of ours.
 #[inline]
 pub(super) fn task_of(waker: &Waker) -> Option<NonNull<Header>> {
@@ -68,10 +96,10 @@ unsafe fn clone(data: *const ()) -> RawWaker {
 }
 
 unsafe fn wake(data: *const ()) {
-    // SAFETY: the same data; `wake_by_ref` only borrows it.
-    unsafe { wake_by_ref(data) };
-    // SAFETY: `wake` takes the waker by value, so its reference is dropped here.
-    unsafe { drop_waker(data) };
+    // SAFETY: a waker's data is the pointer it was made from.
+    let task = unsafe { NonNull::new_unchecked(data.cast_mut().cast::<Header>()) };
+    // SAFETY: `wake` takes the waker by value, so its reference is given up here.
+    unsafe { wake_and_unref(task) };
 }
 
 unsafe fn wake_by_ref(data: *const ()) {

@@ -106,7 +106,8 @@ impl<T: Send + 'static, const N: usize> Children for [Task<T>; N] {
 
     fn into_values(mut self) -> Result<[T; N]> {
         let values: Vec<T> = self.iter_mut().map(result_of).collect::<Result<_>>()?;
-        Ok(<[T; N]>::try_from(values).unwrap_or_else(|_| unreachable!("there is one value for each of the {N} tasks")))
+        Ok(<[T; N]>::try_from(values)
+            .unwrap_or_else(|_| unreachable!("there is one value for each of the {N} tasks")))
     }
 
     fn into_results(self) -> [Result<T>; N] {

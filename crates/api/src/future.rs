@@ -1,0 +1,324 @@
+//! How does one task, or a plain function, hand a value to others?
+
+use std::fmt;
+use std::future::{Future as StdFuture, IntoFuture};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context as PollContext, Poll, Waker};
+
+use parking_lot::Mutex;
+
+use crate::cancel::Leaf;
+use crate::context::{Context, copy_context};
+use crate::error::{CancelledError, Error, InvalidStateError, PanicError, Result};
+use crate::event_loop::{EventLoop, ExceptionContext, report};
+use crate::task::CallbackId;
+
+/// A result that is set by hand, for any number of awaiters. Made by [`EventLoop::create_future`].
+///
+/// Clones are the same future; each may be awaited, from any task, and every awaiter gets a clone of the value.
+///
+/// # Examples
+///
+/// ```
+/// # selvedge::run(async {
+/// let future = selvedge::get_running_loop()?.create_future();
+/// let waiting = selvedge::create_task(future.clone());
+/// future.set_result("set")?;
+/// assert_eq!(waiting.await?, "set");
+/// assert_eq!(future.await?, "set");
+/// # Ok(())
+/// # }).unwrap();
+/// ```
+///
+/// # Cancellation
+///
+/// A request that reaches an await of a future cancels the future, and so all its awaiters: asyncio's rule. Await a task that awaits
+/// it, behind a [`shield`](crate::shield), where that is not meant.
+pub struct Future<T: Clone + Send + Sync + 'static> {
+    shared: Arc<Shared<T>>,
+    leaf: Leaf,
+    /// This awaiter's place among the wakers.
+    place: Option<u64>,
+}
+
+struct Shared<T: Clone + Send + Sync + 'static> {
+    event_loop: EventLoop,
+    /// Set once, under the lock of `waiting`; read without it, so that the user's `Clone` runs under no lock.
+    outcome: OnceLock<Result<T>>,
+    is_retrieved: AtomicBool,
+    waiting: Mutex<Waiting<T>>,
+}
+
+/// Wakers and callbacks leave the lock before they are dropped, woken or called.
+struct Waiting<T> {
+    wakers: Vec<(u64, Waker)>,
+    callbacks: Vec<Callback<T>>,
+    next_id: u64,
+}
+
+type DoneFn<T> = dyn FnOnce(&Result<T>) + Send;
+
+struct Callback<T> {
+    id: u64,
+    context: Context,
+    function: Box<DoneFn<T>>,
+}
+
+impl<T: Clone + Send + Sync + 'static> Future<T> {
+    pub(crate) fn new(event_loop: EventLoop) -> Future<T> {
+        let waiting = Mutex::new(Waiting { wakers: Vec::new(), callbacks: Vec::new(), next_id: 0 });
+        let shared =
+            Shared { event_loop, outcome: OnceLock::new(), is_retrieved: AtomicBool::new(false), waiting };
+        Future { shared: Arc::new(shared), leaf: Leaf::new(), place: None }
+    }
+
+    /// The loop it was made on.
+    pub fn get_loop(&self) -> EventLoop {
+        self.shared.event_loop.clone()
+    }
+
+    /// Gives it a value.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidStateError`] if it is done.
+    pub fn set_result(&self, value: T) -> Result<()> {
+        Shared::finish(&self.shared, Ok(value))
+    }
+
+    /// Gives it an error.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidStateError`] if it is done.
+    pub fn set_exception(&self, error: impl Into<Error>) -> Result<()> {
+        Shared::finish(&self.shared, Err(error.into()))
+    }
+
+    /// Cancels it, at once. Returns false, and does nothing, if it is done.
+    pub fn cancel(&self) -> bool {
+        Shared::cancel(&self.shared, CancelledError::new())
+    }
+
+    /// [`cancel`](Self::cancel) that says why.
+    pub fn cancel_with(&self, message: impl Into<String>) -> bool {
+        Shared::cancel(&self.shared, CancelledError::with_message(message.into()))
+    }
+
+    /// Whether it has a value or an error, or was cancelled.
+    pub fn done(&self) -> bool {
+        self.shared.outcome.get().is_some()
+    }
+
+    /// Whether it was cancelled.
+    pub fn cancelled(&self) -> bool {
+        self.shared.outcome.get().is_some_and(|outcome| outcome.as_ref().is_err_and(Error::is_cancelled))
+    }
+
+    /// The value.
+    ///
+    /// # Errors
+    ///
+    /// Its error; [`InvalidStateError`] if it is not done.
+    pub fn result(&self) -> Result<T> {
+        self.shared
+            .retrieve()
+            .cloned()
+            .unwrap_or_else(|| Err(InvalidStateError::new("Result is not set.").into()))
+    }
+
+    /// The error, if it has one.
+    ///
+    /// # Errors
+    ///
+    /// [`CancelledError`] if it was cancelled; [`InvalidStateError`] if it is not done.
+    pub fn exception(&self) -> Result<Option<Error>> {
+        match self.shared.retrieve() {
+            None => Err(InvalidStateError::new("Exception is not set.").into()),
+            Some(Err(error)) if error.is_cancelled() => Err(error.clone()),
+            Some(outcome) => Ok(outcome.as_ref().err().cloned()),
+        }
+    }
+
+    /// Calls `f` with the outcome, soon after there is one, in a copy of the context that is current now. Never inside this call or the
+    /// one that sets the outcome.
+    pub fn add_done_callback(&self, f: impl FnOnce(&Result<T>) + Send + 'static) -> CallbackId {
+        let context = copy_context();
+        let mut waiting = self.shared.waiting.lock();
+        waiting.next_id += 1;
+        let id = waiting.next_id;
+        let callback = Callback { id, context, function: Box::new(f) };
+        if self.done() {
+            drop(waiting);
+            Shared::call_soon(&self.shared, vec![callback]);
+        } else {
+            waiting.callbacks.push(callback);
+        }
+        CallbackId::new(id)
+    }
+
+    /// Takes a callback back. False if it has run or is about to.
+    pub fn remove_done_callback(&self, id: CallbackId) -> bool {
+        let mut waiting = self.shared.waiting.lock();
+        let index = waiting.callbacks.iter().position(|callback| callback.id == id.number());
+        let removed = index.map(|index| waiting.callbacks.remove(index));
+        drop(waiting);
+        removed.is_some()
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> Shared<T> {
+    fn finish(this: &Arc<Self>, outcome: Result<T>) -> Result<()> {
+        match Shared::try_finish(this, outcome) {
+            Ok(()) => Ok(()),
+            Err(_too_late) => Err(InvalidStateError::new("the future is done already").into()),
+        }
+    }
+
+    fn cancel(this: &Arc<Self>, error: CancelledError) -> bool {
+        Shared::try_finish(this, Err(error.into())).is_ok()
+    }
+
+    /// An outcome that comes too late is given back.
+    fn try_finish(this: &Arc<Self>, outcome: Result<T>) -> Result<(), Result<T>> {
+        let (wakers, callbacks) = {
+            let mut waiting = this.waiting.lock();
+            this.outcome.set(outcome)?;
+            (std::mem::take(&mut waiting.wakers), std::mem::take(&mut waiting.callbacks))
+        };
+        for (_, waker) in wakers {
+            waker.wake();
+        }
+        if !callbacks.is_empty() {
+            Shared::call_soon(this, callbacks);
+        }
+        Ok(())
+    }
+
+    /// The outcome, for somebody who counts as having seen it.
+    fn retrieve(&self) -> Option<&Result<T>> {
+        let outcome = self.outcome.get()?;
+        // Relaxed: it only decides whether a report is made.
+        self.is_retrieved.store(true, Ordering::Relaxed);
+        Some(outcome)
+    }
+
+    fn call_soon(this: &Arc<Self>, callbacks: Vec<Callback<T>>) {
+        let shared = Arc::clone(this);
+        let run_all = move || {
+            let outcome = shared.outcome.get().expect("callbacks are called after it was set");
+            for Callback { context, function, .. } in callbacks {
+                if let Err(payload) = catch_unwind(AssertUnwindSafe(|| context.run(|| function(outcome)))) {
+                    report::callback_panicked(None, PanicError::from_payload(&*payload).into());
+                }
+            }
+        };
+        if this.event_loop.is_closed() {
+            // "Soon" will not come.
+            run_all();
+        } else {
+            drop(this.event_loop.call_soon(run_all));
+        }
+    }
+
+    /// Looks under the lock under which the outcome is set, so that one in between is not missed.
+    fn wait(&self, place: &mut Option<u64>, waker: &Waker) -> Option<&Result<T>> {
+        let mut waiting = self.waiting.lock();
+        if self.outcome.get().is_some() {
+            drop(waiting);
+            return self.retrieve();
+        }
+        let id = *place.get_or_insert_with(|| {
+            waiting.next_id += 1;
+            waiting.next_id
+        });
+        let former = match waiting.wakers.iter_mut().find(|(other, _)| *other == id) {
+            Some((_, known)) if known.will_wake(waker) => None,
+            Some((_, known)) => Some(std::mem::replace(known, waker.clone())),
+            None => {
+                waiting.wakers.push((id, waker.clone()));
+                None
+            }
+        };
+        drop(waiting);
+        drop(former);
+        None
+    }
+
+    fn leave(&self, place: u64) {
+        let mut waiting = self.waiting.lock();
+        let index = waiting.wakers.iter().position(|(id, _)| *id == place);
+        let waker = index.map(|index| waiting.wakers.swap_remove(index));
+        drop(waiting);
+        drop(waker);
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> Drop for Shared<T> {
+    fn drop(&mut self) {
+        if let Some(Err(error)) = self.outcome.get()
+            && !error.is_cancelled()
+            && !self.is_retrieved.load(Ordering::Relaxed)
+        {
+            let context =
+                ExceptionContext::new("Future exception was never retrieved").with_exception(error.clone());
+            self.event_loop.call_exception_handler(&context);
+        }
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> StdFuture for Future<T> {
+    type Output = Result<T>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut PollContext<'_>) -> Poll<Result<T>> {
+        let this = self.get_mut();
+        loop {
+            if let Some(outcome) = this.shared.wait(&mut this.place, cx.waker()) {
+                return Poll::Ready(outcome.clone());
+            }
+            let Some(news) = this.leaf.look() else { return Poll::Pending };
+            // An outcome that came just now comes first, and the request stays untaken.
+            if Shared::cancel(&this.shared, news) {
+                let _taken = this.leaf.take();
+            }
+        }
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> Clone for Future<T> {
+    fn clone(&self) -> Future<T> {
+        Future { shared: Arc::clone(&self.shared), leaf: Leaf::new(), place: None }
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> IntoFuture for &Future<T> {
+    type Output = Result<T>;
+    type IntoFuture = Future<T>;
+
+    fn into_future(self) -> Future<T> {
+        self.clone()
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> Drop for Future<T> {
+    fn drop(&mut self) {
+        if let Some(place) = self.place {
+            self.shared.leave(place);
+        }
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> fmt::Debug for Future<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.shared.outcome.get() {
+            None => "pending",
+            Some(Ok(_)) => "finished",
+            Some(Err(error)) if error.is_cancelled() => "cancelled",
+            Some(Err(_)) => "failed",
+        };
+        write!(f, "<Future {state}>")
+    }
+}

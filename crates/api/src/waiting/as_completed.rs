@@ -1,0 +1,182 @@
+//! How does a coroutine take results in the order in which they come?
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use futures_core::Stream;
+use parking_lot::Mutex;
+use selvedge_scheduler::{TaskRef, Timer};
+
+use crate::cancel::Leaf;
+use crate::coroutine::{Coroutine, ensure_future};
+use crate::error::{Result, TimeoutError};
+use crate::task::{self, Notify, Task, notify};
+use crate::time;
+
+/// Runs coroutines side by side, each as a task, and hands out their results as they come. A [`Task`] is taken as it is.
+///
+/// The children start at the call. [`next`](AsCompleted::next) returns `None` after the last result; the whole is a
+/// [`Stream`] too. Dropping it cancels nobody.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// # selvedge::Runner::builder().virtual_time(true).run(async {
+/// let naps = [3, 1, 2].map(|n| selvedge::sleep(Duration::from_secs(n)).returning(n));
+/// let mut results = selvedge::as_completed(naps);
+/// let mut order = Vec::new();
+/// while let Some(n) = results.next().await {
+///     order.push(n?);
+/// }
+/// assert_eq!(order, [1, 2, 3]);
+/// # Ok(())
+/// # }).unwrap();
+/// ```
+///
+/// # Panics
+///
+/// If coroutines are given and no event loop is running on this thread.
+///
+/// # Cancellation
+///
+/// A request ends the `next` that it meets; the tasks are not touched.
+#[track_caller]
+pub fn as_completed<C: Coroutine>(aws: impl IntoIterator<Item = C>) -> AsCompleted<C::Item> {
+    let mut tasks = Vec::new();
+    for aw in aws {
+        tasks.push(Some(ensure_future(aw)));
+    }
+    let shared = Arc::new(Shared(Mutex::default()));
+    for (index, task) in tasks.iter().flatten().enumerate() {
+        notify(task.task_ref(), Arc::clone(&shared) as Arc<dyn Notify>, index);
+    }
+    AsCompleted { left: tasks.len(), tasks, shared, deadline: None, timer: Timer::new(), leaf: Leaf::new() }
+}
+
+/// The results of [`as_completed`].
+#[must_use = "the children have started, but their results are lost unless they are taken"]
+pub struct AsCompleted<T: Send + 'static> {
+    tasks: Vec<Option<Task<T>>>,
+    /// Results that have not been handed out.
+    left: usize,
+    shared: Arc<Shared>,
+    deadline: Option<u64>,
+    timer: Timer,
+    /// Stands for the `next` that is awaited now.
+    leaf: Leaf,
+}
+
+struct Shared(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    completed: VecDeque<usize>,
+    waker: Option<Waker>,
+}
+
+impl Notify for Shared {
+    fn notify(&self, index: usize, _task: &TaskRef) {
+        let mut state = self.0.lock();
+        state.completed.push_back(index);
+        let waker = state.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl Shared {
+    /// The next child that is done; else `waker` is woken when one is.
+    fn take(&self, waker: &Waker) -> Option<usize> {
+        let mut state = self.0.lock();
+        if let Some(index) = state.completed.pop_front() {
+            return Some(index);
+        }
+        let former = state.waker.replace(waker.clone());
+        drop(state);
+        drop(former);
+        None
+    }
+}
+
+impl<T: Send + 'static> AsCompleted<T> {
+    /// Counted from this call. Results that are there by then come first; each one that is missing is a [`TimeoutError`]. The tasks
+    /// are not cancelled.
+    pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> AsCompleted<T> {
+        let now = time::now().unwrap_or(0);
+        self.deadline = timeout.into().map(|timeout| now.saturating_add(time::to_ticks(timeout)));
+        self
+    }
+
+    /// Waits for the next result; `None` when all were handed out.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "an asynchronous iterator is no iterator; streams call it `next` too"
+    )]
+    pub fn next(&mut self) -> NextCompleted<'_, T> {
+        self.leaf = Leaf::new();
+        NextCompleted(self)
+    }
+
+    fn poll_result(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T>>> {
+        if self.left == 0 {
+            return Poll::Ready(None);
+        }
+        if let Some(index) = self.shared.take(cx.waker()) {
+            self.left -= 1;
+            let mut task = self.tasks[index].take().expect("each child ends once");
+            return Poll::Ready(Some(task.try_take().unwrap_or_else(|| Err(task::result_was_taken()))));
+        }
+        if let Some(deadline) = self.deadline
+            && let Poll::Ready(Ok(())) = self.timer.poll(deadline, cx)
+        {
+            self.left -= 1;
+            return Poll::Ready(Some(Err(TimeoutError::new().into())));
+        }
+        self.leaf.cancelled().map_or(Poll::Pending, |error| Poll::Ready(Some(Err(error))))
+    }
+}
+
+impl<T: Send + 'static> Stream for AsCompleted<T> {
+    type Item = Result<T>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<T>>> {
+        let this = self.get_mut();
+        let polled = this.poll_result(cx);
+        if polled.is_ready() {
+            this.leaf = Leaf::new();
+        }
+        polled
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl<T: Send + 'static> fmt::Debug for AsCompleted<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AsCompleted").field("left", &self.left).finish_non_exhaustive()
+    }
+}
+
+/// The future of [`AsCompleted::next`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless awaited"]
+pub struct NextCompleted<'a, T: Send + 'static>(&'a mut AsCompleted<T>);
+
+impl<T: Send + 'static> Future for NextCompleted<'_, T> {
+    type Output = Option<Result<T>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.get_mut().0.poll_result(cx)
+    }
+}

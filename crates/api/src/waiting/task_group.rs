@@ -1,0 +1,261 @@
+//! How do several tasks live and fail together?
+
+mod members;
+
+use std::any::Any;
+use std::fmt;
+use std::future::Future;
+use std::panic::Location;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+
+use self::members::Members;
+use crate::cancel::{FramePoll, Leaf, ScopedFrame};
+use crate::coroutine::Coroutine;
+use crate::error::{CancelledError, Error, ExceptionGroup, Result};
+use crate::event_loop::get_running_loop;
+use crate::task::{Builder, Task, TaskRefExt};
+
+/// Runs `body` with a group of tasks, and waits until all of them have ended. asyncio's `async with TaskGroup() as tg`.
+///
+/// The first task that fails, and so does a body that fails, cancels the other tasks and the body; when all have ended, their errors come out
+/// together. A task that was merely cancelled harms nobody. Tasks may add tasks: they hold a clone of the group.
+///
+/// # Examples
+///
+/// ```
+/// # selvedge::run(async {
+/// let sum = selvedge::task_group(async |tg| {
+///     let one = tg.create_task(async { Ok(1) });
+///     let two = tg.create_task(async { Ok(2) });
+///     Ok(one.await? + two.await?)
+/// });
+/// assert_eq!(sum.await?, 3);
+///
+/// let failed = selvedge::task_group(async |tg| {
+///     tg.create_task(async { Err::<(), _>(selvedge::Error::msg("no")) });
+///     selvedge::sleep(std::time::Duration::from_secs(60)).await
+/// });
+/// let error = failed.await.unwrap_err();
+/// let group = error.downcast_ref::<selvedge::ExceptionGroup>().unwrap();
+/// assert_eq!(group.single().unwrap().to_string(), "no");
+/// # Ok(())
+/// # }).unwrap();
+/// ```
+///
+/// # Errors
+///
+/// [`ExceptionGroup`] of what the tasks failed with, in the order in which they ended, and of the body's error, last. Else the
+/// [`CancelledError`] of a request from further out.
+///
+/// After [`TaskGroup::cancel`] the block ends well if the body returns `Ok`, or returns nothing: a body that passes the cancellation
+/// on and should have returned a value has none, so the block ends with that cancellation.
+///
+/// # Cancellation
+///
+/// A request from further out cancels the body and all tasks, and is passed on when they have ended. If a task fails meanwhile, the
+/// errors come out, and the request meets the next await. Dropping the block before it has ended cancels its tasks without waiting.
+pub fn task_group<B, F, T>(body: B) -> TaskGroupBlock<B, F, T>
+where
+    B: FnOnce(TaskGroup) -> F,
+    F: Future<Output = Result<T>>,
+    T: 'static,
+{
+    TaskGroupBlock {
+        start: Some(body),
+        content: None,
+        frame: ScopedFrame::new(),
+        group: TaskGroup { members: Arc::new(Members::new()) },
+        leaf: Leaf::new(),
+        outcome: None,
+        cancelled: None,
+    }
+}
+
+/// A group, in the hands of its body and its tasks.
+#[derive(Clone)]
+pub struct TaskGroup {
+    members: Arc<Members>,
+}
+
+impl TaskGroup {
+    /// Starts a task in the group.
+    ///
+    /// In a group that is shutting down or has ended the coroutine is dropped, and the task's result is a
+    /// [`RuntimeError`](crate::RuntimeError) that says so.
+    ///
+    /// # Panics
+    ///
+    /// If no event loop is running on this thread.
+    #[track_caller]
+    pub fn create_task<C: Coroutine>(&self, coro: C) -> Task<C::Item> {
+        self.create_task_with(Builder::new(), coro)
+    }
+
+    /// [`create_task`](Self::create_task) with a name or context.
+    #[track_caller]
+    pub fn create_task_with<C: Coroutine>(&self, builder: Builder, coro: C) -> Task<C::Item> {
+        let created_at = Location::caller();
+        let event_loop = get_running_loop().unwrap_or_else(|error| panic!("{error}"));
+        let scheduler = event_loop.scheduler();
+        if let Err(error) = self.members.check() {
+            drop(coro);
+            let refused = builder.spawn_on(scheduler, async move { Err(error) }, created_at);
+            refused.task_ref().task_slot().mark_retrieved();
+            return refused;
+        }
+        let task = builder.spawn_on(scheduler, coro, created_at);
+        Members::admit(&self.members, task.task_ref());
+        task
+    }
+
+    /// Ends the group early: cancels the body and all tasks. The block ends without an error if nothing else fails.
+    pub fn cancel(&self) {
+        self.members.shut_down();
+    }
+}
+
+impl fmt::Debug for TaskGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.members.fmt(f)
+    }
+}
+
+pin_project! {
+    /// The future of [`task_group`].
+    #[must_use = "futures do nothing unless awaited"]
+    pub struct TaskGroupBlock<B, F, T> {
+        // Until the first poll.
+        start: Option<B>,
+        // The body, until it has ended.
+        #[pin]
+        content: Option<F>,
+        frame: ScopedFrame,
+        group: TaskGroup,
+        // Stands for the wait for the tasks, once the body has ended.
+        leaf: Leaf,
+        outcome: Option<Result<T>>,
+        // What is passed on when all have ended.
+        cancelled: Option<Error>,
+    }
+
+    impl<B, F, T> PinnedDrop for TaskGroupBlock<B, F, T> {
+        fn drop(this: Pin<&mut Self>) {
+            // Nobody waits any more, but the tasks do not outlive the block unasked.
+            this.group.members.shut_down();
+        }
+    }
+}
+
+impl<B, F, T> Future for TaskGroupBlock<B, F, T>
+where
+    B: FnOnce(TaskGroup) -> F,
+    F: Future<Output = Result<T>>,
+    T: 'static,
+{
+    type Output = Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        self.as_mut().enter(cx);
+        if self.outcome.is_none() && self.as_mut().poll_body(cx).is_pending() {
+            return Poll::Pending;
+        }
+        self.as_mut().poll_members()
+    }
+}
+
+impl<B, F, T> TaskGroupBlock<B, F, T>
+where
+    B: FnOnce(TaskGroup) -> F,
+    F: Future<Output = Result<T>>,
+    T: 'static,
+{
+    /// The tasks must know whom to wake, and what to ask to stop, before they are looked at.
+    fn enter(self: Pin<&mut Self>, cx: &mut Context<'_>) {
+        let mut this = self.project();
+        let scope = this.frame.enter();
+        if this.group.members.attach(scope, cx.waker()) {
+            this.frame.note_request();
+        }
+        if let Some(body) = this.start.take() {
+            this.content.set(Some(body(this.group.clone())));
+        }
+    }
+
+    fn poll_body(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
+        let mut content =
+            this.content.as_mut().as_pin_mut().expect("a task group was polled after it had ended");
+        let result = match this.frame.poll(|| content.as_mut().poll(cx)) {
+            FramePoll::Ready(result) => result,
+            FramePoll::GiveUp(error) => Err(error.into()),
+            FramePoll::Pending => return Poll::Pending,
+        };
+        this.content.set(None);
+        if this.group.members.is_shutting_down() {
+            this.frame.note_request();
+        }
+        if let Err(error) = &result {
+            let is_ours = error.is_cancelled() && this.frame.owns_cancellation();
+            if error.is_cancelled() && !is_ours {
+                *this.cancelled = Some(error.clone());
+            }
+            this.group.members.shut_down();
+        }
+        this.group.members.body_ended();
+        *this.outcome = Some(result);
+        Poll::Ready(())
+    }
+
+    fn poll_members(self: Pin<&mut Self>) -> Poll<Result<T>> {
+        let this = self.project();
+        if !this.group.members.try_finish() {
+            if let Some(taken) = this.leaf.take() {
+                let message = taken.error.clone().into_message();
+                this.cancelled.get_or_insert_with(|| taken.error.into());
+                this.group.members.shut_down_with(message);
+            }
+            if !this.group.members.try_finish() {
+                return Poll::Pending;
+            }
+        }
+        let outcome = this.outcome.take().expect("the body has ended");
+        let mut errors = this.group.members.take_errors();
+        let body = match outcome {
+            Err(error) if !error.is_cancelled() => {
+                errors.push(error);
+                None
+            }
+            Err(_) => None,
+            Ok(value) => Some(value),
+        };
+        if !errors.is_empty() {
+            if this.cancelled.is_some() {
+                this.frame.give_back_what_came_from_outside();
+            }
+            return Poll::Ready(Err(ExceptionGroup::new("unhandled errors in a TaskGroup", errors).into()));
+        }
+        Poll::Ready(match (this.cancelled.take(), body) {
+            (Some(error), _) => Err(error),
+            (None, Some(value)) => Ok(value),
+            (None, None) => {
+                nothing().ok_or_else(|| CancelledError::with_message("the task group was cancelled").into())
+            }
+        })
+    }
+}
+
+/// The value of a body that has none because it was cut short: there is one only if it returns nothing.
+fn nothing<T: 'static>() -> Option<T> {
+    let mut nothing = Some(());
+    (&mut nothing as &mut dyn Any).downcast_mut::<Option<T>>()?.take()
+}
+
+impl<B, F, T> fmt::Debug for TaskGroupBlock<B, F, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskGroupBlock").field("group", &self.group).finish_non_exhaustive()
+    }
+}

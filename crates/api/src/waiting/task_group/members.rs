@@ -1,0 +1,202 @@
+//! Which tasks are in the group, and what have they failed with?
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::task::Waker;
+
+use parking_lot::Mutex;
+use selvedge_scheduler::TaskRef;
+
+use crate::cancel::Scope;
+use crate::error::{Error, Result, RuntimeError};
+use crate::task::{Notify, TaskRefExt, notify};
+
+/// What the block, the body and the tasks share.
+pub(super) struct Members(Mutex<State>);
+
+/// Guarded by one lock. Tasks are cancelled, wakers woken and errors dropped after it.
+struct State {
+    phase: Phase,
+    next_index: usize,
+    /// The tasks that have not ended, in the order in which they came.
+    unfinished: BTreeMap<usize, TaskRef>,
+    errors: Vec<Error>,
+    /// What to ask to stop if a task fails: the body, as long as it runs.
+    scope: Option<Arc<Scope>>,
+    is_body_over: bool,
+    /// Who polls the block.
+    waker: Option<Waker>,
+}
+
+/// ```text
+///  Open ---> ShuttingDown ---> Finished      (first failure or request; then all have ended)
+///    \--------------------------^
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Open,
+    ShuttingDown,
+    Finished,
+}
+
+/// What is left to do when the lock has been released.
+#[derive(Default)]
+#[must_use = "the tasks have to be cancelled and the block woken"]
+struct Duties {
+    cancel: Vec<TaskRef>,
+    ask: Option<Arc<Scope>>,
+    wake: Option<Waker>,
+}
+
+impl Duties {
+    fn fulfil(self, message: Option<&Arc<str>>) {
+        for task in self.cancel {
+            task.cancel(message.cloned());
+        }
+        if let Some(scope) = self.ask {
+            // The wake below makes the body look.
+            let _ = scope.request();
+        }
+        if let Some(waker) = self.wake {
+            waker.wake();
+        }
+    }
+}
+
+impl State {
+    /// Everybody is asked to stop, once: a second request would disturb the clean-up that the first one began.
+    fn shut_down(&mut self) -> Duties {
+        if self.phase != Phase::Open {
+            return Duties::default();
+        }
+        self.phase = Phase::ShuttingDown;
+        let ask = self.scope.clone();
+        let wake = if ask.is_some() { self.waker.take() } else { None };
+        Duties { cancel: self.unfinished.values().cloned().collect(), ask, wake }
+    }
+}
+
+impl Members {
+    pub(super) fn new() -> Members {
+        Members(Mutex::new(State {
+            phase: Phase::Open,
+            next_index: 0,
+            unfinished: BTreeMap::new(),
+            errors: Vec::new(),
+            scope: None,
+            is_body_over: false,
+            waker: None,
+        }))
+    }
+
+    /// Whether a task may still join.
+    pub(super) fn check(&self) -> Result<()> {
+        match self.0.lock().phase {
+            Phase::Open => Ok(()),
+            Phase::ShuttingDown => Err(RuntimeError::new("TaskGroup is shutting down").into()),
+            Phase::Finished => Err(RuntimeError::new("TaskGroup is finished").into()),
+        }
+    }
+
+    /// Takes a task in. If the group has begun to shut down meanwhile, the task is cancelled.
+    pub(super) fn admit(this: &Arc<Members>, task: &TaskRef) {
+        // The group reports the task's error, whatever becomes of its handle.
+        task.task_slot().mark_retrieved();
+        let (index, is_late) = {
+            let mut state = this.0.lock();
+            let index = state.next_index;
+            state.next_index += 1;
+            state.unfinished.insert(index, task.clone());
+            (index, state.phase != Phase::Open)
+        };
+        if is_late {
+            task.cancel(None);
+        }
+        notify(task, Arc::clone(this) as Arc<dyn Notify>, index);
+    }
+
+    /// The block is being polled: whom to wake, and what to ask. Returns whether the group is shutting down.
+    pub(super) fn attach(&self, scope: &Arc<Scope>, waker: &Waker) -> bool {
+        let mut state = self.0.lock();
+        let former_scope = if state.is_body_over { None } else { state.scope.replace(Arc::clone(scope)) };
+        let former_waker = match &state.waker {
+            Some(known) if known.will_wake(waker) => None,
+            _ => state.waker.replace(waker.clone()),
+        };
+        let is_shutting_down = state.phase == Phase::ShuttingDown;
+        drop(state);
+        drop((former_scope, former_waker));
+        is_shutting_down
+    }
+
+    pub(super) fn is_shutting_down(&self) -> bool {
+        self.0.lock().phase == Phase::ShuttingDown
+    }
+
+    /// There is no body left to ask.
+    pub(super) fn body_ended(&self) {
+        let mut state = self.0.lock();
+        state.is_body_over = true;
+        let scope = state.scope.take();
+        drop(state);
+        drop(scope);
+    }
+
+    pub(super) fn shut_down(&self) {
+        self.shut_down_with(None);
+    }
+
+    pub(super) fn shut_down_with(&self, message: Option<Arc<str>>) {
+        let duties = self.0.lock().shut_down();
+        duties.fulfil(message.as_ref());
+    }
+
+    /// Ends the group if all tasks have ended.
+    pub(super) fn try_finish(&self) -> bool {
+        let mut state = self.0.lock();
+        let is_finished = state.unfinished.is_empty();
+        if is_finished {
+            state.phase = Phase::Finished;
+        }
+        is_finished
+    }
+
+    pub(super) fn take_errors(&self) -> Vec<Error> {
+        std::mem::take(&mut self.0.lock().errors)
+    }
+}
+
+impl Notify for Members {
+    fn notify(&self, index: usize, task: &TaskRef) {
+        let failure = task.failure().filter(|error| !error.is_cancelled());
+        let (duties, gone) = {
+            let mut state = self.0.lock();
+            let gone = state.unfinished.remove(&index);
+            let mut duties = match failure {
+                Some(error) => {
+                    state.errors.push(error);
+                    state.shut_down()
+                }
+                None => Duties::default(),
+            };
+            if state.unfinished.is_empty() && duties.wake.is_none() {
+                duties.wake = state.waker.take();
+            }
+            (duties, gone)
+        };
+        drop(gone);
+        duties.fulfil(None);
+    }
+}
+
+impl fmt::Debug for Members {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.0.lock();
+        f.debug_struct("TaskGroup")
+            .field("phase", &state.phase)
+            .field("tasks", &state.unfinished.len())
+            .field("errors", &state.errors.len())
+            .finish()
+    }
+}

@@ -1,0 +1,260 @@
+//! How does a coroutine wait for some of several tasks, without taking their results?
+
+use std::collections::HashSet;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use selvedge_scheduler::{TaskRef, Timer};
+
+use crate::cancel::Leaf;
+use crate::error::{Result, RuntimeError};
+use crate::task::{Notify, Task, TaskHandle, TaskRefExt, notify, stop_notifying};
+use crate::time;
+
+/// When [`wait`] returns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReturnWhen {
+    /// When a task ends, in whatever way.
+    FirstCompleted,
+    /// When a task fails, or all have ended. A cancelled task has not failed.
+    FirstException,
+    /// When all have ended.
+    #[default]
+    AllCompleted,
+}
+
+/// asyncio's name for [`ReturnWhen::FirstCompleted`].
+pub const FIRST_COMPLETED: ReturnWhen = ReturnWhen::FirstCompleted;
+/// asyncio's name for [`ReturnWhen::FirstException`].
+pub const FIRST_EXCEPTION: ReturnWhen = ReturnWhen::FirstException;
+/// asyncio's name for [`ReturnWhen::AllCompleted`].
+pub const ALL_COMPLETED: ReturnWhen = ReturnWhen::AllCompleted;
+
+/// What can be waited for: tasks, references to them, and [`TaskHandle`]s, for tasks of different types.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be waited for",
+    note = "`wait` takes `Task`s, `&Task`s or `TaskHandle`s; make a coroutine a task with `create_task`"
+)]
+pub trait Waitable {
+    /// The task.
+    #[doc(hidden)]
+    fn waitable(&self) -> Watched<'_>;
+}
+
+/// Keeps the scheduler's type out of the public trait.
+#[doc(hidden)]
+#[expect(missing_debug_implementations, reason = "nobody outside holds one")]
+pub struct Watched<'a>(&'a TaskRef);
+
+impl<T: Send + 'static> Waitable for Task<T> {
+    fn waitable(&self) -> Watched<'_> {
+        Watched(self.task_ref())
+    }
+}
+
+impl Waitable for TaskHandle {
+    fn waitable(&self) -> Watched<'_> {
+        Watched(self.task_ref())
+    }
+}
+
+impl<W: Waitable> Waitable for &W {
+    fn waitable(&self) -> Watched<'_> {
+        (**self).waitable()
+    }
+}
+
+/// Waits for tasks, and returns those that are done and those that are not, each in the order of the input. A task that is given twice
+/// counts once.
+///
+/// Nothing is cancelled, and no result is taken: the tasks come back as they are.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use selvedge::{FIRST_COMPLETED, create_task, sleep, wait};
+///
+/// # selvedge::run(async {
+/// let quick = create_task(async { Ok(1) });
+/// let slow = create_task(sleep(Duration::from_secs(60)).returning(2));
+/// let (mut done, pending) = wait([quick, slow]).return_when(FIRST_COMPLETED).await?;
+/// assert_eq!(done.remove(0).await?, 1);
+/// assert_eq!(pending.len(), 1);
+/// # Ok(())
+/// # }).unwrap();
+/// ```
+///
+/// # Errors
+///
+/// [`RuntimeError`] if there is nothing to wait for; [`CancelledError`](crate::CancelledError).
+///
+/// # Cancellation
+///
+/// Ends the await; the tasks are not touched. To keep hold of them, wait for references or handles.
+pub fn wait<W: Waitable>(tasks: impl IntoIterator<Item = W>) -> Wait<W> {
+    Wait {
+        tasks: tasks.into_iter().collect(),
+        return_when: ReturnWhen::default(),
+        timeout: None,
+        deadline: None,
+        timer: Timer::new(),
+        shared: None,
+        leaf: Leaf::new(),
+    }
+}
+
+/// The future of [`wait`].
+#[must_use = "futures do nothing unless awaited"]
+pub struct Wait<W: Waitable> {
+    tasks: Vec<W>,
+    return_when: ReturnWhen,
+    timeout: Option<Duration>,
+    deadline: Option<u64>,
+    timer: Timer,
+    /// From the first poll on.
+    shared: Option<Arc<Shared>>,
+    leaf: Leaf,
+}
+
+struct Shared {
+    return_when: ReturnWhen,
+    unfinished: AtomicUsize,
+    is_over: AtomicBool,
+    waker: Mutex<Option<Waker>>,
+}
+
+impl Notify for Shared {
+    fn notify(&self, _index: usize, task: &TaskRef) {
+        // Ordering: AcqRel: the last one to count passes on what the others published.
+        let is_last = self.unfinished.fetch_sub(1, Ordering::AcqRel) == 1;
+        let ends_it = match self.return_when {
+            ReturnWhen::FirstCompleted => true,
+            ReturnWhen::FirstException => task.failure().is_some_and(|error| !error.is_cancelled()),
+            ReturnWhen::AllCompleted => false,
+        };
+        if is_last || ends_it {
+            // Ordering: Release, with `is_over`.
+            self.is_over.store(true, Ordering::Release);
+            let waker = self.waker.lock().take();
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn is_over(&self) -> bool {
+        // Ordering: Acquire, with `notify`.
+        self.is_over.load(Ordering::Acquire)
+    }
+
+    fn register(&self, waker: &Waker) {
+        let former = self.waker.lock().replace(waker.clone());
+        drop(former);
+    }
+}
+
+impl<W: Waitable> Wait<W> {
+    /// Returns after this time at the latest, with what is done by then; `None` waits for as long as it takes.
+    pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Wait<W> {
+        self.timeout = timeout.into();
+        self
+    }
+
+    /// When to return. Default: when all have ended.
+    pub fn return_when(mut self, return_when: ReturnWhen) -> Wait<W> {
+        self.return_when = return_when;
+        self
+    }
+
+    /// Starts to listen. Returns whether there is nothing left to wait for.
+    fn start(&mut self) -> Result<&Arc<Shared>> {
+        let mut seen = HashSet::new();
+        self.tasks.retain(|task| seen.insert(task.waitable().0.clone()));
+        if self.tasks.is_empty() {
+            return Err(RuntimeError::new("Set of Tasks/Futures is empty.").into());
+        }
+        if let (Some(timeout), Some(now)) = (self.timeout, time::now()) {
+            self.deadline = Some(now.saturating_add(time::to_ticks(timeout)));
+        }
+        let shared = Arc::new(Shared {
+            return_when: self.return_when,
+            unfinished: AtomicUsize::new(self.tasks.len()),
+            is_over: AtomicBool::new(false),
+            waker: Mutex::new(None),
+        });
+        for task in &self.tasks {
+            notify(task.waitable().0, Arc::clone(&shared) as Arc<dyn Notify>, 0);
+        }
+        Ok(self.shared.insert(shared))
+    }
+
+    fn split(&mut self) -> (Vec<W>, Vec<W>) {
+        self.stop();
+        std::mem::take(&mut self.tasks).into_iter().partition(|task| task.waitable().0.is_done())
+    }
+
+    /// A task that outlives many waits must not remember each of them.
+    fn stop(&mut self) {
+        if let Some(shared) = self.shared.take() {
+            let shared: Arc<dyn Notify> = shared;
+            for task in self.tasks.iter().filter(|task| !task.waitable().0.is_done()) {
+                stop_notifying(task.waitable().0, &shared);
+            }
+        }
+    }
+}
+
+// The tasks are never pinned.
+impl<W: Waitable> Unpin for Wait<W> {}
+
+impl<W: Waitable> Future for Wait<W> {
+    type Output = Result<(Vec<W>, Vec<W>)>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let is_first = this.shared.is_none();
+        let shared = match &this.shared {
+            Some(shared) => shared,
+            None => match this.start() {
+                Ok(shared) => shared,
+                Err(error) => return Poll::Ready(Err(error)),
+            },
+        };
+        shared.register(cx.waker());
+        if shared.is_over() {
+            return Poll::Ready(Ok(this.split()));
+        }
+        if let Some(deadline) = this.deadline
+            && let Poll::Ready(Ok(())) = this.timer.poll(deadline, cx)
+        {
+            if !is_first {
+                return Poll::Ready(Ok(this.split()));
+            }
+            // No time at all still lets the others run once.
+            cx.waker().wake_by_ref();
+        }
+        this.leaf.cancelled().map_or(Poll::Pending, |error| Poll::Ready(Err(error)))
+    }
+}
+
+impl<W: Waitable> Drop for Wait<W> {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl<W: Waitable> fmt::Debug for Wait<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wait").field("tasks", &self.tasks.len()).finish_non_exhaustive()
+    }
+}

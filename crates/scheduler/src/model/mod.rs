@@ -1,0 +1,204 @@
+//! The door through which `loom-tests` reaches the internals that ship. It exists under the models only.
+//!
+//! Nothing here decides anything: each function calls the shipped one of that name. A model plays the threads of a scheduler itself,
+//! so that it has few of them and knows what they do.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering as PlainOrdering};
+
+pub use crate::rescue::model::Watch;
+pub use crate::task::model::{Begun, Word};
+pub use crate::worker::model::{Right, Seat, Worker};
+
+use crate::config::Config;
+use crate::queue::{Next, Steal};
+use crate::scheduler::Scheduler;
+use crate::shared::Shared;
+use crate::sync::{self, AtomicBool, Ordering, UnsafeCell};
+use crate::worker::Local;
+
+static RETRIES: AtomicUsize = AtomicUsize::new(0);
+
+pub(crate) fn note_retry() {
+    RETRIES.fetch_add(1, PlainOrdering::Relaxed);
+}
+
+/// How often a thief was told to retry, over all runs so far.
+pub fn retries() -> usize {
+    RETRIES.load(PlainOrdering::Relaxed)
+}
+
+/// Parks the calling thread through the seam.
+pub fn park() {
+    sync::park(None);
+}
+
+/// A thread, to be unparked through the seam.
+#[derive(Clone)]
+pub struct Thread(sync::Thread);
+
+impl Thread {
+    /// The calling thread.
+    pub fn current() -> Self {
+        Self(sync::thread::current())
+    }
+
+    /// Ends the thread's `park`, or its next one.
+    pub fn unpark(&self) {
+        self.0.unpark();
+    }
+}
+
+/// A publication without an ordering. A model that uses it fails, or the seam does not lead to loom.
+pub struct Canary {
+    flag: AtomicBool,
+    value: UnsafeCell<u32>,
+}
+
+// SAFETY: not sound at all, which is what the canary is for: loom finds the race before it happens.
+unsafe impl Send for Canary {}
+// SAFETY: as above.
+unsafe impl Sync for Canary {}
+
+impl Canary {
+    /// Silent.
+    #[expect(clippy::new_without_default, reason = "as the other types of the scheduler")]
+    pub fn new() -> Self {
+        Self { flag: AtomicBool::new(false), value: UnsafeCell::new(0) }
+    }
+
+    /// Publishes a value, wrongly.
+    pub fn sing(&self) {
+        // SAFETY: it is not safe, see above.
+        self.value.with_mut(|value| unsafe { *value = 1 });
+        self.flag.store(true, Ordering::Relaxed);
+    }
+
+    /// Reads what was published, if anything.
+    pub fn hear(&self) -> Option<u32> {
+        // SAFETY: it is not safe, see above.
+        self.flag.load(Ordering::Relaxed).then(|| self.value.with(|value| unsafe { *value }))
+    }
+}
+
+/// A next-task slot by itself.
+pub struct NextSlot(Next);
+
+impl NextSlot {
+    /// An empty slot.
+    #[expect(clippy::new_without_default, reason = "as the other types of the scheduler")]
+    pub fn new() -> Self {
+        Self(Next::new())
+    }
+
+    /// Only the owner may ask and act on the answer.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Only the owner may call this, and only when it has seen the slot empty.
+    pub fn put(&self, right: Right) {
+        self.0.put(right.into_runnable());
+    }
+
+    /// Anybody may call this.
+    pub fn take(&self) -> Option<Right> {
+        self.0.take().map(Right::new)
+    }
+}
+
+/// A scheduler without threads: the model's threads play all parts.
+#[derive(Clone)]
+pub struct House(Arc<Shared>);
+
+impl House {
+    /// Nobody has taken a place yet. `waits_time_out`: a thread of the pool that waits runs into its limit at once.
+    pub fn new(config: Config, waits_time_out: bool) -> Self {
+        sync::reset_time(waits_time_out);
+        Self(Shared::new(config))
+    }
+
+    /// The handle that users have.
+    pub fn scheduler(&self) -> Scheduler {
+        Local::scheduler(&self.0)
+    }
+
+    /// Takes place `index` for a thread of the model.
+    pub fn reserve(&self, index: usize) -> Seat {
+        Seat::reserve(&self.0, index)
+    }
+
+    /// A task out of the injector.
+    pub fn steal(&self) -> Option<Right> {
+        match self.0.injector.steal_one() {
+            Steal::Success(task) => Some(Right::new(task)),
+            Steal::Empty | Steal::Retry => None,
+        }
+    }
+
+    /// The calling thread plays the watch.
+    pub fn watch(&self) -> Watch<'_> {
+        Watch::new(&self.0)
+    }
+
+    /// Makes a task heavy, as after a long poll. It must be suspended.
+    pub fn make_heavy(&self, task: &crate::TaskRef) {
+        task.set_weight(crate::heavy::AFTER_LONG_POLL);
+    }
+
+    /// All workers of this scheduler should leave.
+    pub fn dismiss_all(&self) {
+        self.0.dismiss_all();
+    }
+
+    /// Tells the spare at place `index` to leave, as the watch does with one too many.
+    pub fn dismiss(&self, index: usize) {
+        self.0.slots[index].leave.store(true, Ordering::Relaxed);
+        self.0.slots[index].parker.unpark();
+    }
+
+    /// Waits for deadlines as the worker at place `index`: until the earliest of all wheels is `tick`.
+    pub fn drive_until_armed(&self, index: usize, tick: u64) {
+        self.0.slots[index].parker.occupy();
+        loop {
+            let Some(driving) = self.0.driver.try_drive(index) else {
+                loom::thread::yield_now();
+                continue;
+            };
+            let until = driving.announce(&self.0);
+            if until <= tick {
+                return;
+            }
+            driving.wait(&self.0, until);
+        }
+    }
+
+    /// Takes the driver and waits once, as a worker that is woken for work; then leaves the driver.
+    pub fn drive_once(&self, index: usize) {
+        self.0.slots[index].parker.occupy();
+        if let Some(driving) = self.0.driver.try_drive(index) {
+            let until = driving.announce(&self.0);
+            driving.wait(&self.0, until);
+        }
+    }
+
+    /// Ends the wait of the worker at place `index`.
+    pub fn unpark(&self, index: usize) {
+        self.0.slots[index].parker.unpark();
+    }
+
+    /// Wakes what is due at `tick` in the wheel of place `index`.
+    pub fn fire(&self, index: usize, tick: u64) -> usize {
+        self.0.timers_of(index).fire(tick)
+    }
+
+    /// The published deadline of place `index`.
+    pub fn next_deadline(&self, index: usize) -> u64 {
+        self.0.timers_of(index).next()
+    }
+
+    /// The deadline that begins tick `tick`.
+    pub fn start_of(&self, tick: u64) -> u64 {
+        self.0.tick_length.start_of(tick)
+    }
+}

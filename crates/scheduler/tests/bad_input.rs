@@ -1,0 +1,277 @@
+//! What a careless caller does: an error, or nothing at all; never a hang, a panic of ours, or a loss.
+#![allow(missing_docs)]
+
+mod common;
+
+use std::io::ErrorKind;
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use common::{
+    Count, DropCount, End, OnDrop, Signal, block_on, close, end, eventually, join, run, spawn, spawn_here,
+    start, start_with, start_without_rescue, waker_of, watchdog, yield_now,
+};
+use selvedge_scheduler::{Config, JoinHandle, MAX_WORKERS, NoScheduler, Scheduler, TaskRef, Timer};
+
+#[test]
+fn absurd_numbers_of_workers_are_refused() {
+    watchdog();
+    for workers in [0, MAX_WORKERS + 1, usize::MAX] {
+        let error = Scheduler::start(Config { workers, ..Config::default() }).expect_err("absurd");
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        let text = error.to_string();
+        assert!(text.contains(&workers.to_string()) && text.contains("choose 1 to"), "{text}");
+    }
+}
+
+#[test]
+fn absurd_numbers_of_other_threads_do_no_harm() {
+    let spares = Config { max_spares: Some(usize::MAX), ..Config::default() };
+    let error = Scheduler::start(spares).expect_err("absurd");
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("choose at most"), "{error}");
+    let scheduler = start_with(Config { max_blocking_threads: Some(usize::MAX), ..Config::default() });
+    assert_eq!(run(&scheduler, async { 1 }), 1);
+    close(&scheduler);
+    let scheduler = start_with(Config { max_blocking_threads: Some(0), ..Config::default() });
+    let (sender, ran) = mpsc::channel();
+    scheduler.spawn_blocking(Box::new(move || sender.send(()).expect("the test waits"))).expect("a thread");
+    ran.recv_timeout(common::PATIENCE).expect("at least one thread");
+    close(&scheduler);
+}
+
+#[test]
+fn absurd_durations_do_no_harm() {
+    let scheduler = start_with(Config {
+        blocking_keep_alive: Duration::MAX,
+        slow_poll: Duration::MAX,
+        max_blocking_threads: Some(1),
+        ..Config::default()
+    });
+    for _ in 0..3 {
+        let (sender, ran) = mpsc::channel();
+        scheduler
+            .spawn_blocking(Box::new(move || sender.send(()).expect("the test waits")))
+            .expect("a thread");
+        ran.recv_timeout(common::PATIENCE).expect("the job runs");
+    }
+    assert_eq!(scheduler.close(Duration::MAX), []);
+    let scheduler = start_with(Config {
+        blocking_keep_alive: Duration::ZERO,
+        slow_poll: Duration::ZERO,
+        ..Config::default()
+    });
+    let (sender, ran) = mpsc::channel();
+    scheduler.spawn_blocking(Box::new(move || sender.send(()).expect("the test waits"))).expect("a thread");
+    ran.recv_timeout(common::PATIENCE).expect("the job runs");
+    run(&scheduler, yield_now());
+    close(&scheduler);
+}
+
+#[test]
+fn a_name_that_no_thread_can_have_is_an_error() {
+    watchdog();
+    let started = std::panic::catch_unwind(|| {
+        Scheduler::start(Config { thread_name: "nul\0nul".into(), ..Config::default() }).map(drop)
+    });
+    assert_eq!(started.expect("no panic").expect_err("refused").kind(), ErrorKind::InvalidInput);
+}
+
+#[test]
+fn far_more_workers_than_cores() {
+    let scheduler = start(64);
+    let sum = run(&scheduler, async {
+        let mut sum = 0;
+        for task in (0..5_000u64)
+            .map(|n| {
+                spawn_here(async move {
+                    yield_now().await;
+                    n
+                })
+            })
+            .collect::<Vec<_>>()
+        {
+            sum += join(task).await;
+        }
+        sum
+    });
+    assert_eq!(sum, 4_999 * 5_000 / 2);
+    close(&scheduler);
+}
+
+#[test]
+fn a_second_close_finds_nothing_left_to_do() {
+    let scheduler = start(2);
+    let handles: Vec<_> = (0..100).map(|_| spawn(&scheduler, std::future::pending::<()>())).collect();
+    let other = scheduler.clone();
+    let beside = std::thread::spawn(move || other.close(common::PATIENCE));
+    close(&scheduler);
+    assert_eq!(beside.join().unwrap(), []);
+    close(&scheduler);
+    assert!(scheduler.is_closed());
+    for handle in handles {
+        assert_eq!(block_on(end(handle)), End::Closed);
+    }
+    // Looks at a closed scheduler.
+    assert_eq!((scheduler.live_tasks(), scheduler.tasks()), (0, Vec::<TaskRef>::new()));
+    assert_eq!(scheduler.metrics().workers_active, 0);
+    assert!(format!("{scheduler:?}").contains("Scheduler"));
+}
+
+/// Everything has ended when `close` returns: handles resolve without waiting, and what tasks held is dropped.
+#[test]
+fn after_close_everything_has_ended() {
+    for round in 0..200 {
+        let scheduler = start(1 + round % 2);
+        let dropped = Count::new();
+        let mut handles: Vec<JoinHandle<End<DropCount>>> = (0..20)
+            .map(|_| {
+                let counted = dropped.on_drop();
+                spawn(&scheduler, async move {
+                    std::future::pending::<()>().await;
+                    counted
+                })
+            })
+            .collect();
+        close(&scheduler);
+        assert_eq!(dropped.get(), 20);
+        assert!(handles.iter_mut().all(|handle| matches!(handle.try_take(), Some(End::Closed))));
+    }
+}
+
+#[test]
+fn a_task_may_close_its_scheduler() {
+    for scheduler in [start(1), start(4), start_without_rescue(1), start_without_rescue(4)] {
+        let dropped = Count::new();
+        let suspended: Vec<_> = (0..10)
+            .map(|_| {
+                let counted = dropped.on_drop();
+                spawn(&scheduler, async move {
+                    let _counted = counted;
+                    std::future::pending::<()>().await;
+                })
+            })
+            .collect();
+        run(&scheduler, yield_now());
+        let inner = scheduler.clone();
+        let closer = spawn(&scheduler, async move {
+            assert_eq!(inner.close(Duration::MAX), []);
+            assert_eq!(end(spawn(&inner, async {})).await, End::Closed);
+            std::future::pending::<()>().await;
+        });
+        // The handle of the scheduler goes at once: nobody outside will close it.
+        drop(scheduler);
+        assert_eq!(block_on(end(closer)), End::Closed);
+        for handle in suspended {
+            assert_eq!(block_on(end(handle)), End::Closed);
+        }
+        assert_eq!(dropped.get(), 10);
+    }
+}
+
+/// A destructor that `close` runs closes the scheduler, with all the patience in the world.
+#[test]
+fn a_destructor_may_close_its_scheduler() {
+    let scheduler = start(2);
+    let handles: Vec<_> = (0..3)
+        .map(|_| {
+            let inner = scheduler.clone();
+            let guard = OnDrop(move || assert_eq!(inner.close(Duration::MAX), []));
+            spawn(&scheduler, async move {
+                let _guard = guard;
+                std::future::pending::<()>().await;
+            })
+        })
+        .collect();
+    run(&scheduler, yield_now());
+    assert_eq!(scheduler.close(common::PATIENCE), []);
+    for handle in handles {
+        assert_eq!(block_on(end(handle)), End::Closed);
+    }
+}
+
+#[test]
+fn a_spawn_after_close_is_refused_and_its_future_dropped() {
+    let scheduler = start(1);
+    close(&scheduler);
+    let dropped = Count::new();
+    for eager in [false, true] {
+        let counted = dropped.on_drop();
+        let future = async move {
+            drop(counted);
+            End::Value(unreachable!("never polled"))
+        };
+        let handle: JoinHandle<End<()>> = if eager {
+            scheduler.spawn_eager(future, common::NoSlot)
+        } else {
+            scheduler.spawn(future, common::NoSlot)
+        };
+        assert!(handle.task().is_done());
+        assert_eq!(handle.peek(), Some(&End::Closed));
+        assert_eq!(block_on(end(handle)), End::Closed);
+    }
+    assert_eq!(dropped.get(), 2);
+}
+
+#[test]
+fn a_timer_without_a_scheduler_says_so() {
+    let noop = waker_of(|| {});
+    let mut cx = Context::from_waker(&noop);
+    let mut timer = Timer::new();
+    assert_eq!(timer.poll(1, &mut cx), Poll::Ready(Err(NoScheduler)));
+    assert_eq!(timer.start(1, &mut cx), Err(NoScheduler));
+    timer.disarm();
+    assert!(
+        Scheduler::current().is_none()
+            && Scheduler::current_worker().is_none()
+            && TaskRef::current().is_none()
+    );
+}
+
+/// An armed timer changes its scheduler, its thread, and outlives both.
+#[test]
+fn a_timer_may_wander() {
+    let (here, there) = (start(1), start(1));
+    let arm = |mut timer: Timer| async move {
+        std::future::poll_fn(move |cx| {
+            assert!(timer.poll(u64::MAX - 1, cx).is_pending());
+            Poll::Ready(std::mem::take(&mut timer))
+        })
+        .await
+    };
+    let timer = run(&here, arm(Timer::new()));
+    assert_eq!((here.metrics().timers_armed, there.metrics().timers_armed), (1, 0));
+    let timer = run(&there, arm(timer));
+    assert_eq!((here.metrics().timers_armed, there.metrics().timers_armed), (0, 1));
+    close(&there);
+    drop(there);
+    drop(timer);
+    close(&here);
+}
+
+/// User code parks its thread in a poll, and takes the tokens that are meant for the worker.
+#[test]
+fn a_poll_may_park_its_thread() {
+    let scheduler = start_without_rescue(2);
+    for _ in 0..50 {
+        let (parked, go) = (Signal::new(), Arc::new(std::sync::atomic::AtomicBool::new(false)));
+        let thread = Arc::new(std::sync::Mutex::new(None));
+        let (set, flag, room) = (parked.clone(), Arc::clone(&go), Arc::clone(&thread));
+        let task = spawn(&scheduler, async move {
+            *room.lock().unwrap() = Some(std::thread::current());
+            set.set();
+            while !flag.load(std::sync::atomic::Ordering::SeqCst) {
+                std::thread::park();
+            }
+        });
+        parked.block();
+        let tasks: Vec<_> = (0..20).map(|_| spawn(&scheduler, yield_now())).collect();
+        tasks.into_iter().for_each(|task| block_on(join(task)));
+        go.store(true, std::sync::atomic::Ordering::SeqCst);
+        thread.lock().unwrap().take().expect("it parks").unpark();
+        block_on(join(task));
+    }
+    eventually("nothing is left", || scheduler.live_tasks() == 0);
+    close(&scheduler);
+}

@@ -1,0 +1,334 @@
+//! A worker that is stuck in a poll holds nothing hostage, and heavy tasks and light ones let each other live.
+#![allow(missing_docs)]
+
+mod common;
+
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use common::{
+    Count, End, NoSlot, Signal, block_on, close, eventually, join, run, spawn, spawn_here, start, start_with,
+    start_without_rescue, yield_now,
+};
+use selvedge_scheduler::{Config, Hooks, JoinHandle, Scheduler, TaskRef, Timer};
+
+/// Polls that end when `release` is set; returns when all of them are inside.
+fn block(scheduler: &Scheduler, count: usize, release: &Signal) -> Vec<JoinHandle<End<()>>> {
+    let inside = Count::new();
+    let tasks = (0..count)
+        .map(|_| {
+            let (inside, release) = (inside.clone(), release.clone());
+            spawn(scheduler, async move {
+                inside.add();
+                release.block();
+            })
+        })
+        .collect();
+    eventually("all are stuck", || inside.get() == count);
+    tasks
+}
+
+fn rest_comes_back(scheduler: &Scheduler, workers: usize) {
+    eventually("spares go home", || scheduler.metrics().workers_active == workers);
+}
+
+/// Computes for at least this long.
+fn compute(time: Duration) {
+    let began = Instant::now();
+    while began.elapsed() < time {
+        std::hint::spin_loop();
+    }
+}
+
+/// What the queue of a stuck worker holds, the next-task slot, the injector, and a timer: each must be served, or the blockers are
+/// never released.
+#[test]
+fn all_workers_are_stuck_and_everything_else_runs() {
+    for workers in [1, 2, 4] {
+        let scheduler = start(workers);
+        for blockers in [workers, 2 * workers] {
+            for _ in 0..5 {
+                let (release, served) = (Signal::new(), Count::new());
+                let next = Signal::new();
+                let of_slot = spawn(&scheduler, {
+                    let (next, served) = (next.clone(), served.clone());
+                    async move {
+                        next.wait().await;
+                        served.add();
+                    }
+                });
+                run(&scheduler, yield_now());
+                // One more blocker leaves tasks in its deque, and one in its next slot if that is free.
+                let (wait, count) = (release.clone(), served.clone());
+                let last = spawn(&scheduler, async move {
+                    next.set();
+                    for _ in 0..100 {
+                        let count = count.clone();
+                        drop(spawn_here(async move { count.add() }));
+                    }
+                    wait.block();
+                });
+                let others = block(&scheduler, blockers, &release);
+                let count = served.clone();
+                block_on(join(spawn(&scheduler, async move {
+                    let deadline =
+                        Scheduler::with_current(|here| here.expect("on a worker").now()) + 2_000_000;
+                    let mut timer = Timer::new();
+                    poll_fn(|cx| timer.poll(deadline, cx)).await.expect("on a worker");
+                    count.add();
+                })));
+                eventually("everything is served", || served.get() == 102);
+                release.set();
+                others.into_iter().chain([last, of_slot]).for_each(|task| block_on(join(task)));
+            }
+            rest_comes_back(&scheduler, workers);
+        }
+        close(&scheduler);
+    }
+}
+
+/// Tasks that all block are born one by one, each while those before are still stuck.
+#[test]
+fn blockers_that_are_new_each_time() {
+    let scheduler = start(2);
+    for _ in 0..10 {
+        let mut releases = Vec::new();
+        let mut stuck = Vec::new();
+        for _ in 0..8 {
+            let release = Signal::new();
+            stuck.extend(block(&scheduler, 1, &release));
+            releases.push(release);
+            assert_eq!(run(&scheduler, async { 1 }), 1);
+        }
+        releases.iter().for_each(Signal::set);
+        stuck.into_iter().for_each(|task| block_on(join(task)));
+    }
+    assert!(scheduler.metrics().rescues >= 7);
+    rest_comes_back(&scheduler, 2);
+    close(&scheduler);
+}
+
+/// The bound is generous: the promise is about a millisecond, on a machine that does nothing else.
+#[test]
+fn a_rescue_comes_soon() {
+    let scheduler = start(1);
+    let mut waits: Vec<_> = (0..20)
+        .map(|_| {
+            let release = Signal::new();
+            let stuck = block(&scheduler, 1, &release);
+            let began = Instant::now();
+            run(&scheduler, yield_now());
+            let wait = began.elapsed();
+            release.set();
+            stuck.into_iter().for_each(|task| block_on(join(task)));
+            rest_comes_back(&scheduler, 1);
+            wait
+        })
+        .collect();
+    waits.sort_unstable();
+    assert!(waits[10] < Duration::from_millis(100), "{waits:?}");
+    close(&scheduler);
+}
+
+#[test]
+fn spares_are_bounded() {
+    let scheduler = start_with(Config { workers: 1, max_spares: Some(2), ..Config::default() });
+    let release = Signal::new();
+    let stuck = block(&scheduler, 3, &release);
+    // With all three places stuck nobody serves these.
+    let ran = Count::new();
+    let waiting: Vec<_> = (0..10)
+        .map(|_| {
+            let ran = ran.clone();
+            spawn(&scheduler, async move { ran.add() })
+        })
+        .collect();
+    for _ in 0..20 {
+        // Looks of the watch pass; it must not find a place that is not there.
+        std::thread::sleep(Duration::from_millis(1));
+        assert!(scheduler.metrics().workers_active <= 3);
+    }
+    assert_eq!(ran.get(), 0);
+    release.set();
+    stuck.into_iter().for_each(|task| block_on(join(task)));
+    assert_eq!(waiting.into_iter().map(|task| block_on(join(task))).count(), 10);
+    rest_comes_back(&scheduler, 1);
+    close(&scheduler);
+}
+
+#[test]
+fn without_rescue_programs_run_as_usual() {
+    let scheduler = start_without_rescue(2);
+    let release = Signal::new();
+    let stuck = block(&scheduler, 1, &release);
+    let sum = run(&scheduler, async {
+        let mut sum = 0;
+        for task in (0..1_000u64).map(|n| spawn_here(async move { n })).collect::<Vec<_>>() {
+            sum += join(task).await;
+        }
+        sum
+    });
+    assert_eq!(sum, 499_500);
+    assert_eq!((scheduler.metrics().rescues, scheduler.metrics().workers_active), (0, 2));
+    release.set();
+    stuck.into_iter().for_each(|task| block_on(join(task)));
+    close(&scheduler);
+}
+
+#[test]
+fn long_polls_make_a_task_heavy_and_short_ones_light_again() {
+    let scheduler = start(2);
+    let shorten = Arc::new(AtomicBool::new(false));
+    let (short, weights) = (Arc::clone(&shorten), Arc::new(Mutex::new(Vec::new())));
+    let seen = Arc::clone(&weights);
+    let task = spawn(&scheduler, async move {
+        loop {
+            let is_heavy = TaskRef::with_current(|task| task.expect("in a poll").is_heavy());
+            seen.lock().unwrap().push(is_heavy);
+            match (short.load(Ordering::Relaxed), is_heavy) {
+                (false, false) => compute(Duration::from_millis(10)),
+                // The first time that it is heavy.
+                (false, true) => short.store(true, Ordering::Relaxed),
+                (true, true) => {}
+                (true, false) => return,
+            }
+            yield_now().await;
+        }
+    });
+    let of_task = task.task().clone();
+    block_on(join(task));
+    assert!(!of_task.is_heavy());
+    let weights = weights.lock().unwrap();
+    assert!(!weights[0] && weights.contains(&true) && weights.last() == Some(&false), "{weights:?}");
+    let metrics = scheduler.metrics();
+    assert!(metrics.workers.iter().map(|worker| worker.heavy_polls).sum::<u64>() >= 1);
+    assert!(metrics.workers.iter().map(|worker| worker.long_polls).sum::<u64>() >= 1);
+    close(&scheduler);
+}
+
+/// Polls of both classes are counted while the other class never rests.
+#[test]
+fn neither_class_starves() {
+    for workers in [1, 2] {
+        let scheduler = start(workers);
+        let (stop, heavy, light) = (Arc::new(AtomicBool::new(false)), Count::new(), Count::new());
+        let computing: Vec<_> = (0..2 * workers)
+            .map(|_| {
+                let (stop, heavy) = (Arc::clone(&stop), heavy.clone());
+                spawn(&scheduler, async move {
+                    while !stop.load(Ordering::Relaxed) {
+                        compute(Duration::from_millis(5));
+                        heavy.add();
+                        yield_now().await;
+                    }
+                })
+            })
+            .collect();
+        eventually("a heavy task", || computing.iter().any(|task| task.task().is_heavy()));
+        // Light ones pass the computations …
+        for _ in 0..50 {
+            let (light, heavy) = (light.clone(), heavy.clone());
+            let polls = run(&scheduler, async move {
+                let before = heavy.get();
+                for _ in 0..10 {
+                    light.add();
+                    yield_now().await;
+                }
+                heavy.get() - before
+            });
+            assert!(polls <= 200, "{polls} heavy polls of 5 ms passed ten yields");
+        }
+        assert_eq!(light.get(), 500);
+        // … and a crowd of them that never rests does not stop the heavy.
+        let crowd: Vec<_> = (0..10)
+            .map(|_| {
+                let stop = Arc::clone(&stop);
+                spawn(&scheduler, async move {
+                    while !stop.load(Ordering::Relaxed) {
+                        yield_now().await;
+                    }
+                })
+            })
+            .collect();
+        let before = heavy.get();
+        eventually("heavy polls beside the crowd", || heavy.get() >= before + 20);
+        stop.store(true, Ordering::Relaxed);
+        computing.into_iter().chain(crowd).for_each(|task| block_on(join(task)));
+        rest_comes_back(&scheduler, workers);
+        close(&scheduler);
+    }
+}
+
+/// As many heavy tasks as permits wait in their polls for one more that is queued.
+#[test]
+fn a_heavy_task_may_wait_for_another_one() {
+    for workers in [1, 2] {
+        let scheduler = start(workers);
+        let (all_heavy, go, last) = (Count::new(), Signal::new(), Signal::new());
+        let tasks: Vec<_> = (0..=workers)
+            .map(|n| {
+                let (all_heavy, go, last) = (all_heavy.clone(), go.clone(), last.clone());
+                spawn(&scheduler, async move {
+                    while !TaskRef::with_current(|task| task.expect("in a poll").is_heavy()) {
+                        compute(Duration::from_millis(10));
+                        yield_now().await;
+                    }
+                    all_heavy.add();
+                    go.wait().await;
+                    if n < workers { last.block() } else { last.set() }
+                })
+            })
+            .collect();
+        eventually("all are heavy", || all_heavy.get() == workers + 1);
+        assert!(tasks.iter().all(|task| task.task().is_heavy()));
+        // Woken in the order of their waits, which is not known: any of them may be the one that the others wait for.
+        go.set();
+        tasks.into_iter().for_each(|task| block_on(join(task)));
+        rest_comes_back(&scheduler, workers);
+        close(&scheduler);
+    }
+}
+
+struct SlowPolls(Mutex<Vec<(TaskRef, Duration)>>);
+
+impl Hooks for SlowPolls {
+    fn slow_poll(&self, task: &TaskRef, lasted: Duration) {
+        self.0.lock().unwrap().push((task.clone(), lasted));
+        panic!("{}: in a hook", common::ON_PURPOSE);
+    }
+}
+
+/// The hook names the task that was slow, not one that it started eagerly, nor one that ran beside it.
+#[test]
+fn slow_polls_are_reported_with_their_task() {
+    let hooks = Arc::new(SlowPolls(Mutex::new(Vec::new())));
+    let slow_poll = Duration::from_millis(20);
+    let given: Arc<dyn Hooks> = Arc::clone(&hooks) as _;
+    let scheduler = start_with(Config { workers: 1, slow_poll, hooks: given, ..Config::default() });
+    let eager = Arc::new(Mutex::new(None));
+    let room = Arc::clone(&eager);
+    let slow = spawn(&scheduler, async move {
+        std::thread::sleep(Duration::from_millis(60));
+        let handle = Scheduler::with_current(|scheduler| {
+            scheduler.expect("on a worker").spawn_eager(async { End::Value(yield_now().await) }, NoSlot)
+        });
+        *room.lock().unwrap() = Some(handle);
+    });
+    let quick: Vec<_> = (0..10).map(|_| spawn(&scheduler, yield_now())).collect();
+    let task = slow.task().clone();
+    block_on(join(slow));
+    quick.into_iter().for_each(|task| block_on(join(task)));
+    let eager = eager.lock().unwrap().take().expect("spawned");
+    let of_eager = eager.task().clone();
+    assert!(!of_eager.is_heavy(), "its poll was short");
+    block_on(join(eager));
+    let reports = std::mem::take(&mut *hooks.0.lock().unwrap());
+    assert!(
+        reports.iter().all(|(reported, lasted)| *reported == task && *lasted >= slow_poll),
+        "{reports:?}"
+    );
+    assert_eq!((reports.len(), scheduler.metrics().slow_polls()), (1, 1));
+    close(&scheduler);
+}

@@ -1,0 +1,162 @@
+//! Many spawners, many tasks, many schedulers: nothing is lost, nothing is run twice, no thread stays.
+#![allow(missing_docs)]
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+
+use common::{
+    Count, End, NoSlot, block_on, close, end, eventually, join, run, spawn, spawn_here, start, start_with,
+    start_without_rescue, threads, yield_now,
+};
+use selvedge_scheduler::{Config, Scheduler};
+
+/// RUSTSEC-2021-0093: each task has a number of its own, and each number comes up once.
+#[test]
+fn spawns_from_everywhere_run_once() {
+    const SPAWNERS: usize = 4;
+    const EACH: usize = 5_000;
+    for workers in [1, 2, 4] {
+        let scheduler = start(workers);
+        let runs: Arc<Vec<AtomicU32>> =
+            Arc::new((0..2 * SPAWNERS * EACH).map(|_| AtomicU32::new(0)).collect());
+        let from_threads: Vec<_> = (0..SPAWNERS)
+            .map(|spawner| {
+                let (scheduler, runs) = (scheduler.clone(), Arc::clone(&runs));
+                thread::spawn(move || {
+                    let handles: Vec<_> = (spawner * EACH..(spawner + 1) * EACH)
+                        .map(|n| {
+                            let runs = Arc::clone(&runs);
+                            spawn(&scheduler, async move { runs[n].fetch_add(1, Ordering::Relaxed) })
+                        })
+                        .collect();
+                    handles.into_iter().for_each(|handle| assert_eq!(block_on(join(handle)), 0));
+                })
+            })
+            .collect();
+        let from_tasks: Vec<_> = (SPAWNERS..2 * SPAWNERS)
+            .map(|spawner| {
+                let runs = Arc::clone(&runs);
+                spawn(&scheduler, async move {
+                    for n in spawner * EACH..(spawner + 1) * EACH {
+                        let runs = Arc::clone(&runs);
+                        // Detached: only the count will tell.
+                        drop(spawn_here(async move { runs[n].fetch_add(1, Ordering::Relaxed) }));
+                        if n % 100 == 0 {
+                            yield_now().await;
+                        }
+                    }
+                })
+            })
+            .collect();
+        from_tasks.into_iter().for_each(|task| block_on(join(task)));
+        from_threads.into_iter().for_each(|thread| thread.join().unwrap());
+        eventually("all are through", || scheduler.live_tasks() == 0);
+        assert!(runs.iter().all(|runs| runs.load(Ordering::Relaxed) == 1));
+        close(&scheduler);
+    }
+}
+
+/// Spawners run into the end: each task has either run or been refused, and its handle says so.
+#[test]
+fn spawns_race_with_the_end() {
+    for round in 0..100 {
+        let scheduler = start(1 + round % 2);
+        let (ran, dropped) = (Count::new(), Count::new());
+        let spawners: Vec<_> = (0..2)
+            .map(|_| {
+                let (scheduler, ran, dropped) = (scheduler.clone(), ran.clone(), dropped.clone());
+                thread::spawn(move || {
+                    let handles: Vec<_> = (0..200)
+                        .map(|_| {
+                            let (ran, counted) = (ran.clone(), dropped.on_drop());
+                            spawn(&scheduler, async move {
+                                let _counted = counted;
+                                yield_now().await;
+                                ran.add();
+                            })
+                        })
+                        .collect();
+                    handles
+                        .into_iter()
+                        .map(|handle| block_on(end(handle)))
+                        .filter(|end| *end == End::Value(()))
+                        .count()
+                })
+            })
+            .collect();
+        if round % 3 == 0 {
+            run(&scheduler, yield_now_or_end());
+        }
+        scheduler.close(common::PATIENCE);
+        let values: usize = spawners.into_iter().map(|spawner| spawner.join().unwrap()).sum();
+        assert_eq!((values, dropped.get()), (ran.get(), 400));
+    }
+}
+
+async fn yield_now_or_end() {
+    yield_now().await;
+}
+
+#[test]
+fn a_tree_of_tasks() {
+    fn fib(n: u32) -> std::pin::Pin<Box<dyn Future<Output = u32> + Send>> {
+        Box::pin(async move {
+            if n < 2 {
+                return n;
+            }
+            let left = spawn_here(fib(n - 1));
+            let right = fib(n - 2).await;
+            right + join(left).await
+        })
+    }
+    for scheduler in [start(1), start(4), start_without_rescue(4)] {
+        assert_eq!(run(&scheduler, fib(18)), 2_584);
+        close(&scheduler);
+    }
+}
+
+/// A chain in which each task spawns the next, of tasks that nobody holds.
+#[test]
+fn a_chain_of_detached_tasks() {
+    fn link(left: u32, through: Count) {
+        if left == 0 {
+            through.add();
+            return;
+        }
+        let future = async move { End::Value(link(left - 1, through)) };
+        drop(Scheduler::with_current(|scheduler| scheduler.expect("on a worker").spawn(future, NoSlot)));
+    }
+    let scheduler = start(2);
+    let through = Count::new();
+    for _ in 0..10 {
+        let through = through.clone();
+        run(&scheduler, async move { link(2_000, through) });
+    }
+    eventually("the ends of the chains", || through.get() == 10);
+    close(&scheduler);
+}
+
+/// In this file alone, so that no other test starts threads meanwhile: nextest gives each test a process, and `cargo test` finds
+/// the other tests' threads gone in the end.
+#[test]
+fn schedulers_come_and_go_without_a_thread_left() {
+    let cycle = |n: usize| {
+        let scheduler = start_with(Config { workers: 2, max_blocking_threads: Some(2), ..Config::default() });
+        if n % 2 == 0 {
+            run(&scheduler, async { join(spawn_here(yield_now())).await });
+        }
+        if n % 5 == 0 {
+            drop(spawn(&scheduler, std::future::pending::<()>()));
+        }
+        if n % 7 == 0 {
+            scheduler.spawn_blocking(Box::new(|| {})).expect("a thread");
+        }
+        close(&scheduler);
+    };
+    (0..1_000).for_each(cycle);
+    // Those of this test binary itself: main, the watchdog, and one per test at most.
+    eventually("all threads are gone", || threads() <= 2 + 6);
+}

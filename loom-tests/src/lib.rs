@@ -1,1 +1,0 @@
-//! selvedge-loom-tests

@@ -1,0 +1,144 @@
+//! Who learns that a task is done, and who drops its output? The task cell's completion against all that a handle does.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicUsize;
+use std::task::{Context, Poll, Waker};
+
+use loom::thread;
+use selvedge_scheduler::model::park;
+
+use crate::support::{Bell, End, Ledger, Model, house, reached, spawn, spawn_ready};
+
+static COMPLETED_FIRST: AtomicUsize = AtomicUsize::new(0);
+static DROPPED_FIRST: AtomicUsize = AtomicUsize::new(0);
+
+/// The runner and the dropper of the handle agree on who abandons the output.
+pub(super) const COMPLETE_VS_HANDLE_DROP: Model =
+    Model::new("complete_vs_handle_drop", "the output is abandoned once, by one of the two", || {
+        let house = house(1, 0);
+        let ledger = Arc::new(Ledger::default());
+        let worker = house.reserve(0).sit();
+        let handle = spawn_ready(&house, &ledger);
+        let seen = Arc::clone(&ledger);
+        let dropper = thread::spawn(move || {
+            drop(handle);
+            seen.abandoned()
+        });
+        assert!(worker.turn());
+        let abandoned_here = ledger.abandoned();
+        // Outside of loom, so only a hint at the order; both show up.
+        reached(if abandoned_here == 0 { &COMPLETED_FIRST } else { &DROPPED_FIRST });
+        dropper.join().expect("no panic");
+        assert_eq!((ledger.polls(), ledger.abandoned(), ledger.slots_dropped()), (1, 1, 1));
+    })
+    .finds(&["quiet-without-looking", "leave-though-complete"])
+    .reaches(|| vec![("the task completed first", &COMPLETED_FIRST), ("the handle went first", &DROPPED_FIRST)]);
+
+static JOINED_AT_ONCE: AtomicUsize = AtomicUsize::new(0);
+static JOINED_LATER: AtomicUsize = AtomicUsize::new(0);
+
+/// A handle that is awaited by one, then by another, while the task completes: the last one is woken or finds the output.
+pub(super) const JOIN_WAKER_SWAP: Model =
+    Model::new("join_waker_swap", "the waker changes while the task completes", || {
+        let house = house(1, 0);
+        let ledger = Arc::new(Ledger::default());
+        let worker = house.reserve(0).sit();
+        let mut handle = spawn_ready(&house, &ledger);
+        let joiner = thread::spawn(move || {
+            let first = Waker::from(Bell::silent());
+            let second = Waker::from(Bell::here());
+            let mut polled = handle.poll_join(&mut Context::from_waker(&first));
+            if polled.is_pending() {
+                polled = handle.poll_join(&mut Context::from_waker(&second));
+            }
+            reached(if polled.is_ready() { &JOINED_AT_ONCE } else { &JOINED_LATER });
+            while polled.is_pending() {
+                park();
+                polled = handle.poll_join(&mut Context::from_waker(&second));
+            }
+            assert_eq!(polled, Poll::Ready(Some(End::Value)));
+        });
+        assert!(worker.turn());
+        joiner.join().expect("no panic");
+        assert_eq!((ledger.abandoned(), ledger.slots_dropped()), (0, 1));
+    })
+    .finds(&["join-though-complete", "complete-relaxed", "waker-is-replaced-in-place"])
+    .reaches(|| vec![("the output was there", &JOINED_AT_ONCE), ("it came later", &JOINED_LATER)]);
+
+static RANG: AtomicUsize = AtomicUsize::new(0);
+static SILENT: AtomicUsize = AtomicUsize::new(0);
+
+/// A handle that waits is dropped while the task completes: the waker is read by one and dropped by the other.
+pub(super) const HANDLE_DROP_VS_COMPLETE: Model =
+    Model::new("handle_drop_vs_complete", "the join waker is read and dropped in order, and dropped once", || {
+        let house = house(1, 0);
+        let ledger = Arc::new(Ledger::default());
+        let worker = house.reserve(0).sit();
+        let mut handle = spawn_ready(&house, &ledger);
+        let bell = Bell::silent();
+        let waker = Waker::from(Arc::clone(&bell));
+        let _ = handle.poll_join(&mut Context::from_waker(&waker));
+        drop(waker);
+        let dropper = thread::spawn(move || drop(handle));
+        assert!(worker.turn());
+        dropper.join().expect("no panic");
+        reached(if bell.rings() == 1 { &RANG } else { &SILENT });
+        assert!(bell.rings() <= 1);
+        assert_eq!(Arc::strong_count(&bell), 1, "the cell's copy of the waker was dropped");
+        assert_eq!((ledger.abandoned(), ledger.slots_dropped()), (1, 1));
+    })
+    .finds(&["leave-though-complete"])
+    .reaches(|| vec![("the joiner was woken", &RANG), ("it had left", &SILENT)]);
+
+static ASKED_IN_TIME: AtomicUsize = AtomicUsize::new(0);
+static ASKED_TOO_LATE: AtomicUsize = AtomicUsize::new(0);
+
+/// Whoever asks for `Slot::completed` in time gets the call.
+pub(super) const WATCH_COMPLETION_VS_COMPLETE: Model =
+    Model::new("watch_completion_vs_complete", "a completion that is asked for in time is told once", || {
+        let house = house(1, 0);
+        let ledger = Arc::new(Ledger::default());
+        let worker = house.reserve(0).sit();
+        let handle = spawn_ready(&house, &ledger);
+        let task = handle.task().clone();
+        let watcher = thread::spawn(move || task.watch_completion());
+        assert!(worker.turn());
+        let too_late = watcher.join().expect("no panic");
+        reached(if too_late { &ASKED_TOO_LATE } else { &ASKED_IN_TIME });
+        assert_eq!(ledger.completed(), usize::from(!too_late));
+        drop(handle);
+        assert_eq!((ledger.abandoned(), ledger.slots_dropped()), (1, 1));
+    })
+    .finds(&["quiet-without-looking"])
+    .reaches(|| vec![("in time", &ASKED_IN_TIME), ("too late", &ASKED_TOO_LATE)]);
+
+/// A foreign thread wakes, and drops its waker, while the task completes and the scheduler ends.
+pub(super) const WAKER_OUTLIVES: Model =
+    Model::new("waker_outlives", "a wake and the drop of a waker after the end of the scheduler", || {
+        let house = house(1, 0);
+        let ledger = Arc::new(Ledger::default());
+        let worker = house.reserve(0).sit();
+        let given = Arc::new(Mutex::new(None::<Waker>));
+        let taken = Arc::clone(&given);
+        let handle = spawn(&house, &ledger, move |cx| {
+            let mut given = given.lock().expect("not poisoned");
+            if given.is_some() {
+                return Poll::Ready(End::Value);
+            }
+            *given = Some(cx.waker().clone());
+            Poll::Pending
+        });
+        assert!(worker.turn());
+        let waker = taken.lock().expect("not poisoned").clone().expect("the task has been polled");
+        let foreign = thread::spawn(move || waker.wake());
+        handle.task().wake();
+        while !handle.task().is_done() {
+            assert!(worker.turn());
+        }
+        drop((handle, worker, house));
+        drop(taken);
+        foreign.join().expect("no panic");
+        assert_eq!((ledger.polls(), ledger.slots_dropped()), (2, 1));
+    })
+    .finds(&["unref-relaxed"]);

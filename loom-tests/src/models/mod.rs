@@ -1,0 +1,50 @@
+//! The models, one file for each protocol.
+
+mod blocking;
+mod canary;
+mod heavy;
+mod idle;
+mod join;
+mod panics;
+mod queues;
+mod rescue;
+mod shutdown;
+mod timers;
+mod virtual_time;
+mod wake;
+
+use crate::support::Model;
+
+/// All of them, in the order in which they run.
+pub(crate) const MODELS: &[Model] = &[
+    canary::CANARY,
+    idle::HANDOFF,
+    idle::TWO_SLEEPERS,
+    idle::LAST_SEARCHER,
+    wake::WAKE_WHILE_RUNNING,
+    wake::COALESCED_WAKE,
+    queues::NEXT_SLOT,
+    queues::OWNER_AND_THIEF,
+    queues::RETRY_STORM,
+    join::COMPLETE_VS_HANDLE_DROP,
+    join::JOIN_WAKER_SWAP,
+    join::HANDLE_DROP_VS_COMPLETE,
+    join::WATCH_COMPLETION_VS_COMPLETE,
+    join::WAKER_OUTLIVES,
+    panics::PANIC_IN_POLL,
+    panics::PANIC_IN_DROP,
+    shutdown::SPAWN_VS_SHUTDOWN,
+    shutdown::WAKE_DURING_SHUTDOWN,
+    shutdown::REPRIEVE_VS_SHUTDOWN,
+    timers::TIMER_INSERT_VS_PARK,
+    timers::TIMER_CANCEL_VS_FIRE,
+    timers::DRIVER_HANDOVER,
+    virtual_time::REST_IS_NOTICED,
+    virtual_time::SPARE_LEAVES_LAST,
+    blocking::BLOCKING_SPAWN_AT_CAP,
+    blocking::BLOCKING_RETIRE_VS_SUBMIT,
+    blocking::BLOCKING_VS_SHUTDOWN,
+    rescue::SPARE_WORKER_HANDOVER,
+    rescue::WATCH_SLEEPS_VS_WORKER_WAKES,
+    heavy::PERMIT_RETURNS_VS_PUSH,
+];

@@ -1,0 +1,91 @@
+//! Does each queued task leave its queue once? The next-task slot, and stealing over the stand-in for crossbeam's deque.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use loom::thread;
+use selvedge_scheduler::model::{self, House, NextSlot, Right};
+
+use crate::support::{End, Ledger, Model, house, reached, spawn_ready};
+
+static OWNER_TOOK: AtomicUsize = AtomicUsize::new(0);
+static THIEF_TOOK: AtomicUsize = AtomicUsize::new(0);
+
+fn new_right(house: &House, ledger: &Arc<Ledger>) -> Right {
+    drop(spawn_ready(house, ledger));
+    house.steal().expect("nobody else looks at the injector")
+}
+
+/// The owner fills and empties its slot while the watch, twice, takes what lies there. A right that is dropped cancels its task.
+pub(super) const NEXT_SLOT: Model = Model::new("next_slot", "put against take against the watch's take", || {
+    let house = house(1, 0);
+    let ledger = Arc::new(Ledger::default());
+    let slot = Arc::new(NextSlot::new());
+    let watched = Arc::clone(&slot);
+    let watch = thread::spawn(move || {
+        for _ in 0..2 {
+            if let Some(right) = watched.take() {
+                reached(&THIEF_TOOK);
+                drop(right);
+            }
+        }
+    });
+    slot.put(new_right(&house, &ledger));
+    if slot.is_empty() {
+        slot.put(new_right(&house, &ledger));
+    } else if let Some(right) = slot.take() {
+        reached(&OWNER_TOOK);
+        drop(right);
+        assert!(slot.take().is_none(), "only the owner fills the slot");
+        slot.put(new_right(&house, &ledger));
+    }
+    watch.join().expect("no panic");
+    drop(slot.take());
+    // The handles were dropped first, so each task abandons the output that says so.
+    assert_eq!(ledger.abandoned(), ledger.slots_dropped());
+    assert_eq!(house.scheduler().live_tasks(), 0);
+})
+.finds(&["take-without-swap", "put-relaxed"])
+.reaches(|| vec![("the owner took its task", &OWNER_TOOK), ("the watch took it", &THIEF_TOOK)]);
+
+/// A worker with two tasks and a thief: each polls one.
+pub(super) const OWNER_AND_THIEF: Model =
+    Model::new("owner_and_thief", "pop against steal: each task is polled once", || {
+        let house = house(2, 0);
+        let ledger = Arc::new(Ledger::default());
+        let (owner, thief) = (house.reserve(0).sit(), house.reserve(1));
+        let handles = [spawn_ready(&house, &ledger), spawn_ready(&house, &ledger)];
+        let thief = thread::spawn(move || assert!(thief.sit().turn()));
+        let right = owner.pop().expect("the thief polls one task only");
+        owner.poll(right);
+        thief.join().expect("no panic");
+        for mut handle in handles {
+            assert_eq!(handle.try_take(), Some(End::Value));
+        }
+        assert_eq!(ledger.polls(), 2);
+    })
+    .finds(&["retry-is-empty"]);
+
+static RETRIES: AtomicUsize = AtomicUsize::new(0);
+
+/// Two thieves at a worker's deque that holds a task for each. A worker that is told to retry must not go to sleep for it.
+pub(super) const RETRY_STORM: Model =
+    Model::new("retry_storm", "two thieves in each other's way: both find their task", || {
+        let house = house(3, 0);
+        let ledger = Arc::new(Ledger::default());
+        let owner = house.reserve(2).sit();
+        let handles = [spawn_ready(&house, &ledger), spawn_ready(&house, &ledger)];
+        let seats = [house.reserve(0), house.reserve(1)];
+        let before = model::retries();
+        let thieves = seats.map(|seat| thread::spawn(move || assert!(seat.sit().turn())));
+        for thief in thieves {
+            thief.join().expect("no panic");
+        }
+        if model::retries() > before {
+            reached(&RETRIES);
+        }
+        drop((handles, owner));
+        assert_eq!(ledger.polls(), 2);
+    })
+    .finds(&["retry-is-empty"])
+    .reaches(|| vec![("a thief was told to retry", &RETRIES)]);

@@ -1,0 +1,111 @@
+//! Does every wake lead to a poll that sees what came before it? The counting wakes of `task/state.rs`.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::task::Poll;
+
+use loom::cell::UnsafeCell;
+use loom::sync::atomic::{AtomicBool, Ordering};
+use loom::thread;
+use selvedge_scheduler::model::{Thread, Word, park};
+
+use crate::support::{End, Ledger, Model, house, reached, spawn};
+
+static ONE_POLL: AtomicUsize = AtomicUsize::new(0);
+static TWO_POLLS: AtomicUsize = AtomicUsize::new(0);
+
+/// A wake before, in and after a poll. The flag is relaxed: only the wake publishes it.
+pub(super) const WAKE_WHILE_RUNNING: Model =
+    Model::new("wake_while_running", "a wake around a poll leads to one more poll, or none is needed", || {
+        let house = house(1, 0);
+        let ledger = Arc::new(Ledger::default());
+        let worker = house.reserve(0).sit();
+        let flag = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&flag);
+        let handle = spawn(&house, &ledger, move |_| {
+            if seen.load(Ordering::Relaxed) { Poll::Ready(End::Value) } else { Poll::Pending }
+        });
+        let task = handle.task().clone();
+        let waker = thread::spawn(move || {
+            flag.store(true, Ordering::Relaxed);
+            task.wake();
+        });
+        while !handle.task().is_done() {
+            assert!(worker.turn());
+        }
+        waker.join().expect("no panic");
+        match ledger.polls() {
+            1 => reached(&ONE_POLL),
+            2 => reached(&TWO_POLLS),
+            polls => panic!("one wake, and {polls} polls"),
+        }
+    })
+    .finds(&["wake-in-poll-forgotten", "wake-relaxed"])
+    .reaches(|| vec![("the wake was merged into the first", &ONE_POLL), ("one more poll", &TWO_POLLS)]);
+
+static MERGED: AtomicUsize = AtomicUsize::new(0);
+static SUBMITTED: AtomicUsize = AtomicUsize::new(0);
+
+/// What is written before a wake, and read in the poll that answers it.
+struct Note(UnsafeCell<u32>);
+
+// SAFETY: loom checks each access.
+unsafe impl Sync for Note {}
+// SAFETY: as above.
+unsafe impl Send for Note {}
+
+impl Note {
+    fn write(&self) {
+        // SAFETY: loom checks that nobody else is at the cell.
+        self.0.with_mut(|value| unsafe { *value = 1 });
+    }
+    fn read(&self) -> u32 {
+        // SAFETY: as above.
+        self.0.with(|value| unsafe { *value })
+    }
+}
+
+/// Two wakes, both of which may be merged into the first one. Each happens before the poll that answers it.
+pub(super) const COALESCED_WAKE: Model =
+    Model::new("coalesced_wake", "a merged wake happens before the poll that answers it", || {
+        let word = Arc::new(Word::new());
+        let notes = Arc::new([const { () }; 2].map(|()| Note(UnsafeCell::new(0))));
+        let rights = Arc::new(AtomicUsize::new(0));
+        let runner = Thread::current();
+        let wakers = [0, 1].map(|index| {
+            let (word, notes, rights) = (Arc::clone(&word), Arc::clone(&notes), Arc::clone(&rights));
+            let runner = runner.clone();
+            thread::spawn(move || {
+                notes[index].write();
+                if word.wake() {
+                    reached(&SUBMITTED);
+                    reached(&rights);
+                    runner.unpark();
+                }
+            })
+        });
+        // The first wake is the birth of the task.
+        let mut answered = 0;
+        let mut holds_right = true;
+        while answered < 3 {
+            if !holds_right {
+                park();
+                holds_right = rights.swap(0, std::sync::atomic::Ordering::Relaxed) > 0;
+                continue;
+            }
+            let begun = word.begin_poll();
+            answered += begun.wakes();
+            if begun.wakes() == 3 {
+                reached(&MERGED);
+            }
+            if answered == 3 {
+                assert_eq!((notes[0].read(), notes[1].read()), (1, 1));
+            }
+            holds_right = word.end_poll(begun);
+        }
+        for waker in wakers {
+            waker.join().expect("no panic");
+        }
+    })
+    .finds(&["wake-relaxed", "merged-wake-does-not-write"])
+    .reaches(|| vec![("both merged into the first", &MERGED), ("a wake of an idle task", &SUBMITTED)]);

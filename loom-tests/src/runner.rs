@@ -1,0 +1,155 @@
+//! How is each model, and each fault, run in a process of its own?
+
+use std::io::Read;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::models::MODELS;
+use crate::support::{FOUND, Model, run_model};
+
+/// A fault that is not found by then is not found.
+const PATIENCE: Duration = Duration::from_secs(300);
+const LOOK: Duration = Duration::from_millis(5);
+const MUTATION: &str = "SELVEDGE_MUTATION";
+
+struct Job {
+    model: &'static Model,
+    fault: Option<&'static str>,
+}
+
+struct Done {
+    job: Job,
+    /// The interleavings of a model that holds, the first line about what was found, or what else happened.
+    text: String,
+    held: bool,
+    found: bool,
+    took: Duration,
+}
+
+pub(crate) fn main() -> ExitCode {
+    let mut filter = String::new();
+    let mut deep = false;
+    let mut only = None;
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--deep" => deep = true,
+            "--list" => {
+                for model in MODELS {
+                    println!("{:<28} {}", model.name, model.about);
+                }
+                return ExitCode::SUCCESS;
+            }
+            "--only" => only = args.next(),
+            _ => filter = arg,
+        }
+    }
+    if let Some(name) = only {
+        let Some(model) = MODELS.iter().find(|model| model.name == name) else {
+            eprintln!("there is no model `{name}`");
+            return ExitCode::from(2);
+        };
+        run_model(model, deep, std::env::var_os(MUTATION).is_some());
+        return ExitCode::SUCCESS;
+    }
+    let chosen: Vec<_> = MODELS.iter().filter(|model| model.name.contains(&filter)).collect();
+    if chosen.is_empty() {
+        eprintln!("no model has `{filter}` in its name");
+        return ExitCode::from(2);
+    }
+    run_all(&chosen, deep)
+}
+
+fn run_all(chosen: &[&'static Model], deep: bool) -> ExitCode {
+    let mut jobs = Vec::new();
+    for &model in chosen {
+        jobs.push(Job { model, fault: None });
+        jobs.extend(model.controls.iter().map(|&fault| Job { model, fault: Some(fault) }));
+    }
+    let began = Instant::now();
+    println!("{:<30} {:<32} {:>12} {:>8}  result", "model", "fault built in", "runs", "time");
+    let mut failures = 0;
+    let at_once = std::thread::available_parallelism().map_or(1, usize::from);
+    run_in_parallel(jobs, at_once, deep, |done| failures += usize::from(!report(&done)));
+    println!("\n{} models, {} failures, {:.0?}", chosen.len(), failures, began.elapsed());
+    if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Prints a line; true: as it should be.
+fn report(done: &Done) -> bool {
+    // The canary must fail as it is.
+    let must_find = done.job.fault.is_some() || done.job.model.must_fail;
+    let good = if must_find { done.found } else { done.held };
+    let (runs, result) = match (must_find, good) {
+        (false, true) => (done.text.as_str(), "holds".to_owned()),
+        (true, true) => ("", format!("found: {}", done.text)),
+        (false, false) => ("", format!("FAILS: {}", done.text)),
+        (true, false) => ("", format!("NOT FOUND: {}", done.text)),
+    };
+    let fault = done.job.fault.unwrap_or(if must_find { "(as it is)" } else { "" });
+    println!("{:<30} {fault:<32} {runs:>12} {:>7.1}s  {result}", done.job.model.name, done.took.as_secs_f64());
+    good
+}
+
+fn run_in_parallel(jobs: Vec<Job>, at_once: usize, deep: bool, mut each: impl FnMut(Done)) {
+    let mut jobs = jobs.into_iter();
+    let mut running: Vec<(Job, Child, Instant)> = Vec::new();
+    loop {
+        while running.len() < at_once
+            && let Some(job) = jobs.next()
+        {
+            let child = start(&job, deep);
+            running.push((job, child, Instant::now()));
+        }
+        if running.is_empty() {
+            return;
+        }
+        std::thread::sleep(LOOK);
+        let mut at = 0;
+        while at < running.len() {
+            let (_, child, since) = &mut running[at];
+            let late = !deep && since.elapsed() > PATIENCE;
+            if late {
+                let _ = child.kill();
+            }
+            if late || child.try_wait().expect("it is our child").is_some() {
+                let (job, child, since) = running.swap_remove(at);
+                each(finish(job, child, since, late));
+            } else {
+                at += 1;
+            }
+        }
+    }
+}
+
+fn start(job: &Job, deep: bool) -> Child {
+    let own = std::env::current_exe().expect("a program has a path");
+    let mut command = Command::new(own);
+    command.args(["--only", job.model.name]).env_remove(MUTATION);
+    if deep {
+        command.arg("--deep");
+    }
+    if let Some(fault) = job.fault {
+        command.env(MUTATION, fault);
+    }
+    command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("a process can be started")
+}
+
+fn finish(job: Job, mut child: Child, since: Instant, late: bool) -> Done {
+    let took = since.elapsed();
+    let status = child.wait().expect("it is our child");
+    let mut text = String::new();
+    if let Some(mut out) = child.stdout.take() {
+        let _ = out.read_to_string(&mut text);
+    }
+    // A fault may corrupt memory before loom sees it; a process that is killed by that has found it too.
+    let crashed = status.code().is_none() && !late;
+    let found = status.code() == Some(FOUND) || crashed;
+    let text = match text.trim() {
+        _ if late => format!("not done after {PATIENCE:?}"),
+        "" if crashed => format!("{status}"),
+        "" => format!("{status}, nothing said"),
+        text => text.lines().next().unwrap_or_default().to_owned(),
+    };
+    Done { job, text, held: status.success(), found, took }
+}

@@ -1,0 +1,279 @@
+//! What do the models share?
+
+use std::any::Any;
+use std::panic::resume_unwind;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
+use selvedge_scheduler::model::{self, House, Thread};
+use selvedge_scheduler::{ClockKind, Config, JoinHandle, Outcome, Slot, TaskRef};
+
+/// The exit status of a process whose model has failed.
+pub(crate) const FOUND: i32 = 101;
+
+const PREEMPTIONS: usize = 2;
+const PREEMPTIONS_DEEP: usize = 3;
+const BRANCHES: usize = 10_000;
+
+/// A model, and the faults that it must find.
+pub(crate) struct Model {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    pub(crate) run: fn(),
+    pub(crate) controls: &'static [&'static str],
+    /// Counters of outcomes that the exploration must reach, with what they count.
+    pub(crate) reaches: fn() -> Vec<(&'static str, &'static AtomicUsize)>,
+    /// The model is wrong on purpose.
+    pub(crate) must_fail: bool,
+    /// Context switches that nothing forces, in one run. Those beyond cost more than they find in a model of this size.
+    pub(crate) preemptions: usize,
+}
+
+impl Model {
+    pub(crate) const fn new(name: &'static str, about: &'static str, run: fn()) -> Self {
+        Self { name, about, run, controls: &[], reaches: Vec::new, must_fail: false, preemptions: PREEMPTIONS }
+    }
+
+    pub(crate) const fn finds(self, controls: &'static [&'static str]) -> Self {
+        Self { controls, ..self }
+    }
+
+    pub(crate) const fn reaches(self, reaches: fn() -> Vec<(&'static str, &'static AtomicUsize)>) -> Self {
+        Self { reaches, ..self }
+    }
+
+    pub(crate) const fn must_fail(self) -> Self {
+        Self { must_fail: true, ..self }
+    }
+
+    pub(crate) const fn preemptions(self, preemptions: usize) -> Self {
+        Self { preemptions, ..self }
+    }
+}
+
+/// Explores a model in this process, and prints how many runs it took. A process with a fault in it never comes to the end, or has not
+/// found it.
+pub(crate) fn run_model(model: &Model, deep: bool, has_fault: bool) {
+    // Nothing may catch what loom has to say: not the scheduler, which catches what tasks panic with, nor a destructor. Panics
+    // that belong to a model do not come here, see `expected_panic`.
+    std::panic::set_hook(Box::new(|info| {
+        let message = info.payload_as_str().unwrap_or("a panic");
+        println!("{}", message.lines().next().unwrap_or_default());
+        eprintln!("{info}");
+        std::process::exit(FOUND);
+    }));
+    static RUNS: AtomicUsize = AtomicUsize::new(0);
+    let mut builder = loom::model::Builder::new();
+    let wider = if deep { PREEMPTIONS_DEEP - PREEMPTIONS } else { 0 };
+    builder.preemption_bound.get_or_insert(model.preemptions + wider);
+    if std::env::var_os("LOOM_MAX_BRANCHES").is_none() {
+        builder.max_branches = BRANCHES;
+    }
+    let run = model.run;
+    builder.check(move || {
+        RUNS.fetch_add(1, Ordering::Relaxed);
+        run();
+    });
+    println!("{}", RUNS.load(Ordering::Relaxed));
+    if has_fault {
+        return;
+    }
+    for (what, times) in (model.reaches)() {
+        assert!(times.load(Ordering::Relaxed) > 0, "never reached: {what}");
+    }
+}
+
+/// One more of what `counter` counts.
+pub(crate) fn reached(counter: &AtomicUsize) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+/// What has happened to the tasks of a run. Outside of loom: it orders nothing.
+#[derive(Default)]
+pub(crate) struct Ledger {
+    pub(crate) polls: AtomicUsize,
+    pub(crate) abandoned: AtomicUsize,
+    pub(crate) completed: AtomicUsize,
+    pub(crate) slots_dropped: AtomicUsize,
+}
+
+impl Ledger {
+    pub(crate) fn polls(&self) -> usize {
+        self.polls.load(Ordering::Relaxed)
+    }
+    pub(crate) fn abandoned(&self) -> usize {
+        self.abandoned.load(Ordering::Relaxed)
+    }
+    pub(crate) fn completed(&self) -> usize {
+        self.completed.load(Ordering::Relaxed)
+    }
+    pub(crate) fn slots_dropped(&self) -> usize {
+        self.slots_dropped.load(Ordering::Relaxed)
+    }
+}
+
+pub(crate) struct Entry(Arc<Ledger>);
+
+impl Slot for Entry {
+    fn completed(&self, _: &TaskRef) {
+        reached(&self.0.completed);
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        reached(&self.0.slots_dropped);
+    }
+}
+
+/// How a task ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Value,
+    Panicked,
+    Closed,
+}
+
+impl Outcome for End {
+    fn panicked(_: &TaskRef, payload: Box<dyn Any + Send>) -> Self {
+        assert!(payload.is::<Expected>(), "a panic that no model wanted");
+        Self::Panicked
+    }
+    fn closed(_: &TaskRef) -> Self {
+        Self::Closed
+    }
+    fn abandoned(self, task: &TaskRef) {
+        let entry = task.slot::<Entry>().expect("the models' tasks have this slot");
+        reached(&entry.0.abandoned);
+    }
+}
+
+struct Expected;
+
+/// A panic that belongs to the model.
+pub(crate) fn expected_panic() -> ! {
+    resume_unwind(Box::new(Expected))
+}
+
+pub(crate) fn config(workers: usize, spares: usize) -> Config {
+    Config { workers, max_spares: Some(spares), max_blocking_threads: Some(1), ..Config::default() }
+}
+
+/// A scheduler whose workers are played by the model's threads.
+pub(crate) fn house(workers: usize, spares: usize) -> House {
+    House::new(config(workers, spares), false)
+}
+
+/// The same in virtual time.
+pub(crate) fn virtual_house(workers: usize, spares: usize) -> House {
+    House::new(Config { clock: ClockKind::Virtual, ..config(workers, spares) }, false)
+}
+
+/// Spawns a task that polls `poll` and counts how often.
+pub(crate) fn spawn(
+    house: &House,
+    ledger: &Arc<Ledger>,
+    mut poll: impl FnMut(&mut Context<'_>) -> Poll<End> + Send + 'static,
+) -> JoinHandle<End> {
+    let counts = Arc::clone(ledger);
+    let future = std::future::poll_fn(move |cx| {
+        reached(&counts.polls);
+        poll(cx)
+    });
+    house.scheduler().spawn(future, Entry(Arc::clone(ledger)))
+}
+
+/// Spawns a future.
+pub(crate) fn spawn_future(
+    house: &House,
+    ledger: &Arc<Ledger>,
+    future: impl Future<Output = End> + Send + 'static,
+) -> JoinHandle<End> {
+    house.scheduler().spawn(future, Entry(Arc::clone(ledger)))
+}
+
+/// Spawns a task that is ready at its first poll.
+pub(crate) fn spawn_ready(house: &House, ledger: &Arc<Ledger>) -> JoinHandle<End> {
+    spawn(house, ledger, |_| Poll::Ready(End::Value))
+}
+
+/// Keeps threads until it is opened.
+pub(crate) struct Gate(loom::sync::Mutex<bool>, loom::sync::Condvar);
+
+impl Gate {
+    pub(crate) fn new() -> Self {
+        Self(loom::sync::Mutex::new(false), loom::sync::Condvar::new())
+    }
+
+    pub(crate) fn open(&self) {
+        *self.0.lock().expect("loom's locks are not poisoned") = true;
+        self.1.notify_all();
+    }
+
+    pub(crate) fn wait(&self) {
+        let mut open = self.0.lock().expect("loom's locks are not poisoned");
+        while !*open {
+            open = self.1.wait(open).expect("loom's locks are not poisoned");
+        }
+    }
+}
+
+/// A waker that unparks a thread, and counts.
+pub(crate) struct Bell {
+    thread: Option<Thread>,
+    pub(crate) rings: AtomicUsize,
+}
+
+impl Bell {
+    /// Wakes the calling thread.
+    pub(crate) fn here() -> Arc<Self> {
+        Arc::new(Self { thread: Some(Thread::current()), rings: AtomicUsize::new(0) })
+    }
+
+    /// Only counts.
+    pub(crate) fn silent() -> Arc<Self> {
+        Arc::new(Self { thread: None, rings: AtomicUsize::new(0) })
+    }
+
+    pub(crate) fn rings(&self) -> usize {
+        self.rings.load(Ordering::Relaxed)
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        reached(&self.rings);
+        if let Some(thread) = &self.thread {
+            thread.unpark();
+        }
+    }
+}
+
+/// Waits for a task's end on a thread that is no worker.
+pub(crate) fn join(handle: &mut JoinHandle<End>) -> End {
+    let waker = Waker::from(Bell::here());
+    loop {
+        match handle.poll_join(&mut Context::from_waker(&waker)) {
+            Poll::Ready(end) => return end.expect("taken once"),
+            Poll::Pending => model::park(),
+        }
+    }
+}
+
+/// A future whose drop panics.
+pub(crate) struct PanicsInDrop;
+
+impl Future for PanicsInDrop {
+    type Output = End;
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<End> {
+        Poll::Ready(End::Value)
+    }
+}
+
+impl Drop for PanicsInDrop {
+    fn drop(&mut self) {
+        expected_panic();
+    }
+}

@@ -1,0 +1,100 @@
+//! Rule 4: what cannot be told is given up.
+
+use futures_util::future::join;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use selvedge::{Result, Task, cancellable, create_task, sleep};
+use selvedge_tests::{Drops, ForeignYield, LONG, MOMENT, foreign, message_of, settle};
+
+use super::me;
+
+#[selvedge::test(virtual_time)]
+async fn a_task_at_a_foreign_await_is_dropped() -> Result<()> {
+    let drops = Drops::new();
+    let counted = drops.counted();
+    let task: Task<()> = create_task(async move {
+        let _counted = counted;
+        foreign().await;
+        unreachable!("a foreign future cannot be told");
+    });
+    settle().await?;
+    task.cancel_with("go");
+    let error = task.await.unwrap_err();
+    assert_eq!(message_of(&error), Some("go"));
+    assert_eq!(drops.count(), 1);
+    Ok(())
+}
+
+#[selvedge::test(virtual_time)]
+async fn cancellable_turns_a_foreign_await_into_one_that_is_told() -> Result<()> {
+    let task = create_task(async {
+        let told = cancellable(foreign()).await;
+        sleep(MOMENT).await?;
+        Ok(told.unwrap_err())
+    });
+    settle().await?;
+    task.cancel_with("told");
+    assert_eq!(message_of(&task.await?), Some("told"));
+    Ok(())
+}
+
+#[selvedge::test(virtual_time)]
+async fn a_foreign_value_that_is_ready_wins_over_a_request() -> Result<()> {
+    let (send, receive) = async_channel::bounded(1);
+    let task = create_task(async move {
+        me().cancel();
+        send.send(9).await?;
+        let value = cancellable(receive.recv()).await??;
+        Ok((value, cancellable(receive.recv()).await.is_err()))
+    });
+    assert_eq!(task.await?, (9, true));
+    Ok(())
+}
+
+#[selvedge::test(virtual_time)]
+async fn a_leaf_in_one_arm_does_not_silence_a_frame_in_the_other() -> Result<()> {
+    let leaf_first = create_task(async {
+        let (leaf, frame) = join(sleep(LONG), cancellable(foreign())).await;
+        Ok((leaf.is_err(), frame.is_err()))
+    });
+    let frame_first = create_task(async {
+        let (frame, leaf) = join(cancellable(foreign()), sleep(LONG)).await;
+        Ok((leaf.is_err(), frame.is_err()))
+    });
+    settle().await?;
+    leaf_first.cancel();
+    frame_first.cancel();
+    assert_eq!((leaf_first.await?, frame_first.await?), ((true, true), (true, true)));
+    Ok(())
+}
+
+#[selvedge::test(virtual_time)]
+async fn futures_unordered_polls_nobody_who_was_not_woken_so_it_counts_as_foreign() -> Result<()> {
+    let drops = Drops::new();
+    let counted = drops.counted();
+    let task = create_task(async move {
+        let told = cancellable(async move {
+            let _counted = counted;
+            let mut set: FuturesUnordered<_> = (0..3).map(|_| sleep(LONG)).collect();
+            set.next().await
+        })
+        .await;
+        Ok(told.is_err())
+    });
+    settle().await?;
+    task.cancel();
+    assert!(task.await?);
+    assert_eq!(drops.count(), 1);
+    Ok(())
+}
+
+#[selvedge::test(virtual_time)]
+async fn a_request_and_a_foreign_wake_in_the_same_poll() -> Result<()> {
+    let task = create_task(async {
+        me().cancel();
+        // Polled while the request is known: it is ready at its second poll, which the frame does not grant it.
+        let yielded = cancellable(ForeignYield::default()).await;
+        Ok(yielded.is_err())
+    });
+    assert!(task.await?);
+    Ok(())
+}

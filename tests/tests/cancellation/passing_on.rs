@@ -1,0 +1,142 @@
+//! Rule 3: what is awaited is asked first.
+
+use selvedge::{Error, Result, Task, create_task, shield, sleep};
+use selvedge_tests::{LONG, MOMENT, Trace, message_of, settle};
+
+use super::{me, sleeper};
+
+#[selvedge::test(virtual_time)]
+async fn a_request_passes_through_to_the_awaited_task() -> Result<()> {
+    let trace = Trace::new();
+    let inner = create_task({
+        let trace = trace.clone();
+        async move {
+            let slept = sleep(LONG).await;
+            sleep(MOMENT).await?;
+            trace.tell("inner cleaned up");
+            slept
+        }
+    });
+    let inner_handle = inner.handle();
+    let outer = create_task({
+        let trace = trace.clone();
+        async move {
+            let result = inner.await;
+            trace.tell("outer told");
+            result
+        }
+    });
+    settle().await?;
+    outer.cancel_with("through");
+    let error = outer.await.unwrap_err();
+    assert_eq!(message_of(&error), Some("through"));
+    assert_eq!(inner_handle.cancelling(), 1);
+    assert_eq!(trace.events(), ["inner cleaned up", "outer told"]);
+    Ok(())
+}
+
+#[selvedge::test(virtual_time)]
+async fn an_awaited_task_may_absorb_the_request() -> Result<()> {
+    let inner = create_task(async {
+        let _ = sleep(LONG).await;
+        Ok("stubborn")
+    });
+    let outer = create_task(async move {
+        let value = inner.await?;
+        sleep(MOMENT).await?;
+        Ok((value, me().cancelling()))
+    });
+    settle().await?;
+    outer.cancel();
+    assert_eq!(outer.await?, ("stubborn", 1));
+    Ok(())
+}
+
+#[selvedge::test(virtual_time)]
+async fn an_awaited_task_may_answer_with_another_error() -> Result<()> {
+    let inner: Task<()> = create_task(async {
+        let _ = sleep(LONG).await;
+        Err(Error::msg("clean-up failed"))
+    });
+    let outer = create_task(inner);
+    settle().await?;
+    outer.cancel();
+    assert_eq!(outer.await.unwrap_err().to_string(), "clean-up failed");
+    Ok(())
+}
+
+#[selvedge::test(virtual_time, workers = 1)]
+async fn a_request_that_the_awaited_task_never_saw_meets_the_next_leaf() -> Result<()> {
+    let (gate, opened) = async_channel::bounded::<()>(1);
+    let inner = create_task(async move {
+        opened.recv().await?;
+        Ok("value")
+    });
+    let inner_handle = inner.handle();
+    let outer = create_task(async move {
+        let value = inner.await?;
+        let then = sleep(LONG).await;
+        Ok((value, then.is_err_and(|error| error.is_cancelled())))
+    });
+    settle().await?;
+    // On one worker nobody runs in between: when the inner task is polled next, the value is there.
+    outer.cancel();
+    gate.try_send(()).expect("there is room");
+    assert_eq!(outer.await?, ("value", true));
+    assert!(!inner_handle.cancelled());
+    Ok(())
+}
+
+#[selvedge::test(virtual_time)]
+async fn a_task_that_someone_else_cancelled_is_an_error_to_its_awaiter() -> Result<()> {
+    let inner = sleeper();
+    let inner_handle = inner.handle();
+    let outer = create_task(inner);
+    let outer_handle = outer.handle();
+    settle().await?;
+    inner_handle.cancel();
+    assert!(outer.await.unwrap_err().is_cancelled());
+    assert!(outer_handle.cancelled());
+    assert_eq!(outer_handle.cancelling(), 0);
+    Ok(())
+}
+
+#[selvedge::test(virtual_time)]
+async fn a_shield_stops_the_request() -> Result<()> {
+    let inner = create_task(sleep(3 * MOMENT).returning("kept"));
+    let handle = inner.handle();
+    let (give, given) = async_channel::bounded(1);
+    let outer = create_task(async move {
+        let mut inner = inner;
+        let shielded = inner.shielded().await;
+        let _ = give.try_send(inner);
+        shielded
+    });
+    settle().await?;
+    outer.cancel();
+    assert!(outer.await.unwrap_err().is_cancelled());
+    assert_eq!(handle.cancelling(), 0);
+    assert_eq!(given.recv().await?.await?, "kept");
+    Ok(())
+}
+
+#[selvedge::test(virtual_time)]
+async fn a_shielded_coroutine_becomes_a_task_that_lives_on() -> Result<()> {
+    let trace = Trace::new();
+    let work = {
+        let trace = trace.clone();
+        async move {
+            sleep(2 * MOMENT).await?;
+            trace.tell("done");
+            Ok(())
+        }
+    };
+    let outer = create_task(async move { shield(work).await });
+    settle().await?;
+    outer.cancel();
+    assert!(outer.await.unwrap_err().is_cancelled());
+    assert!(trace.events().is_empty());
+    sleep(2 * MOMENT).await?;
+    assert_eq!(trace.events(), ["done"]);
+    Ok(())
+}
