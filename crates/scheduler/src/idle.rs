@@ -39,9 +39,20 @@ const SLEEPING_ONE: usize = 1 << SLEEPING_SHIFT;
 /// Who sleeps and who searches.
 pub(crate) struct Idle {
     word: CachePadded<AtomicUsize>,
-    /// The sleepers' indices, the last to lie down on top: its caches are the warmest. Changes together with the word.
-    sleepers: Mutex<Vec<usize>>,
+    /// Changes together with the word.
+    sleepers: Mutex<Sleepers>,
 }
+
+struct Sleepers {
+    /// The last to lie down on top: its caches are the warmest.
+    list: Vec<usize>,
+    /// How often one of them has got up.
+    departures: u64,
+}
+
+/// All workers slept at some moment, see [`Idle::all_rest`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rest(u64);
 
 /// One look at the word.
 #[derive(Clone, Copy)]
@@ -75,7 +86,7 @@ impl Idle {
     pub(crate) fn new(workers: usize) -> Self {
         Self {
             word: CachePadded::new(AtomicUsize::new(0)),
-            sleepers: Mutex::new(Vec::with_capacity(workers)),
+            sleepers: Mutex::new(Sleepers { list: Vec::with_capacity(workers), departures: 0 }),
         }
     }
 
@@ -110,7 +121,8 @@ impl Idle {
         if Snapshot(self.word.load(Ordering::Relaxed)).searching() > 0 {
             return None;
         }
-        let index = sleepers.pop()?;
+        let index = sleepers.list.pop()?;
+        sleepers.departures += 1;
         // Relaxed: the count of searchers publishes nothing; the lock orders it with the list.
         self.word.fetch_add(SEARCHING_ONE.wrapping_sub(SLEEPING_ONE), Ordering::Relaxed);
         Some(index)
@@ -142,8 +154,8 @@ impl Idle {
         let leaves = if searching.is_some() { SEARCHING_ONE } else { 0 };
         {
             let mut sleepers = self.sleepers.lock();
-            debug_assert!(!sleepers.contains(&index));
-            sleepers.push(index);
+            debug_assert!(!sleepers.list.contains(&index));
+            sleepers.list.push(index);
             self.word.fetch_add(SLEEPING_ONE - leaves, Ordering::Relaxed);
         }
         // Ordering: W2, partner of the fence in `notify`.
@@ -160,12 +172,19 @@ impl Idle {
     /// Takes a certain worker out of the sleepers; it does not count as searching. False: it was not there.
     pub(crate) fn remove(&self, index: usize) -> bool {
         let mut sleepers = self.sleepers.lock();
-        let Some(place) = sleepers.iter().position(|&sleeper| sleeper == index) else {
+        let Some(place) = sleepers.list.iter().position(|&sleeper| sleeper == index) else {
             return false;
         };
-        sleepers.remove(place);
+        sleepers.list.remove(place);
+        sleepers.departures += 1;
         self.word.fetch_sub(SLEEPING_ONE, Ordering::Relaxed);
         true
+    }
+
+    /// All of `workers` sleep. Two equal answers mean that none of them got up in between.
+    pub(crate) fn all_rest(&self, workers: usize) -> Option<Rest> {
+        let sleepers = self.sleepers.lock();
+        (sleepers.list.len() >= workers).then_some(Rest(sleepers.departures))
     }
 
     /// How many sleep, and whether anybody searches: a hint.
@@ -229,7 +248,8 @@ mod tests {
     #[test]
     fn at_most_half_search_unless_there_is_work() {
         let idle = Idle::new(4);
-        let (first, second) = (idle.try_search(4).expect("one of four"), idle.try_search(4).expect("two of four"));
+        let (first, second) =
+            (idle.try_search(4).expect("one of four"), idle.try_search(4).expect("two of four"));
         assert!(idle.try_search(4).is_none());
         let third = idle.search();
         assert_eq!(idle.found(first), Found::Nothing);

@@ -44,6 +44,8 @@ pub(crate) struct Rescue {
     origin: Instant,
     watch: Parker,
     watch_sleeps: AtomicBool,
+    /// The watch has a task in its hands, between a slot and the injector.
+    moving: AtomicBool,
     thread: Mutex<Option<JoinHandle<()>>>,
     pub(crate) spin: SpinBudget,
 }
@@ -57,6 +59,7 @@ impl Rescue {
             origin: Instant::now(),
             watch: Parker::new(),
             watch_sleeps: AtomicBool::new(false),
+            moving: AtomicBool::new(false),
             thread: Mutex::new(None),
             spin: SpinBudget::new(),
         }
@@ -72,6 +75,10 @@ impl Rescue {
 
     pub(crate) fn rescues(&self) -> u64 {
         self.rescues.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_moving_a_task(&self) -> bool {
+        self.moving.load(Ordering::Acquire)
     }
 
     /// Real time, also for a scheduler whose timers live in virtual time.
@@ -274,12 +281,19 @@ struct Stuck {
 impl Shared {
     /// What lies in the next-task slot of a stuck worker goes to everybody.
     fn share_next(&self, slot: &WorkerSlot) {
+        let moving = &self.rescue.moving;
+        moving.store(true, Ordering::Relaxed);
+        // Ordering: partner of the fence in `Idle::sleep`: a worker that found its slot empty because of the `take` below, and whoever
+        // sees it asleep, also sees the flag.
+        fence(Ordering::SeqCst);
         if !mutation("next-is-not-shared")
             && let Some(task) = slot.next.take()
         {
             self.injector.push(task);
             self.notify();
         }
+        // Ordering: Release pairs with the Acquire of `is_moving_a_task`: who sees this sees the push.
+        moving.store(false, Ordering::Release);
     }
 
     /// Lets a spare take place `index`, if it is free and there is a thread.

@@ -129,7 +129,11 @@ impl Shared {
 
     /// Every worker sleeps and no blocking job runs, so nothing happens until a timer fires or a foreign thread comes.
     pub(crate) fn is_quiescent(&self) -> bool {
-        self.idle.sleeping() >= self.rescue.active() && self.pool.is_quiet() && !self.has_work()
+        let active = self.rescue.active();
+        let Some(rest) = self.idle.all_rest(active) else { return false };
+        // A task may be in somebody's hands between two queues: a worker's, who then got up in between, or the watch's.
+        let nothing_waits = self.pool.is_quiet() && !self.has_work() && !self.rescue.is_moving_a_task();
+        nothing_waits && self.idle.all_rest(active) == Some(rest)
     }
 
     /// Moves a virtual clock to the earliest deadline that is really there.

@@ -345,7 +345,7 @@ mod tests {
     #[test]
     fn more_timers_than_a_batch_fire_at_once() {
         let slot = TimerSlot::new();
-        for tick in 0..3 * BATCH as u64 + 1 {
+        for tick in 0..=3 * BATCH as u64 {
             slot.insert(tick, Waker::noop().clone());
         }
         assert_eq!((slot.fire(u64::MAX - 1), slot.len()), (3 * BATCH + 1, 0));

@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
 use common::{
-    Count, Signal, block_on, close, join, run, spawn, spawn_here, start, start_without_rescue, yield_now,
+    Count, Signal, block_on, close, join, join_all, run, spawn, spawn_here, start, start_without_rescue,
+    yield_now,
 };
 use selvedge_scheduler::{Scheduler, TaskRef, Timer};
 
@@ -121,13 +122,13 @@ fn a_busy_crowd_does_not_starve_the_injector() {
                 })
                 .collect();
             release.set();
-            blockers.into_iter().for_each(|task| block_on(join(task)));
+            join_all(blockers);
             wave
         };
         let last = wave.into_iter().map(|task| block_on(join(task))).max().expect("fifty");
         assert!(last <= 50 * 61 * 4 * workers, "the last of fifty ran after {last} polls of the crowd");
         stop.store(true, Ordering::Relaxed);
-        crowd.into_iter().for_each(|task| block_on(join(task)));
+        join_all(crowd);
         close(&scheduler);
     }
 }
@@ -158,7 +159,7 @@ fn foreign_spawns_do_not_starve_the_crowd() {
             })
         })
         .collect();
-    tasks.into_iter().for_each(|task| block_on(join(task)));
+    join_all(tasks);
     stop.store(true, Ordering::Relaxed);
     flood.join().unwrap();
     close(&scheduler);
@@ -183,9 +184,9 @@ fn timers_fire_while_all_workers_are_busy() {
                 })
             })
             .collect();
-        sleepers.into_iter().for_each(|task| block_on(join(task)));
+        join_all(sleepers);
         stop.store(true, Ordering::Relaxed);
-        crowd.into_iter().for_each(|task| block_on(join(task)));
+        join_all(crowd);
         assert_eq!(scheduler.metrics().timers_armed, 0);
         close(&scheduler);
     }

@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use common::{
-    Count, End, NoSlot, ON_PURPOSE, OnDrop, PATIENCE, Signal, block_on, close, end, eventually, join, run,
+    Count, End, ON_PURPOSE, OnDrop, PATIENCE, Signal, block_on, close, end, eventually, join, join_all, run,
     spawn, spawn_here, start, start_with, start_without_rescue, waker_of, yield_now,
 };
 use selvedge_scheduler::{Config, Scheduler, TaskRef, Timer};
@@ -276,7 +276,7 @@ fn timer_not_fired_because_next_wake_was_updated_after_unlock() {
                 })
             })
             .collect();
-        tasks.into_iter().for_each(|task| block_on(join(task)));
+        join_all(tasks);
         assert_eq!(scheduler.metrics().timers_armed, 0);
         close(&scheduler);
     }
@@ -298,7 +298,7 @@ fn spawn_sleeper(scheduler: &Scheduler, nanos: u64, fired: &Signal) -> (usize, u
         }
         polled.map(Result::unwrap)
     });
-    drop(scheduler.spawn(async { End::Value(future.await) }, NoSlot));
+    drop(spawn(scheduler, future));
     place.recv().expect("polled")
 }
 
@@ -382,7 +382,7 @@ fn watch_asleep_while_a_worker_gets_stuck() {
             })
             .collect();
         run(&scheduler, async move { release.set() });
-        blockers.into_iter().for_each(|task| block_on(join(task)));
+        join_all(blockers);
     }
     close(&scheduler);
 }

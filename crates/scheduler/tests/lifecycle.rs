@@ -9,10 +9,11 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use common::{
-    Count, DropCount, End, Grenade, NoSlot, ON_PURPOSE, OnDrop, Signal, assert_all_workers_live, block_on,
-    close, end, eventually, join, run, spawn, spawn_here, start, start_without_rescue, waker_of, yield_now,
+    Count, DropCount, End, Grenade, ON_PURPOSE, OnDrop, Signal, assert_all_workers_live, block_on, close,
+    end, eventually, join, run, spawn, spawn_eager_here, spawn_here, spawn_with, start, start_without_rescue,
+    waker_of, yield_now,
 };
-use selvedge_scheduler::{JoinHandle, Scheduler, Slot, TaskRef};
+use selvedge_scheduler::{JoinHandle, Slot, TaskRef};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Ends {
@@ -75,12 +76,11 @@ fn outputs_of(ends: Ends) -> usize {
 
 fn check_joined(ends: Ends, handle: JoinHandle<End<Output>>) {
     match (ends, block_on(end(handle))) {
-        (Ends::Well, End::Value(_)) => {}
         (Ends::InOutputDrop, End::Value(output)) => {
             catch_unwind(AssertUnwindSafe(|| drop(output))).expect_err("its drop panics");
         }
         // The text is formatted, so the payload is a `String`, which `End` shows as "?".
-        (Ends::InPoll | Ends::InFutureDrop, End::Panicked(_)) => {}
+        (Ends::Well, End::Value(_)) | (Ends::InPoll | Ends::InFutureDrop, End::Panicked(_)) => {}
         _ => panic!("{ends:?}: a wrong end"),
     }
 }
@@ -163,8 +163,8 @@ fn completion_is_told_once_and_its_panic_stays_there() {
         for detached in [false, true] {
             let (calls, go) = (Count::new(), Signal::new());
             let wait = go.clone();
-            let handle =
-                scheduler.spawn(async move { End::Value(wait.wait().await) }, PanickySlot(calls.clone()));
+            let slot = PanickySlot(calls.clone());
+            let handle = spawn_with(&scheduler, async move { wait.wait().await }, slot);
             let task = handle.task().clone();
             if watched {
                 assert!(!task.watch_completion());
@@ -348,16 +348,15 @@ fn an_eager_task_is_polled_inside_the_call() {
     let scheduler = start(2);
     run(&scheduler, async move {
         let inner = log.clone();
-        let handle = Scheduler::with_current(|scheduler| {
-            let future = async move {
-                inner("first poll");
-                yield_now().await;
+        let handle = spawn_eager_here(async move {
+            inner("first poll");
+            yield_now().await;
+            if true {
                 panic!("{ON_PURPOSE}: in an eager task");
-            };
-            scheduler.expect("on a worker").spawn_eager(async { End::Value(future.await) }, NoSlot)
+            }
         });
         log("spawned");
-        let ended: End<()> = end(handle).await;
+        let ended = end(handle).await;
         assert!(matches!(ended, End::Panicked(_)));
     });
     assert_eq!(*order.lock().unwrap(), ["first poll", "spawned"]);

@@ -8,8 +8,8 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use common::{
-    Count, Grenade, ON_PURPOSE, OnDrop, Signal, block_on, close, eventually, join, run, spawn, start,
-    start_with, start_without_rescue, yield_now,
+    Count, Grenade, ON_PURPOSE, OnDrop, Signal, block_on, close, eventually, join, join_all, run, spawn,
+    start, start_with, start_without_rescue, threads, yield_now,
 };
 use selvedge_scheduler::{Config, Scheduler};
 
@@ -170,7 +170,7 @@ fn jobs_run_while_spares_are_needed() {
         eventually("four polls and two jobs at once", || inside.get() == 6);
         run(&scheduler, yield_now());
         release.set();
-        polls.into_iter().for_each(|task| block_on(join(task)));
+        join_all(polls);
         eventually("both jobs are done", || done.get() == 2);
     }
     close(&scheduler);
@@ -234,7 +234,7 @@ fn a_job_may_close_its_scheduler() {
     let (sender, closed) = mpsc::channel();
     let inner = scheduler.clone();
     submit(&scheduler, move || {
-        inner.close(Duration::from_secs(3_600));
+        inner.close(Duration::from_hours(1));
         sender.send(()).expect("the test waits");
     });
     closed.recv_timeout(Duration::from_secs(5)).expect("it does not wait for itself");

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use common::{
-    Count, End, NoSlot, Signal, block_on, close, eventually, join, run, spawn, spawn_here, start, start_with,
-    start_without_rescue, yield_now,
+    Count, End, Signal, block_on, close, eventually, join, join_all, run, spawn, spawn_eager_here,
+    spawn_here, start, start_with, start_without_rescue, yield_now,
 };
 use selvedge_scheduler::{Config, Hooks, JoinHandle, Scheduler, TaskRef, Timer};
 
@@ -81,7 +81,7 @@ fn all_workers_are_stuck_and_everything_else_runs() {
                 })));
                 eventually("everything is served", || served.get() == 102);
                 release.set();
-                others.into_iter().chain([last, of_slot]).for_each(|task| block_on(join(task)));
+                join_all(others.into_iter().chain([last, of_slot]));
             }
             rest_comes_back(&scheduler, workers);
         }
@@ -103,7 +103,7 @@ fn blockers_that_are_new_each_time() {
             assert_eq!(run(&scheduler, async { 1 }), 1);
         }
         releases.iter().for_each(Signal::set);
-        stuck.into_iter().for_each(|task| block_on(join(task)));
+        join_all(stuck);
     }
     assert!(scheduler.metrics().rescues >= 7);
     rest_comes_back(&scheduler, 2);
@@ -122,7 +122,7 @@ fn a_rescue_comes_soon() {
             run(&scheduler, yield_now());
             let wait = began.elapsed();
             release.set();
-            stuck.into_iter().for_each(|task| block_on(join(task)));
+            join_all(stuck);
             rest_comes_back(&scheduler, 1);
             wait
         })
@@ -152,8 +152,8 @@ fn spares_are_bounded() {
     }
     assert_eq!(ran.get(), 0);
     release.set();
-    stuck.into_iter().for_each(|task| block_on(join(task)));
-    assert_eq!(waiting.into_iter().map(|task| block_on(join(task))).count(), 10);
+    join_all(stuck);
+    assert_eq!(join_all(waiting).len(), 10);
     rest_comes_back(&scheduler, 1);
     close(&scheduler);
 }
@@ -173,7 +173,7 @@ fn without_rescue_programs_run_as_usual() {
     assert_eq!(sum, 499_500);
     assert_eq!((scheduler.metrics().rescues, scheduler.metrics().workers_active), (0, 2));
     release.set();
-    stuck.into_iter().for_each(|task| block_on(join(task)));
+    join_all(stuck);
     close(&scheduler);
 }
 
@@ -255,7 +255,7 @@ fn neither_class_starves() {
         let before = heavy.get();
         eventually("heavy polls beside the crowd", || heavy.get() >= before + 20);
         stop.store(true, Ordering::Relaxed);
-        computing.into_iter().chain(crowd).for_each(|task| block_on(join(task)));
+        join_all(computing.into_iter().chain(crowd));
         rest_comes_back(&scheduler, workers);
         close(&scheduler);
     }
@@ -285,7 +285,7 @@ fn a_heavy_task_may_wait_for_another_one() {
         assert!(tasks.iter().all(|task| task.task().is_heavy()));
         // Woken in the order of their waits, which is not known: any of them may be the one that the others wait for.
         go.set();
-        tasks.into_iter().for_each(|task| block_on(join(task)));
+        join_all(tasks);
         rest_comes_back(&scheduler, workers);
         close(&scheduler);
     }
@@ -311,15 +311,12 @@ fn slow_polls_are_reported_with_their_task() {
     let room = Arc::clone(&eager);
     let slow = spawn(&scheduler, async move {
         std::thread::sleep(Duration::from_millis(60));
-        let handle = Scheduler::with_current(|scheduler| {
-            scheduler.expect("on a worker").spawn_eager(async { End::Value(yield_now().await) }, NoSlot)
-        });
-        *room.lock().unwrap() = Some(handle);
+        *room.lock().unwrap() = Some(spawn_eager_here(yield_now()));
     });
     let quick: Vec<_> = (0..10).map(|_| spawn(&scheduler, yield_now())).collect();
     let task = slow.task().clone();
     block_on(join(slow));
-    quick.into_iter().for_each(|task| block_on(join(task)));
+    join_all(quick);
     let eager = eager.lock().unwrap().take().expect("spawned");
     let of_eager = eager.task().clone();
     assert!(!of_eager.is_heavy(), "its poll was short");

@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
 use common::{
-    Count, End, NoSlot, block_on, close, end, eventually, join, run, spawn, spawn_here, start, start_with,
+    Count, End, block_on, close, end, eventually, join, join_all, run, spawn, spawn_here, start, start_with,
     start_without_rescue, threads, yield_now,
 };
-use selvedge_scheduler::{Config, Scheduler};
+use selvedge_scheduler::Config;
 
 /// RUSTSEC-2021-0093: each task has a number of its own, and each number comes up once.
 #[test]
@@ -51,7 +51,7 @@ fn spawns_from_everywhere_run_once() {
                 })
             })
             .collect();
-        from_tasks.into_iter().for_each(|task| block_on(join(task)));
+        join_all(from_tasks);
         from_threads.into_iter().for_each(|thread| thread.join().unwrap());
         eventually("all are through", || scheduler.live_tasks() == 0);
         assert!(runs.iter().all(|runs| runs.load(Ordering::Relaxed) == 1));
@@ -126,8 +126,7 @@ fn a_chain_of_detached_tasks() {
             through.add();
             return;
         }
-        let future = async move { End::Value(link(left - 1, through)) };
-        drop(Scheduler::with_current(|scheduler| scheduler.expect("on a worker").spawn(future, NoSlot)));
+        drop(spawn_here(async move { link(left - 1, through) }));
     }
     let scheduler = start(2);
     let through = Count::new();

@@ -11,8 +11,8 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 
 use common::{
-    Count, DropCount, End, NoSlot, OnDrop, Signal, block_on, close, end, eventually, join, run, spawn,
-    spawn_here, start, start_without_rescue, yield_now,
+    Count, DropCount, End, OnDrop, Signal, block_on, close, end, eventually, join, run, spawn,
+    spawn_eager_here, spawn_here, spawn_with, start, start_without_rescue, threads, yield_now,
 };
 use selvedge_scheduler::{JoinHandle, Scheduler, Slot, TaskRef};
 
@@ -31,7 +31,7 @@ fn sleeper(scheduler: &Scheduler, polls: &Count, cells: &Count) -> (JoinHandle<E
         polls.add();
         Poll::<()>::Pending
     });
-    let handle = scheduler.spawn(async { End::Value(future.await) }, CountedSlot(cells.on_drop()));
+    let handle = spawn_with(scheduler, future, CountedSlot(cells.on_drop()));
     let mut waker = None;
     eventually("the first poll", || {
         waker = polled.lock().unwrap().take();
@@ -266,7 +266,7 @@ fn tasks_stay_with_their_scheduler() {
         let of_inner = inner.clone();
         let is_of_inner =
             async move { Scheduler::with_current(|current| current.expect("on a worker").ptr_eq(&of_inner)) };
-        join(inner.spawn(async { End::Value(is_of_inner.await) }, NoSlot)).await
+        join(spawn(&inner, is_of_inner)).await
     });
     assert!(block_on(join(task)) && spawned);
     close(&here);
@@ -292,9 +292,7 @@ fn a_poll_inside_a_poll_keeps_both_tasks_apart() {
                 // Goes through the state of the outer task, which is not current now.
                 waker.wake();
             };
-            drop(Scheduler::with_current(|scheduler| {
-                scheduler.expect("on a worker").spawn_eager(async { End::Value(inner.await) }, NoSlot)
-            }));
+            drop(spawn_eager_here(inner));
             Poll::Pending
         }
     }

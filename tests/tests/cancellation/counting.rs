@@ -2,7 +2,7 @@
 
 use futures_util::future::join;
 use selvedge::{Error, Result, create_task, sleep, timeout};
-use selvedge_tests::{ForeignYield, LONG, MOMENT, message_of, settle};
+use selvedge_tests::{ForeignYield, LONG, MOMENT, Trace, message_of, settle};
 
 use super::{me, sleeper};
 
@@ -83,19 +83,24 @@ async fn uncancel_to_zero_before_the_delivery_rescinds_it() -> Result<()> {
 #[selvedge::test(virtual_time)]
 async fn a_suspended_leaf_is_not_told_of_a_rescinded_request_but_of_the_next() -> Result<()> {
     let task = create_task(async {
+        let trace = Trace::new();
+        let sleeping = async {
+            let slept = sleep(LONG).await;
+            trace.tell_result("sleeper", &slept);
+        };
         let rescinding = async {
             ForeignYield::default().await;
             me().cancel();
             me().uncancel();
             ForeignYield::default().await;
             ForeignYield::default().await;
+            trace.tell("rescinded");
             me().cancel();
-            Ok::<_, Error>(())
         };
-        let (slept, _) = join(sleep(LONG), rescinding).await;
-        Ok(slept.unwrap_err().is_cancelled())
+        join(sleeping, rescinding).await;
+        Ok(trace.events())
     });
-    assert!(task.await?);
+    assert_eq!(task.await?, ["rescinded", "sleeper: cancelled"]);
     Ok(())
 }
 

@@ -98,3 +98,20 @@ async fn a_request_and_a_foreign_wake_in_the_same_poll() -> Result<()> {
     assert!(task.await?);
     Ok(())
 }
+
+#[selvedge::test(virtual_time)]
+async fn a_frame_knows_of_a_request_that_came_and_was_taken_in_one_poll() -> Result<()> {
+    let task = create_task(async {
+        cancellable(async {
+            me().cancel();
+            assert!(sleep(LONG).await.is_err());
+            // Each wakes the frame once more; it must not take the request for news.
+            sleep(MOMENT).await?;
+            sleep(MOMENT).await?;
+            Ok("cleaned up")
+        })
+        .await?
+    });
+    assert_eq!(task.await?, "cleaned up");
+    Ok(())
+}

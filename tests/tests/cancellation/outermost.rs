@@ -159,3 +159,71 @@ async fn the_same_future_can_be_given_a_second_deadline() -> Result<()> {
     assert_eq!(wait_for(&mut task, LONG).await?, "late");
     Ok(())
 }
+
+#[selvedge::test(virtual_time)]
+async fn a_request_that_was_refused_inside_still_wins_over_a_later_deadline() -> Result<()> {
+    let task = create_task(async {
+        timeout(2 * MOMENT, async |cm| {
+            assert!(sleep(LONG).await.is_err());
+            assert!(!cm.expired());
+            sleep(LONG).await
+        })
+        .await
+    });
+    settle().await?;
+    task.cancel();
+    assert!(task.await.unwrap_err().is_cancelled());
+    Ok(())
+}
+
+#[selvedge::test(virtual_time)]
+async fn a_request_that_was_uncancelled_inside_leaves_the_deadline_its_error() -> Result<()> {
+    let task = create_task(async {
+        timeout(2 * MOMENT, async |_| {
+            assert!(sleep(LONG).await.is_err());
+            assert_eq!(me().uncancel(), 0);
+            sleep(LONG).await
+        })
+        .await
+    });
+    settle().await?;
+    task.cancel();
+    assert!(task.await.unwrap_err().is_timeout());
+    Ok(())
+}
+
+#[selvedge::test(virtual_time)]
+async fn an_outer_expiry_that_was_refused_inside_wins_over_a_later_inner_one() -> Result<()> {
+    let mut inside = Ok(());
+    let outside = timeout(MOMENT, async |_| {
+        inside = timeout(2 * MOMENT, async |_| {
+            assert!(sleep(LONG).await.is_err());
+            sleep(LONG).await
+        })
+        .await;
+        inside.clone()
+    })
+    .await;
+    assert!(inside.unwrap_err().is_cancelled());
+    assert!(outside.unwrap_err().is_timeout());
+    Ok(())
+}
+
+#[selvedge::test(virtual_time)]
+async fn an_undelivered_request_wins_whatever_the_count_says() -> Result<()> {
+    let task = create_task(async {
+        me().cancel();
+        assert!(sleep(LONG).await.is_err());
+        timeout(Duration::ZERO, async |_| {
+            let mut leaf = pin!(sleep(LONG));
+            assert!(futures_lite::future::poll_once(&mut leaf).await.is_none());
+            me().cancel();
+            // Back to the count at entry, but not to zero: the request stands.
+            assert_eq!(me().uncancel(), 1);
+            leaf.await
+        })
+        .await
+    });
+    assert!(task.await.unwrap_err().is_cancelled());
+    Ok(())
+}

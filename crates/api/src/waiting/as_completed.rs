@@ -136,10 +136,11 @@ impl<T: Send + 'static> AsCompleted<T> {
             return Poll::Ready(Some(task.try_take().unwrap_or_else(|| Err(task::result_was_taken()))));
         }
         if let Some(deadline) = self.deadline
-            && let Poll::Ready(Ok(())) = self.timer.poll(deadline, cx)
+            && let Poll::Ready(outcome) = self.timer.poll(deadline, cx)
         {
             self.left -= 1;
-            return Poll::Ready(Some(Err(TimeoutError::new().into())));
+            let error = outcome.map_or_else(|_| task::no_running_loop(), |()| TimeoutError::new().into());
+            return Poll::Ready(Some(Err(error)));
         }
         self.leaf.cancelled().map_or(Poll::Pending, |error| Poll::Ready(Some(Err(error))))
     }

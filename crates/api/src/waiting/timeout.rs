@@ -12,6 +12,7 @@ use pin_project_lite::pin_project;
 
 use super::deadline::{Deadline, DeadlineFrame};
 use crate::error::{Result, RuntimeError};
+use crate::task;
 use crate::time::{self, When};
 
 /// Runs `body` with a deadline, `delay` after the first poll; `None` is no deadline. asyncio's `async with timeout(delay) as cm`.
@@ -33,7 +34,8 @@ use crate::time::{self, When};
 ///
 /// # Errors
 ///
-/// [`TimeoutError`](crate::TimeoutError) when the deadline passed and the body ended with a cancellation; else what the body returned.
+/// [`TimeoutError`](crate::TimeoutError) when the deadline passed and the body ended with a cancellation; [`RuntimeError`] outside of a loop, if
+/// there is a deadline; else what the body returned.
 ///
 /// # Cancellation
 ///
@@ -172,12 +174,12 @@ enum Start {
 }
 
 impl Start {
-    fn ticks(self) -> u64 {
-        let now = time::now();
-        match (self, now) {
-            (Start::After(Some(delay)), Some(now)) => now.saturating_add(time::to_ticks(delay)),
-            (Start::At(when), Some(now)) => when.ticks(now),
-            (Start::After(None), _) | (_, None) => time::NEVER,
+    /// `None`: there is a deadline but no clock, so it would never come.
+    fn ticks(self) -> Option<u64> {
+        match self {
+            Start::After(None) => Some(time::NEVER),
+            Start::After(Some(delay)) => Some(time::now()?.saturating_add(time::to_ticks(delay))),
+            Start::At(when) => Some(when.ticks(time::now()?)),
         }
     }
 }
@@ -222,7 +224,8 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
         let mut this = self.project();
         if let Some((start, body)) = this.start.take() {
-            let handle = Timeout::new(start.ticks());
+            let Some(ticks) = start.ticks() else { return Poll::Ready(Err(task::no_running_loop())) };
+            let handle = Timeout::new(ticks);
             this.entered.set(Some(DeadlineFrame::new(body(handle.clone()))));
             *this.handle = Some(handle);
         }

@@ -14,7 +14,7 @@ use selvedge_scheduler::{TaskRef, Timer};
 
 use crate::cancel::Leaf;
 use crate::error::{Result, RuntimeError};
-use crate::task::{Notify, Task, TaskHandle, TaskRefExt, notify, stop_notifying};
+use crate::task::{self, Notify, Task, TaskHandle, TaskRefExt, notify, stop_notifying};
 use crate::time;
 
 /// When [`wait`] returns.
@@ -94,7 +94,7 @@ impl<W: Waitable> Waitable for &W {
 ///
 /// # Errors
 ///
-/// [`RuntimeError`] if there is nothing to wait for; [`CancelledError`](crate::CancelledError).
+/// [`RuntimeError`] if there is nothing to wait for, or no loop to keep the time; [`CancelledError`](crate::CancelledError).
 ///
 /// # Cancellation
 ///
@@ -183,7 +183,8 @@ impl<W: Waitable> Wait<W> {
         if self.tasks.is_empty() {
             return Err(RuntimeError::new("Set of Tasks/Futures is empty.").into());
         }
-        if let (Some(timeout), Some(now)) = (self.timeout, time::now()) {
+        if let Some(timeout) = self.timeout {
+            let now = time::now().ok_or_else(task::no_running_loop)?;
             self.deadline = Some(now.saturating_add(time::to_ticks(timeout)));
         }
         let shared = Arc::new(Shared {

@@ -9,7 +9,7 @@ use pin_project_lite::pin_project;
 
 use super::deadline::{Deadline, DeadlineFrame};
 use crate::error::Result;
-use crate::time;
+use crate::{task, time};
 
 /// Awaits something for at most `timeout`, counted from the first poll; `None` waits for as long as it takes.
 ///
@@ -31,7 +31,8 @@ use crate::time;
 ///
 /// # Errors
 ///
-/// [`TimeoutError`](crate::TimeoutError) when the time is up; else what was awaited returned.
+/// [`TimeoutError`](crate::TimeoutError) when the time is up; [`RuntimeError`](crate::RuntimeError) outside of a loop, if there is a `timeout`;
+/// else what was awaited returned.
 ///
 /// # Cancellation
 ///
@@ -78,7 +79,9 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
         let this = self.project();
         if let Some(timeout) = this.timeout.take() {
-            this.deadline.0 = time::now().map(|now| now.saturating_add(time::to_ticks(timeout)));
+            // Without a clock the deadline would never come.
+            let Some(now) = time::now() else { return Poll::Ready(Err(task::no_running_loop())) };
+            this.deadline.0 = Some(now.saturating_add(time::to_ticks(timeout)));
         }
         this.frame.poll(cx, this.deadline)
     }

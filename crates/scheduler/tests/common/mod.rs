@@ -180,7 +180,24 @@ pub fn spawn<T: Send + 'static>(
     scheduler: &Scheduler,
     future: impl Future<Output = T> + Send + 'static,
 ) -> JoinHandle<End<T>> {
-    scheduler.spawn(async { End::Value(future.await) }, NoSlot)
+    spawn_with(scheduler, future, NoSlot)
+}
+
+pub fn spawn_with<T: Send + 'static>(
+    scheduler: &Scheduler,
+    future: impl Future<Output = T> + Send + 'static,
+    slot: impl Slot,
+) -> JoinHandle<End<T>> {
+    scheduler.spawn(async { End::Value(future.await) }, slot)
+}
+
+/// Polls a new task at once, inside the calling one.
+pub fn spawn_eager_here<T: Send + 'static>(
+    future: impl Future<Output = T> + Send + 'static,
+) -> JoinHandle<End<T>> {
+    Scheduler::with_current(|scheduler| {
+        scheduler.expect("on a worker").spawn_eager(async { End::Value(future.await) }, NoSlot)
+    })
 }
 
 /// Spawns on the scheduler of the calling task.
@@ -191,6 +208,11 @@ pub fn spawn_here<T: Send + 'static>(future: impl Future<Output = T> + Send + 's
 /// Awaits a task's end.
 pub async fn join<T: std::fmt::Debug>(handle: JoinHandle<End<T>>) -> T {
     end(handle).await.value()
+}
+
+/// Waits for tasks on a thread that is no worker.
+pub fn join_all<T: std::fmt::Debug>(handles: impl IntoIterator<Item = JoinHandle<End<T>>>) -> Vec<T> {
+    handles.into_iter().map(|handle| block_on(join(handle))).collect()
 }
 
 pub async fn end<T>(mut handle: JoinHandle<End<T>>) -> End<T> {
