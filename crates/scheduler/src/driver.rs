@@ -102,7 +102,11 @@ impl Driver {
         if !mutation("arm-without-fence") {
             fence(Ordering::SeqCst);
         }
-        if self.waits_until.load(Ordering::Relaxed) > tick {
+        let waits_until = self.waits_until.load(Ordering::Relaxed);
+        if waits_until == 0 && !shared.rescues() {
+            // Nobody drives, and there is no watch to hand the driver over: a sleeper must, in case this poll becomes long.
+            shared.notify();
+        } else if waits_until > tick {
             // A holder that has changed meanwhile looked at the wheels after that; the stale one wakes for nothing.
             shared.slots[self.holder.load(Ordering::Relaxed)].parker.unpark();
         }

@@ -225,8 +225,14 @@ impl<'a> Watch<'a> {
         let mut missing = needed - active;
         for index in shared.workers()..shared.slots.len() {
             // Those that were dismissed and have not left yet count as active, and stay.
-            if shared.slots[index].leave.load(Ordering::Relaxed) {
-                shared.slots[index].leave.store(false, Ordering::Relaxed);
+            let leave = &shared.slots[index].leave;
+            if mutation("reprieve-without-swap") && leave.load(Ordering::Relaxed) {
+                leave.store(false, Ordering::Relaxed);
+            }
+            // Ordering: a swap, and Acquire pairs with the store in `dismiss_all`: either that store comes later and stands, or the look at
+            // `closing` below sees that everybody is to go.
+            if leave.load(Ordering::Relaxed) {
+                leave.swap(false, Ordering::Acquire);
             }
             if missing > 0 && shared.lend(index) {
                 missing -= 1;
@@ -294,6 +300,14 @@ impl Shared {
         }
         // Ordering: Release pairs with the Acquire of `is_moving_a_task`: who sees this sees the push.
         moving.store(false, Ordering::Release);
+        self.recheck_rest();
+    }
+
+    /// Something that kept virtual time from moving on has ended, without waking anybody.
+    fn recheck_rest(&self) {
+        if self.clock.is_virtual() {
+            self.driver.recheck(self);
+        }
     }
 
     /// Lets a spare take place `index`, if it is free and there is a thread.
@@ -310,6 +324,7 @@ impl Shared {
                 // The operating system refuses a thread; the next look tries again.
                 *slot.vacant.lock() = Some(deque);
                 self.rescue.left();
+                self.recheck_rest();
                 false
             }
         }

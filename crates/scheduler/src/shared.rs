@@ -14,7 +14,7 @@ use crate::parker::Parker;
 use crate::pool::Pool;
 use crate::queue::{Deque, Injector, Next, Stealer};
 use crate::rescue::Rescue;
-use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
+use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering, fence, mutation};
 use crate::task::{self, JoinHandle, Outcome, Registry, Runnable, Slot};
 use crate::timers::{self, NEVER, TickLength, TimerSlot};
 use crate::worker;
@@ -215,6 +215,11 @@ impl Shared {
     /// Queues a heavy task. Without a permit to spare nobody is woken: whoever gives one back looks at the queue.
     pub(crate) fn push_heavy(&self, task: Runnable) {
         self.heavy.push(task);
+        // Ordering: partner of the fence in `Idle::sleep`. A worker gave its permit back before it lay down: either it sees the task in its
+        // second look, or this one sees the permit.
+        if !mutation("heavy-push-without-fence") {
+            fence(Ordering::SeqCst);
+        }
         if self.heavy.is_due() {
             self.notify();
         }

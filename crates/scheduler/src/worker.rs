@@ -9,7 +9,7 @@ use crate::queue::{Deque, Steal};
 use crate::scheduler::Scheduler;
 use crate::search::Rng;
 use crate::shared::{Shared, WorkerSlot};
-use crate::sync::{Instant, Ordering};
+use crate::sync::{Instant, Ordering, mutation};
 use crate::task::{Ran, Runnable, TaskRef};
 use crate::timers::NEVER;
 
@@ -395,6 +395,10 @@ fn exit(local: Rc<Local>) {
     let Local { shared, index, deque, .. } = local;
     *shared.slots[index].vacant.lock() = Some(deque);
     shared.rescue.left();
+    if shared.clock.is_virtual() && !mutation("leaving-is-not-told") {
+        // Those who are left may all be at rest, and the holder of the driver does not know yet.
+        shared.driver.recheck(&shared);
+    }
 }
 
 #[cfg(selvedge_loom)]

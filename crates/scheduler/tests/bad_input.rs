@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use common::{
-    Count, DropCount, End, OnDrop, Signal, block_on, close, end, eventually, join, join_all, run, spawn,
-    spawn_here, start, start_with, start_without_rescue, waker_of, watchdog, yield_now,
+    Count, End, Signal, block_on, close, end, eventually, join, join_all, run, spawn, spawn_here, start,
+    start_with, start_without_rescue, waker_of, watchdog, yield_now,
 };
 use selvedge_scheduler::{Config, JoinHandle, MAX_WORKERS, NoScheduler, Scheduler, TaskRef, Timer};
 
@@ -98,97 +98,6 @@ fn far_more_workers_than_cores() {
     });
     assert_eq!(sum, 4_999 * 5_000 / 2);
     close(&scheduler);
-}
-
-#[test]
-fn a_second_close_finds_nothing_left_to_do() {
-    let scheduler = start(2);
-    let handles: Vec<_> = (0..100).map(|_| spawn(&scheduler, std::future::pending::<()>())).collect();
-    let other = scheduler.clone();
-    let beside = std::thread::spawn(move || other.close(common::PATIENCE));
-    close(&scheduler);
-    assert_eq!(beside.join().unwrap(), []);
-    close(&scheduler);
-    assert!(scheduler.is_closed());
-    for handle in handles {
-        assert_eq!(block_on(end(handle)), End::Closed);
-    }
-    // Looks at a closed scheduler.
-    assert_eq!((scheduler.live_tasks(), scheduler.tasks()), (0, Vec::<TaskRef>::new()));
-    assert_eq!(scheduler.metrics().workers_active, 0);
-    assert!(format!("{scheduler:?}").contains("Scheduler"));
-}
-
-/// Everything has ended when `close` returns: handles resolve without waiting, and what tasks held is dropped.
-#[test]
-fn after_close_everything_has_ended() {
-    for round in 0..200 {
-        let scheduler = start(1 + round % 2);
-        let dropped = Count::new();
-        let mut handles: Vec<JoinHandle<End<DropCount>>> = (0..20)
-            .map(|_| {
-                let counted = dropped.on_drop();
-                spawn(&scheduler, async move {
-                    std::future::pending::<()>().await;
-                    counted
-                })
-            })
-            .collect();
-        close(&scheduler);
-        assert_eq!(dropped.get(), 20);
-        assert!(handles.iter_mut().all(|handle| matches!(handle.try_take(), Some(End::Closed))));
-    }
-}
-
-#[test]
-fn a_task_may_close_its_scheduler() {
-    for scheduler in [start(1), start(4), start_without_rescue(1), start_without_rescue(4)] {
-        let dropped = Count::new();
-        let suspended: Vec<_> = (0..10)
-            .map(|_| {
-                let counted = dropped.on_drop();
-                spawn(&scheduler, async move {
-                    let _counted = counted;
-                    std::future::pending::<()>().await;
-                })
-            })
-            .collect();
-        run(&scheduler, yield_now());
-        let inner = scheduler.clone();
-        let closer = spawn(&scheduler, async move {
-            assert_eq!(inner.close(Duration::MAX), []);
-            assert_eq!(end(spawn(&inner, async {})).await, End::Closed);
-            std::future::pending::<()>().await;
-        });
-        // The handle of the scheduler goes at once: nobody outside will close it.
-        drop(scheduler);
-        assert_eq!(block_on(end(closer)), End::Closed);
-        for handle in suspended {
-            assert_eq!(block_on(end(handle)), End::Closed);
-        }
-        assert_eq!(dropped.get(), 10);
-    }
-}
-
-/// A destructor that `close` runs closes the scheduler, with all the patience in the world.
-#[test]
-fn a_destructor_may_close_its_scheduler() {
-    let scheduler = start(2);
-    let handles: Vec<_> = (0..3)
-        .map(|_| {
-            let inner = scheduler.clone();
-            let guard = OnDrop(move || assert_eq!(inner.close(Duration::MAX), []));
-            spawn(&scheduler, async move {
-                let _guard = guard;
-                std::future::pending::<()>().await;
-            })
-        })
-        .collect();
-    run(&scheduler, yield_now());
-    assert_eq!(scheduler.close(common::PATIENCE), []);
-    for handle in handles {
-        assert_eq!(block_on(end(handle)), End::Closed);
-    }
 }
 
 #[test]

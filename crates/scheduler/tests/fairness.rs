@@ -78,7 +78,9 @@ fn ping_pong_starves_the_queue() {
             join(task).await;
         }
         // The tasks of the rooms refer to each other.
-        rooms.iter().for_each(|room| *room.lock().unwrap() = None);
+        for room in rooms {
+            *room.lock().unwrap() = None;
+        }
     });
     assert!(pair.get() > 100, "the pair had turns too");
     close(&scheduler);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use common::{
     Count, Grenade, ON_PURPOSE, OnDrop, Signal, block_on, close, eventually, join, join_all, run, spawn,
-    start, start_with, start_without_rescue, threads, yield_now,
+    start, start_with, start_without_rescue, yield_now,
 };
 use selvedge_scheduler::{Config, Scheduler};
 
@@ -144,7 +144,7 @@ fn jobs_that_have_not_begun_are_dropped_at_the_end() {
     release.set();
 }
 
-/// Stand-ins and jobs come from the same threads, but neither takes the other's.
+/// Stand-ins and jobs come from the same but neither takes the other's.
 #[test]
 fn jobs_run_while_spares_are_needed() {
     let scheduler = start_with(with_threads(2));

@@ -14,7 +14,7 @@ use common::{
     Count, End, PATIENCE, Signal, block_on, close, end, eventually, join, run, spawn, start, start_with,
     start_without_rescue, threads, watchdog, yield_now,
 };
-use selvedge_scheduler::{Config, JoinHandle, Scheduler};
+use selvedge_scheduler::{Config, Scheduler};
 
 const IN_CHILD: &str = "SELVEDGE_TEST_IN_CHILD";
 

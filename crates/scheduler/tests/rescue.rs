@@ -4,15 +4,13 @@
 mod common;
 
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use common::{
-    Count, End, Signal, block_on, close, eventually, join, join_all, run, spawn, spawn_eager_here,
-    spawn_here, start, start_with, start_without_rescue, yield_now,
+    Count, End, Signal, block_on, close, eventually, join, join_all, run, spawn, spawn_here, start,
+    start_with, start_without_rescue, yield_now,
 };
-use selvedge_scheduler::{Config, Hooks, JoinHandle, Scheduler, TaskRef, Timer};
+use selvedge_scheduler::{Config, JoinHandle, Scheduler, Timer};
 
 /// Polls that end when `release` is set; returns when all of them are inside.
 fn block(scheduler: &Scheduler, count: usize, release: &Signal) -> Vec<JoinHandle<End<()>>> {
@@ -32,14 +30,6 @@ fn block(scheduler: &Scheduler, count: usize, release: &Signal) -> Vec<JoinHandl
 
 fn rest_comes_back(scheduler: &Scheduler, workers: usize) {
     eventually("spares go home", || scheduler.metrics().workers_active == workers);
-}
-
-/// Computes for at least this long.
-fn compute(time: Duration) {
-    let began = Instant::now();
-    while began.elapsed() < time {
-        std::hint::spin_loop();
-    }
 }
 
 /// What the queue of a stuck worker holds, the next-task slot, the injector, and a timer: each must be served, or the blockers are
@@ -174,158 +164,5 @@ fn without_rescue_programs_run_as_usual() {
     assert_eq!((scheduler.metrics().rescues, scheduler.metrics().workers_active), (0, 2));
     release.set();
     join_all(stuck);
-    close(&scheduler);
-}
-
-#[test]
-fn long_polls_make_a_task_heavy_and_short_ones_light_again() {
-    let scheduler = start(2);
-    let shorten = Arc::new(AtomicBool::new(false));
-    let (short, weights) = (Arc::clone(&shorten), Arc::new(Mutex::new(Vec::new())));
-    let seen = Arc::clone(&weights);
-    let task = spawn(&scheduler, async move {
-        loop {
-            let is_heavy = TaskRef::with_current(|task| task.expect("in a poll").is_heavy());
-            seen.lock().unwrap().push(is_heavy);
-            match (short.load(Ordering::Relaxed), is_heavy) {
-                (false, false) => compute(Duration::from_millis(10)),
-                // The first time that it is heavy.
-                (false, true) => short.store(true, Ordering::Relaxed),
-                (true, true) => {}
-                (true, false) => return,
-            }
-            yield_now().await;
-        }
-    });
-    let of_task = task.task().clone();
-    block_on(join(task));
-    assert!(!of_task.is_heavy());
-    let weights = weights.lock().unwrap();
-    assert!(!weights[0] && weights.contains(&true) && weights.last() == Some(&false), "{weights:?}");
-    let metrics = scheduler.metrics();
-    assert!(metrics.workers.iter().map(|worker| worker.heavy_polls).sum::<u64>() >= 1);
-    assert!(metrics.workers.iter().map(|worker| worker.long_polls).sum::<u64>() >= 1);
-    close(&scheduler);
-}
-
-/// Polls of both classes are counted while the other class never rests.
-#[test]
-fn neither_class_starves() {
-    for workers in [1, 2] {
-        let scheduler = start(workers);
-        let (stop, heavy, light) = (Arc::new(AtomicBool::new(false)), Count::new(), Count::new());
-        let computing: Vec<_> = (0..2 * workers)
-            .map(|_| {
-                let (stop, heavy) = (Arc::clone(&stop), heavy.clone());
-                spawn(&scheduler, async move {
-                    while !stop.load(Ordering::Relaxed) {
-                        compute(Duration::from_millis(5));
-                        heavy.add();
-                        yield_now().await;
-                    }
-                })
-            })
-            .collect();
-        eventually("a heavy task", || computing.iter().any(|task| task.task().is_heavy()));
-        // Light ones pass the computations …
-        for _ in 0..50 {
-            let (light, heavy) = (light.clone(), heavy.clone());
-            let polls = run(&scheduler, async move {
-                let before = heavy.get();
-                for _ in 0..10 {
-                    light.add();
-                    yield_now().await;
-                }
-                heavy.get() - before
-            });
-            assert!(polls <= 200, "{polls} heavy polls of 5 ms passed ten yields");
-        }
-        assert_eq!(light.get(), 500);
-        // … and a crowd of them that never rests does not stop the heavy.
-        let crowd: Vec<_> = (0..10)
-            .map(|_| {
-                let stop = Arc::clone(&stop);
-                spawn(&scheduler, async move {
-                    while !stop.load(Ordering::Relaxed) {
-                        yield_now().await;
-                    }
-                })
-            })
-            .collect();
-        let before = heavy.get();
-        eventually("heavy polls beside the crowd", || heavy.get() >= before + 20);
-        stop.store(true, Ordering::Relaxed);
-        join_all(computing.into_iter().chain(crowd));
-        rest_comes_back(&scheduler, workers);
-        close(&scheduler);
-    }
-}
-
-/// As many heavy tasks as permits wait in their polls for one more that is queued.
-#[test]
-fn a_heavy_task_may_wait_for_another_one() {
-    for workers in [1, 2] {
-        let scheduler = start(workers);
-        let (all_heavy, go, last) = (Count::new(), Signal::new(), Signal::new());
-        let tasks: Vec<_> = (0..=workers)
-            .map(|n| {
-                let (all_heavy, go, last) = (all_heavy.clone(), go.clone(), last.clone());
-                spawn(&scheduler, async move {
-                    while !TaskRef::with_current(|task| task.expect("in a poll").is_heavy()) {
-                        compute(Duration::from_millis(10));
-                        yield_now().await;
-                    }
-                    all_heavy.add();
-                    go.wait().await;
-                    if n < workers { last.block() } else { last.set() }
-                })
-            })
-            .collect();
-        eventually("all are heavy", || all_heavy.get() == workers + 1);
-        assert!(tasks.iter().all(|task| task.task().is_heavy()));
-        // Woken in the order of their waits, which is not known: any of them may be the one that the others wait for.
-        go.set();
-        join_all(tasks);
-        rest_comes_back(&scheduler, workers);
-        close(&scheduler);
-    }
-}
-
-struct SlowPolls(Mutex<Vec<(TaskRef, Duration)>>);
-
-impl Hooks for SlowPolls {
-    fn slow_poll(&self, task: &TaskRef, lasted: Duration) {
-        self.0.lock().unwrap().push((task.clone(), lasted));
-        panic!("{}: in a hook", common::ON_PURPOSE);
-    }
-}
-
-/// The hook names the task that was slow, not one that it started eagerly, nor one that ran beside it.
-#[test]
-fn slow_polls_are_reported_with_their_task() {
-    let hooks = Arc::new(SlowPolls(Mutex::new(Vec::new())));
-    let slow_poll = Duration::from_millis(20);
-    let given: Arc<dyn Hooks> = Arc::clone(&hooks) as _;
-    let scheduler = start_with(Config { workers: 1, slow_poll, hooks: given, ..Config::default() });
-    let eager = Arc::new(Mutex::new(None));
-    let room = Arc::clone(&eager);
-    let slow = spawn(&scheduler, async move {
-        std::thread::sleep(Duration::from_millis(60));
-        *room.lock().unwrap() = Some(spawn_eager_here(yield_now()));
-    });
-    let quick: Vec<_> = (0..10).map(|_| spawn(&scheduler, yield_now())).collect();
-    let task = slow.task().clone();
-    block_on(join(slow));
-    join_all(quick);
-    let eager = eager.lock().unwrap().take().expect("spawned");
-    let of_eager = eager.task().clone();
-    assert!(!of_eager.is_heavy(), "its poll was short");
-    block_on(join(eager));
-    let reports = std::mem::take(&mut *hooks.0.lock().unwrap());
-    assert!(
-        reports.iter().all(|(reported, lasted)| *reported == task && *lasted >= slow_poll),
-        "{reports:?}"
-    );
-    assert_eq!((reports.len(), scheduler.metrics().slow_polls()), (1, 1));
     close(&scheduler);
 }

@@ -32,7 +32,7 @@ fn spawns_from_everywhere_run_once() {
                             spawn(&scheduler, async move { runs[n].fetch_add(1, Ordering::Relaxed) })
                         })
                         .collect();
-                    handles.into_iter().for_each(|handle| assert_eq!(block_on(join(handle)), 0));
+                    assert!(join_all(handles).iter().all(|&before| before == 0));
                 })
             })
             .collect();
@@ -52,7 +52,9 @@ fn spawns_from_everywhere_run_once() {
             })
             .collect();
         join_all(from_tasks);
-        from_threads.into_iter().for_each(|thread| thread.join().unwrap());
+        for thread in from_threads {
+            thread.join().unwrap();
+        }
         eventually("all are through", || scheduler.live_tasks() == 0);
         assert!(runs.iter().all(|runs| runs.load(Ordering::Relaxed) == 1));
         close(&scheduler);
@@ -88,16 +90,12 @@ fn spawns_race_with_the_end() {
             })
             .collect();
         if round % 3 == 0 {
-            run(&scheduler, yield_now_or_end());
+            run(&scheduler, yield_now());
         }
         scheduler.close(common::PATIENCE);
         let values: usize = spawners.into_iter().map(|spawner| spawner.join().unwrap()).sum();
         assert_eq!((values, dropped.get()), (ran.get(), 400));
     }
-}
-
-async fn yield_now_or_end() {
-    yield_now().await;
 }
 
 #[test]
@@ -144,13 +142,13 @@ fn a_chain_of_detached_tasks() {
 fn schedulers_come_and_go_without_a_thread_left() {
     let cycle = |n: usize| {
         let scheduler = start_with(Config { workers: 2, max_blocking_threads: Some(2), ..Config::default() });
-        if n % 2 == 0 {
+        if n.is_multiple_of(2) {
             run(&scheduler, async { join(spawn_here(yield_now())).await });
         }
-        if n % 5 == 0 {
+        if n.is_multiple_of(5) {
             drop(spawn(&scheduler, std::future::pending::<()>()));
         }
-        if n % 7 == 0 {
+        if n.is_multiple_of(7) {
             scheduler.spawn_blocking(Box::new(|| {})).expect("a thread");
         }
         close(&scheduler);

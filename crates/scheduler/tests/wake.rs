@@ -1,5 +1,6 @@
 //! A wake is never lost, costs at most one poll, and may come from anywhere at any time.
 #![allow(missing_docs)]
+#![expect(clippy::waker_clone_wake, reason = "a wake by value is what is tested")]
 
 mod common;
 
@@ -11,8 +12,8 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 
 use common::{
-    Count, DropCount, End, OnDrop, Signal, block_on, close, end, eventually, join, run, spawn,
-    spawn_eager_here, spawn_here, spawn_with, start, start_without_rescue, threads, yield_now,
+    Count, DropCount, End, Signal, block_on, close, end, eventually, join, run, spawn, spawn_eager_here,
+    spawn_here, spawn_with, start, start_without_rescue, yield_now,
 };
 use selvedge_scheduler::{JoinHandle, Scheduler, Slot, TaskRef};
 
@@ -206,43 +207,6 @@ fn threads_wake_while_the_scheduler_closes() {
         }
         drop(wakers);
         eventually("the cells are freed", || cells.get() == 4);
-    }
-}
-
-/// async-task#11: the last wake's notification goes on while the task has run, completed, and been the last of its scheduler.
-#[test]
-fn schedule_function_freed_while_running() {
-    for _ in 0..300 {
-        let scheduler = start(2);
-        let go = Signal::new();
-        let wait = go.clone();
-        let task = spawn(&scheduler, async move { wait.wait().await });
-        let waking = thread::spawn(move || go.set());
-        block_on(join(task));
-        scheduler.close(common::PATIENCE);
-        drop(scheduler);
-        waking.join().unwrap();
-    }
-}
-
-/// async-executor#163: as above, with tasks that destructors wake, and a scheduler whose last handle goes meanwhile.
-#[test]
-fn wake_during_executor_drop() {
-    for _ in 0..200 {
-        let scheduler = start(2);
-        let polls = Count::new();
-        let (handle, waker) = sleeper(&scheduler, &polls, &Count::new());
-        let guard = OnDrop(move || waker.wake_by_ref());
-        let other = spawn(&scheduler, async move {
-            let _guard = guard;
-            std::future::pending::<()>().await;
-        });
-        let closing = scheduler.clone();
-        let closer = thread::spawn(move || closing.close(common::PATIENCE));
-        drop(scheduler);
-        assert_eq!(closer.join().unwrap(), []);
-        assert_eq!(block_on(end(handle)), End::Closed);
-        assert_eq!(block_on(end(other)), End::Closed);
     }
 }
 

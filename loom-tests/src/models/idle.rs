@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use loom::thread;
+use selvedge_scheduler::model::House;
 
 use crate::support::{End, Gate, Ledger, Model, house, join, spawn_ready};
 
@@ -20,28 +21,31 @@ pub(super) const HANDOFF: Model = Model::new("handoff", "a push against going to
 })
 .finds(&["notify-without-fence", "sleep-without-fence", "sleep-without-second-look"]);
 
-/// One task and two workers that go to sleep: whoever is woken polls it.
+/// One task, a worker that sleeps, and another one that goes to sleep: one of them is woken, and it suffices.
 pub(super) const TWO_SLEEPERS: Model =
-    Model::new("two_sleepers", "a push against two workers that go to sleep", || {
+    Model::new("two_sleepers", "a push while one worker sleeps and another lies down", || {
+        loom::stop_exploring();
         let house = house(2, 0);
         let ledger = Arc::new(Ledger::default());
-        let workers = [0, 1].map(|index| {
-            let seat = house.reserve(index);
-            thread::spawn(move || seat.sit().work())
-        });
+        let [first, second] = [house.reserve(0), house.reserve(1)];
+        let sleeper = thread::spawn(move || first.sit().work());
+        wait_until_asleep(&house, 1);
+        loom::explore();
+        let other = thread::spawn(move || second.sit().work());
         let mut handle = spawn_ready(&house, &ledger);
         assert_eq!(join(&mut handle), End::Value);
+        loom::stop_exploring();
         house.dismiss_all();
-        for worker in workers {
-            worker.join().expect("no panic");
-        }
+        sleeper.join().expect("no panic");
+        other.join().expect("no panic");
         assert_eq!(ledger.polls(), 1);
     })
     .finds(&["notify-without-fence", "sleep-without-fence"]);
 
-/// Two tasks and two workers, each of which polls one: the second push relies on the searcher that the first one woke.
+/// Two tasks and two workers that sleep, each of which polls one: the second push may rely on the searcher that the first one woke.
 pub(super) const LAST_SEARCHER: Model =
     Model::new("last_searcher", "a push that relies on a searcher which finds other work", || {
+        loom::stop_exploring();
         let house = house(2, 0);
         let ledger = Arc::new(Ledger::default());
         let gate = Arc::new(Gate::new());
@@ -54,9 +58,13 @@ pub(super) const LAST_SEARCHER: Model =
                 gate.wait();
             })
         });
-        for mut handle in [spawn_ready(&house, &ledger), spawn_ready(&house, &ledger)] {
-            assert_eq!(join(&mut handle), End::Value);
+        wait_until_asleep(&house, 2);
+        loom::explore();
+        let mut handles = [spawn_ready(&house, &ledger), spawn_ready(&house, &ledger)];
+        for handle in &mut handles {
+            assert_eq!(join(handle), End::Value);
         }
+        loom::stop_exploring();
         gate.open();
         for worker in workers {
             worker.join().expect("no panic");
@@ -64,3 +72,14 @@ pub(super) const LAST_SEARCHER: Model =
         assert_eq!(ledger.polls(), 2);
     })
     .finds(&["no-successor"]);
+
+/// What comes before is not explored: `handoff` does that.
+fn wait_until_asleep(house: &House, workers: usize) {
+    while house.sleeping() < workers {
+        thread::yield_now();
+    }
+    // The last one is on its way from the sleepers' list to its parker.
+    for _ in 0..3 {
+        thread::yield_now();
+    }
+}

@@ -227,3 +227,17 @@ async fn an_undelivered_request_wins_whatever_the_count_says() -> Result<()> {
     assert!(task.await.unwrap_err().is_cancelled());
     Ok(())
 }
+
+#[selvedge::test(virtual_time)]
+async fn a_block_that_moves_into_another_is_told_by_its_new_surroundings() -> Result<()> {
+    let trace = Trace::new();
+    let mut moved = pin!(timeout(LONG, async |_| {
+        let slept = sleep(LONG).await;
+        trace.tell_result("body", &slept);
+        slept
+    }));
+    assert!(futures_lite::future::poll_once(&mut moved).await.is_none());
+    assert!(wait_for(moved, MOMENT).await.unwrap_err().is_timeout());
+    assert_eq!(trace.events(), ["body: cancelled"]);
+    Ok(())
+}

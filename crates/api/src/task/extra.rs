@@ -101,6 +101,11 @@ impl Extra {
         watchers.push(watcher);
     }
 
+    #[cfg(test)]
+    pub(crate) fn watcher_count(&self) -> usize {
+        self.details.lock().watchers.len()
+    }
+
     pub(super) fn take_watchers(&self) -> Vec<Watcher> {
         std::mem::take(&mut self.details.lock().watchers)
     }

@@ -259,3 +259,25 @@ impl<W: Waitable> fmt::Debug for Wait<W> {
         f.debug_struct("Wait").field("tasks", &self.tasks.len()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Runner, create_task, sleep};
+
+    #[test]
+    fn a_task_forgets_the_waits_that_are_over() {
+        let outcome = Runner::builder().workers(1).virtual_time(true).run(async {
+            let task = create_task(sleep(Duration::MAX));
+            for _ in 0..10 {
+                let (_, pending) = wait([&task]).timeout(Duration::from_millis(1)).await?;
+                assert_eq!(pending.len(), 1);
+                drop(wait([&task]));
+            }
+            let dropped = crate::wait_for(wait([&task]), Duration::from_millis(1)).await;
+            assert!(dropped.unwrap_err().is_timeout());
+            Ok(task.task_ref().task_slot().extra().watcher_count())
+        });
+        assert_eq!(outcome.unwrap(), 0);
+    }
+}

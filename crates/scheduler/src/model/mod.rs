@@ -146,6 +146,11 @@ impl House {
         task.set_weight(crate::heavy::AFTER_LONG_POLL);
     }
 
+    /// How many workers have announced that they sleep.
+    pub fn sleeping(&self) -> usize {
+        self.0.idle.sleeping()
+    }
+
     /// All workers of this scheduler should leave.
     pub fn dismiss_all(&self) {
         self.0.dismiss_all();

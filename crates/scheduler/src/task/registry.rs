@@ -51,7 +51,7 @@ impl Registry {
     /// The shard for a task that a foreign thread spawns. A thread stays with one for a while and then moves on, so that it is
     /// seldom at the same one as the workers, who run what it spawned earlier.
     fn foreign_shard(&self) -> usize {
-        std::thread_local! {
+        crate::sync::thread_locals! {
             static SPAWNED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
         }
         let spawned = SPAWNED.get();

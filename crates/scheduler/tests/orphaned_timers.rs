@@ -1,0 +1,125 @@
+//! Somebody looks at every wheel, whatever its own worker does.
+#![allow(missing_docs)]
+
+mod common;
+
+use std::future::poll_fn;
+use std::time::Duration;
+
+use common::{Signal, block_on, close, join, join_all, run, spawn, start, start_without_rescue, yield_now};
+use selvedge_scheduler::{Scheduler, Timer};
+
+fn now() -> u64 {
+    Scheduler::with_current(|scheduler| scheduler.expect("on a worker").now())
+}
+
+async fn sleep(nanos: u64) {
+    let deadline = now() + nanos;
+    let mut timer = Timer::new();
+    poll_fn(|cx| timer.poll(deadline, cx)).await.expect("on a worker");
+    assert!(now() >= deadline, "never early");
+}
+
+/// tokio#6682: timers are armed on all workers while others fire.
+#[test]
+fn timer_not_fired_because_next_wake_was_updated_after_unlock() {
+    for scheduler in [start(4), start_without_rescue(4)] {
+        let tasks: Vec<_> = (0..200u64)
+            .map(|n| {
+                spawn(&scheduler, async move {
+                    for step in 0..20 {
+                        sleep((n * 7919 + step * 104_729) % 400_000).await;
+                    }
+                })
+            })
+            .collect();
+        join_all(tasks);
+        assert_eq!(scheduler.metrics().timers_armed, 0);
+        close(&scheduler);
+    }
+}
+
+/// A task that sleeps for `nanos`: where it armed its timer, and when that is due.
+fn spawn_sleeper(scheduler: &Scheduler, nanos: u64, fired: &Signal) -> (usize, u64) {
+    let fired = fired.clone();
+    let (sender, place) = std::sync::mpsc::channel();
+    let mut deadline = None;
+    let mut timer = Timer::new();
+    let future = poll_fn(move |cx| {
+        let deadline = *deadline.get_or_insert_with(|| now() + nanos);
+        let polled = timer.poll(deadline, cx);
+        if polled.is_pending() {
+            let _ = sender.send((Scheduler::current_worker().expect("on a worker"), deadline));
+        } else {
+            fired.set();
+        }
+        polled.map(Result::unwrap)
+    });
+    drop(spawn(scheduler, future));
+    place.recv().expect("polled")
+}
+
+/// Never rests until the timer has fired, which is to be soon.
+async fn busy_until(fired: Signal, deadline: u64) {
+    while !fired.is_set() {
+        let late = Duration::from_nanos(now().saturating_sub(deadline));
+        assert!(late < Duration::from_millis(150), "{late:?} late");
+        yield_now().await;
+    }
+}
+
+/// golang#45716: a timer lies in the wheel of a spare that has gone home, and the only worker never rests.
+#[test]
+fn timer_lost_when_the_worker_count_shrinks() {
+    let scheduler = start(1);
+    let (stuck, release) = (Signal::new(), Signal::new());
+    let (set, wait) = (stuck.clone(), release.clone());
+    let blocker = spawn(&scheduler, async move {
+        set.set();
+        wait.block();
+    });
+    stuck.block();
+    let fired = Signal::new();
+    let (place, deadline) = spawn_sleeper(&scheduler, 200_000_000, &fired);
+    assert!(place >= 1, "armed by a spare");
+    release.set();
+    let busy = spawn(&scheduler, busy_until(fired.clone(), deadline));
+    block_on(join(blocker));
+    block_on(join(busy));
+    close(&scheduler);
+}
+
+/// The same the other way round: the timer lies in the wheel of a worker that is stuck, and the spare never rests.
+#[test]
+fn timer_held_hostage_by_a_stuck_worker() {
+    let scheduler = start(1);
+    let fired = Signal::new();
+    let (place, deadline) = spawn_sleeper(&scheduler, 50_000_000, &fired);
+    assert_eq!(place, 0);
+    let (stuck, release) = (Signal::new(), fired.clone());
+    let set = stuck.clone();
+    let blocker = spawn(&scheduler, async move {
+        set.set();
+        release.block();
+    });
+    stuck.block();
+    let busy = spawn(&scheduler, busy_until(fired, deadline));
+    block_on(join(busy));
+    block_on(join(blocker));
+    close(&scheduler);
+}
+
+/// And without rescue: one worker sleeps beside its timer; the other one, which waited for both, runs a poll that does not end.
+#[test]
+fn timer_forgotten_when_its_driver_gets_busy() {
+    let scheduler = start_without_rescue(2);
+    for round in 0..200 {
+        let fired = Signal::new();
+        spawn_sleeper(&scheduler, 3_000_000, &fired);
+        for _ in 0..round % 4 {
+            run(&scheduler, yield_now());
+        }
+        run(&scheduler, async move { fired.block() });
+    }
+    close(&scheduler);
+}
