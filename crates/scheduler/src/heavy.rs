@@ -8,7 +8,7 @@
 //! New tasks are light, unless their kind of coroutine has a record of long polls.
 
 use crate::queue::{Injector, Steal};
-use crate::sync::{AtomicUsize, HintU64, Ordering};
+use crate::sync::{AtomicUsize, HintU64, Ordering, spin_loop};
 use crate::task::Runnable;
 
 /// The weight of a task after a long poll. Each short poll takes one off; at zero the task is light again.
@@ -53,7 +53,7 @@ impl Heavy {
         loop {
             match self.queue.steal_one() {
                 Steal::Success(task) => return Some((task, permit)),
-                Steal::Retry => {}
+                Steal::Retry => spin_loop(),
                 Steal::Empty => {
                     self.release(permit);
                     return None;

@@ -11,7 +11,7 @@ use crate::metrics::Metrics;
 use crate::pool::{BlockingJob, BlockingRefused};
 use crate::queue::Steal;
 use crate::shared::Shared;
-use crate::sync::{Instant, Ordering, mutation, thread};
+use crate::sync::{Instant, Ordering, mutation, spin_loop, thread};
 use crate::task::{JoinHandle, Outcome, Slot, TaskRef};
 use crate::worker::{self, Local};
 
@@ -213,7 +213,7 @@ impl Scheduler {
             loop {
                 match steal(shared) {
                     Steal::Success(task) => drop(task),
-                    Steal::Retry => {}
+                    Steal::Retry => spin_loop(),
                     Steal::Empty => break,
                 }
             }

@@ -235,9 +235,8 @@ impl Local {
     fn drive(&self, driving: &crate::driver::Driving<'_>) {
         let shared = &self.shared;
         let until = driving.announce(shared);
-        if shared.clock.is_virtual() && shared.is_quiescent() {
-            shared.advance_virtual_time();
-        } else {
+        let moves_time = shared.clock.is_virtual() && shared.is_quiescent() && shared.advance_virtual_time();
+        if !moves_time {
             driving.wait(shared, until);
         }
         // The published deadline may have gone with its timer since; then nothing fires, and the value is put right.

@@ -136,12 +136,13 @@ impl Shared {
         nothing_waits && self.idle.all_rest(active) == Some(rest)
     }
 
-    /// Moves a virtual clock to the earliest deadline that is really there.
-    pub(crate) fn advance_virtual_time(&self) {
+    /// Moves a virtual clock to the earliest deadline that is really there. False: there is none.
+    pub(crate) fn advance_virtual_time(&self) -> bool {
         let earliest = self.timers.iter().map(TimerSlot::refresh).min().unwrap_or(NEVER);
         if earliest != NEVER {
             self.clock.advance_to(self.tick_length.start_of(earliest));
         }
+        earliest != NEVER
     }
 
     #[inline]

@@ -144,7 +144,7 @@ fn jobs_that_have_not_begun_are_dropped_at_the_end() {
     release.set();
 }
 
-/// Stand-ins and jobs come from the same but neither takes the other's.
+/// Stand-ins and jobs come from the same threads, but neither takes the other's.
 #[test]
 fn jobs_run_while_spares_are_needed() {
     let scheduler = start_with(with_threads(2));

@@ -53,11 +53,12 @@ pub(super) const WAKE_DURING_SHUTDOWN: Model =
 pub(super) const REPRIEVE_VS_SHUTDOWN: Model =
     Model::new("reprieve_vs_shutdown", "a spare that the watch wants to keep leaves all the same", || {
         let house = house(1, 1);
-        let seat = house.reserve(1);
+        let (_busy, seat) = (house.reserve(0), house.reserve(1));
         house.dismiss(1);
         let spare = thread::spawn(move || seat.sit().work());
         let watched = house.clone();
         let watch = thread::spawn(move || watched.watch().want(2));
+        house.close_pool();
         house.dismiss_all();
         watch.join().expect("no panic");
         spare.join().expect("no panic");

@@ -115,3 +115,25 @@ async fn a_frame_knows_of_a_request_that_came_and_was_taken_in_one_poll() -> Res
     assert_eq!(task.await?, "cleaned up");
     Ok(())
 }
+
+#[selvedge::test(virtual_time)]
+async fn a_frame_knows_of_what_was_taken_inside_a_frame_inside_it() -> Result<()> {
+    for inner_is_told in [true, false] {
+        let task = create_task(async move {
+            cancellable(async move {
+                let told = if inner_is_told {
+                    cancellable(sleep(LONG)).await.map(drop).is_ok()
+                } else {
+                    cancellable(foreign()).await.is_err()
+                };
+                sleep(MOMENT).await?;
+                Ok(told)
+            })
+            .await?
+        });
+        settle().await?;
+        task.cancel();
+        assert!(task.await?);
+    }
+    Ok(())
+}

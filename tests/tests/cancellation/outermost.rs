@@ -105,11 +105,7 @@ async fn a_request_that_is_taken_together_with_an_expiry_is_not_lost() -> Result
     let task = create_task(async {
         timeout(Duration::ZERO, async |_| {
             // Made before the deadline is looked at for the first time, and delivered with it.
-            let leaf = sleep(LONG);
-            let mut leaf = pin!(leaf);
-            assert!(futures_lite::future::poll_once(&mut leaf).await.is_none());
-            me().cancel();
-            leaf.await
+            join(sleep(LONG), async { me().cancel() }).await.0
         })
         .await
     });
@@ -215,12 +211,12 @@ async fn an_undelivered_request_wins_whatever_the_count_says() -> Result<()> {
         me().cancel();
         assert!(sleep(LONG).await.is_err());
         timeout(Duration::ZERO, async |_| {
-            let mut leaf = pin!(sleep(LONG));
-            assert!(futures_lite::future::poll_once(&mut leaf).await.is_none());
-            me().cancel();
-            // Back to the count at entry, but not to zero: the request stands.
-            assert_eq!(me().uncancel(), 1);
-            leaf.await
+            let asking = async {
+                me().cancel();
+                // Back to the count at entry, but not to zero: the request stands.
+                assert_eq!(me().uncancel(), 1);
+            };
+            join(sleep(LONG), asking).await.0
         })
         .await
     });

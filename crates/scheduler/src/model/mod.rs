@@ -156,6 +156,11 @@ impl House {
         self.0.dismiss_all();
     }
 
+    /// Nobody gets a thread of the pool any more.
+    pub fn close_pool(&self) {
+        self.0.pool.close();
+    }
+
     /// Tells the spare at place `index` to leave, as the watch does with one too many.
     pub fn dismiss(&self, index: usize) {
         self.0.slots[index].leave.store(true, Ordering::Relaxed);
