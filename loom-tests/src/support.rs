@@ -262,6 +262,17 @@ pub(crate) fn join(handle: &mut JoinHandle<End>) -> End {
     }
 }
 
+/// Lets `workers` lie down. What comes before should not be explored: `handoff` does that.
+pub(crate) fn wait_until_asleep(house: &House, workers: usize) {
+    while house.sleeping() < workers {
+        loom::thread::yield_now();
+    }
+    // The last one is on its way from the sleepers' list to its parker.
+    for _ in 0..3 {
+        loom::thread::yield_now();
+    }
+}
+
 /// A future whose drop panics.
 pub(crate) struct PanicsInDrop;
 

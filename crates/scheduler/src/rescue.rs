@@ -229,7 +229,7 @@ impl<'a> Watch<'a> {
             if mutation("reprieve-without-swap") && leave.load(Ordering::Relaxed) {
                 leave.store(false, Ordering::Relaxed);
             }
-            // Ordering: a swap, and Acquire pairs with the store in `dismiss_all`: either that store comes later and stands, or the look at
+            // Ordering: a swap, and Acquire pairs with the swap in `dismiss_all`: either that one comes later and stands, or the look at
             // `closing` below sees that everybody is to go.
             if leave.load(Ordering::Relaxed) {
                 leave.swap(false, Ordering::Acquire);

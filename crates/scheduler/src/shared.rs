@@ -253,7 +253,8 @@ impl Shared {
     pub(crate) fn dismiss_all(&self) {
         self.closing.store(true, Ordering::SeqCst);
         for slot in &self.slots {
-            slot.leave.store(true, Ordering::SeqCst);
+            // Ordering: a swap, and Release pairs with the swap of the watch, which may be taking a dismissal back (`balance`).
+            slot.leave.swap(true, Ordering::AcqRel);
             slot.parker.unpark();
         }
         self.rescue.wake_watch();

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use loom::thread;
-use selvedge_scheduler::model::House;
 
-use crate::support::{End, Gate, Ledger, Model, house, join, spawn_ready};
+use crate::support::{End, Gate, Ledger, Model, house, join, spawn_ready, wait_until_asleep};
 
 /// A push against going to sleep: one worker, one task, from outside.
 pub(super) const HANDOFF: Model = Model::new("handoff", "a push against going to sleep", || {
@@ -72,14 +71,3 @@ pub(super) const LAST_SEARCHER: Model =
         assert_eq!(ledger.polls(), 2);
     })
     .finds(&["no-successor"]);
-
-/// What comes before is not explored: `handoff` does that.
-fn wait_until_asleep(house: &House, workers: usize) {
-    while house.sleeping() < workers {
-        thread::yield_now();
-    }
-    // The last one is on its way from the sleepers' list to its parker.
-    for _ in 0..3 {
-        thread::yield_now();
-    }
-}

@@ -1,7 +1,7 @@
 //! Rule 1: how requests are counted, joined and rescinded.
 
 use futures_util::future::join;
-use selvedge::{Error, Result, create_task, sleep, timeout};
+use selvedge::{Result, create_task, sleep, timeout};
 use selvedge_tests::{ForeignYield, LONG, MOMENT, Trace, message_of, settle};
 
 use super::{me, sleeper};
