@@ -6,6 +6,7 @@
 //!
 //! Time is counted in ticks. A deadline is rounded up and the clock rounded down, so nothing fires early.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Weak;
 use std::task::{Context, Poll, Waker};
@@ -15,7 +16,7 @@ use selvedge_timer_wheel::{Key, Wheel};
 
 use crate::shared::Shared;
 use crate::sync::{AtomicU64, Mutex, Ordering, mutation};
-use crate::task::silently;
+use crate::task::{self, TaskRef, silently};
 use crate::worker;
 
 /// 2^13 ns are 8 µs: half a tick is the mean lateness that rounding costs.
@@ -78,17 +79,28 @@ impl TimerSlot {
     fn insert(&self, tick: u64, waker: Waker) -> (Key, bool) {
         let mut wheel = self.wheel.lock();
         let key = wheel.insert(tick, waker);
+        (key, self.publish(tick))
+    }
+
+    /// `tick` has come into the wheel, whose lock is held. Returns true if it is now the earliest.
+    #[inline]
+    fn publish(&self, tick: u64) -> bool {
         let earliest = tick < self.next();
         if earliest {
             self.next.store(tick, Ordering::Relaxed);
         }
-        (key, earliest)
+        earliest
     }
 
-    /// The waker is dropped outside the lock.
+    /// The waker is dropped outside the lock. A timer that is staged elsewhere is never armed.
     #[inline]
     fn cancel(&self, key: Key) -> Option<Waker> {
-        self.wheel.lock().cancel(key)
+        let mut wheel = self.wheel.lock();
+        let waker = wheel.cancel(key);
+        if waker.is_none() {
+            wheel.release(key);
+        }
+        waker
     }
 
     /// Wakes everything that is due at `now`. `Relaxed` look first: nothing due costs a load.
@@ -137,6 +149,80 @@ impl TimerSlot {
 
     pub(crate) fn len(&self) -> usize {
         self.wheel.lock().len()
+    }
+}
+
+/// A timer that the current poll has armed with the waker of its own task, and that is put into the wheel when the poll ends.
+///
+/// Until then it could wake nobody but the task that runs. Most timers are armed by an await that is over at once or is given up in
+/// the same poll; those cost neither the wheel's lock nor a reference to the task. There is room for one: what arms more in one
+/// poll is not in such a hurry.
+#[derive(Default)]
+pub(crate) struct Stage {
+    staged: Cell<Option<Staged>>,
+    /// A key of this worker's wheel for the next one.
+    spare: Cell<Option<Key>>,
+}
+
+#[derive(Clone, Copy)]
+struct Staged {
+    key: Key,
+    deadline: u64,
+}
+
+impl Stage {
+    /// Stages a timer and returns its key; None if another one is staged.
+    #[inline]
+    fn put(&self, timers: &TimerSlot, deadline: u64) -> Option<Key> {
+        if !self.is_empty() {
+            return None;
+        }
+        let key = self.spare.take().unwrap_or_else(|| timers.wheel.lock().reserve());
+        self.staged.set(Some(Staged { key, deadline }));
+        Some(key)
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.staged.get().is_none()
+    }
+
+    #[inline]
+    fn holds(&self, key: Key) -> bool {
+        self.staged.get().is_some_and(|staged| staged.key == key)
+    }
+
+    /// The staged timer has been dropped.
+    #[inline]
+    fn take_back(&self) {
+        self.spare.set(self.staged.take().map(|staged| staged.key));
+    }
+
+    /// The poll of `task` ends, or is interrupted by the poll of another task: the timer goes into the wheel.
+    pub(crate) fn flush(&self, local: &worker::Local, task: &TaskRef) {
+        let Some(Staged { key, deadline }) = self.staged.take() else { return };
+        let shared = &local.shared;
+        let tick = shared.tick_length.at_or_after(deadline);
+        let timers = shared.timers_of(local.index);
+        let waker = task.waker();
+        let mut wheel = timers.wheel.lock();
+        let refused = wheel.arm(key, tick, waker).err();
+        self.spare.set(Some(wheel.reserve()));
+        let earliest = refused.is_none() && timers.publish(tick);
+        drop(wheel);
+        // Refused if it was dropped on another thread meanwhile.
+        drop(refused);
+        if earliest {
+            shared.driver.armed_earlier(shared, tick);
+        }
+    }
+
+    /// The worker leaves its place.
+    pub(crate) fn clear(&self, timers: &TimerSlot) {
+        debug_assert!(self.is_empty());
+        if let Some(key) = self.spare.take() {
+            timers.wheel.lock().release(key);
+        }
     }
 }
 
@@ -201,13 +287,17 @@ impl Timer {
             return;
         }
         let shared = &local.shared;
-        let slot = shared.timers_of(local.index);
-        let tick = shared.tick_length.at_or_after(deadline);
-        let (key, earliest) = slot.insert(tick, waker.clone());
+        let timers = shared.timers_of(local.index);
+        let staged = if task::is_current(waker) { local.stage.put(timers, deadline) } else { None };
+        let key = staged.unwrap_or_else(|| {
+            let tick = shared.tick_length.at_or_after(deadline);
+            let (key, earliest) = timers.insert(tick, waker.clone());
+            if earliest {
+                shared.driver.armed_earlier(shared, tick);
+            }
+            key
+        });
         self.armed = Some(Armed { deadline, key, slot: local.index as u32, runtime: shared.id });
-        if earliest {
-            shared.driver.armed_earlier(shared, tick);
-        }
     }
 
     /// Takes the timer out of its wheel.
@@ -232,6 +322,10 @@ impl Armed {
         if self.deadline != deadline || self.runtime != local.shared.id {
             return false;
         }
+        if self.is_staged(local) {
+            // It will wake the current task, which may not be what is asked for now.
+            return task::is_current(waker);
+        }
         let wheel = &local.shared.timers_of(self.slot as usize).wheel;
         let same = wheel.lock().get(self.key).map(|old| old.will_wake(waker));
         if same == Some(false) {
@@ -244,12 +338,19 @@ impl Armed {
         same.is_some()
     }
 
+    fn is_staged(&self, local: &worker::Local) -> bool {
+        self.slot as usize == local.index && local.stage.holds(self.key)
+    }
+
     #[inline]
     fn cancel(self) {
         let here = worker::with(|local| {
-            local
-                .filter(|local| local.shared.id == self.runtime)
-                .map(|local| local.shared.timers_of(self.slot as usize).cancel(self.key))
+            let local = local.filter(|local| local.shared.id == self.runtime)?;
+            if self.is_staged(local) {
+                local.stage.take_back();
+                return Some(None);
+            }
+            Some(local.shared.timers_of(self.slot as usize).cancel(self.key))
         });
         // A timer that is dropped on a foreign thread finds its scheduler by number; if that is gone, so is the wheel.
         let waker =

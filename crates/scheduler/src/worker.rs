@@ -11,7 +11,7 @@ use crate::search::Rng;
 use crate::shared::{Shared, WorkerSlot};
 use crate::sync::{Instant, Ordering, mutation};
 use crate::task::{Ran, Runnable, TaskRef};
-use crate::timers::NEVER;
+use crate::timers::{NEVER, Stage};
 
 /// Polls between two looks at the injector, the heavy queue and the timers. Prime, so that it does not fall into step
 /// with patterns of the program.
@@ -29,6 +29,7 @@ pub(crate) struct Local {
     pub(crate) index: usize,
     pub(crate) deque: Deque,
     pub(crate) rng: Rng,
+    pub(crate) stage: Stage,
     /// Polls until the next look around.
     countdown: Cell<u32>,
     interval: Cell<u32>,
@@ -88,13 +89,16 @@ impl PollEnd<'_> {
     /// Something is to be noted about this poll.
     #[inline]
     pub(crate) fn is_notable(&self) -> bool {
-        self.began.is_some() || self.local.is_marked()
+        self.began.is_some() || self.local.is_marked() || !self.local.stage.is_empty()
     }
 
     /// Weighs the task by the poll that has just ended. The caller is still its runner.
     #[cold]
     pub(crate) fn note(&self, task: &TaskRef) {
-        self.local.weigh(task, self.began);
+        self.local.stage.flush(self.local, task);
+        if self.began.is_some() || self.local.is_marked() {
+            self.local.weigh(task, self.began);
+        }
     }
 }
 
@@ -159,7 +163,10 @@ impl Local {
         loop {
             let Some(task) = self.next_task() else { break };
             // After the task came out of its queue: who closes the scheduler sets the flag before it wakes the tasks.
-            if self.slot().leave.load(Ordering::Relaxed) && self.shared.is_closing() {
+            if self.slot().leave.load(Ordering::Relaxed)
+                && self.shared.is_closing()
+                && !mutation("leaver-polls-on")
+            {
                 drop(task);
                 break;
             }
@@ -195,6 +202,7 @@ impl Local {
 
     /// Polls a new task inside the poll of another one.
     pub(crate) fn run_inside(&self, task: Runnable) {
+        TaskRef::with_current(|outer| outer.map(|outer| self.stage.flush(self, outer)));
         // A mark of the watch means the outer poll: the inner one has no number that could be marked.
         let outer = self.poll.replace(0);
         let ran = task.run(&PollEnd { local: self, began: None });
@@ -330,6 +338,7 @@ impl Local {
     fn leave(&self) {
         self.pause();
         let closing = self.shared.is_closing();
+        self.stage.clear(self.shared.timers_of(self.index));
         while let Some(task) = self.pop() {
             if closing {
                 drop(task);
@@ -377,6 +386,7 @@ fn enter(shared: Arc<Shared>, index: usize, deque: Deque) -> Rc<Local> {
         index,
         deque,
         rng,
+        stage: Stage::default(),
         countdown: Cell::new(CHECK_INTERVAL),
         interval: Cell::new(CHECK_INTERVAL),
         last_look: Cell::new(0),

@@ -97,3 +97,68 @@ fn a_cancelled_timer_leaves_nothing_behind() {
     assert_eq!(scheduler.metrics().timers_armed, 0);
     scheduler.close(Duration::from_secs(10));
 }
+
+/// Polls `timer` once, in the calling task.
+async fn arm(timer: &mut Timer, deadline: u64) {
+    poll_fn(|cx| {
+        assert!(timer.poll(deadline, cx).is_pending());
+        Poll::Ready(())
+    })
+    .await;
+}
+
+#[test]
+fn a_timer_that_is_dropped_in_the_poll_that_armed_it_leaves_nothing_behind() {
+    let scheduler = start(1);
+    run(&scheduler, async {
+        for _ in 0..1000 {
+            let (mut first, mut second) = (Timer::new(), Timer::new());
+            arm(&mut first, u64::MAX - 1).await;
+            arm(&mut second, u64::MAX - 1).await;
+            // Armed twice, for the same deadline and for another one.
+            arm(&mut first, u64::MAX - 1).await;
+            arm(&mut first, u64::MAX - 2).await;
+        }
+    });
+    assert_eq!(scheduler.metrics().timers_armed, 0);
+    scheduler.close(Duration::from_secs(10));
+}
+
+#[test]
+fn a_timer_may_be_dropped_by_another_thread_in_the_poll_that_armed_it() {
+    let scheduler = start(1);
+    run(&scheduler, async {
+        for _ in 0..100 {
+            let mut timer = Timer::new();
+            arm(&mut timer, u64::MAX - 1).await;
+            std::thread::scope(|scope| scope.spawn(|| drop(timer)).join()).expect("no panic");
+        }
+        // The poll ends with a timer that was dropped elsewhere; the next one is armed as ever.
+        let mut timer = Timer::new();
+        arm(&mut timer, u64::MAX - 1).await;
+        std::thread::scope(|scope| scope.spawn(|| drop(timer)).join()).expect("no panic");
+        common::yield_now().await;
+        assert!(sleep(1000).await < 1_000_000_000);
+    });
+    assert_eq!(scheduler.metrics().timers_armed, 0);
+    scheduler.close(Duration::from_secs(10));
+}
+
+#[test]
+fn an_armed_timer_fires_when_its_poll_goes_on_to_start_another_task() {
+    let scheduler = start_virtual(1);
+    let late = run(&scheduler, async {
+        let mut timer = Timer::new();
+        let deadline = now() + 5000;
+        arm(&mut timer, deadline).await;
+        let inner = Scheduler::with_current(|it| {
+            it.expect("on a worker")
+                .spawn_eager(async { common::End::Value(sleep(9000).await) }, common::NoSlot)
+        });
+        poll_fn(|cx| timer.poll(deadline, cx)).await.expect("on a worker");
+        assert_eq!(now(), deadline);
+        join(inner).await
+    });
+    assert_eq!(late, 0);
+    scheduler.close(Duration::from_secs(10));
+}

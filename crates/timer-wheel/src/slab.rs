@@ -29,7 +29,7 @@ const RETIRED: u32 = u32::MAX;
 /// A timer, or the room of one. Links are node numbers.
 pub(crate) struct Node<T> {
     pub(crate) deadline: u64,
-    /// `None` exactly while the node is vacant.
+    /// `None` exactly while the node is vacant or held.
     value: Option<T>,
     pub(crate) prev: u32,
     pub(crate) next: u32,
@@ -152,6 +152,51 @@ impl<T> Slab<T> {
         };
         let index = NonZeroU32::new(index).expect("node numbers start above zero");
         Key { index, generation }
+    }
+
+    /// Takes a node out of the free list for a timer that will be put into it later.
+    pub(crate) fn hold(&mut self) -> Key {
+        let index = self.reserve();
+        let generation = if index == self.fresh {
+            self.fresh += 1;
+            let (chunk, _) = locate(index);
+            self.chunks[chunk].push(Node { deadline: 0, value: None, prev: NIL, next: NIL, generation: 0 });
+            0
+        } else {
+            let node = self.node_mut(index);
+            let next = std::mem::replace(&mut node.next, NIL);
+            let generation = node.generation;
+            self.free = next;
+            generation
+        };
+        Key { index: NonZeroU32::new(index).expect("node numbers start above zero"), generation }
+    }
+
+    /// The node that `key` names is held and still empty.
+    #[inline]
+    pub(crate) fn is_held(&self, key: Key) -> bool {
+        // A vacant node is one generation ahead of every key.
+        self.lookup(key).is_some_and(|node| node.value.is_none())
+    }
+
+    /// Puts a timer into a node that is held, last in its list after `prev`.
+    #[inline]
+    pub(crate) fn fill(&mut self, index: u32, deadline: u64, value: T, prev: u32) {
+        self.len += 1;
+        let node = self.node_mut(index);
+        (node.deadline, node.prev, node.next) = (deadline, prev, NIL);
+        node.value = Some(value);
+    }
+
+    /// Gives a node back that is held and still empty.
+    pub(crate) fn let_go(&mut self, key: Key) {
+        let free = self.free;
+        let node = self.node_mut(key.index.get());
+        node.next = free;
+        node.generation += 1;
+        if node.generation != RETIRED {
+            self.free = key.index.get();
+        }
     }
 
     /// Takes the timer that `key` names out of its node, which is free at once.

@@ -79,6 +79,67 @@ impl<T> Wheel<T> {
         self.slab.occupy(index, deadline, value, prev)
     }
 
+    /// A key for a timer that will be armed later with [`arm`](Self::arm).
+    ///
+    /// Its room is taken until then; [`release`](Self::release) gives it back. A caller that shares its wheel can so give out keys ahead, and spare itself the wheel for a timer that
+    /// is cancelled before it would have been armed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use selvedge_timer_wheel::Wheel;
+    ///
+    /// let mut wheel = Wheel::new(0);
+    /// let key = wheel.reserve();
+    /// assert!(wheel.is_empty());
+    /// assert_eq!(wheel.arm(key, 5, "value"), Ok(()));
+    /// assert_eq!(wheel.arm(key, 6, "other"), Err("other"), "it is armed already");
+    /// assert_eq!(wheel.cancel(key), Some("value"));
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If four billion timers are armed already.
+    pub fn reserve(&mut self) -> Key {
+        self.slab.hold()
+    }
+
+    /// Arms a timer under a key from [`reserve`](Self::reserve).
+    ///
+    /// # Errors
+    ///
+    /// The value, if the key is stale or its timer is armed already.
+    #[inline]
+    pub fn arm(&mut self, key: Key, deadline: u64, value: T) -> Result<(), T> {
+        if !self.slab.is_held(key) {
+            return Err(value);
+        }
+        let index = key.index.get();
+        let prev = self.link(index, deadline);
+        self.slab.fill(index, deadline, value, prev);
+        Ok(())
+    }
+
+    /// Gives up a key from [`reserve`](Self::reserve), which is stale from then on. Nothing happens if its timer has been armed, or if
+    /// it was given up before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use selvedge_timer_wheel::Wheel;
+    ///
+    /// let mut wheel = Wheel::new(0);
+    /// let key = wheel.reserve();
+    /// wheel.release(key);
+    /// wheel.release(key);
+    /// assert_eq!(wheel.arm(key, 5, "value"), Err("value"));
+    /// ```
+    pub fn release(&mut self, key: Key) {
+        if self.slab.is_held(key) {
+            self.slab.let_go(key);
+        }
+    }
+
     /// Disarms a timer and returns its value; its room is free at once.
     ///
     /// Returns `None`, and changes nothing, if the timer has fired or was cancelled before.
@@ -118,6 +179,9 @@ impl<T> Wheel<T> {
     /// ```
     #[inline]
     pub fn reschedule(&mut self, key: Key, deadline: u64) -> bool {
+        if self.slab.value(key).is_none() {
+            return false;
+        }
         let Some(node) = self.slab.lookup(key) else { return false };
         let (old, prev, next) = (node.deadline, node.prev, node.next);
         self.unlink(old, prev, next);
@@ -152,6 +216,7 @@ impl<T> Wheel<T> {
     /// ```
     #[inline]
     pub fn deadline(&self, key: Key) -> Option<u64> {
+        self.slab.value(key)?;
         Some(self.slab.lookup(key)?.deadline)
     }
 

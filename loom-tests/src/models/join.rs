@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use loom::thread;
 use selvedge_scheduler::model::park;
 
-use crate::support::{Bell, End, Ledger, Model, house, reached, spawn, spawn_ready};
+use crate::support::{Bell, End, Ledger, Model, house, join, reached, spawn, spawn_ready};
 
 static COMPLETED_FIRST: AtomicUsize = AtomicUsize::new(0);
 static DROPPED_FIRST: AtomicUsize = AtomicUsize::new(0);
@@ -142,3 +142,35 @@ pub(super) const WAKER_OUTLIVES: Model =
         assert_eq!((ledger.polls(), ledger.slots_dropped()), (2, 1));
     })
     .finds(&["unref-relaxed"]);
+
+static FOUND_DONE: AtomicUsize = AtomicUsize::new(0);
+static WOKEN: AtomicUsize = AtomicUsize::new(0);
+
+/// A task awaits another one, which completes on another worker: the waker is a task there, and its reference is used up.
+pub(super) const JOIN_ACROSS_WORKERS: Model =
+    Model::new("join_across_workers", "a task is woken by the end of one that runs elsewhere", || {
+        let house = house(2, 0);
+        let ledger = Arc::new(Ledger::default());
+        let mut awaited = spawn_ready(&house, &ledger);
+        let right = house.steal().expect("nobody else is here yet");
+        let (here, there) = (house.reserve(0).sit(), house.reserve(1));
+        let elsewhere = thread::spawn(move || {
+            let there = there.sit();
+            there.poll(right);
+            // The task that has been woken lies in this worker's deque.
+            while let Some(right) = there.pop() {
+                there.poll(right);
+            }
+        });
+        let mut handle = spawn(&house, &ledger, move |cx| awaited.poll_join(cx).map(|end| end.expect("taken once")));
+        while let Some(right) = here.pop() {
+            here.poll(right);
+        }
+        reached(if handle.task().is_done() { &FOUND_DONE } else { &WOKEN });
+        assert_eq!(join(&mut handle), End::Value);
+        elsewhere.join().expect("no panic");
+        drop((handle, here));
+        assert_eq!((ledger.abandoned(), ledger.slots_dropped()), (0, 2));
+    })
+    .finds(&["wake-and-unref-relaxed"])
+    .reaches(|| vec![("it was done already", &FOUND_DONE), ("it ended later", &WOKEN)]);

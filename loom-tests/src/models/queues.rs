@@ -4,22 +4,24 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use loom::thread;
-use selvedge_scheduler::model::{self, House, NextSlot, Right};
+use selvedge_scheduler::model::{self, House, NextSlot, Right, Worker};
 
 use crate::support::{End, Ledger, Model, house, reached, spawn_ready};
 
 static OWNER_TOOK: AtomicUsize = AtomicUsize::new(0);
 static THIEF_TOOK: AtomicUsize = AtomicUsize::new(0);
 
-fn new_right(house: &House, ledger: &Arc<Ledger>) -> Right {
+/// A task from the calling worker's own deque: no fence stands between its birth and the slot.
+fn new_right(house: &House, ledger: &Arc<Ledger>, owner: &Worker) -> Right {
     drop(spawn_ready(house, ledger));
-    house.steal().expect("nobody else looks at the injector")
+    owner.pop().expect("nobody steals here")
 }
 
 /// The owner fills and empties its slot while the watch, twice, takes what lies there. A right that is dropped cancels its task.
 pub(super) const NEXT_SLOT: Model = Model::new("next_slot", "put against take against the watch's take", || {
     let house = house(1, 0);
     let ledger = Arc::new(Ledger::default());
+    let owner = house.reserve(0).sit();
     let slot = Arc::new(NextSlot::new());
     let watched = Arc::clone(&slot);
     let watch = thread::spawn(move || {
@@ -30,14 +32,14 @@ pub(super) const NEXT_SLOT: Model = Model::new("next_slot", "put against take ag
             }
         }
     });
-    slot.put(new_right(&house, &ledger));
+    slot.put(new_right(&house, &ledger, &owner));
     if slot.is_empty() {
-        slot.put(new_right(&house, &ledger));
+        slot.put(new_right(&house, &ledger, &owner));
     } else if let Some(right) = slot.take() {
         reached(&OWNER_TOOK);
         drop(right);
         assert!(slot.take().is_none(), "only the owner fills the slot");
-        slot.put(new_right(&house, &ledger));
+        slot.put(new_right(&house, &ledger, &owner));
     }
     watch.join().expect("no panic");
     drop(slot.take());

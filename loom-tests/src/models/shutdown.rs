@@ -1,13 +1,16 @@
 //! Does every handle resolve when the scheduler closes?
 
-use std::sync::Arc;
+use std::pin::Pin;
 use std::sync::atomic::AtomicUsize;
-use std::task::Poll;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use loom::thread;
+use selvedge_scheduler::model::House;
+use selvedge_scheduler::{JoinHandle, TaskRef};
 
-use crate::support::{End, Ledger, Model, house, join, reached, spawn};
+use crate::support::{End, Ledger, Model, house, join, reached, spawn, spawn_future};
 
 static REFUSED: AtomicUsize = AtomicUsize::new(0);
 static CANCELLED: AtomicUsize = AtomicUsize::new(0);
@@ -47,7 +50,112 @@ pub(super) const WAKE_DURING_SHUTDOWN: Model =
         drop(handle);
         assert_eq!((ledger.polls(), ledger.slots_dropped()), (1, 1));
     })
-    .finds(&["close-looks-once"]);
+    .finds(&["close-looks-once"])
+    .preemptions(1);
+
+static ENDED: AtomicUsize = AtomicUsize::new(0);
+static CUT_SHORT: AtomicUsize = AtomicUsize::new(0);
+
+/// A worker polls a task, twice if it gets there, while `close` wants it cancelled.
+pub(super) const COMPLETE_VS_CANCEL: Model =
+    Model::new("complete_vs_cancel", "a task that is being polled ends, or is cancelled, once", || {
+        let house = house(1, 0);
+        let ledger = Arc::new(Ledger::default());
+        let seat = house.reserve(0);
+        let mut polled = false;
+        let mut handle = spawn(&house, &ledger, move |cx| {
+            if std::mem::replace(&mut polled, true) {
+                return Poll::Ready(End::Value);
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        });
+        let worker = thread::spawn(move || seat.sit().work());
+        assert_eq!(house.scheduler().close(Duration::MAX), []);
+        worker.join().expect("no panic");
+        let end = handle.try_take().expect("every handle resolves");
+        reached(if end == End::Value { &ENDED } else { &CUT_SHORT });
+        drop(handle);
+        assert_eq!((ledger.abandoned(), ledger.slots_dropped()), (0, 1));
+    })
+    .finds(&["close-looks-nowhere"])
+    .reaches(|| vec![("it ended by itself", &ENDED), ("it was cancelled", &CUT_SHORT)])
+    .preemptions(1);
+
+/// A task that always yields ends with its worker.
+pub(super) const YIELD_VS_SHUTDOWN: Model =
+    Model::new("yield_vs_shutdown", "a task that never rests is cancelled by the worker that leaves", || {
+        let house = house(1, 0);
+        let ledger = Arc::new(Ledger::default());
+        let worker = house.reserve(0).sit();
+        let mut handle = spawn(&house, &ledger, move |cx| {
+            cx.waker().wake_by_ref();
+            thread::yield_now();
+            Poll::Pending
+        });
+        let closes = house.clone();
+        let closer = thread::spawn(move || {
+            closes.scheduler().close(Duration::MAX);
+        });
+        worker.work();
+        closer.join().expect("no panic");
+        assert_eq!(handle.try_take(), Some(End::Closed));
+    })
+    .finds(&["leaver-polls-on"]);
+
+/// A future whose destructor wakes another task and spawns a third.
+struct Meddles {
+    house: House,
+    ledger: Arc<Ledger>,
+    other: TaskRef,
+    spawned: Arc<Mutex<Option<JoinHandle<End>>>>,
+}
+
+impl Future for Meddles {
+    type Output = End;
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<End> {
+        Poll::Pending
+    }
+}
+
+impl Drop for Meddles {
+    fn drop(&mut self) {
+        self.other.wake();
+        let spawned = spawn(&self.house, &self.ledger, |_| Poll::Pending);
+        *self.spawned.lock().expect("not poisoned") = Some(spawned);
+    }
+}
+
+/// Destructors run while `close` goes on, and may do whatever tasks do.
+pub(super) const DESTRUCTOR_WAKES_AND_SPAWNS: Model =
+    Model::new("destructor_wakes_and_spawns", "a destructor that runs during close wakes and spawns", || {
+        let house = house(1, 0);
+        let ledger = Arc::new(Ledger::default());
+        let worker = house.reserve(0).sit();
+        let mut other = spawn(&house, &ledger, |_| Poll::Pending);
+        let spawned = Arc::new(Mutex::new(None));
+        let meddles = Meddles {
+            house: house.clone(),
+            ledger: Arc::clone(&ledger),
+            other: other.task().clone(),
+            spawned: Arc::clone(&spawned),
+        };
+        let mut meddler = spawn_future(&house, &ledger, meddles);
+        assert!(worker.turn() && worker.turn());
+        drop(worker);
+        let task = meddler.task().clone();
+        let foreign = thread::spawn(move || task.wake());
+        assert_eq!(house.scheduler().close(Duration::MAX), []);
+        foreign.join().expect("no panic");
+        let mut third = spawned.lock().expect("not poisoned").take().expect("the destructor has run");
+        for handle in [&mut other, &mut meddler, &mut third] {
+            assert_eq!(handle.try_take(), Some(End::Closed));
+        }
+        drop((other, meddler, third));
+        assert_eq!(ledger.slots_dropped(), 3);
+    })
+    .finds(&["close-looks-once"])
+    .preemptions(1);
 
 /// The watch takes the dismissal of a spare back while `close` dismisses everybody.
 pub(super) const REPRIEVE_VS_SHUTDOWN: Model =

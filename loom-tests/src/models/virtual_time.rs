@@ -4,10 +4,18 @@ use std::sync::Arc;
 use std::task::Context;
 
 use loom::thread;
-use selvedge_scheduler::Timer;
 use selvedge_scheduler::model::{House, Seat};
+use selvedge_scheduler::{JoinHandle, Timer};
 
 use crate::support::{End, Ledger, Model, join, spawn, virtual_house, wait_until_asleep};
+
+/// A task that sleeps for a while.
+fn spawn_sleeper(house: &House, ledger: &Arc<Ledger>) -> JoinHandle<End> {
+    let mut timer = Timer::new();
+    spawn(house, ledger, move |cx: &mut Context<'_>| {
+        timer.poll(1000, cx).map(|armed| armed.map_or(End::Closed, |()| End::Value))
+    })
+}
 
 /// A task sleeps, and so does the worker that holds the driver: it waits for the place at `last` to come to rest too. How it got there
 /// is not explored.
@@ -16,10 +24,7 @@ fn until_all_rest(house: &House, last: impl FnOnce(Seat) + 'static) {
     let ledger = Arc::new(Ledger::default());
     let (first, second) = (house.reserve(0), house.reserve(1));
     let holder = thread::spawn(move || first.sit().work());
-    let mut timer = Timer::new();
-    let mut handle = spawn(house, &ledger, move |cx: &mut Context<'_>| {
-        timer.poll(1000, cx).map(|armed| armed.map_or(End::Closed, |()| End::Value))
-    });
+    let mut handle = spawn_sleeper(house, &ledger);
     while ledger.polls() < 1 {
         thread::yield_now();
     }
@@ -51,3 +56,19 @@ pub(super) const SPARE_LEAVES_LAST: Model =
         });
     })
     .finds(&["leaving-is-not-told"]);
+
+/// The watch looks into the slot of a worker that has just come to rest: for that moment a task may be in its hands.
+pub(super) const WATCH_LOOKS_LAST: Model =
+    Model::new("watch_looks_last", "a look of the watch does not hold up virtual time", || {
+        let house = virtual_house(1, 1);
+        let ledger = Arc::new(Ledger::default());
+        let seat = house.reserve(0);
+        let worker = thread::spawn(move || seat.sit().work());
+        let mut handle = spawn_sleeper(&house, &ledger);
+        house.share_next(0);
+        assert_eq!(join(&mut handle), End::Value);
+        loom::stop_exploring();
+        house.dismiss_all();
+        worker.join().expect("no panic");
+    })
+    .finds(&["moving-is-not-told"]);

@@ -156,6 +156,11 @@ impl House {
         self.0.dismiss_all();
     }
 
+    /// Gives what lies in the next-task slot of place `index` to everybody, as the watch does when the worker is stuck.
+    pub fn share_next(&self, index: usize) {
+        self.0.share_next(&self.0.slots[index]);
+    }
+
     /// Nobody gets a thread of the pool any more.
     pub fn close_pool(&self) {
         self.0.pool.close();

@@ -99,6 +99,13 @@ impl TaskRef {
         (self.header().vtable.future_name)()
     }
 
+    /// A waker of this task.
+    pub(crate) fn waker(&self) -> Waker {
+        // SAFETY: this reference keeps the cell alive; the borrowed waker is only cloned.
+        let borrowed = unsafe { waker::borrowed(self.0) };
+        Waker::clone(&borrowed)
+    }
+
     pub(crate) fn weight(&self) -> u8 {
         self.header().state.load().weight()
     }

@@ -208,7 +208,8 @@ impl State {
         while !now.is_complete() && now.wakes() < WAKES_ENOUGH {
             // Ordering: as in `wake`; Release also hands our uses of the cell to the last dropper.
             let new = now.0 + WAKE_ONE - REF_ONE;
-            match self.0.compare_exchange_weak(now.0, new, Ordering::AcqRel, Ordering::Relaxed) {
+            let ordering = weaken("wake-and-unref-relaxed", Ordering::AcqRel);
+            match self.0.compare_exchange_weak(now.0, new, ordering, Ordering::Relaxed) {
                 Ok(_) if now.wakes() == 0 => return Some(Wake::Submit { heavy: now.is_heavy() }),
                 Ok(_) => return Some(Wake::Nothing),
                 Err(other) => now = Snapshot(other),
