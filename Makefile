@@ -70,8 +70,11 @@ bench-smoke: ## Do the benchmarks still run? Each once, unmeasured
 .PHONY: loom
 loom: ## Model-check the protocols; LOOM_ARGS=FILTER
 	RUSTFLAGS="$${RUSTFLAGS:-} --cfg selvedge_loom" CARGO_TARGET_DIR=target-loom \
-	LOOM_MAX_PREEMPTIONS=$${LOOM_MAX_PREEMPTIONS:-2} LOOM_MAX_BRANCHES=$${LOOM_MAX_BRANCHES:-10000} \
-	  $(CARGO) test $(LOCKED) --release -p selvedge-loom-tests $(LOOM_ARGS)
+	  $(CARGO) run $(LOCKED) --release --quiet -p selvedge-loom-tests -- $(LOOM_ARGS)
+
+.PHONY: loom-deep
+loom-deep: ## The same with wider bounds, for by hand: may take hours; LOOM_ARGS=FILTER
+	$(MAKE) loom LOOM_ARGS='--deep $(LOOM_ARGS)'
 
 .PHONY: deny
 deny: ## Licences, sources and bans of the dependencies (where cargo-deny is installed)

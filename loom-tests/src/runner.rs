@@ -8,7 +8,7 @@ use crate::models::MODELS;
 use crate::support::{FOUND, Model, run_model};
 
 /// A fault that is not found by then is not found.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_mins(2);
 const LOOK: Duration = Duration::from_millis(5);
 const MUTATION: &str = "SELVEDGE_MUTATION";
 
@@ -87,7 +87,11 @@ fn report(done: &Done) -> bool {
         (true, false) => ("", format!("NOT FOUND: {}", done.text)),
     };
     let fault = done.job.fault.unwrap_or(if must_find { "(as it is)" } else { "" });
-    println!("{:<30} {fault:<32} {runs:>12} {:>7.1}s  {result}", done.job.model.name, done.took.as_secs_f64());
+    println!(
+        "{:<30} {fault:<32} {runs:>12} {:>7.1}s  {result}",
+        done.job.model.name,
+        done.took.as_secs_f64()
+    );
     good
 }
 

@@ -33,7 +33,15 @@ pub(crate) struct Model {
 
 impl Model {
     pub(crate) const fn new(name: &'static str, about: &'static str, run: fn()) -> Self {
-        Self { name, about, run, controls: &[], reaches: Vec::new, must_fail: false, preemptions: PREEMPTIONS }
+        Self {
+            name,
+            about,
+            run,
+            controls: &[],
+            reaches: Vec::new,
+            must_fail: false,
+            preemptions: PREEMPTIONS,
+        }
     }
 
     pub(crate) const fn finds(self, controls: &'static [&'static str]) -> Self {
@@ -64,7 +72,8 @@ pub(crate) fn run_model(model: &Model, deep: bool, has_fault: bool) {
         eprintln!("{info}");
         std::process::exit(FOUND);
     }));
-    static RUNS: AtomicUsize = AtomicUsize::new(0);
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counts = Arc::clone(&runs);
     let mut builder = loom::model::Builder::new();
     let wider = if deep { PREEMPTIONS_DEEP - PREEMPTIONS } else { 0 };
     builder.preemption_bound.get_or_insert(model.preemptions + wider);
@@ -73,10 +82,10 @@ pub(crate) fn run_model(model: &Model, deep: bool, has_fault: bool) {
     }
     let run = model.run;
     builder.check(move || {
-        RUNS.fetch_add(1, Ordering::Relaxed);
+        reached(&counts);
         run();
     });
-    println!("{}", RUNS.load(Ordering::Relaxed));
+    println!("{}", runs.load(Ordering::Relaxed));
     if has_fault {
         return;
     }

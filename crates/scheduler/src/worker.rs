@@ -163,10 +163,7 @@ impl Local {
         loop {
             let Some(task) = self.next_task() else { break };
             // After the task came out of its queue: who closes the scheduler sets the flag before it wakes the tasks.
-            if self.slot().leave.load(Ordering::Relaxed)
-                && self.shared.is_closing()
-                && !mutation("leaver-polls-on")
-            {
+            if self.slot().leave.load(Ordering::Relaxed) && self.shared.is_closing() {
                 drop(task);
                 break;
             }

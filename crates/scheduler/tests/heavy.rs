@@ -59,8 +59,8 @@ fn long_polls_make_a_task_heavy_and_short_ones_light_again() {
 /// Polls of both classes are counted while the other class never rests.
 #[test]
 fn neither_class_starves() {
-    for workers in [1, 2] {
-        let scheduler = start(workers);
+    for (workers, max_spares) in [(1, None), (2, None), (1, Some(1))] {
+        let scheduler = start_with(Config { workers, max_spares, ..Config::default() });
         let (stop, heavy, light) = (Arc::new(AtomicBool::new(false)), Count::new(), Count::new());
         let computing: Vec<_> = (0..2 * workers)
             .map(|_| {
@@ -100,8 +100,10 @@ fn neither_class_starves() {
                 })
             })
             .collect();
-        let before = heavy.get();
+        let (before, began) = (heavy.get(), Instant::now());
         eventually("heavy polls beside the crowd", || heavy.get() >= before + 20);
+        let took = began.elapsed();
+        assert!(took < Duration::from_secs(4), "{took:?} for 20 polls of 5 ms");
         stop.store(true, Ordering::Relaxed);
         join_all(computing.into_iter().chain(crowd));
         rest_comes_back(&scheduler, workers);

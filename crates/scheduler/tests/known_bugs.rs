@@ -6,7 +6,7 @@ mod common;
 
 use std::task::Context;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::{
     Count, End, OnDrop, Signal, block_on, close, end, join, join_all, run, spawn, spawn_here, start,
@@ -19,8 +19,13 @@ use selvedge_scheduler::{Config, Scheduler, Timer};
 fn lost_wakeup_in_the_pool() {
     for workers in [1, 2, 4] {
         for scheduler in [start(workers), start_without_rescue(workers)] {
-            for n in 0..2_000 {
+            for n in 0..5_000 {
                 assert_eq!(block_on(join(spawn(&scheduler, async move { n }))), n);
+                // About when the worker has searched and spun enough, and lies down.
+                let (began, wait) = (Instant::now(), Duration::from_nanos(n * 7_919 % 48_000));
+                while began.elapsed() < wait {
+                    std::hint::spin_loop();
+                }
             }
             close(&scheduler);
         }

@@ -6,7 +6,10 @@ mod common;
 use std::future::poll_fn;
 use std::time::Duration;
 
-use common::{Signal, block_on, close, join, join_all, run, spawn, start, start_without_rescue, yield_now};
+use common::{
+    Signal, block_on, close, join, join_all, run, spawn, spawn_eager_here, start, start_without_rescue,
+    yield_now,
+};
 use selvedge_scheduler::{Scheduler, Timer};
 
 fn now() -> u64 {
@@ -122,4 +125,34 @@ fn timer_forgotten_when_its_driver_gets_busy() {
         run(&scheduler, async move { fired.block() });
     }
     close(&scheduler);
+}
+
+/// An eager task arms its timer inside the poll of another one, which then waits for it.
+#[test]
+fn timer_of_an_eager_task_while_its_spawner_is_stuck() {
+    for _ in 0..5 {
+        let scheduler = start(1);
+        let fired = Signal::new();
+        let set = fired.clone();
+        run(&scheduler, async move {
+            let eager = spawn_eager_here(async move {
+                sleep(3_000_000).await;
+                set.set();
+            });
+            fired.block();
+            join(eager).await;
+        });
+        close(&scheduler);
+    }
+}
+
+/// A poll drives a future of its own to the end, with a timer in it whose waker unparks the thread.
+#[test]
+fn timer_of_a_future_that_a_poll_blocks_on() {
+    for scheduler in [start(1), start_without_rescue(2)] {
+        for _ in 0..5 {
+            run(&scheduler, async { block_on(sleep(3_000_000)) });
+        }
+        close(&scheduler);
+    }
 }

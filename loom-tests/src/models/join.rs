@@ -33,7 +33,9 @@ pub(super) const COMPLETE_VS_HANDLE_DROP: Model =
         assert_eq!((ledger.polls(), ledger.abandoned(), ledger.slots_dropped()), (1, 1, 1));
     })
     .finds(&["quiet-without-looking", "leave-though-complete"])
-    .reaches(|| vec![("the task completed first", &COMPLETED_FIRST), ("the handle went first", &DROPPED_FIRST)]);
+    .reaches(|| {
+        vec![("the task completed first", &COMPLETED_FIRST), ("the handle went first", &DROPPED_FIRST)]
+    });
 
 static JOINED_AT_ONCE: AtomicUsize = AtomicUsize::new(0);
 static JOINED_LATER: AtomicUsize = AtomicUsize::new(0);
@@ -70,8 +72,10 @@ static RANG: AtomicUsize = AtomicUsize::new(0);
 static SILENT: AtomicUsize = AtomicUsize::new(0);
 
 /// A handle that waits is dropped while the task completes: the waker is read by one and dropped by the other.
-pub(super) const HANDLE_DROP_VS_COMPLETE: Model =
-    Model::new("handle_drop_vs_complete", "the join waker is read and dropped in order, and dropped once", || {
+pub(super) const HANDLE_DROP_VS_COMPLETE: Model = Model::new(
+    "handle_drop_vs_complete",
+    "the join waker is read and dropped in order, and dropped once",
+    || {
         let house = house(1, 0);
         let ledger = Arc::new(Ledger::default());
         let worker = house.reserve(0).sit();
@@ -87,9 +91,10 @@ pub(super) const HANDLE_DROP_VS_COMPLETE: Model =
         assert!(bell.rings() <= 1);
         assert_eq!(Arc::strong_count(&bell), 1, "the cell's copy of the waker was dropped");
         assert_eq!((ledger.abandoned(), ledger.slots_dropped()), (1, 1));
-    })
-    .finds(&["leave-though-complete"])
-    .reaches(|| vec![("the joiner was woken", &RANG), ("it had left", &SILENT)]);
+    },
+)
+.finds(&["leave-though-complete"])
+.reaches(|| vec![("the joiner was woken", &RANG), ("it had left", &SILENT)]);
 
 static ASKED_IN_TIME: AtomicUsize = AtomicUsize::new(0);
 static ASKED_TOO_LATE: AtomicUsize = AtomicUsize::new(0);
@@ -162,7 +167,8 @@ pub(super) const JOIN_ACROSS_WORKERS: Model =
                 there.poll(right);
             }
         });
-        let mut handle = spawn(&house, &ledger, move |cx| awaited.poll_join(cx).map(|end| end.expect("taken once")));
+        let mut handle =
+            spawn(&house, &ledger, move |cx| awaited.poll_join(cx).map(|end| end.expect("taken once")));
         while let Some(right) = here.pop() {
             here.poll(right);
         }

@@ -37,7 +37,6 @@ pub(crate) const MODELS: &[Model] = &[
     shutdown::SPAWN_VS_SHUTDOWN,
     shutdown::WAKE_DURING_SHUTDOWN,
     shutdown::COMPLETE_VS_CANCEL,
-    shutdown::YIELD_VS_SHUTDOWN,
     shutdown::DESTRUCTOR_WAKES_AND_SPAWNS,
     shutdown::REPRIEVE_VS_SHUTDOWN,
     timers::TIMER_INSERT_VS_PARK,

@@ -5,7 +5,9 @@ use std::task::Poll;
 
 use loom::thread;
 
-use crate::support::{End, Ledger, Model, PanicsInDrop, expected_panic, house, join, spawn, spawn_future, spawn_ready};
+use crate::support::{
+    End, Ledger, Model, PanicsInDrop, expected_panic, house, join, spawn, spawn_future, spawn_ready,
+};
 
 /// A poll panics while the task is woken; the worker goes on.
 pub(super) const PANIC_IN_POLL: Model =

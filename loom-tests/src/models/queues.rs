@@ -18,37 +18,38 @@ fn new_right(house: &House, ledger: &Arc<Ledger>, owner: &Worker) -> Right {
 }
 
 /// The owner fills and empties its slot while the watch, twice, takes what lies there. A right that is dropped cancels its task.
-pub(super) const NEXT_SLOT: Model = Model::new("next_slot", "put against take against the watch's take", || {
-    let house = house(1, 0);
-    let ledger = Arc::new(Ledger::default());
-    let owner = house.reserve(0).sit();
-    let slot = Arc::new(NextSlot::new());
-    let watched = Arc::clone(&slot);
-    let watch = thread::spawn(move || {
-        for _ in 0..2 {
-            if let Some(right) = watched.take() {
-                reached(&THIEF_TOOK);
-                drop(right);
+pub(super) const NEXT_SLOT: Model =
+    Model::new("next_slot", "put against take against the watch's take", || {
+        let house = house(1, 0);
+        let ledger = Arc::new(Ledger::default());
+        let owner = house.reserve(0).sit();
+        let slot = Arc::new(NextSlot::new());
+        let watched = Arc::clone(&slot);
+        let watch = thread::spawn(move || {
+            for _ in 0..2 {
+                if let Some(right) = watched.take() {
+                    reached(&THIEF_TOOK);
+                    drop(right);
+                }
             }
+        });
+        slot.put(new_right(&house, &ledger, &owner));
+        if slot.is_empty() {
+            slot.put(new_right(&house, &ledger, &owner));
+        } else if let Some(right) = slot.take() {
+            reached(&OWNER_TOOK);
+            drop(right);
+            assert!(slot.take().is_none(), "only the owner fills the slot");
+            slot.put(new_right(&house, &ledger, &owner));
         }
-    });
-    slot.put(new_right(&house, &ledger, &owner));
-    if slot.is_empty() {
-        slot.put(new_right(&house, &ledger, &owner));
-    } else if let Some(right) = slot.take() {
-        reached(&OWNER_TOOK);
-        drop(right);
-        assert!(slot.take().is_none(), "only the owner fills the slot");
-        slot.put(new_right(&house, &ledger, &owner));
-    }
-    watch.join().expect("no panic");
-    drop(slot.take());
-    // The handles were dropped first, so each task abandons the output that says so.
-    assert_eq!(ledger.abandoned(), ledger.slots_dropped());
-    assert_eq!(house.scheduler().live_tasks(), 0);
-})
-.finds(&["take-without-swap", "put-relaxed"])
-.reaches(|| vec![("the owner took its task", &OWNER_TOOK), ("the watch took it", &THIEF_TOOK)]);
+        watch.join().expect("no panic");
+        drop(slot.take());
+        // The handles were dropped first, so each task abandons the output that says so.
+        assert_eq!(ledger.abandoned(), ledger.slots_dropped());
+        assert_eq!(house.scheduler().live_tasks(), 0);
+    })
+    .finds(&["take-without-swap", "put-relaxed"])
+    .reaches(|| vec![("the owner took its task", &OWNER_TOOK), ("the watch took it", &THIEF_TOOK)]);
 
 /// A worker with two tasks and a thief: each polls one.
 pub(super) const OWNER_AND_THIEF: Model =

@@ -82,27 +82,6 @@ pub(super) const COMPLETE_VS_CANCEL: Model =
     .reaches(|| vec![("it ended by itself", &ENDED), ("it was cancelled", &CUT_SHORT)])
     .preemptions(1);
 
-/// A task that always yields ends with its worker.
-pub(super) const YIELD_VS_SHUTDOWN: Model =
-    Model::new("yield_vs_shutdown", "a task that never rests is cancelled by the worker that leaves", || {
-        let house = house(1, 0);
-        let ledger = Arc::new(Ledger::default());
-        let worker = house.reserve(0).sit();
-        let mut handle = spawn(&house, &ledger, move |cx| {
-            cx.waker().wake_by_ref();
-            thread::yield_now();
-            Poll::Pending
-        });
-        let closes = house.clone();
-        let closer = thread::spawn(move || {
-            closes.scheduler().close(Duration::MAX);
-        });
-        worker.work();
-        closer.join().expect("no panic");
-        assert_eq!(handle.try_take(), Some(End::Closed));
-    })
-    .finds(&["leaver-polls-on"]);
-
 /// A future whose destructor wakes another task and spawns a third.
 struct Meddles {
     house: House,

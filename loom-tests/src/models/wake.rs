@@ -15,8 +15,10 @@ static ONE_POLL: AtomicUsize = AtomicUsize::new(0);
 static TWO_POLLS: AtomicUsize = AtomicUsize::new(0);
 
 /// A wake before, in and after a poll. The flag is relaxed: only the wake publishes it.
-pub(super) const WAKE_WHILE_RUNNING: Model =
-    Model::new("wake_while_running", "a wake around a poll leads to one more poll, or none is needed", || {
+pub(super) const WAKE_WHILE_RUNNING: Model = Model::new(
+    "wake_while_running",
+    "a wake around a poll leads to one more poll, or none is needed",
+    || {
         let house = house(1, 0);
         let ledger = Arc::new(Ledger::default());
         let worker = house.reserve(0).sit();
@@ -39,9 +41,10 @@ pub(super) const WAKE_WHILE_RUNNING: Model =
             2 => reached(&TWO_POLLS),
             polls => panic!("one wake, and {polls} polls"),
         }
-    })
-    .finds(&["wake-in-poll-forgotten", "wake-relaxed"])
-    .reaches(|| vec![("the wake was merged into the first", &ONE_POLL), ("one more poll", &TWO_POLLS)]);
+    },
+)
+.finds(&["wake-in-poll-forgotten", "wake-relaxed"])
+.reaches(|| vec![("the wake was merged into the first", &ONE_POLL), ("one more poll", &TWO_POLLS)]);
 
 static MERGED: AtomicUsize = AtomicUsize::new(0);
 static SUBMITTED: AtomicUsize = AtomicUsize::new(0);
@@ -69,7 +72,7 @@ impl Note {
 pub(super) const COALESCED_WAKE: Model =
     Model::new("coalesced_wake", "a merged wake happens before the poll that answers it", || {
         let word = Arc::new(Word::new());
-        let notes = Arc::new([const { () }; 2].map(|()| Note(UnsafeCell::new(0))));
+        let notes = Arc::new([0, 0].map(|value| Note(UnsafeCell::new(value))));
         let rights = Arc::new(AtomicUsize::new(0));
         let runner = Thread::current();
         let wakers = [0, 1].map(|index| {

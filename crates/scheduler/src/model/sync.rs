@@ -139,7 +139,7 @@ impl Instant {
     }
 
     pub(crate) fn elapsed(&self) -> Duration {
-        Self::now().0 - self.0
+        Self::now().0.saturating_sub(self.0)
     }
 
     pub(crate) fn checked_add(self, duration: Duration) -> Option<Self> {
@@ -155,7 +155,7 @@ impl std::ops::Add<Duration> for Instant {
     }
 }
 
-/// loom's lock with parking_lot's signatures: there is no poisoning to report.
+/// loom's lock with `parking_lot`'s signatures: there is no poisoning to report.
 #[derive(Debug)]
 pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 
@@ -195,7 +195,7 @@ impl<T> DerefMut for MutexGuard<'_, T> {
     }
 }
 
-/// loom's condition variable with parking_lot's signatures.
+/// loom's condition variable with `parking_lot`'s signatures.
 #[derive(Debug)]
 pub(crate) struct Condvar(loom::sync::Condvar);
 

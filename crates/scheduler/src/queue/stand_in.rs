@@ -216,8 +216,9 @@ mod tests {
         }
         fn lengths(&self) -> [usize; 3] {
             assert_eq!(self.deques[0].is_empty(), self.stealers[0].is_empty());
-            assert_eq!(self.injector.is_empty(), self.injector.len() == 0);
-            [self.stealers[0].len(), self.stealers[1].len(), self.injector.len()]
+            let lengths = [self.stealers[0].len(), self.stealers[1].len(), self.injector.len()];
+            assert_eq!(self.injector.is_empty(), lengths[2] == 0);
+            lengths
         }
     }
 

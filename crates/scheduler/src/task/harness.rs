@@ -248,8 +248,8 @@ pub(super) unsafe fn dealloc<F: Future, S>(task: NonNull<Header>) {
     #[cfg(selvedge_loom)]
     // SAFETY: as below.
     unsafe {
-        super::model::seal(cell)
-    };
+        super::model::seal(cell);
+    }
     // SAFETY: the cell is valid and nobody else can reach it. Its stage drops nothing by itself.
     silently(|| unsafe { cell.drop_in_place() });
     // A model leaves the room as it is, so that whoever still looks at it is found out.

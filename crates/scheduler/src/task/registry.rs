@@ -11,7 +11,7 @@ use crate::shared::Shared;
 use crate::sync::{Mutex, mutation};
 
 /// Shards for what foreign threads spawn.
-const FOREIGN_SHARDS: usize = if cfg!(selvedge_loom) { 1 } else { 16 };
+const FOREIGN_SHARDS: usize = if cfg!(selvedge_loom) { 2 } else { 16 };
 /// Spawns in a row that go to the same one of these.
 const FOREIGN_STAY: usize = 128;
 

@@ -1,0 +1,126 @@
+//! How are a scenario's trace and its recording compared?
+
+use std::collections::BTreeSet;
+use std::future::Future;
+
+use selvedge::{Result, Runner};
+
+use crate::recording::{Recording, read};
+use crate::trace::Trace;
+
+/// How often a scenario is run on several workers.
+const ROUNDS: usize = 5;
+
+/// Lists the scenarios of a file, by what is claimed about each.
+///
+/// * `same`: on one worker the trace is CPython's; on several it is too, but for the order within an instant.
+/// * `alone`: the trace is CPython's on one worker. The scenario relies on nothing else running between two of its awaits.
+/// * `better`: `API.md` promises something else, which is pinned here; the recording shows what CPython does.
+macro_rules! conformance {
+    (
+        $group:literal;
+        same: [$($same:ident),* $(,)?]
+        alone: [$($alone:ident),* $(,)?]
+        better: [$($better:ident => $pinned:expr),* $(,)?]
+    ) => {
+        mod one_worker {
+            $(#[test] fn $same() { crate::check::same($group, stringify!($same), super::$same); })*
+            $(#[test] fn $alone() { crate::check::same($group, stringify!($alone), super::$alone); })*
+            $(#[test] fn $better() { crate::check::better($group, stringify!($better), super::$better, &$pinned); })*
+        }
+
+        mod four_workers {
+            $(#[test] fn $same() { crate::check::in_any_order($group, stringify!($same), super::$same); })*
+        }
+
+        #[test]
+        fn every_recording_has_a_twin() {
+            crate::check::complete($group, &[
+                $(stringify!($same),)* $(stringify!($alone),)* $(stringify!($better),)*
+            ]);
+        }
+    };
+}
+pub(crate) use conformance;
+
+/// Runs a scenario in virtual time. Nobody stands in for a worker that the machine keeps waiting: one worker is one worker.
+fn run<S, F>(workers: usize, scenario: S) -> Vec<String>
+where
+    S: FnOnce(Trace) -> F,
+    F: Future<Output = Result<()>> + Send + 'static,
+{
+    let runner = Runner::builder().workers(workers).virtual_time(true).rescue(false).build().expect("a loop");
+    let trace = Trace::on(runner.get_loop());
+    if let Err(error) = runner.run(scenario(trace)) {
+        trace.error("main", &error);
+    }
+    runner.close();
+    trace.finish()
+}
+
+pub(crate) fn same<S, F>(group: &str, name: &str, scenario: S)
+where
+    S: FnOnce(Trace) -> F,
+    F: Future<Output = Result<()>> + Send + 'static,
+{
+    let recording = find(group, name);
+    let trace = run(1, scenario);
+    if recording.is_unordered {
+        assert_same(name, sorted(trace), sorted(recording.lines));
+    } else {
+        assert_same(name, trace, recording.lines);
+    }
+}
+
+pub(crate) fn in_any_order<S, F>(group: &str, name: &str, scenario: S)
+where
+    S: Fn(Trace) -> F,
+    F: Future<Output = Result<()>> + Send + 'static,
+{
+    let expected = sorted(find(group, name).lines);
+    for _ in 0..ROUNDS {
+        assert_same(name, sorted(run(4, &scenario)), expected.clone());
+    }
+}
+
+pub(crate) fn better<S, F>(group: &str, name: &str, scenario: S, pinned: &[&str])
+where
+    S: FnOnce(Trace) -> F,
+    F: Future<Output = Result<()>> + Send + 'static,
+{
+    let recording = find(group, name);
+    let trace = run(1, scenario);
+    assert_same(name, trace, pinned.iter().map(ToString::to_string).collect());
+    assert_ne!(recording.lines, pinned, "{name} is no better than CPython: list it under `same`");
+}
+
+pub(crate) fn complete(group: &str, twins: &[&str]) {
+    let recorded: BTreeSet<String> = read(group).into_iter().map(|recording| recording.name).collect();
+    let twins: BTreeSet<String> = twins.iter().map(ToString::to_string).collect();
+    assert_eq!(recorded, twins);
+}
+
+fn find(group: &str, name: &str) -> Recording {
+    let found = read(group).into_iter().find(|recording| recording.name == name);
+    found.unwrap_or_else(|| panic!("{name} is not recorded in {group}.trace"))
+}
+
+/// Sorts within each instant; the instants are in order already.
+fn sorted(mut lines: Vec<String>) -> Vec<String> {
+    lines.sort_by(|a, b| (instant(a), a).cmp(&(instant(b), b)));
+    lines
+}
+
+fn instant(line: &str) -> u64 {
+    line.split(' ').next().and_then(|ms| ms.parse().ok()).expect("a line begins with its time")
+}
+
+#[track_caller]
+fn assert_same(name: &str, trace: Vec<String>, expected: Vec<String>) {
+    assert!(
+        trace == expected,
+        "{name}\n-- expected --\n{}\n-- told --\n{}",
+        expected.join("\n"),
+        trace.join("\n")
+    );
+}

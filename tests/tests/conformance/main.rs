@@ -1,0 +1,39 @@
+//! Does Selvedge do what asyncio does?
+//!
+//! Each scenario exists twice under one name: in `tests/conformance/`, where CPython runs it under a virtual clock and its trace is
+//! recorded, and here. `make conformance-record` records anew.
+
+mod check;
+// mod deadlines;
+// mod eager;
+// mod futures;
+// mod gathering;
+// mod groups;
+// mod loops;
+mod parts;
+mod recording;
+// mod shields;
+mod tasks;
+// mod threads;
+// mod timeouts;
+mod trace;
+// mod waiting;
+
+use std::time::Duration;
+
+use selvedge::{TaskHandle, current_task};
+
+/// As long as CPython's scenarios sleep "for ever".
+const HOUR: Duration = Duration::from_hours(1);
+
+const fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+async fn pause(n: u64) -> selvedge::Result<()> {
+    selvedge::sleep(ms(n)).await
+}
+
+fn me() -> TaskHandle {
+    current_task().expect("this runs in a task")
+}

@@ -1,0 +1,48 @@
+//! What are scenarios made of? The twins of the recorder's coroutines.
+
+use selvedge::{Error, Result, sleep};
+
+use crate::trace::Trace;
+use crate::{HOUR, ms, pause};
+
+impl Trace {
+    /// Sleeps, and tells whether it was let.
+    pub(crate) async fn nap<T>(self, who: &'static str, n: u64, value: T) -> Result<T> {
+        if let Err(error) = pause(n).await {
+            self.error(who, &error);
+            return Err(error);
+        }
+        self.tell(format!("{who}: rested"));
+        Ok(value)
+    }
+
+    /// Takes a cancellation for a wake-up call.
+    pub(crate) async fn stubborn<T>(self, who: &'static str, n: u64, value: T) -> Result<T> {
+        if let Err(error) = pause(n).await {
+            self.error(who, &error);
+        }
+        Ok(value)
+    }
+
+    /// Sleeps for ever; once cancelled, cleans up for some time.
+    pub(crate) async fn tidy(self, who: &'static str, n: u64) -> Result<()> {
+        let slept = sleep(HOUR).await;
+        if slept.is_err() {
+            self.tell(format!("{who}: cleaning"));
+            sleep(ms(n)).await?;
+            self.tell(format!("{who}: clean"));
+        }
+        slept
+    }
+}
+
+/// Fails after some time.
+pub(crate) async fn fail(n: u64, message: &'static str) -> Result<()> {
+    pause(n).await?;
+    Err(Error::msg(message))
+}
+
+/// Answers a cancellation with an error.
+pub(crate) async fn spiteful(message: &'static str) -> Result<()> {
+    sleep(HOUR).await.map_err(|_| Error::msg(message))
+}

@@ -1,0 +1,28 @@
+//! What did CPython do?
+
+use std::path::Path;
+
+/// A trace as it was recorded.
+pub(crate) struct Recording {
+    pub(crate) name: String,
+    /// The order within one instant is nobody's promise.
+    pub(crate) is_unordered: bool,
+    pub(crate) lines: Vec<String>,
+}
+
+/// All traces of a group.
+pub(crate) fn read(group: &str) -> Vec<Recording> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance").join(format!("{group}.trace"));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let mut recordings: Vec<Recording> = Vec::new();
+    for line in text.lines().filter(|line| !line.is_empty()) {
+        if let Some(heading) = line.strip_prefix("== ") {
+            let (name, rows) = heading.split_once(' ').expect("a heading is a name and its rows");
+            let is_unordered = rows.contains("in any order");
+            recordings.push(Recording { name: name.into(), is_unordered, lines: Vec::new() });
+        } else {
+            recordings.last_mut().expect("a heading comes first").lines.push(line.into());
+        }
+    }
+    recordings
+}
