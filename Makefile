@@ -73,7 +73,7 @@ loom: ## Model-check the protocols; LOOM_ARGS=FILTER
 	  $(CARGO) run $(LOCKED) --release --quiet -p selvedge-loom-tests -- $(LOOM_ARGS)
 
 .PHONY: loom-deep
-loom-deep: ## The same with wider bounds, for by hand: may take hours; LOOM_ARGS=FILTER
+loom-deep: ## The same with wider bounds, for by hand: takes minutes; LOOM_ARGS=FILTER
 	$(MAKE) loom LOOM_ARGS='--deep $(LOOM_ARGS)'
 
 .PHONY: deny

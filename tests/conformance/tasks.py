@@ -336,6 +336,8 @@ async def uncancel_counts_down_to_zero(t):
     t.value("cancelling", task.cancelling())
     await pause(10)
     t.value("done", task.done())
+    t.value("cancel", task.cancel("again"))
+    await t.outcome("await", task)
 
 
 @scenario("T19", since=(3, 13), expected=["0 cancelling: 1", "0 uncancel: 0", "10 sleep: ()", "10 task: ()"])

@@ -195,7 +195,11 @@ async def leaving_early_cancels_nobody(t):
     await pause(30)
 
 
-@scenario("A6")
+@scenario(
+    "A6",
+    since=(3, 13),
+    expected=["10 a: rested", "20 b: rested", "30 now", "30 next: 1", "30 next: 2"],
+)
 async def all_start_at_the_call(t):
     results = asyncio.as_completed([t.nap("a", 10, 1), t.nap("b", 20, 2)])
     await pause(30)

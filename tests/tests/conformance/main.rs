@@ -4,20 +4,20 @@
 //! recorded, and here. `make conformance-record` records anew.
 
 mod check;
-// mod deadlines;
+mod deadlines;
 // mod eager;
-// mod futures;
-// mod gathering;
+mod futures;
+mod gathering;
 // mod groups;
 // mod loops;
 mod parts;
 mod recording;
-// mod shields;
+mod shields;
 mod tasks;
 // mod threads;
 // mod timeouts;
 mod trace;
-// mod waiting;
+mod waiting;
 
 use std::time::Duration;
 

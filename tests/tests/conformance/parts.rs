@@ -37,7 +37,7 @@ impl Trace {
 }
 
 /// Fails after some time.
-pub(crate) async fn fail(n: u64, message: &'static str) -> Result<()> {
+pub(crate) async fn fail<T>(n: u64, message: &'static str) -> Result<T> {
     pause(n).await?;
     Err(Error::msg(message))
 }

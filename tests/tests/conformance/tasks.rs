@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use selvedge::{
-    CancelledError, ContextVar, Error, Future, Result, Task, copy_context, create_task, current_task,
+    CancelledError, ContextVar, Error, Future, Result, Task, copy_context, create_task,
     get_running_loop, sleep, task,
 };
 
@@ -320,6 +320,8 @@ async fn uncancel_counts_down_to_zero(t: Trace) -> Result<()> {
     t.value("cancelling", task.cancelling());
     pause(10).await?;
     t.value("done", task.done());
+    t.value("cancel", task.cancel_with("again"));
+    t.outcome("await", task).await;
     Ok(())
 }
 
@@ -351,7 +353,7 @@ async fn who_refuses_says_so(t: Trace) -> Result<()> {
 
 async fn the_result_can_be_read_again(t: Trace) -> Result<()> {
     let task = create_task(t.nap("task", 10, 5));
-    let failed = create_task(fail(10, "same"));
+    let failed = create_task(fail::<()>(10, "same"));
     pause(20).await?;
     for _ in 0..2 {
         t.result("result", &task.result());
@@ -369,7 +371,7 @@ async fn a_task_awaited_twice(t: Trace) -> Result<()> {
 
 async fn exception_tells_how_a_task_ended(t: Trace) -> Result<()> {
     let well = create_task(t.nap("well", 10, ()));
-    let failed = create_task(fail(10, "no"));
+    let failed = create_task(fail::<()>(10, "no"));
     let cancelled = create_task(pause(60_000));
     let pending = create_task(pause(60_000));
     pause(20).await?;
@@ -465,7 +467,7 @@ async fn a_forgotten_task_goes_on(t: Trace) -> Result<()> {
 }
 
 async fn an_error_that_nobody_took_is_reported(t: Trace) -> Result<()> {
-    let task = create_task(fail(10, "lost"));
+    let task = create_task(fail::<()>(10, "lost"));
     pause(20).await?;
     t.value("done", task.done());
     drop(task);
@@ -475,7 +477,7 @@ async fn an_error_that_nobody_took_is_reported(t: Trace) -> Result<()> {
 }
 
 async fn an_error_that_was_looked_at_is_not_reported(t: Trace) -> Result<()> {
-    let task = create_task(fail(10, "seen"));
+    let task = create_task(fail::<()>(10, "seen"));
     pause(20).await?;
     t.result("seen", &task.exception().map(|it| it.is_some()));
     drop(task);
@@ -513,7 +515,7 @@ conformance! {
         // CPython has told the sleep already; here the request is taken back before the task has seen it.
         uncancel_counts_down_to_zero => [
             "10 uncancel: 1", "10 uncancel: 0", "10 uncancel: 0", "10 cancelling: 0", "20 done: false",
-            "20 task: cancelled",
+            "20 cancel: true", "20 task: cancelled again", "20 await: ()",
         ],
         // A result is moved out, not shared.
         a_task_awaited_twice => ["10 task: rested", "10 first: 5", "10 second: invalid state"],
