@@ -17,6 +17,8 @@ DEMO_PATHS ?=
 DEMO_ARGS ?=
 # make test TEST_ARGS=name_of_a_test
 TEST_ARGS ?=
+# make conformance-record CONFORMANCE_ARGS=--accept
+CONFORMANCE_ARGS ?=
 # make bench BENCH_ARGS=spawning; make bench-rivals RIVALS_ARGS='--workers 1,2 --rounds 9'
 BENCH_ARGS ?=
 RIVALS_ARGS ?=
@@ -25,7 +27,7 @@ LOOM_ARGS ?=
 
 .PHONY: help
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: fmt
 fmt: ## Format the code
@@ -44,6 +46,10 @@ test: ## All tests, doctests included (with nextest where it is installed)
 	  set -x; $(CARGO) test $(LOCKED) --workspace --tests $(TEST_ARGS); \
 	fi
 	$(CARGO) test $(LOCKED) --workspace --doc $(TEST_ARGS)
+
+.PHONY: conformance-record
+conformance-record: ## Record anew what CPython does; CONFORMANCE_ARGS=--accept where it may differ
+	python3 -B tests/conformance/record.py $(CONFORMANCE_ARGS)
 
 .PHONY: doc
 doc: ## The documentation, with every warning an error

@@ -212,3 +212,34 @@ async def an_error_somebody_asked_for_is_not_reported(t):
     t.attempt("failed", lambda: future.exception() is not None)
     del future
     await pause(1)
+
+
+@scenario("F7")
+async def a_callback_that_fails_harms_no_other(t):
+    def broken(_):
+        raise Boom("broken")
+
+    future = make()
+    future.add_done_callback(broken)
+    future.add_done_callback(lambda _: t.tell("next"))
+    future.set_result(None)
+    await pause(1)
+
+
+@scenario("F2")
+async def a_future_has_one_outcome_for_all_who_try(t):
+    future = make()
+    outcomes = []
+
+    async def setter(n):
+        await pause(10)
+        try:
+            future.set_result(0)
+            outcomes.append(True)
+        except asyncio.InvalidStateError:
+            outcomes.append(False)
+
+    for task in [asyncio.create_task(setter(n)) for n in range(8)]:
+        await task
+    t.value("won", sum(outcomes))
+    t.value("tried", len(outcomes))

@@ -212,7 +212,7 @@ async def cancelled_at_the_end_of_the_block(t):
 @scenario(
     "TG10",
     since=(3, 13),
-    expected=["10 block: group[error spite]", "10 next await: cancelled outside", "10 task: ()"],
+    expected=["10 block: group[error spite]", "10 next await: cancelled", "10 task: ()"],
 )
 async def cancelled_and_a_child_fails_in_clean_up(t):
     async def block():

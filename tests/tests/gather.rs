@@ -76,6 +76,34 @@ async fn the_first_error_ends_it_and_the_others_go_on() -> Result<()> {
 }
 
 #[selvedge::test(virtual_time)]
+async fn the_children_of_a_dropped_gathering_are_like_dropped_tasks() -> Result<()> {
+    let reports = Reports::of(&selvedge::get_running_loop()?);
+    drop(gather([fail(MOMENT, "one"), fail(2 * MOMENT, "two")]));
+    let late = selvedge::wait_for(shield(create_task(fail(LONG, "shielded"))), MOMENT).await;
+    assert!(late.unwrap_err().is_timeout());
+    sleep(3 * MOMENT).await?;
+    assert_eq!(reports.messages(), ["Task exception was never retrieved"; 2]);
+    drop(gather((fail(Duration::ZERO, "three"),)).return_exceptions());
+    settle().await?;
+    assert_eq!(reports.messages().len(), 3);
+    Ok(())
+}
+
+#[selvedge::test(virtual_time)]
+async fn a_gathering_that_has_ended_says_so() -> Result<()> {
+    let mut gathering = gather([after(MOMENT, 1)]);
+    assert_eq!((&mut gathering).await?, [1]);
+    assert!(gathering.await.unwrap_err().is::<selvedge::InvalidStateError>());
+    let mut slept = sleep(MOMENT);
+    (&mut slept).await?;
+    assert!(slept.await.unwrap_err().is::<selvedge::InvalidStateError>());
+    let mut called = selvedge::to_thread(|| 1);
+    assert_eq!((&mut called).await?, 1);
+    assert!(called.await.unwrap_err().is::<selvedge::InvalidStateError>());
+    Ok(())
+}
+
+#[selvedge::test(virtual_time)]
 async fn return_exceptions_returns_each_result() -> Result<()> {
     let cancelled = create_task(after(LONG, 0));
     settle().await?;

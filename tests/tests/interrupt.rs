@@ -15,6 +15,7 @@ impl Program {
         let mut child = Command::new(env!("CARGO_BIN_EXE_interrupted"))
             .arg(manner)
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .expect("the program starts");
         let output = BufReader::new(child.stdout.take().expect("it is piped"));
@@ -35,10 +36,17 @@ impl Program {
         assert!(status.expect("`kill` can be run").success());
     }
 
-    fn rest(mut self) -> (String, ExitStatus) {
-        let mut rest = String::new();
+    fn rest(self) -> (String, ExitStatus) {
+        let (rest, _, status) = self.rest_and_reports();
+        (rest, status)
+    }
+
+    fn rest_and_reports(mut self) -> (String, String, ExitStatus) {
+        let (mut rest, mut reports) = (String::new(), String::new());
         self.output.read_to_string(&mut rest).expect("the output can be read");
-        (rest, self.child.wait().expect("the program ends"))
+        let mut errors = self.child.stderr.take().expect("it is piped");
+        errors.read_to_string(&mut reports).expect("the reports can be read");
+        (rest, reports, self.child.wait().expect("the program ends"))
     }
 }
 
@@ -67,8 +75,9 @@ fn the_second_one_ends_run_at_once() {
     program.press_ctrl_c();
     program.read_until("told");
     program.press_ctrl_c();
-    let (rest, _) = program.rest();
+    let (rest, reports, _) = program.rest_and_reports();
     assert!(rest.ends_with("interrupted\n"), "{rest:?}");
+    assert!(reports.contains("did not stop before Ctrl-C was pressed again"), "{reports}");
 }
 
 #[test]

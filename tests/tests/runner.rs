@@ -52,6 +52,27 @@ fn senseless_numbers_of_workers_are_refused() {
 }
 
 #[test]
+fn a_pool_without_threads_is_refused() {
+    let error = Runner::builder().max_blocking_threads(0).build().unwrap_err();
+    assert!(error.is::<RuntimeError>(), "{error:?}");
+}
+
+#[test]
+fn two_threads_may_run_on_one_runner() {
+    let runner = Runner::builder().workers(2).build().unwrap();
+    let (first, second) = (async_channel::bounded(1), async_channel::bounded(1));
+    let meet = |to: async_channel::Sender<u32>, from: async_channel::Receiver<u32>| async move {
+        to.send(1).await?;
+        Ok(from.recv().await?)
+    };
+    thread::scope(|scope| {
+        let other = scope.spawn(|| runner.run(meet(first.0, second.1)));
+        assert_eq!(runner.run(meet(second.0, first.1)).unwrap(), 1);
+        assert_eq!(other.join().unwrap().unwrap(), 1);
+    });
+}
+
+#[test]
 fn a_runner_runs_many_times_on_one_loop_and_in_one_context() {
     static ROUND: ContextVar<u32> = ContextVar::new("round");
     let runner = Runner::builder().workers(2).build().unwrap();
@@ -145,7 +166,7 @@ fn a_task_that_refuses_to_stop_is_named_and_dropped() {
     let messages = reports.messages();
     assert_eq!(messages.len(), 1, "{messages:?}");
     assert!(
-        messages[0].starts_with("stubborn was cancelled for the shutdown and did not stop"),
+        messages[0].starts_with("stubborn was cancelled for the shutdown and did not stop within 50ms"),
         "{messages:?}"
     );
     assert_eq!(drops.count(), 1);
@@ -174,7 +195,8 @@ fn a_task_stuck_in_a_poll_does_not_keep_run_from_returning() {
     is_in.recv().unwrap();
     runner.close();
     let messages = reports.messages();
-    assert!(messages.iter().any(|message| message.starts_with("stuck is inside a poll")), "{messages:?}");
+    assert_eq!(messages.len(), 1, "one report for each task: {messages:?}");
+    assert!(messages[0].starts_with("stuck is inside a poll"), "{messages:?}");
     release.send(()).unwrap();
 }
 
@@ -263,7 +285,82 @@ fn a_closed_loop_ends_what_it_is_given() {
     });
     assert!(task.cancelled());
     assert_eq!(drops.count(), 1);
-    assert_eq!(task.exception().unwrap_err().to_string(), "cancelled: the event loop was closed");
+    assert_eq!(task.exception().unwrap_err().to_string(), "cancelled: Event loop is closed");
+}
+
+#[test]
+fn a_closed_loop_gives_cancelled_handles() {
+    let event_loop: EventLoop = run(async { get_running_loop() }).unwrap();
+    let drops = Drops::new();
+    let counted = || {
+        let counted = drops.counted();
+        move || drop(counted)
+    };
+    assert!(event_loop.call_soon(counted()).cancelled());
+    assert!(event_loop.call_later(Duration::ZERO, counted()).cancelled());
+    assert!(event_loop.call_at(LONG, counted()).cancelled());
+    assert_eq!(drops.count(), 3);
+}
+
+#[test]
+fn a_function_that_was_queued_when_the_loop_closed_says_so() {
+    let event_loop: EventLoop = run(async { get_running_loop() }).unwrap();
+    let executor = selvedge::ThreadPoolExecutor::new(1).unwrap();
+    let refused =
+        [event_loop.run_in_executor(None, || ()), event_loop.run_in_executor(Some(&executor), || ())];
+    for refused in refused {
+        let error = run(refused).unwrap_err();
+        assert!(error.is::<RuntimeError>());
+        assert_eq!(error.to_string(), "Event loop is closed");
+    }
+}
+
+#[test]
+fn functions_that_still_run_when_the_loop_closes_are_counted() {
+    let runner = Runner::builder().workers(1).shutdown_timeout(Duration::from_millis(20)).build().unwrap();
+    let event_loop = runner.get_loop();
+    let reports = Reports::of(&event_loop);
+    let executor = selvedge::ThreadPoolExecutor::new(1).unwrap();
+    let (release, released) = mpsc::channel::<()>();
+    let released = std::sync::Arc::new(std::sync::Mutex::new(released));
+    let (entered, is_in) = mpsc::channel();
+    let function = || {
+        let (entered, released) = (entered.clone(), released.clone());
+        move || {
+            entered.send(()).unwrap();
+            let _ = released.lock().unwrap().recv();
+        }
+    };
+    let held = [
+        event_loop.run_in_executor(None, function()),
+        event_loop.run_in_executor(Some(&executor), function()),
+    ];
+    runner.run(to_thread(|| ())).unwrap();
+    is_in.recv().unwrap();
+    is_in.recv().unwrap();
+    runner.close();
+    let messages = reports.messages();
+    assert_eq!(messages.len(), 1, "{messages:?}");
+    assert!(messages[0].starts_with("2 functions given to to_thread() or an executor"), "{messages:?}");
+    drop((release, held));
+}
+
+#[test]
+fn a_function_that_returns_in_time_is_waited_for() {
+    let runner = Runner::builder().workers(1).build().unwrap();
+    let reports = Reports::of(&runner.get_loop());
+    let (done, is_done) = mpsc::channel();
+    let (entered, is_in) = mpsc::channel();
+    let held = runner.get_loop().run_in_executor(None, move || {
+        entered.send(()).unwrap();
+        thread::sleep(Duration::from_millis(20));
+        done.send(()).unwrap();
+    });
+    is_in.recv().unwrap();
+    runner.close();
+    is_done.try_recv().unwrap();
+    assert!(reports.messages().is_empty());
+    drop(held);
 }
 
 #[test]

@@ -17,6 +17,70 @@ async fn fail(moments: u32, message: &'static str) -> Result<()> {
 }
 
 #[selvedge::test(virtual_time)]
+async fn a_panic_in_the_body_waits_for_the_tasks() -> Result<()> {
+    let trace = Trace::new();
+    let child = |tg: &TaskGroup| {
+        let trace = trace.clone();
+        tg.create_task(async move {
+            let slept = sleep(LONG).await;
+            sleep(MOMENT).await?;
+            trace.tell("cleaned up");
+            slept
+        })
+    };
+    let error = task_group(async |tg| {
+        child(&tg);
+        settle().await?;
+        std::panic::resume_unwind(Box::new("oh")) as Result<()>
+    })
+    .await
+    .unwrap_err();
+    let group = error.downcast_ref::<ExceptionGroup>().unwrap();
+    assert!(group.single().unwrap().is_panic());
+    assert_eq!(trace.events(), ["cleaned up"]);
+
+    // The same before there is a body at all.
+    let error = task_group(|tg: TaskGroup| {
+        task::Builder::new().eager_start(true).create_task(async { Ok(()) }).unwrap();
+        let started = tg.create_task_with(task::Builder::new().eager_start(true), fail(1000, "never"));
+        assert!(!started.done());
+        std::panic::resume_unwind(Box::new("early")) as std::future::Ready<Result<()>>
+    })
+    .await
+    .unwrap_err();
+    assert_eq!(messages(&error), ["early"]);
+    Ok(())
+}
+
+#[selvedge::test(virtual_time)]
+async fn a_member_that_awaits_the_owner_of_its_group_is_told_itself() -> Result<()> {
+    for from_inside in [true, false] {
+        let (give, get) = async_channel::bounded::<task::TaskHandle>(1);
+        let (send, receive) = async_channel::bounded::<selvedge::Task<()>>(1);
+        let owner = create_task(async move {
+            task_group(async |tg| {
+                let member = tg.create_task(async move { receive.recv().await?.await });
+                give.send(member.handle()).await?;
+                Ok(())
+            })
+            .await
+        });
+        let owner_handle = owner.handle();
+        let member = get.recv().await?;
+        send.send(owner).await?;
+        settle().await?;
+        if from_inside {
+            member.cancel()
+        } else {
+            owner_handle.cancel()
+        };
+        settle().await?;
+        assert!(member.cancelled() && owner_handle.done());
+    }
+    Ok(())
+}
+
+#[selvedge::test(virtual_time)]
 async fn it_ends_when_all_have_ended() -> Result<()> {
     let trace = Trace::new();
     let value = task_group(async |tg| {

@@ -16,9 +16,42 @@ use crate::task::{Task, create_task};
 ///     selvedge::create_task(coro)
 /// }
 /// ```
+///
+/// # Common compiler errors
+///
+/// **A block that does not end in `Ok`.** It returns `()`, not a `Result`:
+///
+/// ```text
+/// error[E0271]: expected `{async block}` to be a future that resolves to `Result<_, Error>`, but it resolves to `()`
+/// ```
+///
+/// Let it end with `Ok(())`, and an `async fn` return `selvedge::Result<()>`. Where nothing says what the error is (a block in a variable),
+/// write `Ok::<_, selvedge::Error>(())`. A future of another crate that returns something else is awaited inside:
+/// `async { Ok(other().await) }`.
+///
+/// **Something is held across an await that may not move to another thread**: a lock's guard, an `Rc`, a `RefCell`'s borrow.
+///
+/// ```text
+/// error: future cannot be sent between threads safely
+///    = help: within `{async block}`, the trait `Send` is not implemented for `std::sync::MutexGuard<'_, i32>`
+/// note: future is not `Send` as this value is used across an await
+///   |     let guard = lock.lock().unwrap();
+///   |         ----- has type `std::sync::MutexGuard<'_, i32>` which is not `Send`
+///   |     selvedge::sleep(delay).await?;
+///   |                            ^^^^^ await occurs here, with `guard` maybe used later
+/// ```
+///
+/// The last two lines name the value and the await. Close the value's life before the await with a block of its own (`drop(guard)` is
+/// enough only if it comes before the await); make an `Rc` an `Arc`, a `RefCell` a `Mutex`.
+///
+/// **A closure or function where a coroutine is expected**, "`{closure}` is not a coroutine": call it, or write `async { … }`.
+///
+/// **A borrow**, "`local` does not live long enough … `'static`": a task may outlive the function that makes it. Give it an owned value or
+/// an `Arc`, and write `async move`; or await without a task, as [`wait_for`](crate::wait_for) and [`timeout`](crate::timeout) do.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a coroutine",
     label = "a coroutine is a future that returns `selvedge::Result<T>`, is `Send` and borrows nothing",
+    note = "a function or closure is none: call it, or write `async {{ … }}`",
     note = "let the `async` block end with `Ok(..)`, so that it returns `selvedge::Result<T>`",
     note = "if it is not `Send`: drop guards, `Rc`s and `RefCell`s before the next `.await`",
     note = "if it borrows: move owned values or `Arc`s into an `async move` block"
@@ -53,8 +86,10 @@ pub fn ensure_future<C: Coroutine>(coro_or_task: C) -> Task<C::Item> {
 
 /// What the compiler refuses to make a task of.
 ///
-/// Not `Send`:
-/// ```compile_fail,E0277
+/// The codes are those that the compiler gives, though only its nightly versions compare them.
+///
+/// Not `Send`, which is an error without a code:
+/// ```compile_fail
 /// let shared = std::rc::Rc::new(1);
 /// selvedge::create_task(async move {
 ///     selvedge::sleep(std::time::Duration::ZERO).await?;
@@ -62,10 +97,10 @@ pub fn ensure_future<C: Coroutine>(coro_or_task: C) -> Task<C::Item> {
 /// });
 /// ```
 /// No `selvedge::Result`:
-/// ```compile_fail,E0277
+/// ```compile_fail,E0271
 /// selvedge::create_task(async { 1 });
 /// ```
-/// A plain function is no coroutine:
+/// A closure is no coroutine:
 /// ```compile_fail,E0277
 /// selvedge::create_task(|| Ok(1));
 /// ```

@@ -7,6 +7,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
+pub(crate) use self::kinds::drop_quietly;
 pub use self::kinds::{
     CancelledError, ExceptionGroup, InvalidStateError, KeyboardInterrupt, PanicError, RuntimeError,
     TimeoutError,
@@ -14,6 +15,9 @@ pub use self::kinds::{
 
 /// What a coroutine returns: Python raises, Rust returns `Err`, and `?` is the unwinding.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What everything says that a loop does no longer do; asyncio's words.
+pub(crate) const EVENT_LOOP_IS_CLOSED: &str = "Event loop is closed";
 
 /// Any error, one pointer wide and cheap to clone.
 ///

@@ -18,6 +18,9 @@ use crate::task::CallbackId;
 
 /// A result that is set by hand, for any number of awaiters. Made by [`EventLoop::create_future`].
 ///
+/// Not the trait [`std::future::Future`]: it is asyncio's class of that name. Write `asyncio::Future` (`use selvedge as asyncio`) rather than
+/// import it, so that the two cannot be taken for each other.
+///
 /// Clones are the same future; each may be awaited, from any task, and every awaiter gets a clone of the value.
 ///
 /// # Examples
@@ -212,7 +215,7 @@ impl<T: Clone + Send + Sync + 'static> Shared<T> {
             let outcome = shared.outcome.get().expect("callbacks are called after it was set");
             for Callback { context, function, .. } in callbacks {
                 if let Err(payload) = catch_unwind(AssertUnwindSafe(|| context.run(|| function(outcome)))) {
-                    report::callback_panicked(None, PanicError::from_payload(&*payload).into());
+                    report::callback_panicked(None, PanicError::from_payload(payload).into());
                 }
             }
         };

@@ -5,6 +5,10 @@
 //! suspended return `Err(CancelledError)`. The coroutine sees it as a value, runs its clean-up (which may await), and passes it on
 //! with `?`, or refuses it.
 //!
+//! Write `use selvedge as asyncio` (or `use selvedge` as it is) and name things through it, as in Python: `asyncio::sleep`. A glob import
+//! would hide names that every Rust program uses: [`Result`], [`Future`], and the standard library's `Context` and `Error` where they are
+//! imported too.
+//!
 //! ```
 //! use std::time::Duration;
 //!

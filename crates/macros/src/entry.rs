@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{ItemFn, ReturnType};
+use syn::{ItemFn, ReturnType, Visibility};
 
 use crate::options::Options;
 
@@ -14,16 +14,37 @@ pub(crate) enum Kind {
 }
 
 pub(crate) fn expand(kind: Kind, options: TokenStream, function: TokenStream) -> TokenStream {
-    let expanded = syn::parse2(function.clone()).and_then(|parsed: ItemFn| {
-        let options: Options = syn::parse2(options)?;
-        check(kind, &parsed, &options)?;
-        Ok(wrap(kind, &options, parsed))
-    });
-    // After an error the function itself still goes to the compiler: otherwise every mention of it is one more error.
-    expanded.unwrap_or_else(|error| {
-        let error = error.into_compile_error();
-        quote! { #error #function }
-    })
+    let parsed: ItemFn = match syn::parse2(function.clone()) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            let error = error.into_compile_error();
+            return quote! { #error #function };
+        }
+    };
+    let options = syn::parse2(options).and_then(|options| check(kind, &parsed, &options).map(|()| options));
+    match options {
+        Ok(options) => wrap(kind, &options, parsed),
+        Err(error) => {
+            let (error, stub) = (error.into_compile_error(), stub(kind, parsed));
+            quote! { #error #stub }
+        }
+    }
+}
+
+/// What stands in for a function that has been complained about: without it every mention would be one more error, and so would
+/// an `async fn main`, or one with arguments. The function lies inside, so that its own mistakes are still shown.
+fn stub(kind: Kind, mut function: ItemFn) -> TokenStream {
+    if kind == Kind::Test {
+        return quote! { #[allow(dead_code)] #function };
+    }
+    let (visibility, name) =
+        (std::mem::replace(&mut function.vis, Visibility::Inherited), &function.sig.ident);
+    quote! {
+        #visibility fn #name() {
+            #[allow(dead_code)]
+            #function
+        }
+    }
 }
 
 fn check(kind: Kind, function: &ItemFn, options: &Options) -> syn::Result<()> {
@@ -93,4 +114,38 @@ fn settings(options: &Options) -> TokenStream {
     let (debug, virtual_time) = (options.debug, options.virtual_time);
     let workers = options.workers.as_ref().map(|count| quote! { .workers(#count) });
     quote! { default().debug(#debug).virtual_time(#virtual_time) #workers }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The errors of an expansion, and whether what is left would be accepted as `main`.
+    fn refused(options: TokenStream, function: TokenStream) -> (usize, bool) {
+        let file: syn::File = syn::parse2(expand(Kind::Main, options, function)).expect("it is Rust");
+        let errors = file.items.iter().filter(|item| matches!(item, syn::Item::Macro(_))).count();
+        let is_main = |item: &syn::Item| match item {
+            syn::Item::Fn(function) => {
+                let signature = &function.sig;
+                signature.ident == "main" && signature.asyncness.is_none() && signature.inputs.is_empty()
+            }
+            _ => false,
+        };
+        (errors, file.items.iter().any(is_main))
+    }
+
+    #[test]
+    fn a_mistake_is_one_error_and_leaves_a_main() {
+        assert_eq!(refused(quote!(workers = 0), quote! { async fn main() {} }), (1, true));
+        assert_eq!(refused(quote!(wrkers = 1), quote! { async fn main() {} }), (1, true));
+        assert_eq!(refused(quote!(virtual_time), quote! { async fn main() {} }), (1, true));
+        assert_eq!(refused(quote!(), quote! { async fn main(x: u32) {} }), (1, true));
+        assert_eq!(refused(quote!(), quote! { fn main() {} }), (1, true));
+    }
+
+    #[test]
+    fn what_is_right_has_no_error() {
+        assert_eq!(refused(quote!(workers = 1, debug), quote! { async fn main() {} }), (0, true));
+        assert_eq!(refused(quote!(workers = COUNT), quote! { async fn main() {} }), (0, true));
+    }
 }

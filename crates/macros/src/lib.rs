@@ -14,7 +14,8 @@ use self::entry::Kind;
 ///
 /// # Options
 ///
-/// * `workers = 4`: how many threads run tasks. Default: one for each core of the machine.
+/// * `workers = 4`: how many threads run tasks, at least 1 and at most `RunnerBuilder::MAX_WORKERS`. Default: one for each core of the
+///   machine.
 /// * `debug`: report polls that take long.
 /// * `crate = path`: where the `selvedge` crate is, if it was renamed.
 ///
@@ -37,7 +38,8 @@ pub fn main(options: TokenStream, function: TokenStream) -> TokenStream {
 ///
 /// # Options
 ///
-/// * `workers = 4`: how many threads run tasks. Default: one for each core of the machine.
+/// * `workers = 4`: how many threads run tasks, at least 1 and at most `RunnerBuilder::MAX_WORKERS`. Default: one for each core of the
+///   machine.
 /// * `debug`: report polls that take long.
 /// * `virtual_time`: the loop's clock jumps to the next deadline whenever there is nothing else to do.
 /// * `crate = path`: where the `selvedge` crate is, if it was renamed.

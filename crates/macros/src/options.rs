@@ -2,7 +2,7 @@
 
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
-use syn::{Expr, Ident, Path, Token, parse_quote};
+use syn::{Expr, ExprLit, Ident, Lit, Path, Token, parse_quote};
 
 /// The settings of one entry function.
 pub(crate) struct Options {
@@ -36,6 +36,17 @@ impl Parse for Options {
     }
 }
 
+/// Only a literal can be judged here; other numbers are refused when the program starts.
+fn workers(input: ParseStream<'_>) -> syn::Result<Expr> {
+    let count: Expr = input.parse()?;
+    if let Expr::Lit(ExprLit { lit: Lit::Int(literal), .. }) = &count
+        && literal.base10_digits() == "0"
+    {
+        return Err(syn::Error::new(literal.span(), "a loop needs at least one worker"));
+    }
+    Ok(count)
+}
+
 impl Parse for Setting {
     fn parse(input: ParseStream<'_>) -> syn::Result<Setting> {
         if input.peek(Token![crate]) {
@@ -47,7 +58,7 @@ impl Parse for Setting {
         match name.to_string().as_str() {
             "workers" => {
                 input.parse::<Token![=]>()?;
-                Ok(Setting::Workers(input.parse()?))
+                Ok(Setting::Workers(workers(input)?))
             }
             "debug" => Ok(Setting::Debug),
             "virtual_time" => Ok(Setting::VirtualTime),

@@ -12,3 +12,90 @@ pub(crate) fn prepare_thread() {
 /// Other systems have no such knob.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn prepare_thread() {}
+
+/// What one of our threads does, as the operating system sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Doing {
+    /// It has used so many nanoseconds of a core since it began.
+    Used(u64),
+    /// This system does not say.
+    Unknown,
+}
+
+/// The calling thread, for `doing` and `wants_a_core`.
+#[cfg(all(target_os = "linux", not(selvedge_loom)))]
+pub(crate) fn current_thread() -> u32 {
+    rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs()
+}
+
+/// How much a thread of this process has computed. Exact, also while it runs.
+#[cfg(all(target_os = "linux", not(selvedge_loom)))]
+pub(crate) fn doing(thread: u32) -> Doing {
+    /// The kernel's name for a thread's clock: the number inverted, and what `pthread_getcpuclockid` puts behind it.
+    const THREAD_CLOCK: i32 = 0b110;
+    let clock = nix::time::ClockId::from_raw((!thread.cast_signed() << 3) | THREAD_CLOCK);
+    match nix::time::clock_gettime(clock) {
+        Ok(time) => Doing::Used(crate::clock::nanos(std::time::Duration::from(time))),
+        Err(_) => Doing::Unknown,
+    }
+}
+
+/// A thread of this process is neither blocked nor done: if it does not get on, all cores are busy with others.
+#[cfg(all(target_os = "linux", not(selvedge_loom)))]
+pub(crate) fn wants_a_core(thread: u32) -> bool {
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/self/task/{thread}/stat")) else { return false };
+    // The name before the state may contain anything, also parentheses.
+    stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('R'))
+}
+
+// Other systems are taken at their word: a poll that lasts is long. So are the models, where threads are not real.
+#[cfg(not(all(target_os = "linux", not(selvedge_loom))))]
+pub(crate) fn current_thread() -> u32 {
+    0
+}
+
+#[cfg(not(all(target_os = "linux", not(selvedge_loom))))]
+pub(crate) fn doing(_thread: u32) -> Doing {
+    Doing::Unknown
+}
+
+#[cfg(not(all(target_os = "linux", not(selvedge_loom))))]
+pub(crate) fn wants_a_core(_thread: u32) -> bool {
+    false
+}
+
+#[cfg(all(test, target_os = "linux", not(selvedge_loom)))]
+mod tests {
+    use super::*;
+
+    fn used(thread: u32) -> u64 {
+        match doing(thread) {
+            Doing::Used(nanos) => nanos,
+            Doing::Unknown => panic!("Linux says"),
+        }
+    }
+
+    #[test]
+    fn a_thread_that_computes_is_told_from_one_that_waits() {
+        let (ready, thread) = std::sync::mpsc::channel();
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let waiting = std::thread::spawn(move || {
+            ready.send(current_thread()).expect("the test listens");
+            let _ = released.recv();
+        });
+        let waits = thread.recv().expect("the thread tells");
+        // It is about to block; once it has, it stays so.
+        while wants_a_core(waits) {
+            std::thread::yield_now();
+        }
+        let (mine, its) = (used(current_thread()), used(waits));
+        while used(current_thread()) < mine + 5_000_000 {
+            std::hint::spin_loop();
+        }
+        assert!(wants_a_core(current_thread()));
+        assert_eq!(used(waits), its);
+        drop(release);
+        waiting.join().expect("no panic");
+        assert_eq!(doing(waits), Doing::Unknown);
+    }
+}

@@ -17,8 +17,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::nanos;
+use crate::os;
 use crate::search::SpinBudget;
-use crate::shared::{Shared, WorkerSlot};
+use crate::shared::{Pace, Shared, WorkerSlot};
 use crate::sync::thread::{Builder, JoinHandle};
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Instant, Mutex, Ordering, fence, mutation};
 use crate::timers::NEVER;
@@ -31,6 +32,8 @@ const LOOK: Duration = Duration::from_millis(1);
 const LINGER: u32 = 10;
 /// Looks in a row with a spare too many until it is dismissed: between two heavy polls there is a gap.
 const PATIENCE: u32 = 3;
+/// A thread that has used so much of a core between two looks was not kept from it.
+const COMPUTED: u64 = 250_000;
 /// A heavy poll that lasts longer may be waiting for one that is queued: it no longer holds its permit.
 const BLOCKED: Duration = Duration::from_millis(50);
 
@@ -143,14 +146,14 @@ impl Rescue {
 /// What the watch remembers from look to look.
 struct Watch<'a> {
     shared: &'a Arc<Shared>,
-    last: Vec<u64>,
+    last: Vec<LastLook>,
     idle_looks: u32,
     surplus_looks: u32,
 }
 
 impl<'a> Watch<'a> {
     fn new(shared: &'a Arc<Shared>) -> Self {
-        Self { shared, last: vec![0; shared.slots.len()], idle_looks: 0, surplus_looks: 0 }
+        Self { shared, last: vec![LastLook::default(); shared.slots.len()], idle_looks: 0, surplus_looks: 0 }
     }
 
     fn run(mut self) {
@@ -194,11 +197,11 @@ impl<'a> Watch<'a> {
             let pace = &slot.pace;
             let poll = pace.poll.load(Ordering::Relaxed);
             let is_polling = poll % 2 == 1;
-            let stands_still = is_polling && *last == poll;
-            *last = poll;
-            if is_polling && !stands_still {
+            let stands_still = is_polling && last.is_long(poll, pace);
+            if is_polling && last.poll != poll {
                 pace.first_seen.store(now, Ordering::Relaxed);
             }
+            last.poll = poll;
             if stands_still {
                 pace.marked.store(poll, Ordering::Relaxed);
                 shared.share_next(slot);
@@ -273,6 +276,31 @@ impl<'a> Watch<'a> {
         }
         rescue.watch_sleeps.store(false, Ordering::Relaxed);
         self.idle_looks = 0;
+    }
+}
+
+/// What the last look at a worker found.
+#[derive(Clone, Default)]
+struct LastLook {
+    poll: u64,
+    /// What its thread had computed, in nanoseconds.
+    used: u64,
+}
+
+impl LastLook {
+    /// The poll has gone on since the last look, and not only because its thread was kept from a core: then all cores are busy, a spare
+    /// would be one more that wants them, and make the next poll look long.
+    fn is_long(&mut self, poll: u64, pace: &Pace) -> bool {
+        let thread = pace.thread.load(Ordering::Relaxed);
+        let computed = match os::doing(thread) {
+            os::Doing::Used(used) => used.saturating_sub(std::mem::replace(&mut self.used, used)) > COMPUTED,
+            os::Doing::Unknown => true,
+        };
+        if self.poll != poll {
+            return false;
+        }
+        // What has been found to be long stays so.
+        pace.marked.load(Ordering::Relaxed) == poll || computed || !os::wants_a_core(thread)
     }
 }
 

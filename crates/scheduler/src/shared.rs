@@ -14,7 +14,7 @@ use crate::parker::Parker;
 use crate::pool::Pool;
 use crate::queue::{Deque, Injector, Next, Stealer};
 use crate::rescue::Rescue;
-use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering, fence, mutation};
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, Ordering, fence, mutation};
 use crate::task::{self, JoinHandle, Outcome, Registry, Runnable, Slot};
 use crate::timers::{self, NEVER, TickLength, TimerSlot};
 use crate::worker;
@@ -44,6 +44,8 @@ pub(crate) struct Pace {
     pub(crate) first_seen: AtomicU64,
     /// A heavy poll runs.
     pub(crate) heavy: AtomicBool,
+    /// The thread that works here, as the operating system numbers it.
+    pub(crate) thread: AtomicU32,
 }
 
 impl WorkerSlot {
@@ -55,6 +57,7 @@ impl WorkerSlot {
                 marked: AtomicU64::new(0),
                 first_seen: AtomicU64::new(0),
                 heavy: AtomicBool::new(false),
+                thread: AtomicU32::new(0),
             }),
             counters: CachePadded::new(Counters::new()),
             next: Next::new(),

@@ -377,6 +377,7 @@ fn enter(shared: Arc<Shared>, index: usize, deque: Deque) -> Rc<Local> {
     let rng = Rng::new(shared.config.seed ^ (index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let poll = shared.slots[index].pace.poll.load(Ordering::Relaxed) & !1;
     shared.slots[index].parker.occupy();
+    shared.slots[index].pace.thread.store(crate::os::current_thread(), Ordering::Relaxed);
     let local = Rc::new(Local {
         scheduler: Local::scheduler(&shared),
         shared,

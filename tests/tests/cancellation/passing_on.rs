@@ -1,6 +1,6 @@
 //! Rule 3: what is awaited is asked first.
 
-use selvedge::{Error, Result, Task, create_task, shield, sleep};
+use selvedge::{Error, Result, Task, TaskHandle, create_task, shield, sleep};
 use selvedge_tests::{LONG, MOMENT, Trace, message_of, settle};
 
 use super::{me, sleeper};
@@ -32,6 +32,65 @@ async fn a_request_passes_through_to_the_awaited_task() -> Result<()> {
     assert_eq!(message_of(&error), Some("through"));
     assert_eq!(inner_handle.cancelling(), 1);
     assert_eq!(trace.events(), ["inner cleaned up", "outer told"]);
+    Ok(())
+}
+
+/// Tasks of which each awaits the next, and the last one the first.
+async fn circle(length: usize) -> Result<Vec<TaskHandle>> {
+    let (mut senders, mut tasks) = (Vec::new(), Vec::new());
+    for _ in 0..length {
+        let (give, get) = async_channel::bounded::<Task<()>>(1);
+        senders.push(give);
+        tasks.push(create_task(async move { get.recv().await?.await }));
+    }
+    let handles = tasks.iter().map(Task::handle).collect();
+    tasks.rotate_left(1);
+    for (give, task) in senders.into_iter().zip(tasks) {
+        give.send(task).await?;
+    }
+    Ok(handles)
+}
+
+#[selvedge::test(virtual_time)]
+async fn in_a_circle_the_task_before_the_first_is_told() -> Result<()> {
+    for length in [2, 3, 100] {
+        let tasks = circle(length).await?;
+        settle().await?;
+        tasks[0].cancel_with("round");
+        settle().await?;
+        assert!(tasks.iter().all(TaskHandle::cancelled), "{length}");
+        assert_eq!(message_of(&tasks[0].exception().unwrap_err()), Some("round"));
+        if length == 3 {
+            assert!(tasks.iter().all(|task| task.cancelling() == 1));
+        }
+    }
+    Ok(())
+}
+
+#[selvedge::test(workers = 4)]
+async fn a_circle_of_which_all_are_cancelled_at_once_ends() -> Result<()> {
+    for _ in 0..200 {
+        let tasks = circle(4).await?;
+        for task in &tasks {
+            task.cancel();
+        }
+        selvedge::wait(tasks).await?;
+    }
+    Ok(())
+}
+
+#[selvedge::test(virtual_time)]
+async fn a_circle_through_a_gathering_ends() -> Result<()> {
+    let (give, get) = async_channel::bounded::<Task<()>>(1);
+    let first = create_task(async move { get.recv().await?.await });
+    let first_handle = first.handle();
+    let second = create_task(async move { selvedge::gather((first, sleep(LONG))).await.map(drop) });
+    let second_handle = second.handle();
+    give.send(second).await?;
+    settle().await?;
+    first_handle.cancel();
+    settle().await?;
+    assert!(first_handle.cancelled() && second_handle.cancelled());
     Ok(())
 }
 

@@ -13,15 +13,18 @@ const ROUNDS: usize = 5;
 
 /// Lists the scenarios of a file, by what is claimed about each.
 ///
-/// * `same`: on one worker the trace is CPython's; on several it is too, but for the order within an instant.
-/// * `alone`: the trace is CPython's on one worker. The scenario relies on nothing else running between two of its awaits.
-/// * `better`: `API.md` promises something else, which is pinned here; the recording shows what CPython does.
+/// * `same`: on one worker the trace is asyncio's; on several it is too, but for the order within an instant.
+/// * `alone`: the trace is asyncio's on one worker. The scenario relies on nothing else running between two of its awaits.
+/// * `whenever` names some of `same` again: what they tell does not depend on the clock at all, so they are also run on four workers in
+///   real time, where only what was told counts, and how often.
+/// * `better`: Selvedge promises something else, which is pinned here; the recording shows what asyncio does.
 macro_rules! conformance {
     (
         $group:literal;
         same: [$($same:ident),* $(,)?]
         alone: [$($alone:ident),* $(,)?]
         better: [$($better:ident => $pinned:expr),* $(,)?]
+        whenever: [$($whenever:ident),* $(,)?]
     ) => {
         mod one_worker {
             $(#[test] fn $same() { crate::check::same($group, stringify!($same), super::$same); })*
@@ -31,6 +34,10 @@ macro_rules! conformance {
 
         mod four_workers {
             $(#[test] fn $same() { crate::check::in_any_order($group, stringify!($same), super::$same); })*
+        }
+
+        mod real_time {
+            $(#[test] fn $whenever() { crate::check::whenever($group, stringify!($whenever), super::$whenever); })*
         }
 
         #[test]
@@ -49,7 +56,15 @@ where
     S: FnOnce(Trace) -> F,
     F: Future<Output = Result<()>> + Send + 'static,
 {
-    let runner = Runner::builder().workers(workers).virtual_time(true).rescue(false).build().expect("a loop");
+    let builder = Runner::builder().workers(workers).virtual_time(true).rescue(false);
+    run_on(builder.build().expect("a loop"), scenario)
+}
+
+fn run_on<S, F>(runner: Runner, scenario: S) -> Vec<String>
+where
+    S: FnOnce(Trace) -> F,
+    F: Future<Output = Result<()>> + Send + 'static,
+{
     let trace = Trace::on(runner.get_loop());
     if let Err(error) = runner.run(scenario(trace)) {
         trace.error("main", &error);
@@ -83,6 +98,18 @@ where
     }
 }
 
+pub(crate) fn whenever<S, F>(group: &str, name: &str, scenario: S)
+where
+    S: Fn(Trace) -> F,
+    F: Future<Output = Result<()>> + Send + 'static,
+{
+    let expected = timeless(find(group, name).lines);
+    for _ in 0..ROUNDS {
+        let runner = Runner::builder().workers(4).build().expect("a loop");
+        assert_same(name, timeless(run_on(runner, &scenario)), expected.clone());
+    }
+}
+
 pub(crate) fn better<S, F>(group: &str, name: &str, scenario: S, pinned: &[&str])
 where
     S: FnOnce(Trace) -> F,
@@ -109,6 +136,16 @@ fn find(group: &str, name: &str) -> Recording {
 fn sorted(mut lines: Vec<String>) -> Vec<String> {
     lines.sort_by(|a, b| (instant(a), a).cmp(&(instant(b), b)));
     lines
+}
+
+/// What was told, whenever it was.
+fn timeless(lines: Vec<String>) -> Vec<String> {
+    let mut labels: Vec<String> = lines
+        .iter()
+        .map(|line| line.split_once(' ').expect("a line begins with its time").1.to_owned())
+        .collect();
+    labels.sort();
+    labels
 }
 
 fn instant(line: &str) -> u64 {

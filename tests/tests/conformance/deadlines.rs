@@ -171,4 +171,8 @@ conformance! {
         // And over a request, which meets the next await.
         the_result_and_a_request_in_one_instant => ["10 wait_for: 1", "10 sleep: cancelled late"],
     ]
+    whenever: [
+        an_error_in_answer_to_the_deadline, a_value_in_spite_of_the_deadline, the_inner_of_two_deadlines,
+        it_waits_for_clean_up,
+    ]
 }

@@ -1,6 +1,6 @@
 //! Futures: results set by hand.
 
-use selvedge::{ContextVar, Error, Future, Result, create_task, get_running_loop};
+use selvedge::{ContextVar, Error, Future, Result, create_task, gather, get_running_loop};
 
 use crate::check::conformance;
 use crate::trace::Trace;
@@ -206,9 +206,33 @@ async fn an_error_somebody_asked_for_is_not_reported(t: Trace) -> Result<()> {
     pause(1).await
 }
 
+async fn a_callback_that_fails_harms_no_other(t: Trace) -> Result<()> {
+    let future = make();
+    future.add_done_callback(|_| std::panic::resume_unwind(Box::new("broken")));
+    future.add_done_callback(move |_| t.tell("next"));
+    future.set_result(())?;
+    pause(1).await
+}
+
+async fn a_future_has_one_outcome_for_all_who_try(t: Trace) -> Result<()> {
+    let future = make();
+    let setters = [(); 8].map(|()| {
+        let future = future.clone();
+        create_task(async move {
+            pause(10).await?;
+            Ok(future.set_result(0).is_ok())
+        })
+    });
+    let outcomes = gather(setters).await?;
+    t.value("won", outcomes.iter().filter(|it| **it).count());
+    t.value("tried", outcomes.len());
+    Ok(())
+}
+
 conformance! {
     "futures";
     same: [
+        a_callback_that_fails_harms_no_other, a_future_has_one_outcome_for_all_who_try,
         a_pending_future_has_no_result, a_future_is_set_once, a_cancelled_future_cannot_be_set,
         a_future_is_cancelled_at_once, a_cancelled_future_raises_its_message,
         a_failed_future_raises_its_error, callbacks_run_later_and_in_order,
@@ -221,4 +245,8 @@ conformance! {
     ]
     alone: []
     better: []
+    whenever: [
+        callbacks_run_later_and_in_order, a_future_set_later_wakes_its_awaiter,
+        a_future_has_one_outcome_for_all_who_try, a_failed_future_raises_its_error,
+    ]
 }

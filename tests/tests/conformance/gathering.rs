@@ -202,4 +202,8 @@ conformance! {
         // The child's result was there first; the request meets the next await.
         children_done_before_the_request => ["10 gather: [1]", "10 sleep: cancelled late"],
     ]
+    whenever: [
+        results_come_in_the_order_of_the_arguments, tasks_and_coroutines_mix,
+        with_return_exceptions_all_are_waited_for, gatherings_nest, a_cancelled_child_among_the_results,
+    ]
 }

@@ -1,21 +1,21 @@
 //! Does Selvedge do what asyncio does?
 //!
-//! Each scenario exists twice under one name: in `tests/conformance/`, where CPython runs it under a virtual clock and its trace is
+//! Each scenario exists twice under one name: in `tests/conformance/`, where asyncio runs it under a virtual clock and its trace is
 //! recorded, and here. `make conformance-record` records anew.
 
 mod check;
 mod deadlines;
-// mod eager;
+mod eager;
 mod futures;
 mod gathering;
-// mod groups;
-// mod loops;
+mod groups;
+mod loops;
 mod parts;
 mod recording;
 mod shields;
 mod tasks;
-// mod threads;
-// mod timeouts;
+mod threads;
+mod timeouts;
 mod trace;
 mod waiting;
 
@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use selvedge::{TaskHandle, current_task};
 
-/// As long as CPython's scenarios sleep "for ever".
+/// As long as asyncio's scenarios sleep "for ever".
 const HOUR: Duration = Duration::from_hours(1);
 
 const fn ms(n: u64) -> Duration {

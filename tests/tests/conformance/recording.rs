@@ -1,4 +1,4 @@
-//! What did CPython do?
+//! What did asyncio do?
 
 use std::path::Path;
 

@@ -121,4 +121,7 @@ conformance! {
             "10 outer: cancelled", "30 report: Task exception was never retrieved", "40 main ends",
         ],
     ]
+    whenever: [
+        a_shielded_task_returns_its_value, a_failing_task_is_shielded,
+    ]
 }

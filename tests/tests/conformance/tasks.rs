@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use selvedge::{
-    CancelledError, ContextVar, Error, Future, Result, Task, copy_context, create_task,
-    get_running_loop, sleep, task,
+    CancelledError, ContextVar, Error, Future, Result, Task, copy_context, create_task, get_running_loop,
+    sleep, task,
 };
 
 use crate::check::conformance;
@@ -226,7 +226,9 @@ async fn a_request_is_passed_on_to_the_awaited_task(t: Trace) -> Result<()> {
 
 async fn a_request_goes_down_a_chain(t: Trace) -> Result<()> {
     fn link(t: Trace, depth: u32) -> Task<()> {
-        create_task(async move { if depth == 0 { t.nap("last", 60_000, ()).await } else { link(t, depth - 1).await } })
+        create_task(async move {
+            if depth == 0 { t.nap("last", 60_000, ()).await } else { link(t, depth - 1).await }
+        })
     }
     let task = link(t, 5);
     pause(10).await?;
@@ -414,10 +416,10 @@ async fn the_context_is_copied_at_creation(t: Trace) -> Result<()> {
 }
 
 async fn a_given_context_is_used_itself(t: Trace) -> Result<()> {
-    async fn body() -> Result<()> {
+    let body = || async {
         VAR.set(VAR.get().unwrap_or(0) + 1);
         Ok(())
-    }
+    };
     VAR.set(5);
     let context = copy_context();
     task::Builder::new().context(context.clone()).create_task(body())?.await?;
@@ -521,5 +523,12 @@ conformance! {
         a_task_awaited_twice => ["10 task: rested", "10 first: 5", "10 second: invalid state"],
         // The loop owns its tasks; this one is cancelled at the end like any other.
         a_forgotten_task_that_nobody_can_wake => ["20 main ends", "20 future: cancelled"],
+    ]
+    whenever: [
+        every_task_starts_once, names_are_kept, a_sleeping_task_is_cancelled, a_child_cancels_its_parent,
+        a_request_to_oneself_meets_the_next_wait, a_coroutine_raises_a_cancellation_itself,
+        the_context_is_copied_at_creation, a_given_context_is_used_itself,
+        siblings_do_not_see_each_others_values, an_error_raised_after_cancelling_oneself,
+        uncancel_before_delivery_takes_the_request_back,
     ]
 }

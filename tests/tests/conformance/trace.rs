@@ -17,13 +17,14 @@ struct Record {
     event_loop: Mutex<Option<EventLoop>>,
 }
 
+/// Keeps the records reachable, so that no tool takes them for a leak.
+static ALL: Mutex<Vec<&'static Record>> = Mutex::new(Vec::new());
+
 impl Trace {
     /// A trace in the time of a loop.
     pub(crate) fn on(event_loop: EventLoop) -> Trace {
         let record = Record { lines: Mutex::default(), event_loop: Mutex::new(Some(event_loop)) };
         let record: &'static Record = Box::leak(Box::new(record));
-        // Kept reachable, so that no tool takes it for a leak.
-        static ALL: Mutex<Vec<&'static Record>> = Mutex::new(Vec::new());
         ALL.lock().push(record);
         let trace = Trace(record);
         if let Some(event_loop) = &*record.event_loop.lock() {
@@ -124,5 +125,5 @@ impl<T: Debug> Debug for Shown<'_, T> {
     }
 }
 
-/// A list that several tasks add to.
+/// A place for what one task hands to another.
 pub(crate) type Cell<T> = Arc<Mutex<Option<T>>>;

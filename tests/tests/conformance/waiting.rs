@@ -97,8 +97,7 @@ async fn first_completed_with_one_done_already(t: Trace) -> Result<()> {
 }
 
 async fn first_exception(t: Trace) -> Result<()> {
-    let tasks =
-        [create_task(t.nap("nap", 10, ())), create_task(fail(20, "no")), create_task(pause(30))];
+    let tasks = [create_task(t.nap("nap", 10, ())), create_task(fail(20, "no")), create_task(pause(30))];
     t.sizes(&wait(&tasks).return_when(FIRST_EXCEPTION).await?);
     let [_, failed, _] = tasks;
     t.outcome("failed", failed).await;
@@ -262,4 +261,8 @@ conformance! {
     ]
     alone: []
     better: []
+    whenever: [
+        a_task_given_twice_counts_once, wait_never_raises_what_tasks_do,
+        first_exception_with_none_waits_for_all, of_nothing_nothing_comes,
+    ]
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use selvedge_scheduler::TaskRef;
 
+use super::route::Route;
 use super::scope::Scope;
 use super::word::Requests;
 use crate::error::CancelledError;
@@ -46,6 +47,7 @@ pub(super) struct ChainDelivery {
     pub(super) made: u32,
     pub(super) to: DeliveredTo,
     pub(super) error: CancelledError,
+    pub(super) route: Route,
 }
 
 impl Chain<'_> {
@@ -86,8 +88,10 @@ impl Chain<'_> {
         }
         TAKEN.set(true);
         // Only after the delivery: whoever asks sets the message under its lock, together with the request.
-        let message = if asked_by_task { self.root.cancel_message() } else { None };
-        ChainDelivery { made, to: DeliveredTo(to), error: CancelledError::from_message(message) }
+        let (message, passed) =
+            if asked_by_task { (self.root.cancel_message(), self.root.route()) } else { (None, None) };
+        let route = passed.unwrap_or_else(|| Route::starting(self.root.number()));
+        ChainDelivery { made, to: DeliveredTo(to), error: CancelledError::from_message(message), route }
     }
 
     /// The message that goes with the news. Only tasks are cancelled with one.

@@ -3,6 +3,7 @@
 use selvedge_scheduler::TaskRef;
 
 use super::chain::{Chain, DeliveredTo};
+use super::route::Route;
 use crate::error::{CancelledError, Error};
 
 /// What an awaitable of this library remembers of the requests around it. Every leaf future holds one, and asks it once in each
@@ -24,6 +25,8 @@ pub(crate) struct Leaf {
 pub(crate) struct Taken {
     pub(crate) error: CancelledError,
     pub(crate) to: DeliveredTo,
+    /// The way it has come, for those who pass it on.
+    pub(crate) route: Route,
 }
 
 impl Leaf {
@@ -67,7 +70,7 @@ impl Leaf {
             // Another thread may have rescinded the request since it was compared; the delivery is what counts.
             let is_news = is_later(delivery.made, self.seen);
             self.seen = delivery.made;
-            is_news.then_some(Taken { error: delivery.error, to: delivery.to })
+            is_news.then_some(Taken { error: delivery.error, to: delivery.to, route: delivery.route })
         })
         .flatten()
     }

@@ -4,6 +4,7 @@
 //!   group opens one for what it polls. A [`RequestWord`] counts what was asked of it.
 //! * A **chain** ([`chain`]) is the current task's root scope and the scopes opened inside it, as seen by whoever is polled now.
 //! * A **leaf** ([`Leaf`]) is an awaitable of this library. It asks, once a poll, whether the chain holds news for it.
+//! * A **route** ([`Route`]) is the way of a request that is passed from task to task; a circle ends it.
 //! * A **frame** ([`Frame`]) polls something that may not be a leaf, and gives up on it when nobody inside took the news.
 //!
 //! The order inside a leaf's poll is the whole contract: first a result that is already the leaf's own (its timer has fired, the task
@@ -13,11 +14,13 @@
 mod chain;
 mod frame;
 mod leaf;
+mod route;
 mod scope;
 mod word;
 
 pub(crate) use self::chain::{DeliveredTo, Outside};
 pub(crate) use self::frame::{Frame, FramePoll, ScopedFrame};
-pub(crate) use self::leaf::Leaf;
+pub(crate) use self::leaf::{Leaf, Taken};
+pub(crate) use self::route::Route;
 pub(crate) use self::scope::Scope;
 pub(crate) use self::word::{Request, RequestWord, Requests};

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::Error;
@@ -163,8 +164,15 @@ message_error! {
 }
 
 impl PanicError {
+    /// What was caught. The payload is the user's value, and its drop may panic again: that ends here too.
+    pub(crate) fn from_payload(payload: Box<dyn Any + Send>) -> PanicError {
+        let error = PanicError::read(&*payload);
+        drop_quietly(payload);
+        error
+    }
+
     /// Reads the message that `panic!` was given; any other payload has none that could be shown.
-    pub(crate) fn from_payload(payload: &(dyn Any + Send)) -> PanicError {
+    fn read(payload: &(dyn Any + Send)) -> PanicError {
         let message = if let Some(text) = payload.downcast_ref::<&'static str>() {
             text
         } else if let Some(text) = payload.downcast_ref::<String>() {
@@ -173,6 +181,13 @@ impl PanicError {
             "the panic carried no message"
         };
         PanicError::new(message)
+    }
+}
+
+/// Drops a panic's payload, which may panic. What that panic carries is leaked rather than dropped: somewhere it must end.
+pub(crate) fn drop_quietly(payload: Box<dyn Any + Send>) {
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(again);
     }
 }
 

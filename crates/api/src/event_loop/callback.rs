@@ -14,11 +14,12 @@ use selvedge_scheduler::{JoinHandle, Outcome, Slot, TaskRef, Timer};
 
 use super::{EventLoop, report};
 use crate::context::Context;
-use crate::error::PanicError;
+use crate::error::{PanicError, drop_quietly};
 use crate::time;
 
 /// A function that the loop was asked to call soon.
 ///
+/// On a closed loop the function is dropped uncalled, and the handle is [cancelled](Handle::cancelled) from the start.
 /// Dropping it changes nothing.
 #[derive(Clone)]
 pub struct Handle {
@@ -27,6 +28,8 @@ pub struct Handle {
 }
 
 /// A function that the loop was asked to call at a given time.
+///
+/// On a closed loop the function is dropped uncalled, and the handle is [cancelled](TimerHandle::cancelled) from the start.
 #[derive(Clone, Debug)]
 pub struct TimerHandle {
     handle: Handle,
@@ -41,7 +44,7 @@ impl Handle {
         self.task.wake();
     }
 
-    /// Whether [`cancel`](Self::cancel) was called.
+    /// Whether [`cancel`](Self::cancel) was called, or the loop was closed before the function was.
     pub fn cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)
     }
@@ -59,7 +62,7 @@ impl TimerHandle {
         self.handle.cancel();
     }
 
-    /// Whether [`cancel`](Self::cancel) was called.
+    /// Whether [`cancel`](Self::cancel) was called, or the loop was closed before the function was.
     pub fn cancelled(&self) -> bool {
         self.handle.cancelled()
     }
@@ -100,12 +103,15 @@ fn spawn(
         timer: Timer::new(),
         cancelled: Arc::clone(&cancelled),
     };
-    let join: JoinHandle<Called> = event_loop.scheduler().spawn(call, CallbackSlot);
+    let join: JoinHandle<Called> =
+        event_loop.scheduler().spawn(call, CallbackSlot { cancelled: Arc::clone(&cancelled) });
     Handle { task: join.task().clone(), cancelled }
 }
 
 /// Marks a task of the scheduler that is none of asyncio's.
-struct CallbackSlot;
+struct CallbackSlot {
+    cancelled: Arc<AtomicBool>,
+}
 
 impl Slot for CallbackSlot {
     fn completed(&self, _task: &TaskRef) {}
@@ -135,7 +141,7 @@ impl Future for Call {
         if let Some((function, context)) = this.function.take()
             && let Err(payload) = catch_unwind(AssertUnwindSafe(|| context.run(function)))
         {
-            report::callback_panicked(None, PanicError::from_payload(&*payload).into());
+            report::callback_panicked(None, PanicError::from_payload(payload).into());
         }
         Poll::Ready(Called)
     }
@@ -144,11 +150,16 @@ impl Future for Call {
 struct Called;
 
 impl Outcome for Called {
-    fn panicked(_task: &TaskRef, _payload: Box<dyn Any + Send>) -> Self {
+    fn panicked(_task: &TaskRef, payload: Box<dyn Any + Send>) -> Self {
+        drop_quietly(payload);
         Called
     }
 
-    fn closed(_task: &TaskRef) -> Self {
+    fn closed(task: &TaskRef) -> Self {
+        if let Some(slot) = task.slot::<CallbackSlot>() {
+            // Relaxed: the function has been dropped; nothing is read through this.
+            slot.cancelled.store(true, Ordering::Relaxed);
+        }
         Called
     }
 

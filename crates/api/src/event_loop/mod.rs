@@ -61,7 +61,7 @@ impl EventLoop {
 
     /// Starts a coroutine as a task of this loop, from any thread.
     ///
-    /// On a closed loop the task never starts, and ends with a [`CancelledError`](crate::CancelledError) that says so.
+    /// On a closed loop the task never starts, and ends with a [`CancelledError`](crate::CancelledError) "Event loop is closed".
     #[track_caller]
     pub fn create_task<C: Coroutine>(&self, coro: C) -> Task<C::Item> {
         task::spawn_on(&self.scheduler, coro, TaskSlot::new(Location::caller()))
@@ -86,7 +86,7 @@ impl EventLoop {
     /// Calls `f` soon on a worker, in a copy of the current context, unless the handle is cancelled before. Callbacks start in the
     /// order in which one thread asked for them; with several workers they may overlap.
     ///
-    /// A panic is reported to the exception handler.
+    /// A panic is reported to the exception handler. On a closed loop `f` is dropped, and the handle is cancelled from the start.
     pub fn call_soon(&self, f: impl FnOnce() + Send + 'static) -> Handle {
         callback::call_soon(self, copy_context(), Box::new(f))
     }
@@ -96,12 +96,12 @@ impl EventLoop {
         self.call_soon(f)
     }
 
-    /// Calls `f` after `delay`.
+    /// Calls `f` after `delay`. On a closed loop `f` is dropped, and the handle is cancelled from the start.
     pub fn call_later(&self, delay: Duration, f: impl FnOnce() + Send + 'static) -> TimerHandle {
         self.call_at(self.time().saturating_add(delay), f)
     }
 
-    /// Calls `f` when [`time`](Self::time) is `when` or later.
+    /// Calls `f` when [`time`](Self::time) is `when` or later. On a closed loop `f` is dropped, and the handle is cancelled from the start.
     pub fn call_at(&self, when: Duration, f: impl FnOnce() + Send + 'static) -> TimerHandle {
         callback::call_at(self, copy_context(), when, Box::new(f))
     }

@@ -1,5 +1,6 @@
 //! Where do errors go that nobody can be given?
 
+use std::fmt;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -15,7 +16,7 @@ pub(super) fn deliver(event_loop: &EventLoop, context: &ExceptionContext) {
     let Some(handler) = event_loop.shared().exception_handler() else { return write_to_stderr(context) };
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| handler(event_loop, context))) {
         write_to_stderr(context);
-        let panic = PanicError::from_payload(&*payload);
+        let panic = PanicError::from_payload(payload);
         write_to_stderr(
             &ExceptionContext::new("Unhandled error in exception handler").with_exception(panic.into()),
         );
@@ -45,28 +46,58 @@ pub(crate) fn failed_in_shutdown(event_loop: &EventLoop, task: TaskHandle, error
     deliver(event_loop, &ExceptionContext::new(message).with_task(task).with_exception(error));
 }
 
-/// The task was cancelled for the shutdown and still lives.
-pub(crate) fn did_not_stop(event_loop: &EventLoop, task: TaskHandle, waited: Duration) {
+/// How long a shutdown waited.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Waited {
+    For(Duration),
+    /// Until Ctrl-C was pressed a second time, or during the shutdown.
+    UntilInterrupt,
+}
+
+impl fmt::Display for Waited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Waited::For(time) => write!(f, "within {time:?}"),
+            Waited::UntilInterrupt => f.write_str("before Ctrl-C was pressed again"),
+        }
+    }
+}
+
+/// The task was cancelled for the shutdown, and stood at an await when the time was up.
+pub(crate) fn did_not_stop(event_loop: &EventLoop, task: TaskHandle, waited: Waited) {
     let name = task.get_name();
     let message = format!(
-        "{name} was cancelled for the shutdown and did not stop within {waited:?}; it is dropped where it stands"
+        "{name} was cancelled for the shutdown and did not stop {waited}; it was dropped where it stood"
     );
     deliver(event_loop, &ExceptionContext::new(message).with_task(task));
 }
 
-/// The task's poll does not end, so its thread cannot be joined.
-pub(crate) fn stuck_in_poll(event_loop: &EventLoop, task: &TaskRef) {
+/// The task's poll has not ended, so its thread cannot be joined.
+pub(crate) fn stuck_in_poll(event_loop: &EventLoop, task: &TaskRef, waited: Waited) {
     if task.slot::<TaskSlot>().is_none() {
-        let message =
-            "a callback does not return; the loop was closed without it, and its thread is left behind";
+        let message = format!(
+            "a callback did not return {waited}; the loop was closed without it, and its thread is left behind"
+        );
         return deliver(event_loop, &ExceptionContext::new(message));
     }
     let task = TaskHandle::new(task.clone());
     let name = task.get_name();
     let message = format!(
-        "{name} is inside a poll that does not end; the loop was closed without it, and its thread is left behind"
+        "{name} is inside a poll or a destructor that did not end {waited}; the loop was closed without it, and its \
+         thread is left behind"
     );
     deliver(event_loop, &ExceptionContext::new(message).with_task(task));
+}
+
+/// Functions that were given to `to_thread` or an executor have not returned, so their threads cannot be joined.
+pub(crate) fn functions_still_run(event_loop: &EventLoop, count: usize, waited: Waited) {
+    let (functions, threads) =
+        if count == 1 { ("function", "its thread is") } else { ("functions", "their threads are") };
+    let message = format!(
+        "{count} {functions} given to to_thread() or an executor did not return {waited}; the loop was closed, and \
+         {threads} left behind"
+    );
+    deliver(event_loop, &ExceptionContext::new(message));
 }
 
 /// A callback panicked: a task's done callback, or one of the loop's.

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use selvedge_scheduler::{Hooks, TaskRef};
 
 use super::{EventLoop, ExceptionContext, report};
+use crate::threads::RunningFunctions;
 
 pub(super) type ExceptionHandler = dyn Fn(&EventLoop, &ExceptionContext) + Send + Sync;
 
@@ -15,11 +16,21 @@ pub(super) type ExceptionHandler = dyn Fn(&EventLoop, &ExceptionContext) + Send 
 pub(crate) struct LoopShared {
     exception_handler: Mutex<Option<Arc<ExceptionHandler>>>,
     debug: AtomicBool,
+    running: RunningFunctions,
 }
 
 impl LoopShared {
     pub(crate) fn new(debug: bool) -> LoopShared {
-        LoopShared { exception_handler: Mutex::new(None), debug: AtomicBool::new(debug) }
+        LoopShared {
+            exception_handler: Mutex::new(None),
+            debug: AtomicBool::new(debug),
+            running: RunningFunctions::default(),
+        }
+    }
+
+    /// What `to_thread` and executors run on threads of this loop.
+    pub(crate) fn running(&self) -> &RunningFunctions {
+        &self.running
     }
 
     pub(super) fn set_exception_handler(&self, handler: Option<Arc<ExceptionHandler>>) {

@@ -28,11 +28,14 @@ pub struct RunnerBuilder {
 }
 
 impl RunnerBuilder {
+    /// More workers than this are refused.
+    pub const MAX_WORKERS: usize = MAX_WORKERS;
+
     pub(super) fn new() -> RunnerBuilder {
         RunnerBuilder::default()
     }
 
-    /// How many threads run tasks. Default: one for each core of the machine.
+    /// How many threads run tasks, from 1 to [`MAX_WORKERS`](Self::MAX_WORKERS). Default: one for each core of the machine.
     pub fn workers(mut self, workers: usize) -> RunnerBuilder {
         self.workers = Some(workers);
         self
@@ -56,7 +59,8 @@ impl RunnerBuilder {
         self
     }
 
-    /// How long cancelled tasks are waited for when the loop is closed. Default: ten seconds.
+    /// How long cancelled tasks, and functions that run in [`to_thread`](crate::to_thread) or an executor, are waited for when the loop is
+    /// closed. Default: ten seconds. After that they are reported to the exception handler and left.
     pub fn shutdown_timeout(mut self, most: Duration) -> RunnerBuilder {
         self.shutdown_timeout = Some(most);
         self
@@ -69,7 +73,8 @@ impl RunnerBuilder {
         self
     }
 
-    /// How many threads run blocking jobs (`to_thread`, the default executor) at the same time. Default: asyncio's rule, cores + 4, at most 32.
+    /// How many threads run blocking jobs (`to_thread`, the default executor) at the same time: at least 1. Default: asyncio's rule, cores + 4,
+    /// at most 32.
     pub fn max_blocking_threads(mut self, most: usize) -> RunnerBuilder {
         self.max_blocking_threads = Some(most);
         self
@@ -86,7 +91,7 @@ impl RunnerBuilder {
     ///
     /// # Errors
     ///
-    /// [`RuntimeError`] for a number of workers that makes no sense; [`std::io::Error`] if the system refuses a thread.
+    /// [`RuntimeError`] for a number of workers or of blocking threads that makes no sense; [`std::io::Error`] if the system refuses a thread.
     pub fn build(self) -> Result<Runner> {
         let workers = self.workers.unwrap_or_else(num_cpus::get);
         if !(1..=MAX_WORKERS).contains(&workers) {
@@ -94,6 +99,9 @@ impl RunnerBuilder {
                 "the number of workers must be from 1 to {MAX_WORKERS}, not {workers}"
             ))
             .into());
+        }
+        if self.max_blocking_threads == Some(0) {
+            return Err(RuntimeError::new("the number of blocking threads must be at least 1, not 0").into());
         }
         let mut config =
             Config { workers, hooks: Arc::new(LoopShared::new(self.debug)), ..Config::default() };

@@ -27,8 +27,10 @@ use crate::task::{Builder, Task};
 ///
 /// The loop has as many workers as the machine has cores; [`Runner::builder`] sets more. This thread only waits.
 ///
-/// When the coroutine ends, every other task is cancelled once and waited for, up to the shutdown timeout. What lives on is named
-/// in a report to the exception handler and dropped; `run` returns whatever the workers are stuck in.
+/// When the coroutine ends, every other task is cancelled once and waited for, up to the
+/// [shutdown timeout](RunnerBuilder::shutdown_timeout), and so are functions that run in [`to_thread`](crate::to_thread) or an executor.
+/// A task that lives on is named in a report to the exception handler and dropped; of functions the report says how many are left behind.
+/// `run` returns whatever the workers are stuck in.
 ///
 /// # Examples
 ///
@@ -45,7 +47,8 @@ use crate::task::{Builder, Task};
 ///
 /// # Cancellation
 ///
-/// Ctrl-C cancels the coroutine; a second one ends `run` at once. Only on the main thread, and only where nobody else had taken over
+/// Ctrl-C cancels the coroutine, at the await at which it stands: a coroutine that computes and never awaits does not notice. A second
+/// one ends `run` at once. Only on the main thread, and only where nobody else had taken over
 /// the signal.
 #[track_caller]
 pub fn run<C: Coroutine>(main: C) -> Result<C::Item> {
@@ -104,6 +107,9 @@ impl Runner {
 
     /// Runs a coroutine to its end. Other tasks live on until [`close`](Runner::close).
     ///
+    /// Several threads may call this at once: the coroutines run side by side on the one loop and share its context, so what one sets in
+    /// a context variable the other sees. (asyncio refuses.)
+    ///
     /// # Errors
     ///
     /// As [`run`]; and [`RuntimeError`] "Runner is closed".
@@ -131,9 +137,12 @@ impl Runner {
     pub fn close(&self) {
         // Relaxed: only one caller wins the swap, and it publishes nothing.
         if !self.is_closed.swap(true, Ordering::Relaxed) {
-            let is_hurried = self.is_hurried.load(Ordering::Relaxed);
-            let patience = if is_hurried { Duration::ZERO } else { self.shutdown_timeout };
-            Shutdown::new(&self.event_loop, patience).finish();
+            let shutdown = if self.is_hurried.load(Ordering::Relaxed) {
+                Shutdown::hurried(&self.event_loop)
+            } else {
+                Shutdown::new(&self.event_loop, self.shutdown_timeout)
+            };
+            shutdown.finish();
         }
     }
 }

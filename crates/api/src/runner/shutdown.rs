@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use selvedge_scheduler::{Scheduler, TaskRef};
 
 use super::waiter::Waiter;
+use crate::event_loop::report::Waited;
 use crate::event_loop::{EventLoop, report};
 use crate::task::{Notify, TaskHandle, TaskRefExt, notify};
 
@@ -18,16 +19,32 @@ const LEAST_PATIENCE: Duration = Duration::from_millis(100);
 /// Cancels every task once, waits, and closes the loop: bounded, whatever the tasks do.
 pub(super) struct Shutdown<'a> {
     event_loop: &'a EventLoop,
-    patience: Duration,
+    /// What the reports say about the patience.
+    waited: Waited,
     /// `None`: so much patience that the clock cannot show its end.
     deadline: Option<Instant>,
     cancelled: HashSet<TaskHandle>,
+    /// Those that were not done when the time was up.
+    survivors: Vec<TaskHandle>,
 }
 
 impl<'a> Shutdown<'a> {
     pub(super) fn new(event_loop: &'a EventLoop, patience: Duration) -> Shutdown<'a> {
         let deadline = Instant::now().checked_add(patience);
-        Shutdown { event_loop, patience, deadline, cancelled: HashSet::new() }
+        let waited = Waited::For(patience);
+        Shutdown { event_loop, waited, deadline, cancelled: HashSet::new(), survivors: Vec::new() }
+    }
+
+    /// Without patience: Ctrl-C was pressed twice.
+    pub(super) fn hurried(event_loop: &'a EventLoop) -> Shutdown<'a> {
+        let mut this = Shutdown::new(event_loop, Duration::ZERO);
+        this.hurry();
+        this
+    }
+
+    fn hurry(&mut self) {
+        self.waited = Waited::UntilInterrupt;
+        self.deadline = Some(Instant::now());
     }
 
     pub(super) fn finish(mut self) {
@@ -42,9 +59,8 @@ impl<'a> Shutdown<'a> {
         self.cancel_and_wait();
         self.report_failures();
         let left = self.time_left().unwrap_or(Duration::MAX).max(LEAST_PATIENCE);
-        for stuck in self.event_loop.scheduler().close(left) {
-            report::stuck_in_poll(self.event_loop, &stuck);
-        }
+        let stuck = self.event_loop.scheduler().close(left);
+        self.report_what_is_left(&stuck);
     }
 
     /// Tasks that are made during the shutdown get their turn when those before them have ended.
@@ -66,17 +82,22 @@ impl<'a> Shutdown<'a> {
             }
             self.cancelled.extend(fresh);
             if !self.wait(&waiter, &countdown) {
-                return self.report_survivors();
+                self.survivors = self.cancelled.iter().filter(|task| !task.done()).cloned().collect();
+                return;
             }
         }
     }
 
     /// False if the time is up, or the user has lost patience.
-    fn wait(&self, waiter: &Waiter, countdown: &Countdown) -> bool {
+    fn wait(&mut self, waiter: &Waiter, countdown: &Countdown) -> bool {
         // Ordering: Acquire, with `notify`.
         while countdown.unfinished.load(Ordering::Acquire) > 0 {
             let left = self.time_left();
-            if left.is_some_and(|left| left.is_zero()) || waiter.take_interrupt() {
+            if waiter.take_interrupt() {
+                self.hurry();
+                return false;
+            }
+            if left.is_some_and(|left| left.is_zero()) {
                 return false;
             }
             waiter.wait(left);
@@ -88,9 +109,17 @@ impl<'a> Shutdown<'a> {
         self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
-    fn report_survivors(&self) {
-        for task in self.cancelled.iter().filter(|task| !task.done()) {
-            report::did_not_stop(self.event_loop, task.clone(), self.patience);
+    /// One report for each task: only now is it known which of those that did not stop can be dropped.
+    fn report_what_is_left(&self, stuck: &[TaskRef]) {
+        for task in self.survivors.iter().filter(|task| !stuck.contains(task.task_ref())) {
+            report::did_not_stop(self.event_loop, task.clone(), self.waited);
+        }
+        for task in stuck {
+            report::stuck_in_poll(self.event_loop, task, self.waited);
+        }
+        let running = self.event_loop.shared().running().count();
+        if running > 0 {
+            report::functions_still_run(self.event_loop, running, self.waited);
         }
     }
 

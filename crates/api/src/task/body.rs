@@ -12,7 +12,7 @@ use super::reference::TaskRefExt;
 use super::slot::TaskSlot;
 use crate::cancel::Requests;
 use crate::coroutine::Coroutine;
-use crate::error::{CancelledError, Error, PanicError, Result};
+use crate::error::{CancelledError, EVENT_LOOP_IS_CLOSED, Error, PanicError, Result};
 use crate::event_loop::report;
 
 pin_project! {
@@ -76,22 +76,24 @@ fn take_request() -> Error {
     CancelledError::from_message(message.flatten()).into()
 }
 
+/// The scheduler calls this where nothing may panic, so it does without the slot rather than to insist on it.
+fn failed<T>(task: &TaskRef, error: Error) -> Ended<T> {
+    if let Some(slot) = task.slot::<TaskSlot>() {
+        slot.record_failure(&error);
+    }
+    Ended(Err(error))
+}
+
 /// What a task ended with.
 pub(crate) struct Ended<T>(pub(crate) Result<T>);
 
 impl<T: Send + 'static> Outcome for Ended<T> {
     fn panicked(task: &TaskRef, payload: Box<dyn Any + Send>) -> Self {
-        let error = Error::from(PanicError::from_payload(&*payload));
-        task.task_slot().record_failure(&error);
-        // The payload is the user's value: its drop may panic again, and that must not take the worker along.
-        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(payload)));
-        Ended(Err(error))
+        failed(task, PanicError::from_payload(payload).into())
     }
 
     fn closed(task: &TaskRef) -> Self {
-        let error = Error::from(CancelledError::with_message("the event loop was closed"));
-        task.task_slot().record_failure(&error);
-        Ended(Err(error))
+        failed(task, CancelledError::with_message(EVENT_LOOP_IS_CLOSED).into())
     }
 
     fn abandoned(self, task: &TaskRef) {

@@ -134,7 +134,7 @@ impl Callback {
     fn run(self, handle: &TaskHandle) {
         let Callback { context, function, .. } = self;
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| context.run(|| function(handle)))) {
-            report::callback_panicked(Some(handle), PanicError::from_payload(&*payload).into());
+            report::callback_panicked(Some(handle), PanicError::from_payload(payload).into());
         }
     }
 }

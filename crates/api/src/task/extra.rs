@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 
 use super::completion::{CallbackId, Watcher};
-use crate::cancel::{Request, RequestWord};
+use crate::cancel::{Request, RequestWord, Route};
 use crate::context::Context;
 use crate::error::Error;
 use crate::event_loop::{EventLoop, get_running_loop};
@@ -33,6 +33,8 @@ struct Failure {
 struct Details {
     name: Option<String>,
     cancel_message: Option<Arc<str>>,
+    /// The way of a request that another task passed on.
+    route: Option<Route>,
     watchers: Vec<Watcher>,
     last_callback: u64,
 }
@@ -47,17 +49,27 @@ impl Extra {
     }
 
     /// Counts a request and sets its message in one step, so that a message never goes with another request.
-    pub(super) fn request(&self, requests: &RequestWord, message: Option<Arc<str>>) -> Request {
+    pub(super) fn request(
+        &self,
+        requests: &RequestWord,
+        message: Option<Arc<str>>,
+        route: Option<Route>,
+    ) -> Request {
         let mut details = self.details.lock();
         let request = requests.request_counted();
         if request == Request::First {
             details.cancel_message = message;
+            details.route = route;
         }
         request
     }
 
     pub(super) fn cancel_message(&self) -> Option<Arc<str>> {
         self.details.lock().cancel_message.clone()
+    }
+
+    pub(super) fn route(&self) -> Option<Route> {
+        self.details.lock().route
     }
 
     pub(crate) fn context(&self) -> &OnceLock<Context> {

@@ -27,7 +27,7 @@ pub use self::handle::{TaskHandle, TaskId};
 pub(crate) use self::introspect::all_tasks_of;
 pub use self::introspect::{all_tasks, current_task};
 pub use self::methods::Coro;
-pub(crate) use self::reference::TaskRefExt;
+pub(crate) use self::reference::{PassedOn, TaskRefExt};
 pub(crate) use self::slot::TaskSlot;
 
 use crate::cancel::{DeliveredTo, Leaf, Outside};
@@ -46,6 +46,9 @@ use crate::error::{InvalidStateError, Result, RuntimeError};
 /// A request that reaches the await of a task is passed on to that task, message and all; the await goes on until the task ends
 /// and returns what it ended with. [`shield`](crate::shield) stops this. Should the task end by itself without having seen the
 /// request, its result is returned, and the request meets the next await: neither is lost.
+///
+/// Tasks that await each other in a circle never end by themselves. A request is passed round once; the task that awaits the one where it
+/// began is told.
 ///
 /// # Errors
 ///
@@ -193,11 +196,16 @@ impl<T: Send + 'static> Future for Task<T> {
                     RuntimeError::new(format!("Task cannot await on itself: {name}")).into()
                 ));
             }
-            let Some(news) = this.leaf.look() else { return Poll::Pending };
-            // A task that ended just now cannot be told any more: its result comes first, and the request stays untaken.
-            if this.task_ref().cancel(news.into_message()) {
-                this.passed_on = this.leaf.take().map(|taken| taken.to);
-                return Poll::Pending;
+            // Taken before it is passed on: of two tasks that pass requests to each other at the same time, each then meets the
+            // other's as a new one. Looked at first, both could join a request that is on its way out, and nobody would be told.
+            let Some(taken) = this.leaf.take() else { return Poll::Pending };
+            match this.task_ref().pass_on(&taken) {
+                PassedOn::Told => {
+                    this.passed_on = Some(taken.to);
+                    return Poll::Pending;
+                }
+                PassedOn::TooLate => this.leaf.give_back(taken.to),
+                PassedOn::Circle => return Poll::Ready(Err(taken.error.into())),
             }
         }
     }

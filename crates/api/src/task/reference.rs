@@ -6,8 +6,20 @@ use std::sync::Arc;
 use selvedge_scheduler::TaskRef;
 
 use super::slot::TaskSlot;
-use crate::cancel::Request;
+use crate::cancel::{Request, Route, Taken};
 use crate::error::{Error, InvalidStateError, Result};
+
+/// What became of a request that was passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a request that was not passed on must be returned or given back"]
+pub(crate) enum PassedOn {
+    /// The task knows; the await goes on until it ends.
+    Told,
+    /// The task is done: its result comes first, and the request is given back.
+    TooLate,
+    /// The request began there, so the task awaits whoever passes it on: the await ends here.
+    Circle,
+}
 
 /// asyncio's questions to the scheduler's reference to a task. The methods of `Task` and `TaskHandle` rest on these.
 pub(crate) trait TaskRefExt {
@@ -15,7 +27,13 @@ pub(crate) trait TaskRefExt {
     ///
     /// If the task is one of the loop's own callbacks; no reference to those ever leaves the loop.
     fn task_slot(&self) -> &TaskSlot;
-    fn cancel(&self, message: Option<Arc<str>>) -> bool;
+    fn cancel(&self, message: Option<Arc<str>>) -> bool {
+        self.cancel_along(None, message)
+    }
+    /// [`cancel`](Self::cancel) with a request that has come a long way.
+    fn cancel_along(&self, route: Option<Route>, message: Option<Arc<str>>) -> bool;
+    /// Cancels this task with a request that met whoever awaits it.
+    fn pass_on(&self, taken: &Taken) -> PassedOn;
     fn ended_cancelled(&self) -> bool;
     /// `None` if the task is not done or did not fail.
     fn failure(&self) -> Option<Error>;
@@ -28,16 +46,25 @@ impl TaskRefExt for TaskRef {
         self.slot().expect("only tasks made by `create_task` are handed out")
     }
 
-    fn cancel(&self, message: Option<Arc<str>>) -> bool {
+    fn cancel_along(&self, route: Option<Route>, message: Option<Arc<str>>) -> bool {
         if self.is_done() {
             return false;
         }
-        match self.task_slot().request(message) {
+        match self.task_slot().request(message, route) {
             Request::First => self.wake(),
             // Whoever made the pending request has woken the task, or is about to.
             Request::Joined => {}
         }
         true
+    }
+
+    fn pass_on(&self, taken: &Taken) -> PassedOn {
+        if self.is_done() {
+            return PassedOn::TooLate;
+        }
+        let Some(route) = taken.route.onward(self.task_slot().number()) else { return PassedOn::Circle };
+        let message = taken.error.clone().into_message();
+        if self.cancel_along(Some(route), message) { PassedOn::Told } else { PassedOn::TooLate }
     }
 
     fn ended_cancelled(&self) -> bool {

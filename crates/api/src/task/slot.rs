@@ -8,7 +8,7 @@ use selvedge_scheduler::{Slot, TaskRef};
 
 use super::extra::Extra;
 use super::number;
-use crate::cancel::{Request, RequestWord};
+use crate::cancel::{Request, RequestWord, Route};
 use crate::context::Bindings;
 use crate::error::{CancelledError, Error};
 use crate::event_loop::EventLoop;
@@ -62,11 +62,12 @@ impl TaskSlot {
         self.extra.get()
     }
 
-    /// Counts a request, and keeps its message if it is the first since the last delivery.
-    pub(super) fn request(&self, message: Option<Arc<str>>) -> Request {
-        let extra = if message.is_some() { Some(self.extra()) } else { self.extra_if_any() };
+    /// Counts a request, and keeps its message and route if it is the first since the last delivery.
+    pub(super) fn request(&self, message: Option<Arc<str>>, route: Option<Route>) -> Request {
+        let is_plain = message.is_none() && route.is_none();
+        let extra = if is_plain { self.extra_if_any() } else { Some(self.extra()) };
         match extra {
-            Some(extra) => extra.request(&self.requests, message),
+            Some(extra) => extra.request(&self.requests, message, route),
             None => self.requests.request_counted(),
         }
     }
@@ -74,6 +75,11 @@ impl TaskSlot {
     /// The message of the last request that did not join another one.
     pub(crate) fn cancel_message(&self) -> Option<Arc<str>> {
         self.extra_if_any()?.cancel_message()
+    }
+
+    /// The way of that request, if another task passed it on.
+    pub(crate) fn route(&self) -> Option<Route> {
+        self.extra_if_any()?.route()
     }
 
     pub(crate) fn name(&self) -> String {

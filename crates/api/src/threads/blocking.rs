@@ -10,9 +10,10 @@ use std::task::{Context, Poll, Waker};
 use parking_lot::Mutex;
 use selvedge_scheduler::Scheduler;
 
+use super::running;
 use crate::cancel::Leaf;
 use crate::context::copy_context;
-use crate::error::{Error, PanicError, Result, RuntimeError};
+use crate::error::{EVENT_LOOP_IS_CLOSED, Error, InvalidStateError, PanicError, Result, RuntimeError};
 use crate::task;
 
 /// Calls a function that blocks, or computes for long, on a thread of the pool, in a copy of the caller's context.
@@ -31,12 +32,17 @@ use crate::task;
 ///
 /// # Errors
 ///
-/// [`PanicError`] if the function panicked; [`RuntimeError`] outside of a loop, or if the system refuses a thread.
+/// [`PanicError`] if the function panicked; [`RuntimeError`] outside of a loop, on a closed one, or if the system refuses a thread;
+/// [`InvalidStateError`] if it is awaited again after it has ended.
 ///
 /// # Cancellation
 ///
 /// Ends the await at once. The function is not called if it has not been; a running one cannot be stopped: it runs on, and its value
 /// is dropped.
+///
+/// The loop is not closed before a running function has returned, but waits for it no longer than the
+/// [shutdown timeout](crate::RunnerBuilder::shutdown_timeout). After that the exception handler is told how many still run, and their
+/// threads are left behind: they end with the program.
 pub fn to_thread<F, T>(f: F) -> ToThread<F, T>
 where
     F: FnOnce() -> T + Send + 'static,
@@ -122,25 +128,27 @@ impl<T: Send + 'static> BlockingTask<T> {
         scheduler: &Scheduler,
         function: impl FnOnce() -> T + Send + 'static,
     ) -> BlockingTask<T> {
-        let (blocking, run) = BlockingTask::prepare(function);
-        if let Err(refused) = scheduler.spawn_blocking(run) {
-            // The job was dropped, which told the awaiter that the pool is closed; this says what the system answered.
-            blocking
-                .job
-                .finish(Err(RuntimeError::new(format!("no thread can be had: {}", refused.error)).into()));
+        let (blocking, run) = BlockingTask::prepare(scheduler, function);
+        if let Err(refused) = scheduler.spawn_blocking(running::counted(scheduler, run))
+            && !scheduler.is_closed()
+        {
+            // The job was dropped, which told the awaiter; this says what the system answered.
+            let message = format!("{NO_THREAD}: {}", refused.error);
+            blocking.job.finish(Err(RuntimeError::new(message).into()));
         }
         blocking
     }
 
     /// The two ends of one call: what awaits it, and what makes it.
     pub(super) fn prepare(
+        scheduler: &Scheduler,
         function: impl FnOnce() -> T + Send + 'static,
-    ) -> (BlockingTask<T>, Box<dyn FnOnce() + Send>) {
+    ) -> (BlockingTask<T>, impl FnOnce() + Send + 'static) {
         let job = Arc::new(Job(Mutex::new(JobState { progress: Progress::Queued, waker: None })));
         let ours = BlockingTask { job: Arc::clone(&job), leaf: Leaf::new() };
         // A closed pool drops its queue: whoever waits must not wait for ever.
-        let run = Run { job, function: Some(function) };
-        (ours, Box::new(move || run.call()))
+        let run = Run { job, function: Some(function), scheduler: scheduler.clone() };
+        (ours, move || run.call())
     }
 
     pub(super) fn failed(error: Error) -> BlockingTask<T> {
@@ -153,14 +161,17 @@ impl<T: Send + 'static> BlockingTask<T> {
 struct Run<T: Send + 'static, F> {
     job: Arc<Job<T>>,
     function: Option<F>,
+    scheduler: Scheduler,
 }
+
+const NO_THREAD: &str = "no thread can be had";
 
 impl<T: Send + 'static, F: FnOnce() -> T> Run<T, F> {
     fn call(mut self) {
         let Some(function) = self.function.take() else { return };
         if self.job.begin() {
             let outcome = catch_unwind(AssertUnwindSafe(function));
-            self.job.finish(outcome.map_err(|payload| PanicError::from_payload(&*payload).into()));
+            self.job.finish(outcome.map_err(|payload| PanicError::from_payload(payload).into()));
         }
     }
 }
@@ -168,10 +179,8 @@ impl<T: Send + 'static, F: FnOnce() -> T> Run<T, F> {
 impl<T: Send + 'static, F> Drop for Run<T, F> {
     fn drop(&mut self) {
         if self.function.is_some() {
-            self.job
-                .finish(Err(
-                    RuntimeError::new("the thread pool was closed before the function was called").into()
-                ));
+            let why = if self.scheduler.is_closed() { EVENT_LOOP_IS_CLOSED } else { NO_THREAD };
+            self.job.finish(Err(RuntimeError::new(why).into()));
         }
     }
 }
@@ -217,6 +226,11 @@ impl<T> Job<T> {
             && let Progress::Done(result) = std::mem::replace(&mut state.progress, Progress::Abandoned)
         {
             return Poll::Ready(result);
+        }
+        if matches!(state.progress, Progress::Abandoned) {
+            return Poll::Ready(Err(
+                InvalidStateError::new("the function's value was moved out before").into()
+            ));
         }
         let former = match &state.waker {
             Some(known) if known.will_wake(cx.waker()) => None,

@@ -12,7 +12,7 @@ use selvedge_scheduler::{Scheduler, TaskRef};
 
 use super::spin;
 use crate::coroutine::Coroutine;
-use crate::error::{Error, InvalidStateError, Result, RuntimeError, TimeoutError};
+use crate::error::{EVENT_LOOP_IS_CLOSED, Error, InvalidStateError, Result, RuntimeError, TimeoutError};
 use crate::event_loop::EventLoop;
 use crate::task::{self, CallbackId, Task, TaskHandle, TaskRefExt, TaskSlot};
 
@@ -37,7 +37,7 @@ use crate::task::{self, CallbackId, Task, TaskHandle, TaskRefExt, TaskSlot};
 #[track_caller]
 pub fn run_coroutine_threadsafe<C: Coroutine>(coro: C, event_loop: &EventLoop) -> ConcurrentFuture<C::Item> {
     if event_loop.is_closed() {
-        return ConcurrentFuture::failed(RuntimeError::new("Event loop is closed").into());
+        return ConcurrentFuture::failed(RuntimeError::new(EVENT_LOOP_IS_CLOSED).into());
     }
     let slot = TaskSlot::new(Location::caller());
     ConcurrentFuture::of(task::spawn_on(event_loop.scheduler(), coro, slot))
@@ -123,10 +123,7 @@ impl<T: Send + 'static> ConcurrentFuture<T> {
     pub fn add_done_callback(&self, f: impl FnOnce(&TaskHandle) + Send + 'static) -> Result<CallbackId> {
         match &self.task {
             Some(task) => Ok(TaskHandle::new(task.clone()).add_done_callback(f)),
-            None => {
-                Err(InvalidStateError::new("the event loop was closed before the coroutine could start")
-                    .into())
-            }
+            None => Err(InvalidStateError::new(EVENT_LOOP_IS_CLOSED).into()),
         }
     }
 

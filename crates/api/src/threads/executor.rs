@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use selvedge_scheduler::Scheduler;
 
 use super::blocking::BlockingTask;
+use super::running;
 use crate::error::{Result, RuntimeError};
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -68,8 +69,8 @@ impl ThreadPoolExecutor {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let (blocking, job) = BlockingTask::prepare(function);
-        match self.shared.push(job) {
+        let (blocking, job) = BlockingTask::prepare(scheduler, function);
+        match self.shared.push(Box::new(job)) {
             Pushed::Queued => {}
             Pushed::NeedsWorker => self.start_worker(scheduler),
             Pushed::Refused(job) => {
@@ -84,7 +85,8 @@ impl ThreadPoolExecutor {
 
     fn start_worker(&self, scheduler: &Scheduler) {
         let shared = Arc::clone(&self.shared);
-        if scheduler.spawn_blocking(Box::new(move || shared.work())).is_err() && self.shared.lose_worker() {
+        let work = running::counted(scheduler, move || shared.work());
+        if scheduler.spawn_blocking(work).is_err() && self.shared.lose_worker() {
             // No thread is left that would ever come to the queue. Dropping a job tells its awaiter.
             let stranded = std::mem::take(&mut self.shared.queue.lock().jobs);
             drop(stranded);

@@ -61,6 +61,18 @@ pub fn as_completed<C: Coroutine>(aws: impl IntoIterator<Item = C>) -> AsComplet
 }
 
 /// The results of [`as_completed`].
+///
+/// # Examples
+///
+/// ```
+/// # selvedge::run(async {
+/// let mut it = selvedge::as_completed([1, 2].map(|n| async move { Ok(n) }));
+/// while let Some(r) = it.next().await {
+///     println!("{}", r?);
+/// }
+/// # Ok(())
+/// # }).unwrap();
+/// ```
 #[must_use = "the children have started, but their results are lost unless they are taken"]
 pub struct AsCompleted<T: Send + 'static> {
     tasks: Vec<Option<Task<T>>>,

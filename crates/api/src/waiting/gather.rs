@@ -14,15 +14,20 @@ use selvedge_scheduler::TaskRef;
 
 use self::children::Children;
 pub use self::children::GatherInput;
-use crate::cancel::{DeliveredTo, Leaf};
-use crate::error::{CancelledError, Result};
-use crate::task::{Notify, TaskRefExt, notify};
+use crate::cancel::{DeliveredTo, Leaf, Taken};
+use crate::error::{CancelledError, Error, InvalidStateError, Result};
+use crate::task::{Notify, PassedOn, TaskRefExt, notify};
 
 /// Runs coroutines side by side, each as a task, and returns what they return, in the order in which they were given: a `Vec` for a
 /// `Vec`, an array for an array, a tuple for a tuple of up to twelve. A [`Task`](crate::Task) is taken as it is.
 ///
+/// An iterator is collected first: `gather(iter.collect::<Vec<_>>())`.
+///
 /// The children start at the call. The first error ends the whole at once; the other children go on, and what they fail with later is
 /// dropped (as in asyncio). [`return_exceptions`](Gather::return_exceptions) waits for all of them.
+///
+/// Dropped before it has ended, a gathering lets its children go on like dropped [`Task`](crate::Task)s: an error of theirs is
+/// reported as never retrieved.
 ///
 /// # Examples
 ///
@@ -40,7 +45,8 @@ use crate::task::{Notify, TaskRefExt, notify};
 ///
 /// # Errors
 ///
-/// The first error of a child, a cancelled child's [`CancelledError`] included.
+/// The first error of a child, a cancelled child's [`CancelledError`] included; [`InvalidStateError`] if it is awaited again after it
+/// has ended.
 ///
 /// # Cancellation
 ///
@@ -56,8 +62,6 @@ pub fn gather<G: GatherInput>(children: G) -> Gather<G::Children> {
     let children = children.start();
     let shared = Arc::new(Shared::new(children.count()));
     children.for_each(&mut |index, task| {
-        // Nobody else will look at the errors that the gathering drops.
-        task.task_slot().mark_retrieved();
         notify(task, Arc::clone(&shared) as Arc<dyn Notify>, index);
     });
     Gather { children: Some(children), shared, leaf: Leaf::new(), cancel: None }
@@ -143,37 +147,36 @@ impl<C: Children> Gather<C> {
     }
 
     /// Ready when `is_over` says so; passes requests on to the children meanwhile.
-    fn poll_until(&mut self, cx: &mut Context<'_>, is_over: impl Fn(&Shared) -> bool) -> Poll<()> {
+    fn poll_until(&mut self, cx: &mut Context<'_>, is_over: impl Fn(&Shared) -> bool) -> Poll<Result<()>> {
         if is_over(&self.shared) {
-            return Poll::Ready(());
+            return Poll::Ready(Ok(()));
         }
         self.shared.register(cx.waker());
         if is_over(&self.shared) {
-            return Poll::Ready(());
+            return Poll::Ready(Ok(()));
         }
-        if let Some(news) = self.leaf.look()
-            && self.cancel_children(&news)
-            && let Some(taken) = self.leaf.take()
-        {
-            self.cancel = Some((taken.error, taken.to));
+        let Some(taken) = self.leaf.take() else { return Poll::Pending };
+        match self.cancel_children(&taken) {
+            PassedOn::Told => self.cancel = Some((taken.error, taken.to)),
+            // They are all done, and the last one wakes this task.
+            PassedOn::TooLate => self.leaf.give_back(taken.to),
+            PassedOn::Circle => return Poll::Ready(Err(taken.error.into())),
         }
-        // If no child could be told any more, they are all done, and the last one wakes this task.
         Poll::Pending
     }
 
-    fn cancel_children(&self, news: &CancelledError) -> bool {
-        let message: Option<Arc<str>> = news.clone().into_message();
-        let mut any = false;
-        self.children().for_each(&mut |_, task| any |= task.cancel(message.clone()));
-        any
+    fn cancel_children(&self, taken: &Taken) -> PassedOn {
+        let mut outcome = PassedOn::TooLate;
+        self.children().for_each(&mut |_, task| match task.pass_on(taken) {
+            PassedOn::Circle => outcome = PassedOn::Circle,
+            PassedOn::Told if outcome == PassedOn::TooLate => outcome = PassedOn::Told,
+            PassedOn::Told | PassedOn::TooLate => {}
+        });
+        outcome
     }
 
     fn children(&self) -> &C {
-        self.children.as_ref().expect("`Gather` was polled after it had ended")
-    }
-
-    fn take_children(&mut self) -> C {
-        self.children.take().expect("`Gather` was polled after it had ended")
+        self.children.as_ref().expect("whoever polls has looked whether it has ended")
     }
 
     /// The error to end with, if a request was passed on. One that no child has seen is handed back instead.
@@ -190,6 +193,17 @@ impl<C: Children> Gather<C> {
         self.leaf.give_back(to);
         Ok(())
     }
+
+    /// Lets the children go. From here on nobody else will look at the errors that the gathering drops.
+    fn end(&mut self) -> C {
+        let children = self.children.take().expect("whoever polls has looked whether it has ended");
+        children.for_each(&mut |_, task| task.task_slot().mark_retrieved());
+        children
+    }
+}
+
+fn has_ended() -> Error {
+    InvalidStateError::new("the gathering has ended already").into()
 }
 
 impl<C: Children> Future for Gather<C> {
@@ -197,13 +211,17 @@ impl<C: Children> Future for Gather<C> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        if this.poll_until(cx, |shared| shared.all_done() || shared.first_failed().is_some()).is_pending() {
-            return Poll::Pending;
+        if this.children.is_none() {
+            return Poll::Ready(Err(has_ended()));
         }
+        let polled = this.poll_until(cx, |shared| shared.all_done() || shared.first_failed().is_some());
+        let Poll::Ready(waited) = polled else { return Poll::Pending };
         if let Some(index) = this.shared.first_failed() {
-            return Poll::Ready(Err(this.take_children().into_error(index)));
+            return Poll::Ready(Err(this.end().into_error(index)));
         }
-        Poll::Ready(this.settle_cancel().and_then(|()| this.take_children().into_values()))
+        let settled = waited.and_then(|()| this.settle_cancel());
+        let children = this.end();
+        Poll::Ready(settled.and_then(|()| children.into_values()))
     }
 }
 
@@ -212,10 +230,13 @@ impl<C: Children> Future for GatherResults<C> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut self.get_mut().0;
-        if this.poll_until(cx, Shared::all_done).is_pending() {
-            return Poll::Pending;
+        if this.children.is_none() {
+            return Poll::Ready(Err(has_ended()));
         }
-        Poll::Ready(this.settle_cancel().map(|()| this.take_children().into_results()))
+        let Poll::Ready(waited) = this.poll_until(cx, Shared::all_done) else { return Poll::Pending };
+        let settled = waited.and_then(|()| this.settle_cancel());
+        let children = this.end();
+        Poll::Ready(settled.map(|()| children.into_results()))
     }
 }
 

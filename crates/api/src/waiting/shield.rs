@@ -11,8 +11,8 @@ use crate::task::Task;
 
 /// Awaits a task without passing cancellations on to it; a coroutine becomes a task first.
 ///
-/// The task goes on when the awaiter is cancelled. To await it again later keep it, and shield a borrow of it:
-/// [`Task::shielded`].
+/// The task goes on when the awaiter is cancelled. Mostly it is to be awaited again after that: then shield a borrow of it,
+/// `task.shielded().await` ([`Task::shielded`]). `shield(task)` takes the task, and with it the way to its result.
 ///
 /// # Examples
 ///
@@ -46,6 +46,21 @@ pub fn shield<C: Coroutine>(coro_or_task: C) -> Shield<C::Item> {
 
 impl<T: Send + 'static> Task<T> {
     /// [`shield`] for a task that is kept: what would be `shield(&mut task)`, which cannot be told from a coroutine by its type.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # selvedge::run(async {
+    /// let mut saving = selvedge::create_task(async { selvedge::sleep(Duration::from_millis(5)).returning("saved").await });
+    /// if selvedge::wait_for(saving.shielded(), Duration::from_millis(1)).await.is_err() {
+    ///     println!("this takes long");
+    /// }
+    /// assert_eq!(saving.await?, "saved");
+    /// # Ok(())
+    /// # }).unwrap();
+    /// ```
     pub fn shielded(&mut self) -> ShieldRef<'_, T> {
         ShieldRef { task: self, leaf: Leaf::new() }
     }

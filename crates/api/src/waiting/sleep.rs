@@ -8,7 +8,7 @@ use std::time::Duration;
 use selvedge_scheduler::Timer;
 
 use crate::cancel::Leaf;
-use crate::error::Result;
+use crate::error::{InvalidStateError, Result};
 use crate::{task, time};
 
 /// Waits for `delay`, counted from the first poll. `Duration::ZERO` yields once to the other tasks; `Duration::MAX` never ends by itself.
@@ -27,7 +27,8 @@ use crate::{task, time};
 ///
 /// # Errors
 ///
-/// [`CancelledError`](crate::CancelledError), and [`RuntimeError`](crate::RuntimeError) if no event loop is running on this thread.
+/// [`CancelledError`](crate::CancelledError); [`RuntimeError`](crate::RuntimeError) if no event loop is running on this thread;
+/// [`InvalidStateError`] if it is awaited again after it has ended.
 ///
 /// # Cancellation
 ///
@@ -106,7 +107,9 @@ impl<V> Future for Sleep<V> {
         let polled = if this.delay.is_zero() { this.poll_yield(cx) } else { this.poll_timer(cx) };
         polled.map(|outcome| {
             this.timer.disarm();
-            outcome.map(|()| this.value.take().expect("`Sleep` was polled after it had ended"))
+            outcome.and_then(|()| {
+                this.value.take().ok_or_else(|| InvalidStateError::new("the sleep has ended already").into())
+            })
         })
     }
 }

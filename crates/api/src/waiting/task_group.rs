@@ -5,7 +5,7 @@ mod members;
 use std::any::Any;
 use std::fmt;
 use std::future::Future;
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -15,7 +15,7 @@ use pin_project_lite::pin_project;
 use self::members::Members;
 use crate::cancel::{FramePoll, Leaf, ScopedFrame};
 use crate::coroutine::Coroutine;
-use crate::error::{CancelledError, Error, ExceptionGroup, Result};
+use crate::error::{CancelledError, Error, ExceptionGroup, PanicError, Result};
 use crate::event_loop::get_running_loop;
 use crate::task::{Builder, Task, TaskRefExt};
 
@@ -48,7 +48,8 @@ use crate::task::{Builder, Task, TaskRefExt};
 ///
 /// # Errors
 ///
-/// [`ExceptionGroup`] of what the tasks failed with, in the order in which they ended, and of the body's error, last. Else the
+/// [`ExceptionGroup`] of what the tasks failed with, in the order in which they ended, and of the body's error, last; a panic counts
+/// as the error [`PanicError`], the body's too. Else the
 /// [`CancelledError`] of a request from further out.
 ///
 /// After [`TaskGroup::cancel`] the block ends well if the body returns `Ok`, or returns nothing: a body that passes the cancellation
@@ -83,6 +84,9 @@ pub struct TaskGroup {
 
 impl TaskGroup {
     /// Starts a task in the group.
+    ///
+    /// Tasks own their data: they run on other threads, and the compiler does not know that the group outlives them, so a task cannot
+    /// borrow from the body. Clone what several tasks need, or share it in an [`Arc`], and write `async move`.
     ///
     /// In a group that is shutting down or has ended the coroutine is dropped, and the task's result is a
     /// [`RuntimeError`](crate::RuntimeError) that says so.
@@ -174,27 +178,41 @@ where
     T: 'static,
 {
     /// The tasks must know whom to wake, and what to ask to stop, before they are looked at.
-    fn enter(self: Pin<&mut Self>, cx: &mut Context<'_>) {
-        let mut this = self.project();
+    fn enter(mut self: Pin<&mut Self>, cx: &mut Context<'_>) {
+        let mut this = self.as_mut().project();
         let scope = this.frame.enter();
         if this.group.members.attach(scope, cx.waker()) {
             this.frame.note_request();
         }
         if let Some(body) = this.start.take() {
-            this.content.set(Some(body(this.group.clone())));
+            let group = this.group.clone();
+            match catch_unwind(AssertUnwindSafe(|| body(group))) {
+                Ok(content) => this.content.set(Some(content)),
+                Err(payload) => self.end_body(Err(PanicError::from_payload(payload).into())),
+            }
         }
     }
 
-    fn poll_body(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut this = self.project();
+    fn poll_body(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.as_mut().project();
         let mut content =
             this.content.as_mut().as_pin_mut().expect("a task group was polled after it had ended");
-        let result = match this.frame.poll(|| content.as_mut().poll(cx)) {
-            FramePoll::Ready(result) => result,
-            FramePoll::GiveUp(error) => Err(error.into()),
-            FramePoll::Pending => return Poll::Pending,
+        let result = match catch_unwind(AssertUnwindSafe(|| this.frame.poll(|| content.as_mut().poll(cx)))) {
+            Ok(FramePoll::Ready(result)) => result,
+            Ok(FramePoll::GiveUp(error)) => Err(error.into()),
+            Ok(FramePoll::Pending) => return Poll::Pending,
+            // The tasks must be waited for even so.
+            Err(payload) => Err(PanicError::from_payload(payload).into()),
         };
-        this.content.set(None);
+        let dropped = catch_unwind(AssertUnwindSafe(|| this.content.set(None)));
+        let result =
+            dropped.map_or_else(|payload| Err(PanicError::from_payload(payload).into()), |()| result);
+        self.end_body(result);
+        Poll::Ready(())
+    }
+
+    fn end_body(self: Pin<&mut Self>, result: Result<T>) {
+        let this = self.project();
         if this.group.members.is_shutting_down() {
             this.frame.note_request();
         }
@@ -207,7 +225,6 @@ where
         }
         this.group.members.body_ended();
         *this.outcome = Some(result);
-        Poll::Ready(())
     }
 
     fn poll_members(self: Pin<&mut Self>) -> Poll<Result<T>> {

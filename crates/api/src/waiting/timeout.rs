@@ -15,6 +15,8 @@ use crate::error::{Result, RuntimeError};
 use crate::task;
 use crate::time::{self, When};
 
+/// To limit a single future, use [`wait_for`](crate::wait_for).
+///
 /// Runs `body` with a deadline, `delay` after the first poll; `None` is no deadline. asyncio's `async with timeout(delay) as cm`.
 ///
 /// # Examples
@@ -125,7 +127,11 @@ impl Timeout {
     fn end(&self) {
         let _waker = {
             let mut state = self.0.state.lock();
-            state.phase = if state.phase == Phase::Active { Phase::Finished } else { Phase::Expired };
+            // Called at the end and again when the block is dropped: what it ended as stays.
+            state.phase = match state.phase {
+                Phase::Active | Phase::Finished => Phase::Finished,
+                Phase::Expiring | Phase::Expired => Phase::Expired,
+            };
             state.waker.take()
         };
     }

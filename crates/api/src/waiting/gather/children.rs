@@ -10,6 +10,7 @@ use crate::task::{self, Task, TaskRefExt};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be gathered",
     label = "expected a `Vec`, an array or a tuple of coroutines or `Task`s",
+    note = "collect an iterator first: `gather(iter.collect::<Vec<_>>())`",
     note = "a coroutine is a future that returns `selvedge::Result<T>`, is `Send` and borrows nothing"
 )]
 pub trait GatherInput {
@@ -88,7 +89,12 @@ impl<C: Coroutine, const N: usize> GatherInput for [C; N] {
 
     #[track_caller]
     fn start(self) -> Self::Children {
-        self.map(ensure_future)
+        // Not `self.map(ensure_future)`: the tasks would be made somewhere inside the standard library.
+        let mut tasks = [const { None }; N];
+        for (place, coro) in tasks.iter_mut().zip(self) {
+            *place = Some(ensure_future(coro));
+        }
+        tasks.map(|task| task.expect("there is one coroutine for each place"))
     }
 }
 

@@ -8,9 +8,9 @@ use std::task::Waker;
 use parking_lot::Mutex;
 use selvedge_scheduler::TaskRef;
 
-use crate::cancel::Scope;
+use crate::cancel::{Route, Scope};
 use crate::error::{Error, Result, RuntimeError};
-use crate::task::{Notify, TaskRefExt, notify};
+use crate::task::{Notify, TaskRefExt, TaskSlot, notify};
 
 /// What the block, the body and the tasks share.
 pub(super) struct Members(Mutex<State>);
@@ -27,6 +27,8 @@ struct State {
     is_body_over: bool,
     /// Who polls the block.
     waker: Option<Waker>,
+    /// The number of the task that polls the block.
+    owner: Option<u64>,
 }
 
 /// ```text
@@ -45,14 +47,21 @@ enum Phase {
 #[must_use = "the tasks have to be cancelled and the block woken"]
 struct Duties {
     cancel: Vec<TaskRef>,
+    owner: Option<u64>,
     ask: Option<Arc<Scope>>,
     wake: Option<Waker>,
+}
+
+/// A task that awaits the group's owner must be told itself: the owner waits for it. So the request begins at the owner.
+fn cancel(task: &TaskRef, owner: Option<u64>, message: Option<Arc<str>>) {
+    let route = owner.and_then(|owner| Route::starting(owner).onward(task.task_slot().number()));
+    task.cancel_along(route, message);
 }
 
 impl Duties {
     fn fulfil(self, message: Option<&Arc<str>>) {
         for task in self.cancel {
-            task.cancel(message.cloned());
+            cancel(&task, self.owner, message.cloned());
         }
         if let Some(scope) = self.ask {
             // The wake below makes the body look.
@@ -73,7 +82,7 @@ impl State {
         self.phase = Phase::ShuttingDown;
         let ask = self.scope.clone();
         let wake = if ask.is_some() { self.waker.take() } else { None };
-        Duties { cancel: self.unfinished.values().cloned().collect(), ask, wake }
+        Duties { cancel: self.unfinished.values().cloned().collect(), owner: self.owner, ask, wake }
     }
 }
 
@@ -87,6 +96,7 @@ impl Members {
             scope: None,
             is_body_over: false,
             waker: None,
+            owner: None,
         }))
     }
 
@@ -103,22 +113,24 @@ impl Members {
     pub(super) fn admit(this: &Arc<Members>, task: &TaskRef) {
         // The group reports the task's error, whatever becomes of its handle.
         task.task_slot().mark_retrieved();
-        let (index, is_late) = {
+        let (index, is_late, owner) = {
             let mut state = this.0.lock();
             let index = state.next_index;
             state.next_index += 1;
             state.unfinished.insert(index, task.clone());
-            (index, state.phase != Phase::Open)
+            (index, state.phase != Phase::Open, state.owner)
         };
         if is_late {
-            task.cancel(None);
+            cancel(task, owner, None);
         }
         notify(task, Arc::clone(this) as Arc<dyn Notify>, index);
     }
 
     /// The block is being polled: whom to wake, and what to ask. Returns whether the group is shutting down.
     pub(super) fn attach(&self, scope: &Arc<Scope>, waker: &Waker) -> bool {
+        let owner = TaskRef::with_current(|task| task?.slot::<TaskSlot>().map(TaskSlot::number));
         let mut state = self.0.lock();
+        state.owner = owner;
         let former_scope = if state.is_body_over { None } else { state.scope.replace(Arc::clone(scope)) };
         let former_waker = match &state.waker {
             Some(known) if known.will_wake(waker) => None,
