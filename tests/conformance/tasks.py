@@ -4,7 +4,7 @@ import asyncio
 import contextvars
 import gc
 
-from recorder import HOUR, Boom, pause, scenario
+from recorder import Boom, pause, scenario
 
 VAR = contextvars.ContextVar("var", default=0)
 

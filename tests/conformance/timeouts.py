@@ -2,7 +2,7 @@
 
 import asyncio
 
-from recorder import HOUR, Boom, pause, scenario
+from recorder import HOUR, pause, scenario
 
 
 def at(cm):

@@ -77,7 +77,7 @@ fn the_second_one_ends_run_at_once() {
     program.press_ctrl_c();
     let (rest, reports, _) = program.rest_and_reports();
     assert!(rest.ends_with("interrupted\n"), "{rest:?}");
-    assert!(reports.contains("did not stop before Ctrl-C was pressed again"), "{reports}");
+    assert!(reports.contains("did not stop before Ctrl-C was pressed a second time"), "{reports}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What a task tells about itself, and who hears of its end.
 
 use std::panic::Location;
+use std::time::Duration;
 
 use selvedge::{
     CallbackId, Error, InvalidStateError, PanicError, Result, RuntimeError, Task, TaskHandle, all_tasks,
@@ -296,4 +297,34 @@ async fn the_type_of_an_async_block_is_inferred_from_its_last_value() -> Result<
 #[should_panic(expected = "seen by the harness")]
 async fn a_panic_in_a_test_is_seen_by_the_harness() {
     panic!("seen by the harness");
+}
+
+/// A panic's payload whose drop panics, with a payload whose drop panics.
+struct Bomb(u32);
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        if self.0 > 0 {
+            std::panic::resume_unwind(Box::new(Bomb(self.0 - 1)));
+        }
+    }
+}
+
+#[selvedge::test]
+async fn a_panic_that_cannot_be_dropped_ends_where_it_is() -> Result<()> {
+    let explode = || std::panic::resume_unwind(Box::new(Bomb(3)));
+    let task = create_task(async move {
+        explode();
+        Ok(())
+    });
+    assert!(task.await.unwrap_err().is_panic());
+    assert!(selvedge::to_thread::<_, ()>(explode).await.unwrap_err().is_panic());
+    let event_loop = get_running_loop()?;
+    let reports = Reports::of(&event_loop);
+    event_loop.call_soon(explode);
+    while reports.messages().is_empty() {
+        sleep(Duration::ZERO).await?;
+    }
+    assert_eq!(create_task(async { Ok(1) }).await?, 1);
+    Ok(())
 }

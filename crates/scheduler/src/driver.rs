@@ -153,7 +153,7 @@ impl Driver {
         // Relaxed: hints; a stale one costs a wake-up, or a part of the gap.
         let fired = self.fired.load(Ordering::Relaxed);
         let gap = self.gap.load(Ordering::Relaxed);
-        if now.saturating_sub(fired) < gap { due.max(fired + gap) } else { due }
+        if now.saturating_sub(fired) < gap { due.max(fired.saturating_add(gap)) } else { due }
     }
 
     /// So many timers have just fired.

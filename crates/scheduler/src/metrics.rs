@@ -35,6 +35,8 @@ pub(crate) struct Counters {
     pub(crate) long_polls: Counter,
     pub(crate) slow_polls: Counter,
     pub(crate) poll_times: PollTimes,
+    /// Timers fired by an idle worker: numbered like a poll, and none.
+    pub(crate) firings: Counter,
 }
 
 impl Counters {
@@ -45,6 +47,7 @@ impl Counters {
             heavy_polls: Counter::new(),
             long_polls: Counter::new(),
             slow_polls: Counter::new(),
+            firings: Counter::new(),
             poll_times: PollTimes(std::array::from_fn(|_| Counter::new())),
         }
     }
@@ -82,7 +85,7 @@ pub struct Metrics {
     pub pool_threads: usize,
     /// Blocking jobs that wait for a thread.
     pub blocking_queue: usize,
-    /// Armed timers.
+    /// Armed timers, but for those that a poll which goes on has just armed.
     pub timers_armed: usize,
 }
 
@@ -145,7 +148,7 @@ impl Shared {
         let slot = &self.slots[index];
         let counters = &slot.counters;
         WorkerMetrics {
-            polls: slot.pace.poll.load(Ordering::Relaxed) / 2,
+            polls: (slot.pace.poll.load(Ordering::Relaxed) / 2).saturating_sub(counters.firings.get()),
             steals: counters.steals.get(),
             parks: counters.parks.get(),
             queue_len: slot.stealer.len() + usize::from(!slot.next.is_empty()),

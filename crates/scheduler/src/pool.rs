@@ -12,8 +12,8 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::queue::Deque;
 use crate::shared::Shared;
-use crate::sync::thread::{Builder, JoinHandle};
-use crate::sync::{Condvar, Instant, Mutex, MutexGuard, mutation};
+use crate::sync::thread::{self, Builder, JoinHandle};
+use crate::sync::{Condvar, Instant, Mutex, MutexGuard, is_finished, mutation};
 use crate::task::silently;
 use crate::worker;
 
@@ -21,6 +21,9 @@ crate::sync::thread_locals! {
     /// The pool that the calling thread belongs to. An address to compare, nothing else.
     static OWNER: Cell<*const Pool> = const { Cell::new(std::ptr::null()) };
 }
+
+/// Between two looks whether a thread is gone that has left our code.
+const WAY_OUT: Duration = Duration::from_micros(50);
 
 /// A closure that may block.
 pub type BlockingJob = Box<dyn FnOnce() + Send>;
@@ -188,6 +191,7 @@ impl Pool {
         let handle = Builder::new().name(format!("{}-{role}", self.name)).spawn(move || {
             OWNER.set(&raw const shared.pool);
             work();
+            OWNER.set(std::ptr::null());
             shared.pool.thread_ends(shared.pool.state.lock(), id);
         })?;
         state.next_id += 1;
@@ -307,7 +311,13 @@ impl Pool {
         let exited = std::mem::take(&mut state.exited);
         drop(state);
         for ended in exited {
-            let _ = ended.join();
+            // It has left our code; the destructors of its thread-local variables are foreign code, and may take their time.
+            while !is_finished(&ended) && deadline.is_none_or(|deadline| Instant::now() < deadline) {
+                thread::sleep(WAY_OUT);
+            }
+            if is_finished(&ended) {
+                let _ = ended.join();
+            }
         }
     }
 }

@@ -173,11 +173,13 @@ impl Scheduler {
 
     /// Cancels what is suspended or queued until nothing is left, or time is up.
     fn cancel_all(&self, deadline: Option<Instant>) -> Vec<TaskRef> {
-        if self.live_tasks() > 0 {
+        // Ordering: none needed: whoever is first starts the thread.
+        if self.live_tasks() > 0 && !self.0.has_closer.swap(true, Ordering::Relaxed) {
             // The destructors of futures are foreign code and may block: they run on a thread of their own.
             let scheduler = self.clone();
             // It stays as long as a task lives, beyond the deadline too: a poll that ends late finds nobody else.
             if self.0.pool.start_aside(&self.0, "close", move || scheduler.cancel_until(None)).is_err() {
+                self.0.has_closer.store(false, Ordering::Relaxed);
                 self.cancel_until(deadline);
             }
         }

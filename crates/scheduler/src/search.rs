@@ -90,7 +90,11 @@ impl Local {
                 return None;
             }
             if self.has_due_timer() {
-                self.fire_own_timers();
+                // A waker may take its time, and nobody must rely on this worker meanwhile.
+                if let Some(searching) = searching.take() {
+                    self.stop_searching(searching);
+                }
+                self.firing(|| self.fire_own_timers());
             }
             if let Some(task) = self.pop() {
                 if let Some(searching) = searching {
@@ -213,8 +217,9 @@ impl Local {
         }
         self.slot().counters.parks.add(1);
         let began = Instant::now();
+        let mut due = None;
         if let Some(driving) = self.shared.driver.try_drive(self.index) {
-            self.drive(&driving);
+            due = self.drive(&driving);
         } else {
             if self.shared.clock.is_virtual() && !mutation("rest-is-not-told") {
                 self.shared.driver.recheck(&self.shared);
@@ -228,11 +233,24 @@ impl Local {
             self.shared.rescue.spin.adjust(soon && right.is_some());
         }
         self.shared.rescue.worker_awake(&self.shared);
-        right
+        let Some(now) = due else { return right };
+        // As in `find_or_sleep`.
+        if let Some(right) = right {
+            self.stop_searching(right);
+        }
+        self.firing(|| self.fire_all(now));
+        None
     }
 
-    /// Waits for deadlines on behalf of all workers.
-    fn drive(&self, driving: &crate::driver::Driving<'_>) {
+    fn fire_all(&self, now: u64) {
+        let shared = &self.shared;
+        let tick = shared.tick_length.containing(now);
+        let fired = shared.all_timers().iter().map(|timers| timers.fire(tick)).sum();
+        shared.driver.note_fired(now, fired);
+    }
+
+    /// Waits for deadlines on behalf of all workers. Returns the time if one has come.
+    fn drive(&self, driving: &crate::driver::Driving<'_>) -> Option<u64> {
         let shared = &self.shared;
         let until = driving.announce(shared);
         let moves_time = shared.clock.is_virtual() && shared.is_quiescent() && shared.advance_virtual_time();
@@ -241,10 +259,6 @@ impl Local {
         }
         // The published deadline may have gone with its timer since; then nothing fires, and the value is put right.
         let now = shared.clock.now();
-        let tick = shared.tick_length.containing(now);
-        if until <= tick || shared.clock.is_virtual() {
-            let fired = shared.all_timers().iter().map(|timers| timers.fire(tick)).sum();
-            shared.driver.note_fired(now, fired);
-        }
+        (until <= shared.tick_length.containing(now) || moves_time).then_some(now)
     }
 }

@@ -87,6 +87,8 @@ pub(crate) struct Shared {
     pub(crate) tick_length: TickLength,
     pub(crate) pool: Pool,
     pub(crate) closing: AtomicBool,
+    /// A thread sees to it that all tasks are cancelled.
+    pub(crate) has_closer: AtomicBool,
     timers: Box<[TimerSlot]>,
     pub(crate) registry: Registry,
 }
@@ -108,6 +110,7 @@ impl Shared {
             tick_length: TickLength::new(is_virtual),
             pool: Pool::new(&config),
             closing: AtomicBool::new(false),
+            has_closer: AtomicBool::new(false),
             timers: (0..places).map(|_| TimerSlot::new()).collect(),
             registry: Registry::new(places, this),
             config,

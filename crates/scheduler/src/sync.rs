@@ -39,6 +39,11 @@ mod imp {
         }
     }
 
+    /// The thread has ended, its thread-local variables' destructors included.
+    pub(crate) fn is_finished<T>(handle: &thread::JoinHandle<T>) -> bool {
+        handle.is_finished()
+    }
+
     /// Parks the calling thread, for at most `limit` if there is one.
     pub(crate) fn park(limit: Option<std::time::Duration>) {
         match limit {

@@ -16,7 +16,7 @@ use selvedge_timer_wheel::{Key, Wheel};
 
 use crate::shared::Shared;
 use crate::sync::{AtomicU64, Mutex, Ordering, mutation};
-use crate::task::{self, TaskRef, silently};
+use crate::task::{self, Runnable, TaskRef, silently};
 use crate::worker;
 
 /// 2^13 ns are 8 µs: half a tick is the mean lateness that rounding costs.
@@ -162,6 +162,8 @@ pub(crate) struct Stage {
     staged: Cell<Option<Staged>>,
     /// A key of this worker's wheel for the next one.
     spare: Cell<Option<Key>>,
+    /// The task whose poll runs, by its address; zero while none does.
+    open: Cell<usize>,
 }
 
 #[derive(Clone, Copy)]
@@ -171,6 +173,29 @@ struct Staged {
 }
 
 impl Stage {
+    /// A poll of `task` begins. Returns what `resume_poll` wants if it is inside another one.
+    #[inline]
+    pub(crate) fn begin_poll(&self, task: &Runnable) -> usize {
+        self.open.replace(task.address())
+    }
+
+    /// The poll's code has run. What is foreign code from here on, destructors above all, arms in the wheel.
+    #[inline]
+    pub(crate) fn end_poll(&self) {
+        self.open.set(0);
+    }
+
+    pub(crate) fn resume_poll(&self, outer: usize) {
+        self.open.set(outer);
+    }
+
+    /// `waker` belongs to the task whose poll runs.
+    #[inline]
+    fn is_open_for(&self, waker: &Waker) -> bool {
+        let open = self.open.get();
+        open != 0 && open == task::address_of(waker)
+    }
+
     /// Stages a timer and returns its key; None if another one is staged.
     #[inline]
     fn put(&self, timers: &TimerSlot, deadline: u64) -> Option<Key> {
@@ -288,7 +313,7 @@ impl Timer {
         }
         let shared = &local.shared;
         let timers = shared.timers_of(local.index);
-        let staged = if task::is_current(waker) { local.stage.put(timers, deadline) } else { None };
+        let staged = if local.stage.is_open_for(waker) { local.stage.put(timers, deadline) } else { None };
         let key = staged.unwrap_or_else(|| {
             let tick = shared.tick_length.at_or_after(deadline);
             let (key, earliest) = timers.insert(tick, waker.clone());
@@ -324,18 +349,16 @@ impl Armed {
         }
         if self.is_staged(local) {
             // It will wake the current task, which may not be what is asked for now.
-            return task::is_current(waker);
+            return local.stage.is_open_for(waker);
         }
         let wheel = &local.shared.timers_of(self.slot as usize).wheel;
         let same = wheel.lock().get(self.key).map(|old| old.will_wake(waker));
-        if same == Some(false) {
-            // A waker's clone and drop are foreign code: not under the lock.
-            let mut new = waker.clone();
-            if let Some(old) = wheel.lock().get_mut(self.key) {
-                std::mem::swap(old, &mut new);
-            }
+        if same != Some(false) {
+            return same == Some(true);
         }
-        same.is_some()
+        // A waker's clone and drop are foreign code: not under the lock. The timer may fire meanwhile; then it is armed anew.
+        let mut new = waker.clone();
+        wheel.lock().get_mut(self.key).map(|old| std::mem::swap(old, &mut new)).is_some()
     }
 
     fn is_staged(&self, local: &worker::Local) -> bool {
@@ -368,9 +391,10 @@ fn find(runtime: u64) -> Option<std::sync::Arc<Shared>> {
 
 /// Gives a new scheduler its number.
 pub(crate) fn register(runtime: Weak<Shared>) -> u64 {
-    let mut all = RUNTIMES.lock();
-    let id = all.last_key_value().map_or(0, |(last, _)| last + 1);
-    all.insert(id, runtime);
+    /// Numbers are never used again: a timer may outlive its scheduler, and must not find another one.
+    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+    let id = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    RUNTIMES.lock().insert(id, runtime);
     id
 }
 

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use crate::heavy::AFTER_LONG_POLL;
 use crate::queue::{Deque, Steal};
@@ -53,29 +53,16 @@ pub(crate) fn with<R>(f: impl FnOnce(Option<&Local>) -> R) -> R {
         .unwrap_or_else(|_| (f.take().expect("called once"))(None))
 }
 
-/// Queues a task of the scheduler `owner` that has been woken on this thread.
+/// Queues a task of the scheduler `owner` that has been woken on this thread; gives it back if this is no worker of it.
 #[inline]
-pub(crate) fn schedule(owner: &Weak<Shared>, task: Runnable, heavy: bool) {
-    let mut task = Some(task);
-    with(|local| {
-        if let Some(local) = local
-            && std::ptr::eq(Arc::as_ptr(&local.shared), owner.as_ptr())
-        {
-            local.push_woken(task.take().expect("not taken yet"), heavy);
+pub(crate) fn schedule(owner: *const Shared, task: Runnable, heavy: bool) -> Result<(), Runnable> {
+    with(|local| match local {
+        Some(local) if std::ptr::eq(Arc::as_ptr(&local.shared), owner) => {
+            local.push_woken(task, heavy);
+            Ok(())
         }
-    });
-    if let Some(task) = task {
-        schedule_from_outside(owner, task, heavy);
-    }
-}
-
-#[cold]
-fn schedule_from_outside(owner: &Weak<Shared>, task: Runnable, heavy: bool) {
-    // The count keeps the scheduler alive until the notification is through: the task may run, complete and be the last
-    // one before that. Without a scheduler the task is dropped, which cancels it.
-    if let Some(owner) = owner.upgrade() {
-        owner.inject(task, heavy);
-    }
+        _ => Err(task),
+    })
 }
 
 /// What the harness must know about a poll's length, before the task can run elsewhere.
@@ -86,19 +73,20 @@ pub(crate) struct PollEnd<'a> {
 }
 
 impl PollEnd<'_> {
-    /// Something is to be noted about this poll.
+    /// The poll's code has run: nothing more is staged. True: something is to be noted.
     #[inline]
     pub(crate) fn is_notable(&self) -> bool {
+        self.local.stage.end_poll();
         self.began.is_some() || self.local.is_marked() || !self.local.stage.is_empty()
     }
 
     /// Weighs the task by the poll that has just ended. The caller is still its runner.
     #[cold]
     pub(crate) fn note(&self, task: &TaskRef) {
-        self.local.stage.flush(self.local, task);
         if self.began.is_some() || self.local.is_marked() {
             self.local.weigh(task, self.began);
         }
+        self.local.stage.flush(self.local, task);
     }
 }
 
@@ -123,7 +111,10 @@ impl Local {
     /// the watch, should the poll be long.
     #[inline]
     fn notify_for_own(&self) {
-        if self.shared.idle.seems_wanted() {
+        if !self.shared.rescues() {
+            // There is no watch: what a sleeper that was missed would cost might be for ever.
+            self.shared.notify();
+        } else if self.shared.idle.seems_wanted() {
             self.shared.notify_if_visible();
         } else {
             self.owes_notify.set(true);
@@ -190,6 +181,7 @@ impl Local {
     #[inline]
     fn run(&self, task: Runnable) {
         self.begin_poll();
+        self.stage.begin_poll(&task);
         let ran = task.run(&PollEnd { local: self, began: None });
         self.settle();
         if let Ran::Again(task) = ran {
@@ -200,10 +192,12 @@ impl Local {
     /// Polls a new task inside the poll of another one.
     pub(crate) fn run_inside(&self, task: Runnable) {
         TaskRef::with_current(|outer| outer.map(|outer| self.stage.flush(self, outer)));
+        let staging = self.stage.begin_poll(&task);
         // A mark of the watch means the outer poll: the inner one has no number that could be marked.
         let outer = self.poll.replace(0);
         let ran = task.run(&PollEnd { local: self, began: None });
         self.poll.set(outer);
+        self.stage.resume_poll(staging);
         if let Ran::Again(task) = ran {
             self.push_new(task, false);
         }
@@ -223,6 +217,9 @@ impl Local {
 
     /// Runs a heavy task and notes the time; the worker counts as stuck meanwhile.
     pub(crate) fn run_heavy(&self, task: Runnable) {
+        if self.shared.is_closing() {
+            return drop(task);
+        }
         if !self.slot().next.is_empty() || !self.deque.is_empty() {
             self.shared.notify();
         }
@@ -230,6 +227,7 @@ impl Local {
         pace.heavy.store(true, Ordering::Relaxed);
         self.begin_poll();
         self.slot().counters.heavy_polls.add(1);
+        self.stage.begin_poll(&task);
         let ran = task.run(&PollEnd { local: self, began: Some(Instant::now()) });
         pace.heavy.store(false, Ordering::Relaxed);
         self.settle();
@@ -298,7 +296,11 @@ impl Local {
             return Some(task);
         }
         if let Some(task) = self.pop() {
-            self.run_sampled(task);
+            if self.shared.is_closing() {
+                drop(task);
+            } else {
+                self.run_sampled(task);
+            }
         }
         self.pop().or_else(|| self.search_or_sleep())
     }
@@ -349,6 +351,14 @@ impl Local {
     }
 
     /// A timer of its own is due that an idle worker should fire.
+    /// Runs `fire`, which wakes foreign wakers, so that the watch sees it as the poll that it may be.
+    pub(crate) fn firing(&self, fire: impl FnOnce()) {
+        self.begin_poll();
+        self.slot().counters.firings.add(1);
+        fire();
+        self.pause();
+    }
+
     pub(crate) fn has_due_timer(&self) -> bool {
         let shared = &self.shared;
         let next = shared.timers_of(self.index).next();

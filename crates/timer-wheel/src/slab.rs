@@ -22,6 +22,9 @@ const FIRST_BITS: u32 = 4;
 /// small enough for an unfinished chunk not to matter with thousands.
 const FULL_BITS: u32 = 10;
 
+/// In `prev`: the node is in the free list, even if a key from some other wheel fits its generation.
+const VACANT: u32 = u32::MAX;
+
 /// A generation that no key ever carries. A node that has come so far is not used again: better to lose a few bytes after
 /// four billion uses of one node than to let an ancient key cancel somebody else's timer.
 const RETIRED: u32 = u32::MAX;
@@ -165,6 +168,7 @@ impl<T> Slab<T> {
         } else {
             let node = self.node_mut(index);
             let next = std::mem::replace(&mut node.next, NIL);
+            node.prev = NIL;
             let generation = node.generation;
             self.free = next;
             generation
@@ -175,8 +179,7 @@ impl<T> Slab<T> {
     /// The node that `key` names is held and still empty.
     #[inline]
     pub(crate) fn is_held(&self, key: Key) -> bool {
-        // A vacant node is one generation ahead of every key.
-        self.lookup(key).is_some_and(|node| node.value.is_none())
+        self.lookup(key).is_some_and(|node| node.value.is_none() && node.prev != VACANT)
     }
 
     /// Puts a timer into a node that is held, last in its list after `prev`.
@@ -192,7 +195,7 @@ impl<T> Slab<T> {
     pub(crate) fn let_go(&mut self, key: Key) {
         let free = self.free;
         let node = self.node_mut(key.index.get());
-        node.next = free;
+        (node.prev, node.next) = (VACANT, free);
         node.generation += 1;
         if node.generation != RETIRED {
             self.free = key.index.get();
@@ -206,7 +209,7 @@ impl<T> Slab<T> {
         let node = self.lookup_mut(key)?;
         let value = node.value.take()?;
         let taken = Taken { value, deadline: node.deadline, prev: node.prev, next: node.next };
-        node.next = free;
+        (node.prev, node.next) = (VACANT, free);
         node.generation += 1;
         if node.generation != RETIRED {
             self.free = key.index.get();

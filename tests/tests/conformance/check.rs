@@ -8,6 +8,21 @@ use selvedge::{Result, Runner};
 use crate::recording::{Recording, read};
 use crate::trace::Trace;
 
+/// The files of scenarios.
+pub(crate) const GROUPS: [&str; 11] = [
+    "tasks",
+    "futures",
+    "gathering",
+    "waiting",
+    "deadlines",
+    "shields",
+    "timeouts",
+    "groups",
+    "eager",
+    "loops",
+    "threads",
+];
+
 /// How often a scenario is run on several workers.
 const ROUNDS: usize = 5;
 

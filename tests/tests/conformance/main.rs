@@ -37,3 +37,21 @@ async fn pause(n: u64) -> selvedge::Result<()> {
 fn me() -> TaskHandle {
     current_task().expect("this runs in a task")
 }
+
+/// The page in `docs/` that says what came of each row.
+#[test]
+fn every_row_has_a_verdict() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/conformance.md");
+    let page = std::fs::read_to_string(page).expect("the page is there");
+    for group in check::GROUPS {
+        for recording in recording::read(group) {
+            let row = format!("\n| {} |", recording.row);
+            assert!(
+                page.contains(&row),
+                "{} is about {}, which has no verdict",
+                recording.name,
+                recording.row
+            );
+        }
+    }
+}

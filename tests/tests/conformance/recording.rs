@@ -5,6 +5,8 @@ use std::path::Path;
 /// A trace as it was recorded.
 pub(crate) struct Recording {
     pub(crate) name: String,
+    /// What it is about, in the list of what asyncio does.
+    pub(crate) row: String,
     /// The order within one instant is nobody's promise.
     pub(crate) is_unordered: bool,
     pub(crate) lines: Vec<String>,
@@ -19,7 +21,8 @@ pub(crate) fn read(group: &str) -> Vec<Recording> {
         if let Some(heading) = line.strip_prefix("== ") {
             let (name, rows) = heading.split_once(' ').expect("a heading is a name and its rows");
             let is_unordered = rows.contains("in any order");
-            recordings.push(Recording { name: name.into(), is_unordered, lines: Vec::new() });
+            let row = rows.trim_matches(['(', ')']).split(';').next().expect("a first part").into();
+            recordings.push(Recording { name: name.into(), row, is_unordered, lines: Vec::new() });
         } else {
             recordings.last_mut().expect("a heading comes first").lines.push(line.into());
         }

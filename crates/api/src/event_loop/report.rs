@@ -50,7 +50,9 @@ pub(crate) fn failed_in_shutdown(event_loop: &EventLoop, task: TaskHandle, error
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Waited {
     For(Duration),
-    /// Until Ctrl-C was pressed a second time, or during the shutdown.
+    /// Not at all: main was asked to stop, and then Ctrl-C was pressed once more.
+    UntilSecondInterrupt,
+    /// Until Ctrl-C was pressed during the shutdown.
     UntilInterrupt,
 }
 
@@ -58,7 +60,8 @@ impl fmt::Display for Waited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Waited::For(time) => write!(f, "within {time:?}"),
-            Waited::UntilInterrupt => f.write_str("before Ctrl-C was pressed again"),
+            Waited::UntilSecondInterrupt => f.write_str("before Ctrl-C was pressed a second time"),
+            Waited::UntilInterrupt => f.write_str("before Ctrl-C was pressed during the shutdown"),
         }
     }
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use selvedge_scheduler::{Scheduler, TaskRef};
 
 use super::waiter::Waiter;
+use crate::error::{CancelledError, EVENT_LOOP_IS_CLOSED, Error};
 use crate::event_loop::report::Waited;
 use crate::event_loop::{EventLoop, report};
 use crate::task::{Notify, TaskHandle, TaskRefExt, notify};
@@ -25,25 +26,25 @@ pub(super) struct Shutdown<'a> {
     deadline: Option<Instant>,
     cancelled: HashSet<TaskHandle>,
     /// Those that were not done when the time was up.
-    survivors: Vec<TaskHandle>,
+    survivors: HashSet<TaskHandle>,
 }
 
 impl<'a> Shutdown<'a> {
     pub(super) fn new(event_loop: &'a EventLoop, patience: Duration) -> Shutdown<'a> {
         let deadline = Instant::now().checked_add(patience);
         let waited = Waited::For(patience);
-        Shutdown { event_loop, waited, deadline, cancelled: HashSet::new(), survivors: Vec::new() }
+        Shutdown { event_loop, waited, deadline, cancelled: HashSet::new(), survivors: HashSet::new() }
     }
 
     /// Without patience: Ctrl-C was pressed twice.
     pub(super) fn hurried(event_loop: &'a EventLoop) -> Shutdown<'a> {
         let mut this = Shutdown::new(event_loop, Duration::ZERO);
-        this.hurry();
+        this.hurry(Waited::UntilSecondInterrupt);
         this
     }
 
-    fn hurry(&mut self) {
-        self.waited = Waited::UntilInterrupt;
+    fn hurry(&mut self, waited: Waited) {
+        self.waited = waited;
         self.deadline = Some(Instant::now());
     }
 
@@ -94,7 +95,7 @@ impl<'a> Shutdown<'a> {
         while countdown.unfinished.load(Ordering::Acquire) > 0 {
             let left = self.time_left();
             if waiter.take_interrupt() {
-                self.hurry();
+                self.hurry(Waited::UntilInterrupt);
                 return false;
             }
             if left.is_some_and(|left| left.is_zero()) {
@@ -112,7 +113,16 @@ impl<'a> Shutdown<'a> {
     /// One report for each task: only now is it known which of those that did not stop can be dropped.
     fn report_what_is_left(&self, stuck: &[TaskRef]) {
         for task in self.survivors.iter().filter(|task| !stuck.contains(task.task_ref())) {
-            report::did_not_stop(self.event_loop, task.clone(), self.waited);
+            match task.task_ref().failure() {
+                Some(error) if was_dropped(&error) => {
+                    report::did_not_stop(self.event_loop, task.clone(), self.waited);
+                }
+                Some(error) if !error.is_cancelled() => {
+                    report::failed_in_shutdown(self.event_loop, task.clone(), error);
+                }
+                // It came to its end by itself, a little late.
+                _ => {}
+            }
         }
         for task in stuck {
             report::stuck_in_poll(self.event_loop, task, self.waited);
@@ -124,12 +134,20 @@ impl<'a> Shutdown<'a> {
     }
 
     fn report_failures(&self) {
-        for task in &self.cancelled {
+        // Those that were late are reported once, after the loop was closed.
+        for task in self.cancelled.difference(&self.survivors) {
             if let Some(error) = task.task_ref().failure().filter(|error| !error.is_cancelled()) {
                 report::failed_in_shutdown(self.event_loop, task.clone(), error);
             }
         }
     }
+}
+
+/// Whether a task ended because its loop was closed.
+fn was_dropped(error: &Error) -> bool {
+    error
+        .downcast_ref::<CancelledError>()
+        .is_some_and(|cancelled| cancelled.message() == Some(EVENT_LOOP_IS_CLOSED))
 }
 
 /// Wakes when the last of several tasks has ended.

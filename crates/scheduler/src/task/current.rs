@@ -5,7 +5,6 @@
 
 use std::cell::Cell as Local;
 use std::ptr::{self, NonNull};
-use std::task::Waker;
 
 use super::cell::Header;
 
@@ -51,13 +50,6 @@ impl Drop for Enter {
 #[inline]
 pub(super) fn current() -> Option<NonNull<Header>> {
     NonNull::new(CURRENT.get().cast_mut())
-}
-
-/// `waker` is the one that the poll on this thread was given, or a clone of it.
-#[inline]
-pub(crate) fn is_current(waker: &Waker) -> bool {
-    let task = super::waker::task_of(waker);
-    task.is_some() && task == current()
 }
 
 /// Notes the wake if `task` is the one that this thread polls; false: it must be woken through its state.

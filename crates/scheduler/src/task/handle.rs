@@ -46,7 +46,7 @@ impl TaskRef {
     /// Calls `f` with the task that the calling thread is polling. No reference is counted.
     #[inline]
     pub fn with_current<R>(f: impl FnOnce(Option<&TaskRef>) -> R) -> R {
-        // The reference is never given back, and a task that is being polled is not complete (rule *Alive*).
+        // The reference is never given back. A task is current only as long as its runner holds the runtime's reference (rule *Alive*).
         let task = current::current().map(|task| ManuallyDrop::new(TaskRef(task)));
         f(task.as_deref())
     }

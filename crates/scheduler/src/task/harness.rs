@@ -50,6 +50,7 @@ where
     if end.is_notable() {
         end.note(&this);
     }
+    // Nothing that follows may unwind: there would be no output to tell of it.
     let output = match polled {
         Ok(Poll::Pending) => {
             if entered.woke_itself() {
@@ -62,10 +63,10 @@ where
             };
         }
         Ok(Poll::Ready(output)) => output,
-        Err(payload) => F::Output::panicked(&this, payload),
+        Err(payload) => or_abort(|| F::Output::panicked(&this, payload)),
     };
     // SAFETY: still the runner; the future has ended.
-    unsafe { finish::<F, S>(task, output) };
+    unsafe { finish::<F, S>(task, output, entered) };
     Polled::Done
 }
 
@@ -91,12 +92,12 @@ where
     F::Output: Outcome,
     S: Slot,
 {
-    let _entered = current::Enter::new(task);
+    let entered = current::Enter::new(task);
     // SAFETY: the task is not complete; the reference is never given back.
     let this = ManuallyDrop::new(unsafe { TaskRef::from_raw(task) });
-    let output = F::Output::closed(&this);
+    let output = or_abort(|| F::Output::closed(&this));
     // SAFETY: the caller is the runner, and the future has not been dropped.
-    unsafe { finish::<F, S>(task, output) };
+    unsafe { finish::<F, S>(task, output, entered) };
 }
 
 /// Drops the future, puts the output in its place, and tells whoever waits.
@@ -104,7 +105,7 @@ where
 /// # Safety
 ///
 /// As for [`poll`]; the right to poll is used up.
-unsafe fn finish<F, S>(task: NonNull<Header>, output: F::Output)
+unsafe fn finish<F, S>(task: NonNull<Header>, output: F::Output, entered: current::Enter)
 where
     F: Future + Send + 'static,
     F::Output: Outcome,
@@ -124,7 +125,7 @@ where
         // A destructor that panics is a panic of its task, and outlives the result that it had.
         Err(payload) => {
             silently(|| drop(output));
-            F::Output::panicked(&this, payload)
+            or_abort(|| F::Output::panicked(&this, payload))
         }
     };
     // SAFETY: rule *Home*: this is the runner, and the task is still linked (or was refused, by the shard that spawns it).
@@ -149,6 +150,8 @@ where
         let before = header.state.complete();
         notify_slot(&cell.slot, before.is_watched(), &this);
     }
+    // The slot's destructor is foreign code, and may ask for the current task: not for one whose cell is being freed.
+    drop(entered);
     // SAFETY: the runtime's reference, which ends with the task.
     drop(unsafe { TaskRef::from_raw(task) });
 }
@@ -263,6 +266,14 @@ pub(super) unsafe fn dealloc<F: Future, S>(task: NonNull<Header>) {
 #[inline]
 fn guard_unless<R>(fault: &str, foreign: impl FnOnce() -> R) -> Result<R, Box<dyn Any + Send>> {
     if mutation(fault) { Ok(foreign()) } else { catch_unwind(AssertUnwindSafe(foreign)) }
+}
+
+/// Makes an output. One that cannot be made leaves a task without an end, which nobody could be told: better none of it.
+fn or_abort<R>(make: impl FnOnce() -> R) -> R {
+    catch_unwind(AssertUnwindSafe(make)).unwrap_or_else(|_| {
+        eprintln!("selvedge: `Outcome::panicked` or `Outcome::closed` panicked, which they must not");
+        std::process::abort()
+    })
 }
 
 /// Runs foreign code that must not unwind into us. What it panicked with is dropped; a payload whose own drop panics is leaked.

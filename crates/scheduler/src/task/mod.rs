@@ -7,8 +7,8 @@
 //!   the task is not complete, because then the runtime's reference is not dropped.
 //! * **Runner** The right to poll is a value, [`Runnable`]. At most one exists per task (see `state.rs`), and only while
 //!   the task is not complete. Its holder alone touches `stage`, until `complete` hands it on.
-//! * **Output** Once the task is complete, `stage` holds the output exactly if `HANDLE` is set, and the [`JoinHandle`] alone touches
-//!   it. Without `HANDLE` it is empty, and nobody touches it.
+//! * **Output** Once the task is complete with `HANDLE` set, `stage` holds the output, and the [`JoinHandle`] alone touches it, until it
+//!   takes the output or goes. Without `HANDLE` it is empty, and nobody touches it.
 //! * **Join waker** Without `JOIN_WAKER` the room belongs to the handle (to the dropper of the last reference if there
 //!   is no handle). With it, everybody may read and nobody may write. The flag never changes after `COMPLETE`, and the
 //!   reference to a task that lies there is then used up by the runner.
@@ -34,11 +34,11 @@ mod waker;
 pub use handle::{JoinHandle, TaskRef};
 
 pub(crate) use cell::kind_of;
-pub(crate) use current::is_current;
 pub(crate) use harness::silently;
 pub(crate) use registry::Registry;
 pub(crate) use room::trim as trim_rooms;
 pub(crate) use runnable::{Ran, Runnable};
+pub(crate) use waker::address_of;
 
 use std::any::Any;
 
@@ -50,6 +50,8 @@ pub trait Slot: Send + Sync + 'static {
 }
 
 /// What a task can end with.
+///
+/// `panicked` and `closed` must not panic: the process is aborted if they do.
 pub trait Outcome: Send + 'static {
     /// The poll of `task`, or the drop of its future, panicked with `payload`. The task is not done yet.
     fn panicked(task: &TaskRef, payload: Box<dyn Any + Send>) -> Self;

@@ -167,11 +167,13 @@ impl Shelf {
         block.set_next(stack.top.take());
         stack.top = Some(block);
         stack.len += 1;
-        if stack.len >= SHELF_MAX {
-            stack.len -= BATCH;
-            let batch = split(&mut stack.top);
-            put_into_depot(class, batch);
+        if stack.len < SHELF_MAX {
+            return;
         }
+        stack.len -= BATCH;
+        let batch = split(&mut stack.top);
+        // The shelf is let go: what follows may call the allocator, which is foreign code.
+        put_into_depot(class, batch);
     }
 }
 

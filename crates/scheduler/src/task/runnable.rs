@@ -62,6 +62,12 @@ impl Runnable {
         }
     }
 
+    /// As [`address_of`](super::address_of) tells of the task's wakers.
+    #[inline]
+    pub(crate) fn address(&self) -> usize {
+        self.0.addr().get()
+    }
+
     /// The task, without counting a reference.
     #[inline]
     pub(crate) fn with_task<R>(&self, f: impl FnOnce(&TaskRef) -> R) -> R {

@@ -38,13 +38,32 @@ pub(super) unsafe fn wake_task(task: NonNull<Header>) {
     let header = unsafe { task.as_ref() };
     match header.state.wake() {
         Wake::Submit { heavy } => {
-            // SAFETY: `wake` handed us the right to poll, and with it the task cannot complete: rule *Home*.
-            let home = unsafe { header.home.as_ref() };
-            // SAFETY: the right to poll becomes the runnable.
-            let runnable = unsafe { Runnable::from_raw(task) };
-            worker::schedule(home.owner(), runnable, heavy);
+            // SAFETY: `wake` handed us the right to poll.
+            unsafe { submit(task, heavy) };
         }
         Wake::Nothing => {}
+    }
+}
+
+/// Queues a task.
+///
+/// # Safety
+///
+/// The caller holds the right to poll `task`, and gives it up.
+#[inline]
+unsafe fn submit(task: NonNull<Header>, heavy: bool) {
+    // SAFETY: the task is not complete (rule *Runner*), so its cell is valid.
+    let header = unsafe { task.as_ref() };
+    // SAFETY: rule *Home*.
+    let home = unsafe { header.home.as_ref() };
+    // SAFETY: the right to poll becomes the runnable.
+    let runnable = unsafe { Runnable::from_raw(task) };
+    let Err(runnable) = worker::schedule(home.owner().as_ptr(), runnable, heavy) else { return };
+    // A thread that is no worker of that scheduler counts it while it notifies: the task may run, complete and be the last one before
+    // that. Without a scheduler the task is dropped, which cancels it.
+    match home.owner().upgrade() {
+        Some(owner) => owner.inject(runnable, heavy),
+        None => drop(runnable),
     }
 }
 
@@ -61,11 +80,7 @@ pub(super) unsafe fn wake_and_unref(task: NonNull<Header>) {
         match header.state.wake_and_unref() {
             Some(Wake::Submit { heavy }) => {
                 // SAFETY: as in `wake_task`; the right to poll keeps the task from completing, and so the cell valid.
-                let home = unsafe { header.home.as_ref() };
-                // SAFETY: the right to poll becomes the runnable.
-                let runnable = unsafe { Runnable::from_raw(task) };
-                worker::schedule(home.owner(), runnable, heavy);
-                return;
+                return unsafe { submit(task, heavy) };
             }
             Some(Wake::Nothing) => return,
             // SAFETY: the caller's reference is not given up yet.
@@ -85,6 +100,12 @@ pub(super) fn task_of(waker: &Waker) -> Option<NonNull<Header>> {
     } else {
         None
     }
+}
+
+/// Tells tasks apart by their wakers; zero for a waker that is none of ours.
+#[inline]
+pub(crate) fn address_of(waker: &Waker) -> usize {
+    task_of(waker).map_or(0, |task| task.addr().get())
 }
 
 unsafe fn clone(data: *const ()) -> RawWaker {
