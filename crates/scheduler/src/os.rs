@@ -15,6 +15,7 @@ pub(crate) fn prepare_thread() {}
 
 /// What one of our threads does, as the operating system sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(selvedge_loom, expect(dead_code, reason = "the threads of models are not real"))]
 pub(crate) enum Doing {
     /// It has used so many nanoseconds of a core since it began.
     Used(u64),

@@ -11,7 +11,8 @@ use crate::support::{End, Ledger, Model, house, reached, spawn_ready};
 static OWNER_TOOK: AtomicUsize = AtomicUsize::new(0);
 static THIEF_TOOK: AtomicUsize = AtomicUsize::new(0);
 
-/// A task from the calling worker's own deque: no fence stands between its birth and the slot.
+/// A task from the calling worker's own deque: no fence stands between its birth and the slot (with rescue; without,
+/// each push has one).
 fn new_right(house: &House, ledger: &Arc<Ledger>, owner: &Worker) -> Right {
     drop(spawn_ready(house, ledger));
     owner.pop().expect("nobody steals here")
@@ -20,7 +21,7 @@ fn new_right(house: &House, ledger: &Arc<Ledger>, owner: &Worker) -> Right {
 /// The owner fills and empties its slot while the watch, twice, takes what lies there. A right that is dropped cancels its task.
 pub(super) const NEXT_SLOT: Model =
     Model::new("next_slot", "put against take against the watch's take", || {
-        let house = house(1, 0);
+        let house = house(1, 1);
         let ledger = Arc::new(Ledger::default());
         let owner = house.reserve(0).sit();
         let slot = Arc::new(NextSlot::new());

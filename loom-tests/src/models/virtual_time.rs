@@ -43,7 +43,8 @@ pub(super) const REST_IS_NOTICED: Model =
     Model::new("rest_is_noticed", "the last worker to rest lets virtual time move on", || {
         until_all_rest(&virtual_house(2, 0), |seat| seat.sit().work());
     })
-    .finds(&["rest-is-not-told"]);
+    .finds(&["rest-is-not-told"])
+    .preemptions(1);
 
 /// A spare that is dismissed is the last one awake: its leaving, too, is a coming to rest.
 pub(super) const SPARE_LEAVES_LAST: Model =
