@@ -10,7 +10,9 @@
 //! do it sleeps, and is woken by the next push at once; so light work does not even wait for the watch while a computation
 //! is known to go on.
 //!
-//! The watch alone counts, and counts anew each time, so there is no balance that a race could upset. Workers write a
+//! A poll that only lasts because its thread is kept from a core is not stuck: a spare would want a core too.
+//!
+//! The watch alone counts the stuck ones, and counts anew each time, so there is no balance of them that a race could upset. Workers write a
 //! number at each poll and read a mark when it ends; both are plain loads and stores.
 
 use std::sync::Arc;

@@ -152,6 +152,8 @@ impl Scheduler {
     /// the threads. What is inside a poll or a blocking job after `patience` is left behind; the tasks among it are returned. They end when their
     /// poll does.
     ///
+    /// One thread drops the suspended tasks, one after the other: destructors that wait for each other are left behind likewise.
+    ///
     /// On a thread of the same scheduler (in a task, a blocking job, or a destructor that `close` runs) nothing is waited for, and the
     /// result is empty.
     pub fn close(&self, patience: Duration) -> Vec<TaskRef> {

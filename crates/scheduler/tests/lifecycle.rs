@@ -253,3 +253,22 @@ fn an_eager_task_is_polled_inside_the_call() {
     assert_eq!(*order.lock().unwrap(), ["first poll", "spawned"]);
     close(&scheduler);
 }
+
+/// A cell that is being freed is not the current task any more: its slot's destructor, which is foreign code, must not get hold of it.
+#[test]
+fn the_destructor_of_a_slot_finds_no_current_task() {
+    struct AsksInDrop(std::sync::mpsc::Sender<bool>);
+    impl selvedge_scheduler::Slot for AsksInDrop {
+        fn completed(&self, _: &selvedge_scheduler::TaskRef) {}
+    }
+    impl Drop for AsksInDrop {
+        fn drop(&mut self) {
+            let _ = self.0.send(selvedge_scheduler::TaskRef::current().is_some());
+        }
+    }
+    let scheduler = common::start(1);
+    let (sender, told) = std::sync::mpsc::channel();
+    drop(scheduler.spawn(async { common::End::Value(1) }, AsksInDrop(sender)));
+    assert_eq!(told.recv(), Ok(false));
+    scheduler.close(std::time::Duration::from_secs(20));
+}

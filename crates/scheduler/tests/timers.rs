@@ -162,3 +162,29 @@ fn an_armed_timer_fires_when_its_poll_goes_on_to_start_another_task() {
     assert_eq!(late, 0);
     scheduler.close(Duration::from_secs(10));
 }
+
+#[test]
+fn a_timer_that_outlives_its_scheduler_leaves_the_next_one_alone() {
+    let first = start(1);
+    let old = run(&first, async {
+        let mut timer = Timer::new();
+        arm(&mut timer, u64::MAX - 1).await;
+        common::yield_now().await;
+        timer
+    });
+    first.close(Duration::from_secs(10));
+    drop(first);
+    let second = start(1);
+    let new = run(&second, async {
+        let mut timer = Timer::new();
+        arm(&mut timer, u64::MAX - 1).await;
+        common::yield_now().await;
+        timer
+    });
+    assert_eq!(second.metrics().timers_armed, 1);
+    drop(old);
+    assert_eq!(second.metrics().timers_armed, 1);
+    drop(new);
+    assert_eq!(second.metrics().timers_armed, 0);
+    second.close(Duration::from_secs(10));
+}
