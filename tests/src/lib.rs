@@ -2,6 +2,8 @@
 //!
 //! No test orders events by sleeping. Tests in virtual time use [`settle`]: the clock moves only when nothing else can run.
 
+pub mod lifecycle;
+
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;

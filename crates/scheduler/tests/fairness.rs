@@ -4,14 +4,15 @@
 mod common;
 
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
 use common::{
     Count, Signal, block_on, close, join, join_all, run, spawn, spawn_here, start, start_with,
     start_without_rescue, yield_now,
 };
+use parking_lot::Mutex;
 use selvedge_scheduler::{Config, Scheduler, TaskRef, Timer};
 
 /// Yields until told to stop; counts its polls.
@@ -27,12 +28,12 @@ async fn ping_pong(partner: Arc<Mutex<Option<TaskRef>>>, stop: Arc<AtomicBool>, 
     poll_fn(|_| {
         polls.add();
         if stop.load(Ordering::Relaxed) {
-            if let Some(partner) = &*partner.lock().unwrap() {
+            if let Some(partner) = &*partner.lock() {
                 partner.wake();
             }
             return Poll::Ready(());
         }
-        match &*partner.lock().unwrap() {
+        match &*partner.lock() {
             Some(partner) => partner.wake(),
             // Not known yet: ask again.
             None => TaskRef::with_current(|task| task.expect("in a poll").wake()),
@@ -51,7 +52,7 @@ async fn unfair_turns_beside_ping_pong() -> (usize, usize) {
         .map(|n| spawn_here(ping_pong(Arc::clone(&rooms[1 - n]), Arc::clone(&stop), pair.clone())))
         .collect();
     for (room, partner) in rooms.iter().zip(&partners) {
-        *room.lock().unwrap() = Some(partner.task().clone());
+        *room.lock() = Some(partner.task().clone());
     }
     let queue: Vec<_> = (0..100)
         .map(|_| {
@@ -76,7 +77,7 @@ async fn unfair_turns_beside_ping_pong() -> (usize, usize) {
     }
     // They refer to each other.
     for room in rooms {
-        *room.lock().unwrap() = None;
+        *room.lock() = None;
     }
     (unfair.get(), pair.get())
 }
@@ -218,23 +219,23 @@ fn one_worker_runs_tasks_in_the_order_of_spawns_and_of_wakes() {
             .map(|(n, signal)| {
                 let (log, signal) = (Arc::clone(&logged), signal.clone());
                 spawn_here(async move {
-                    log.lock().unwrap().push(n);
+                    log.lock().push(n);
                     signal.wait().await;
-                    log.lock().unwrap().push(n);
+                    log.lock().push(n);
                 })
             })
             .collect();
-        while logged.lock().unwrap().len() < 50 {
+        while logged.lock().len() < 50 {
             yield_now().await;
         }
-        assert!(logged.lock().unwrap().iter().copied().eq(0..50), "spawned in this order");
-        logged.lock().unwrap().clear();
+        assert!(logged.lock().iter().copied().eq(0..50), "spawned in this order");
+        logged.lock().clear();
         // Backwards, so that neither the order of spawns nor that of memory passes for the order of wakes.
         signals.iter().rev().for_each(Signal::set);
         for task in tasks {
             join(task).await;
         }
     });
-    assert!(log.lock().unwrap().iter().copied().eq((0..50).rev()), "woken in this order");
+    assert!(log.lock().iter().copied().eq((0..50).rev()), "woken in this order");
     close(&scheduler);
 }

@@ -3,12 +3,13 @@
 
 mod common;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use common::{
     Count, DropCount, End, OnDrop, Signal, block_on, close, eventually, join, run, spawn, start, waker_of,
 };
+use parking_lot::Mutex;
 use selvedge_scheduler::JoinHandle;
 
 #[test]
@@ -40,9 +41,9 @@ fn a_task_may_drop_its_own_handle() {
     for _ in 0..200 {
         let room: Arc<Mutex<Option<JoinHandle<End<DropCount>>>>> = Arc::default();
         let (own, output) = (Arc::clone(&room), outputs.on_drop());
-        let mut locked = room.lock().unwrap();
+        let mut locked = room.lock();
         *locked = Some(spawn(&scheduler, async move {
-            drop(own.lock().unwrap().take());
+            drop(own.lock().take());
             output
         }));
     }

@@ -3,14 +3,15 @@
 
 mod common;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use common::{
     Count, Signal, block_on, close, eventually, join, join_all, run, spawn, spawn_eager_here, start,
     start_with, yield_now,
 };
+use parking_lot::Mutex;
 use selvedge_scheduler::{Config, Hooks, Scheduler, TaskRef};
 
 fn rest_comes_back(scheduler: &Scheduler, workers: usize) {
@@ -34,7 +35,7 @@ fn long_polls_make_a_task_heavy_and_short_ones_light_again() {
     let task = spawn(&scheduler, async move {
         loop {
             let is_heavy = TaskRef::with_current(|task| task.expect("in a poll").is_heavy());
-            seen.lock().unwrap().push(is_heavy);
+            seen.lock().push(is_heavy);
             match (short.load(Ordering::Relaxed), is_heavy) {
                 (false, false) => compute(Duration::from_millis(10)),
                 // The first time that it is heavy.
@@ -48,7 +49,7 @@ fn long_polls_make_a_task_heavy_and_short_ones_light_again() {
     let of_task = task.task().clone();
     block_on(join(task));
     assert!(!of_task.is_heavy());
-    let weights = weights.lock().unwrap();
+    let weights = weights.lock();
     assert!(!weights[0] && weights.contains(&true) && weights.last() == Some(&false), "{weights:?}");
     let metrics = scheduler.metrics();
     assert!(metrics.workers.iter().map(|worker| worker.heavy_polls).sum::<u64>() >= 1);
@@ -145,7 +146,7 @@ struct SlowPolls(Mutex<Vec<(TaskRef, Duration)>>);
 
 impl Hooks for SlowPolls {
     fn slow_poll(&self, task: &TaskRef, lasted: Duration) {
-        self.0.lock().unwrap().push((task.clone(), lasted));
+        self.0.lock().push((task.clone(), lasted));
         panic!("{}: in a hook", common::ON_PURPOSE);
     }
 }
@@ -161,17 +162,17 @@ fn slow_polls_are_reported_with_their_task() {
     let room = Arc::clone(&eager);
     let slow = spawn(&scheduler, async move {
         std::thread::sleep(Duration::from_millis(60));
-        *room.lock().unwrap() = Some(spawn_eager_here(yield_now()));
+        *room.lock() = Some(spawn_eager_here(yield_now()));
     });
     let quick: Vec<_> = (0..10).map(|_| spawn(&scheduler, yield_now())).collect();
     let task = slow.task().clone();
     block_on(join(slow));
     join_all(quick);
-    let eager = eager.lock().unwrap().take().expect("spawned");
+    let eager = eager.lock().take().expect("spawned");
     let of_eager = eager.task().clone();
     assert!(!of_eager.is_heavy(), "its poll was short");
     block_on(join(eager));
-    let reports = std::mem::take(&mut *hooks.0.lock().unwrap());
+    let reports = std::mem::take(&mut *hooks.0.lock());
     assert!(
         reports.iter().all(|(reported, lasted)| *reported == task && *lasted >= slow_poll),
         "{reports:?}"

@@ -5,7 +5,7 @@ mod common;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use common::{
@@ -13,6 +13,7 @@ use common::{
     end, eventually, join, run, spawn, spawn_eager_here, spawn_here, spawn_with, start, start_without_rescue,
     waker_of, yield_now,
 };
+use parking_lot::Mutex;
 use selvedge_scheduler::{JoinHandle, Slot, TaskRef};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -191,17 +192,24 @@ fn a_waker_that_panics_harms_nobody() {
     let go = Signal::new();
     let wait = go.clone();
     let mut handle = spawn(&scheduler, async move { wait.wait().await });
-    let bomb = OnDrop(|| panic!("{ON_PURPOSE}: the drop of a waker"));
+    let bombs = Count::new();
+    let exploding = bombs.clone();
+    let bomb = OnDrop(move || {
+        exploding.add();
+        panic!("{ON_PURPOSE}: the drop of a waker");
+    });
     let waker = waker_of(move || {
         let _ = &bomb;
         std::panic::panic_any(Grenade);
     });
     assert!(handle.poll_join(&mut Context::from_waker(&waker)).is_pending());
-    std::mem::forget(waker);
+    // The task's copy is the last one: its drop panics inside the scheduler.
+    drop(waker);
     go.set();
     eventually("the task is done", || handle.task().is_done());
     assert_eq!(handle.try_take(), Some(End::Value(())));
     drop(handle);
+    eventually("the task's copy is dropped", || bombs.get() == 1);
     assert_all_workers_live(&scheduler, 2);
     close(&scheduler);
 }
@@ -236,7 +244,7 @@ fn an_eager_task_is_polled_inside_the_call() {
     let order = Arc::new(Mutex::new(Vec::new()));
     let log = {
         let order = Arc::clone(&order);
-        move |text| order.lock().unwrap().push(text)
+        move |text| order.lock().push(text)
     };
     let scheduler = start(2);
     run(&scheduler, async move {
@@ -250,7 +258,7 @@ fn an_eager_task_is_polled_inside_the_call() {
         let ended = end(handle).await;
         assert!(matches!(ended, End::Panicked(_)));
     });
-    assert_eq!(*order.lock().unwrap(), ["first poll", "spawned"]);
+    assert_eq!(*order.lock(), ["first poll", "spawned"]);
     close(&scheduler);
 }
 

@@ -3,6 +3,8 @@
 //! Each test runs itself once more as a process of its own, in which stacks are so large, and the address space is so small, that
 //! there is room for a handful of threads only.
 #![allow(missing_docs)]
+// The sanitizers' shadow of the address space does not fit into a small one.
+#![cfg(not(selvedge_sanitize))]
 
 mod common;
 

@@ -5,7 +5,7 @@ mod common;
 
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Barrier, Mutex};
+use std::sync::{Arc, Barrier};
 use std::task::Poll;
 use std::thread;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use common::{
     Count, DropCount, End, ON_PURPOSE, OnDrop, PATIENCE, Signal, block_on, close, end, eventually, run,
     spawn, spawn_here, start, start_without_rescue, yield_now,
 };
+use parking_lot::Mutex;
 use selvedge_scheduler::{JoinHandle, TaskRef};
 
 /// RUSTSEC-2021-0072: a future is dropped by its runner, never by the thread that ends it while it is polled.
@@ -28,7 +29,7 @@ fn abort_drops_on_the_wrong_thread() {
     let flag = Arc::clone(&in_poll);
     let guard = OnDrop(move || {
         assert!(!flag.load(Ordering::SeqCst), "dropped during its poll");
-        *room.lock().unwrap() = Some(thread::current().id());
+        *room.lock() = Some(thread::current().id());
     });
     let worker = Arc::new(Mutex::new(None));
     let seen = Arc::clone(&worker);
@@ -37,7 +38,7 @@ fn abort_drops_on_the_wrong_thread() {
         poll_fn(move |_| {
             let _ = &guard;
             in_poll.store(true, Ordering::SeqCst);
-            *seen.lock().unwrap() = Some(thread::current().id());
+            *seen.lock() = Some(thread::current().id());
             set.set();
             wait.block();
             in_poll.store(false, Ordering::SeqCst);
@@ -47,10 +48,10 @@ fn abort_drops_on_the_wrong_thread() {
     polled.block();
     let left = scheduler.close(Duration::from_millis(50));
     assert_eq!(left, [handle.task().clone()]);
-    assert_eq!(*dropped.lock().unwrap(), None);
+    assert_eq!(*dropped.lock(), None);
     release.set();
     assert_eq!(block_on(end(handle)), End::Closed);
-    assert_eq!(*dropped.lock().unwrap(), *worker.lock().unwrap());
+    assert_eq!(*dropped.lock(), *worker.lock());
 }
 
 /// tokio#2046: what is dropped at the end wakes others that are being dropped, spawns, and looks around.
@@ -67,9 +68,9 @@ fn destructor_wakes_under_the_queue_lock_at_shutdown() {
                     (scheduler.clone(), Arc::clone(&tasks), dropped.clone(), Arc::clone(&refused));
                 let guard = OnDrop(move || {
                     dropped.add();
-                    let all = tasks.lock().unwrap().clone();
+                    let all = tasks.lock().clone();
                     all.iter().for_each(TaskRef::wake);
-                    refused.lock().unwrap().push(spawn(&closed, async {}));
+                    refused.lock().push(spawn(&closed, async {}));
                     closed.metrics();
                     closed.tasks();
                     assert!(closed.spawn_blocking(Box::new(|| {})).is_err());
@@ -80,17 +81,17 @@ fn destructor_wakes_under_the_queue_lock_at_shutdown() {
                 })
             })
             .collect();
-        *tasks.lock().unwrap() = handles.iter().map(|handle| handle.task().clone()).collect();
+        *tasks.lock() = handles.iter().map(|handle| handle.task().clone()).collect();
         run(&scheduler, yield_now());
         close(&scheduler);
         for handle in handles {
             assert_eq!(block_on(end(handle)), End::Closed);
         }
         assert_eq!(dropped.get(), 100);
-        for handle in refused.lock().unwrap().drain(..) {
+        for handle in refused.lock().drain(..) {
             assert_eq!(block_on(end(handle)), End::Closed);
         }
-        tasks.lock().unwrap().clear();
+        tasks.lock().clear();
     }
 }
 
@@ -111,7 +112,7 @@ fn queued_tasks_lost_at_shutdown() {
                     all_stuck.wait();
                     for _ in 0..200 {
                         let counted = dropped.on_drop();
-                        handles.lock().unwrap().push(spawn_here(async move { drop(counted) }));
+                        handles.lock().push(spawn_here(async move { drop(counted) }));
                     }
                     stuck.add();
                     release.block();
@@ -121,11 +122,11 @@ fn queued_tasks_lost_at_shutdown() {
         eventually("all workers are stuck", || stuck.get() == workers);
         for _ in 0..200 {
             let counted = dropped.on_drop();
-            handles.lock().unwrap().push(spawn(&scheduler, async move { drop(counted) }));
+            handles.lock().push(spawn(&scheduler, async move { drop(counted) }));
         }
         let closing = scheduler.clone();
         let closer = thread::spawn(move || closing.close(PATIENCE));
-        let handles = std::mem::take(&mut *handles.lock().unwrap());
+        let handles = std::mem::take(&mut *handles.lock());
         let count = handles.len();
         for handle in handles {
             assert_eq!(block_on(end(handle)), End::Closed);

@@ -6,8 +6,8 @@ mod common;
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
@@ -15,6 +15,7 @@ use common::{
     Count, DropCount, End, Signal, block_on, close, end, eventually, join, run, spawn, spawn_eager_here,
     spawn_here, spawn_with, start, start_without_rescue, yield_now,
 };
+use parking_lot::Mutex;
 use selvedge_scheduler::{JoinHandle, Scheduler, Slot, TaskRef};
 
 struct CountedSlot(#[expect(dead_code, reason = "counts its drop")] DropCount);
@@ -28,14 +29,14 @@ fn sleeper(scheduler: &Scheduler, polls: &Count, cells: &Count) -> (JoinHandle<E
     let (polled, polls) = (Arc::new(Mutex::new(None)), polls.clone());
     let room = Arc::clone(&polled);
     let future = poll_fn(move |cx| {
-        *room.lock().unwrap() = Some(cx.waker().clone());
+        *room.lock() = Some(cx.waker().clone());
         polls.add();
         Poll::<()>::Pending
     });
     let handle = spawn_with(scheduler, future, CountedSlot(cells.on_drop()));
     let mut waker = None;
     eventually("the first poll", || {
-        waker = polled.lock().unwrap().take();
+        waker = polled.lock().take();
         waker.is_some()
     });
     (handle, waker.expect("just seen"))

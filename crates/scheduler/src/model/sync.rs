@@ -98,6 +98,11 @@ impl Token for AtomicBool {
     }
 }
 
+/// For whoever took `word` to its last value: makes what the others did before their Release writes to it visible.
+pub(crate) fn acquire_after_last(_word: &AtomicU64) {
+    fence(Ordering::Acquire);
+}
+
 /// loom's handles do not tell: whoever joins waits.
 pub(crate) fn is_finished<T>(_handle: &thread::JoinHandle<T>) -> bool {
     true

@@ -276,16 +276,20 @@ fn or_abort<R>(make: impl FnOnce() -> R) -> R {
     })
 }
 
-/// Runs foreign code that must not unwind into us. What it panicked with is dropped; a payload whose own drop panics is leaked.
+/// Runs foreign code that must not unwind into us. What it panicked with is dropped.
 pub(crate) fn silently(foreign: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(foreign)) {
         discard(payload);
     }
 }
 
-/// Drops a panic's payload, which may panic in turn.
+/// Drops a panic's payload, which may panic in turn. What it then panics with is dropped if it is a message, as nearly always; anything
+/// else could go on like that for ever, and is leaked.
 fn discard(payload: Box<dyn Any + Send>) {
-    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload)))
+        && !again.is::<String>()
+        && !again.is::<&'static str>()
+    {
         std::mem::forget(again);
     }
 }

@@ -19,7 +19,7 @@ const BATCH: usize = 64;
 const SHELF_MAX: usize = 2 * BATCH;
 /// Larger cells come from the allocator and go back to it.
 const CLASSES: usize = 33;
-/// What the depot keeps at the most, in bytes.
+/// What the depot keeps of one size at the most, in bytes.
 const DEPOT_BYTES: usize = 8 << 20;
 /// Models and sanitizers must see each cell come and go.
 const RECYCLES: bool = cfg!(not(any(selvedge_loom, selvedge_sanitize)));
@@ -251,7 +251,7 @@ impl Shelf {
     }
 }
 
-#[cfg(all(test, not(selvedge_loom)))]
+#[cfg(all(test, not(any(selvedge_loom, selvedge_sanitize))))]
 mod tests {
     use super::*;
 

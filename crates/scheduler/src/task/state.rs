@@ -26,7 +26,7 @@
 //! `refs` counts the handles, the wakers, and one for the runtime as long as the task is not complete. A queue's entry
 //! needs no count of its own: it exists only while the task is not complete.
 
-use crate::sync::{AtomicU64, Ordering, fence, mutation, weaken};
+use crate::sync::{AtomicU64, Ordering, acquire_after_last, mutation, weaken};
 use std::fmt;
 
 const COMPLETE: u64 = 1 << 0;
@@ -355,11 +355,11 @@ impl State {
         if now.is_complete() && now.is_only_reference() {
             return Unref::Dealloc;
         }
-        // Ordering: Release hands our uses of the cell to the last dropper, whose fence pairs with it.
+        // Ordering: Release hands our uses of the cell to the last dropper, whose `acquire_after_last` pairs with it.
         let before = Snapshot(self.0.fetch_sub(REF_ONE, weaken("unref-relaxed", Ordering::Release)));
         debug_assert!(before.refs() > 0);
         if before.is_only_reference() {
-            fence(Ordering::Acquire);
+            acquire_after_last(&self.0);
             Unref::Dealloc
         } else {
             Unref::Nothing

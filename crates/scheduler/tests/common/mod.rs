@@ -5,11 +5,12 @@ use std::any::Any;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, Once};
+use std::sync::{Arc, Once};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
+use parking_lot::{Condvar, Mutex};
 use selvedge_scheduler::{Config, JoinHandle, Outcome, Scheduler, Slot, TaskRef};
 
 pub struct NoSlot;
@@ -107,7 +108,7 @@ pub fn threads() -> usize {
     std::fs::read_dir("/proc/self/task").expect("on Linux").count()
 }
 
-/// Set once; threads and tasks wait for it.
+/// Set once; threads and tasks wait for it. Its lock is one that ThreadSanitizer can see.
 #[derive(Clone, Default)]
 pub struct Signal(Arc<SignalState>);
 
@@ -124,7 +125,7 @@ impl Signal {
 
     pub fn set(&self) {
         let wakers = {
-            let mut state = self.0.set.lock().expect("no panic in here");
+            let mut state = self.0.set.lock();
             state.0 = true;
             std::mem::take(&mut state.1)
         };
@@ -133,19 +134,19 @@ impl Signal {
     }
 
     pub fn is_set(&self) -> bool {
-        self.0.set.lock().expect("no panic in here").0
+        self.0.set.lock().0
     }
 
     /// Blocks the thread. In a poll: the worker is stuck.
     pub fn block(&self) {
-        let mut state = self.0.set.lock().expect("no panic in here");
+        let mut state = self.0.set.lock();
         while !state.0 {
-            state = self.0.changed.wait(state).expect("no panic in here");
+            self.0.changed.wait(&mut state);
         }
     }
 
     pub fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.0.set.lock().expect("no panic in here");
+        let mut state = self.0.set.lock();
         if state.0 {
             return Poll::Ready(());
         }
