@@ -3,6 +3,7 @@
 //! No test orders events by sleeping. Tests in virtual time use [`settle`]: the clock moves only when nothing else can run.
 
 pub mod lifecycle;
+pub mod storms;
 
 use std::fmt;
 use std::future::Future;
