@@ -24,6 +24,8 @@ BENCH_ARGS ?=
 RIVALS_ARGS ?=
 # make loom LOOM_ARGS=wake_while_running
 LOOM_ARGS ?=
+# make stress STRESS_SECONDS=600 STRESS_ARGS='--seed 7 --only wakes'
+STRESS_ARGS ?=
 
 .PHONY: help
 help: ## This list
@@ -82,6 +84,37 @@ loom: ## Model-check the protocols; LOOM_ARGS=FILTER
 loom-deep: ## The same with wider bounds, for by hand: takes minutes; LOOM_ARGS=FILTER
 	$(MAKE) loom LOOM_ARGS='--deep $(LOOM_ARGS)'
 
+.PHONY: stress
+stress: ## Stampedes for two minutes or STRESS_SECONDS; STRESS_ARGS='--seed 7 --only wakes'
+	$(CARGO) run $(LOCKED) --release --quiet -p selvedge-tests --bin stress -- $(STRESS_ARGS)
+
+.PHONY: stress-smoke
+stress-smoke: ## The same for half a minute
+	STRESS_SECONDS=$${STRESS_SECONDS:-30} $(MAKE) stress
+
+# Sanitizers are an unstable option of the stable compiler, hence RUSTC_BOOTSTRAP, and need a target that is named. Each has a target folder
+# of its own. SANITIZE_ARGS selects tests.
+SANITIZED := -p selvedge-timer-wheel -p selvedge-scheduler -p selvedge -p selvedge-tests
+SANITIZE_ARGS ?=
+SUPPRESSIONS := $(CURDIR)/tests/sanitizers
+sanitize = RUSTC_BOOTSTRAP=1 RUSTFLAGS="$${RUSTFLAGS:-} --cfg selvedge_sanitize $(2)" CARGO_TARGET_DIR=target-$(1) \
+	  $(CARGO) test $(LOCKED) --target x86_64-unknown-linux-gnu $(SANITIZED) --tests $(SANITIZE_ARGS)
+
+.PHONY: tsan
+tsan: ## All tests under ThreadSanitizer, for by hand: takes minutes; SANITIZE_ARGS='--test lifecycles'
+	TSAN_OPTIONS="suppressions=$(SUPPRESSIONS)/tsan.supp halt_on_error=1" \
+	  $(call sanitize,tsan,-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer)
+
+.PHONY: asan
+asan: ## All tests under AddressSanitizer, with leaks; SANITIZE_ARGS='--test lifecycles'
+	ASAN_OPTIONS=detect_leaks=1 LSAN_OPTIONS="suppressions=$(SUPPRESSIONS)/lsan.supp" \
+	  $(call sanitize,asan,-Zsanitizer=address)
+
+.PHONY: lsan
+lsan: ## All tests under LeakSanitizer; SANITIZE_ARGS='--test lifecycles'
+	LSAN_OPTIONS="suppressions=$(SUPPRESSIONS)/lsan.supp" \
+	  $(call sanitize,lsan,-Zsanitizer=leak)
+
 .PHONY: deny
 deny: ## Licences, sources and bans of the dependencies (where cargo-deny is installed)
 	@if $(CARGO) deny --version >/dev/null 2>&1; then \
@@ -97,7 +130,7 @@ fuzz-check: ## Do the fuzz targets still compile? (Needs a C++ compiler, so CI d
 	done
 
 # In the order in which a mistake shows soonest.
-CI_STEPS := lint test doc demo loom deny bench-smoke
+CI_STEPS := lint test doc demo loom stress-smoke asan deny bench-smoke
 
 .PHONY: ci
 ci: ## All that CI checks, and how long each step takes

@@ -14,7 +14,7 @@ use super::{Progress, Storm, Weather};
 use crate::lifecycle::{self, Settings};
 use crate::{Counted, Drops};
 
-/// All of them.
+/// All of them. The last one is there for the watchdog, and runs only when asked for.
 pub const STORMS: &[Storm] = &[
     Storm { name: "spawns", run: spawns },
     Storm { name: "wakes", run: wakes },
@@ -25,6 +25,7 @@ pub const STORMS: &[Storm] = &[
     Storm { name: "threadsafe", run: threadsafe },
     Storm { name: "mixed", run: mixed },
     Storm { name: "programs", run: programs },
+    Storm { name: "stuck", run: stuck },
 ];
 
 /// Less where each step takes many times as long.
@@ -344,4 +345,16 @@ fn programs(weather: &mut Weather<'_>) {
         lifecycle::run(lifecycle::decode(&bytes), settings);
         progress.made();
     }
+}
+
+/// Never ends.
+fn stuck(weather: &mut Weather<'_>) {
+    weather.on_a_loop(|_, _| async {
+        create_task(async {
+            crate::foreign().await;
+            Ok(())
+        })
+        .named("waits for ever")
+        .await
+    });
 }

@@ -24,18 +24,18 @@ struct Seen {
 }
 
 impl Watchdog {
-    /// Starts to watch.
+    /// Starts to watch. The default patience suits sanitizers and busy machines too.
     ///
     /// # Panics
     ///
     /// If the system refuses a thread.
-    #[expect(clippy::new_without_default, reason = "it starts a thread")]
-    pub fn start() -> Watchdog {
+    pub fn start(patience: Option<Duration>) -> Watchdog {
+        let patience = patience.unwrap_or(TOO_LONG);
         let seen = Arc::<Seen>::default();
         let watched = Arc::clone(&seen);
         std::thread::Builder::new()
             .name("watchdog".into())
-            .spawn(move || watched.watch())
+            .spawn(move || watched.watch(patience))
             .expect("a thread can be started");
         Watchdog(seen)
     }
@@ -60,23 +60,23 @@ impl Watchdog {
 }
 
 impl Seen {
-    fn watch(&self) {
+    fn watch(&self, patience: Duration) {
         let (mut last, mut since) = (0, Instant::now());
         loop {
             std::thread::sleep(LOOK);
             let now = self.progress.load(Ordering::Relaxed);
             if now != last || self.storm.lock().is_none() {
                 (last, since) = (now, Instant::now());
-            } else if since.elapsed() > TOO_LONG {
-                self.dump();
+            } else if since.elapsed() > patience {
+                self.dump(patience);
                 std::process::exit(1);
             }
         }
     }
 
-    fn dump(&self) {
+    fn dump(&self, patience: Duration) {
         let (storm, seed) = self.storm.lock().unwrap_or(("?", 0));
-        eprintln!("\nno progress for {TOO_LONG:?}: the storm `{storm}` with seed {seed} is stuck");
+        eprintln!("\nno progress for {patience:?}: the storm `{storm}` with seed {seed} is stuck");
         let Some(event_loop) = self.event_loop.lock().clone() else { return };
         eprintln!("{:#?}", event_loop.metrics());
         for task in event_loop.all_tasks() {

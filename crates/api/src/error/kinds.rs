@@ -184,9 +184,12 @@ impl PanicError {
     }
 }
 
-/// Drops a panic's payload, which may panic. What that panic carries is leaked rather than dropped: somewhere it must end.
+/// Drops a panic's payload, which may panic. What that panic carries is dropped if it is a message, and else leaked: somewhere it must end.
 pub(crate) fn drop_quietly(payload: Box<dyn Any + Send>) {
-    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload)))
+        && !again.is::<String>()
+        && !again.is::<&'static str>()
+    {
         std::mem::forget(again);
     }
 }
