@@ -20,6 +20,8 @@ enum Act {
     Wait,
     /// Wakes itself, this often, and waits: it is polled once more, and then waits.
     WakeItself(u8),
+    /// Is woken by another thread during the poll, which a counter tells and not the thread's own flag.
+    IsWoken(u8),
     Return,
     WakeAndReturn,
     Panic,
@@ -79,6 +81,12 @@ impl Future for Subject {
             Act::Wait => Poll::Pending,
             Act::WakeItself(times) => {
                 (0..=times).for_each(|_| cx.waker().wake_by_ref());
+                Poll::Pending
+            }
+            Act::IsWoken(times) => {
+                let waker = cx.waker();
+                let wake = || (0..=times).for_each(|_| waker.wake_by_ref());
+                std::thread::scope(|scope| _ = scope.spawn(wake));
                 Poll::Pending
             }
             Act::Return => value(),
@@ -202,7 +210,8 @@ impl Pair {
     fn set_act(&mut self, detail: u8) {
         self.act = match detail % 8 {
             0..3 => Act::Wait,
-            3 | 4 => Act::WakeItself(detail >> 5),
+            3 => Act::WakeItself(detail >> 5),
+            4 => Act::IsWoken(detail >> 5),
             5 => Act::Return,
             6 => Act::WakeAndReturn,
             _ => Act::Panic,
@@ -233,7 +242,7 @@ impl Pair {
             self.polls += 1;
             match std::mem::replace(&mut self.act, Act::Wait) {
                 Act::Wait => {}
-                Act::WakeItself(_) => self.woken = true,
+                Act::WakeItself(_) | Act::IsWoken(_) => self.woken = true,
                 Act::Return | Act::WakeAndReturn => self.expect_end(Kind::Value),
                 Act::Panic => self.expect_end(Kind::Panicked),
             }
