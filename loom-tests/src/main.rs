@@ -18,6 +18,14 @@ mod models;
 mod runner;
 #[cfg(selvedge_loom)]
 mod support;
+/// The seam of the api: the atomics that its word of requests stands on here.
+#[cfg(selvedge_loom)]
+mod sync;
+/// The api's word of requests, as it ships.
+#[cfg(selvedge_loom)]
+#[allow(dead_code, reason = "a model uses its part")]
+#[path = "../../crates/api/src/cancel/word.rs"]
+mod word;
 
 use std::process::ExitCode;
 

@@ -48,6 +48,7 @@ mod error;
 mod event_loop;
 mod future;
 mod runner;
+mod sync;
 pub mod task;
 mod threads;
 mod time;

@@ -2,6 +2,7 @@
 
 mod blocking;
 mod canary;
+mod cancel;
 mod heavy;
 mod idle;
 mod join;
@@ -51,4 +52,5 @@ pub(crate) const MODELS: &[Model] = &[
     rescue::SPARE_WORKER_HANDOVER,
     rescue::WATCH_SLEEPS_VS_WORKER_WAKES,
     heavy::PERMIT_RETURNS_VS_PUSH,
+    cancel::CANCEL_DELIVERED_ONCE,
 ];

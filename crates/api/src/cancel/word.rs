@@ -1,7 +1,8 @@
 //! What has been asked of one scope, and how much of it was delivered?
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::sync::{AtomicU64, Ordering, mutation};
 
 /// The requests of one scope, in one word.
 ///
@@ -60,7 +61,7 @@ const CANCELLING_ONE: u64 = 1 << 34;
 const CANCELLING: u64 = !(CANCELLING_ONE - 1);
 
 impl RequestWord {
-    pub(crate) const fn new() -> RequestWord {
+    pub(crate) fn new() -> RequestWord {
         RequestWord(AtomicU64::new(0))
     }
 
@@ -91,7 +92,14 @@ impl RequestWord {
     pub(crate) fn deliver(&self) -> Delivery {
         let now = self.load();
         // Almost always there is nothing to mark; a plain load leaves the cache line shared.
-        let before = if now.is_pending() { self.update(|now| now & !PENDING) } else { now };
+        let before = if !now.is_pending() {
+            now
+        } else if mutation("deliver-what-was-seen") {
+            self.update(|now| now & !PENDING);
+            now
+        } else {
+            self.update(|now| now & !PENDING)
+        };
         Delivery { made: before.made(), was_pending: before.is_pending() }
     }
 
