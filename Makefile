@@ -93,26 +93,27 @@ stress-smoke: ## The same for half a minute
 	STRESS_SECONDS=$${STRESS_SECONDS:-30} $(MAKE) stress
 
 # Sanitizers are an unstable option of the stable compiler, hence RUSTC_BOOTSTRAP, and need a target that is named. Each has a target folder
-# of its own. SANITIZE_ARGS selects tests.
+# of its own. SANITIZE_ARGS selects tests. The library has no frame
+# pointers: without the slow unwinder a suppression would not find its function.
 SANITIZED := -p selvedge-timer-wheel -p selvedge-scheduler -p selvedge -p selvedge-tests
 SANITIZE_ARGS ?=
 SUPPRESSIONS := $(CURDIR)/tests/sanitizers
 sanitize = RUSTC_BOOTSTRAP=1 RUSTFLAGS="$${RUSTFLAGS:-} --cfg selvedge_sanitize $(2)" CARGO_TARGET_DIR=target-$(1) \
-	  $(CARGO) test $(LOCKED) --target x86_64-unknown-linux-gnu $(SANITIZED) --tests $(SANITIZE_ARGS)
+	  $(CARGO) test $(LOCKED) --target x86_64-unknown-linux-gnu $(SANITIZED) --tests --no-fail-fast $(SANITIZE_ARGS)
 
 .PHONY: tsan
 tsan: ## All tests under ThreadSanitizer, for by hand: takes minutes; SANITIZE_ARGS='--test lifecycles'
-	TSAN_OPTIONS="suppressions=$(SUPPRESSIONS)/tsan.supp halt_on_error=1" \
+	TSAN_OPTIONS="suppressions=$(SUPPRESSIONS)/tsan.supp" \
 	  $(call sanitize,tsan,-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer)
 
 .PHONY: asan
 asan: ## All tests under AddressSanitizer, with leaks; SANITIZE_ARGS='--test lifecycles'
-	ASAN_OPTIONS=detect_leaks=1 LSAN_OPTIONS="suppressions=$(SUPPRESSIONS)/lsan.supp" \
+	ASAN_OPTIONS=detect_leaks=1 LSAN_OPTIONS="suppressions=$(SUPPRESSIONS)/lsan.supp fast_unwind_on_malloc=0" \
 	  $(call sanitize,asan,-Zsanitizer=address)
 
 .PHONY: lsan
 lsan: ## All tests under LeakSanitizer; SANITIZE_ARGS='--test lifecycles'
-	LSAN_OPTIONS="suppressions=$(SUPPRESSIONS)/lsan.supp" \
+	LSAN_OPTIONS="suppressions=$(SUPPRESSIONS)/lsan.supp fast_unwind_on_malloc=0" \
 	  $(call sanitize,lsan,-Zsanitizer=leak)
 
 .PHONY: deny

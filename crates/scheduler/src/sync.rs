@@ -39,7 +39,7 @@ mod imp {
         }
     }
 
-    /// For whoever took `word` to its last value: makes what the others did before their Release writes to it visible. ThreadSanitizer
+    /// For whoever took `word` to its last value: makes what the others did before their Release writes to it visible. `ThreadSanitizer`
     /// knows no fences, so under the sanitizers this is a load.
     #[inline]
     pub(crate) fn acquire_after_last(word: &AtomicU64) {

@@ -109,7 +109,7 @@ impl Reader<'_> {
             13 => Step::SpawnAndCancel(self.program(inner)),
             14 => Step::Eager(self.program(inner)),
             15 => Step::Group(self.programs(inner)),
-            16 => Step::Gather(self.programs(inner), self.next() % 2 == 0),
+            16 => Step::Gather(self.programs(inner), self.next().is_multiple_of(2)),
             17 => Step::Shield(self.program(inner)),
             18 => Step::Timeout(self.next() % 6, self.program(inner)),
             19 => Step::WaitFor(self.next() % 6, self.program(inner)),

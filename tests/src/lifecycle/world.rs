@@ -234,18 +234,18 @@ impl World {
     /// Nobody but this and `settle_all` knows of the task.
     async fn requests_are_counted(self: &Arc<Self>, requests: u32, taken_back: u32) -> Result<()> {
         let (future, output) = (self.futures.one(), self.outputs.one());
-        let (begin, begun) = async_channel::bounded::<()>(1);
+        let (tell_start, has_started) = async_channel::bounded::<()>(1);
         let (release, released) = async_channel::bounded::<()>(1);
         let task = create_task(async move {
             let _future = future;
-            let _ = begin.try_send(());
+            let _ = tell_start.try_send(());
             while !released.is_closed() {
                 let _ = sleep(MOMENT).await;
             }
             Ok(output)
         });
         // A request before the first poll would end the task unbegun.
-        let _ = selvedge::cancellable(begun.recv()).await?;
+        let _ = selvedge::cancellable(has_started.recv()).await?;
         let taken = (0..requests).map(|_| u32::from(task.cancel())).sum::<u32>();
         let taken_back = taken_back.min(taken);
         for _ in 0..taken_back {

@@ -274,8 +274,8 @@ fn threadsafe(weather: &mut Weather<'_>) {
 fn ask(event_loop: &EventLoop, n: u64, progress: &Progress) {
     let nap = Duration::from_micros(n.wrapping_mul(0x9e37_79b9) % 200);
     let future = run_coroutine_threadsafe(sleep(nap).returning(n), event_loop);
-    let cancelled = n % 3 == 0 && future.cancel();
-    match future.result((n % 5 == 0).then_some(nap / 2)) {
+    let cancelled = n.is_multiple_of(3) && future.cancel();
+    match future.result(n.is_multiple_of(5).then_some(nap / 2)) {
         Ok(answer) => assert_eq!(answer, n),
         Err(error) => assert!(error.is_timeout() || (error.is_cancelled() && cancelled), "{error:?}"),
     }
@@ -312,7 +312,7 @@ async fn group(salt: u64, guards: Drops, progress: Progress) -> Result<()> {
                         async move {
                             let _guards = (guard, mine);
                             sleep(nap).await?;
-                            if (salt + child) % 61 == 0 {
+                            if (salt + child).is_multiple_of(61) {
                                 Err(selvedge::Error::msg("on purpose"))
                             } else {
                                 Ok(())

@@ -10,7 +10,7 @@ use selvedge::EventLoop;
 use super::Progress;
 
 /// No storm needs that long for a single step, sanitizers and busy machines included.
-const TOO_LONG: Duration = Duration::from_secs(60);
+const TOO_LONG: Duration = Duration::from_mins(1);
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Ends the process when nothing goes on.

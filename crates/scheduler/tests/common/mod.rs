@@ -108,7 +108,7 @@ pub fn threads() -> usize {
     std::fs::read_dir("/proc/self/task").expect("on Linux").count()
 }
 
-/// Set once; threads and tasks wait for it. Its lock is one that ThreadSanitizer can see.
+/// Set once; threads and tasks wait for it. Its lock is one that `ThreadSanitizer` can see.
 #[derive(Clone, Default)]
 pub struct Signal(Arc<SignalState>);
 
