@@ -25,9 +25,9 @@ use crate::timers::NEVER;
 /// Timers that follow each other more closely than this are fired together …
 const GAP_MIN_NANOS: u64 = 50_000;
 /// … and while very many do, those of up to this time.
-const GAP_MAX_NANOS: u64 = 250_000;
+const GAP_MAX_NANOS: u64 = 500_000;
 /// The gap widens while a wake-up fires at least so many timers, and narrows below half of that.
-const MANY: usize = 16;
+pub(crate) const MANY: usize = 16;
 
 /// The place of the worker that waits for deadlines.
 pub(crate) struct Driver {

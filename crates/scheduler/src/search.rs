@@ -22,6 +22,11 @@ const SPIN_MIN_MICROS: u32 = 3;
 /// A worker's only task is left to it for this long: nearly always it is about to run it, and a task that hops between
 /// cores takes its caches along each time.
 const ONLY_TASK: Duration = Duration::from_micros(2);
+/// A thief whose last steal brought next to nothing leaves a queue of fewer tasks alone …
+const CRUMBS: usize = 32;
+/// … for this long. Else it takes each task as soon as a worker has created it, and both spend more time on passing tasks over than
+/// on running them.
+const PATIENCE: Duration = Duration::from_micros(5);
 
 /// How long a spin pays: doubled when one finds work or when a sleep was so short that a longer spin would have, halved when one was
 /// in vain.
@@ -33,10 +38,6 @@ impl SpinBudget {
     }
 
     fn limit(&self) -> Duration {
-        if cfg!(selvedge_loom) {
-            // Under the models no time passes, so a spin would never end.
-            return Duration::ZERO;
-        }
         Duration::from_micros(self.0.load(Ordering::Relaxed).into())
     }
 
@@ -80,6 +81,7 @@ impl Local {
 
     fn find_or_sleep(&self) -> Option<Runnable> {
         self.pause();
+        self.end_burst();
         let mut searching = None;
         loop {
             if self.is_dismissed() {
@@ -124,8 +126,8 @@ impl Local {
 
     /// One search, with a spin at its end.
     fn search(&self, searching: Searching) -> Result<Runnable, Searching> {
-        let found = self.steal(2).or_else(|| self.spin()).or_else(|| self.steal(1));
-        match found {
+        let at_once = if self.stole_crumbs.get() { None } else { self.steal(2) };
+        match at_once.or_else(|| self.spin()).or_else(|| self.steal(1)) {
             Some(task) => {
                 self.stop_searching(searching);
                 Ok(task)
@@ -135,18 +137,25 @@ impl Local {
     }
 
     fn spin(&self) -> Option<Runnable> {
-        // One spinner is enough: it takes the pushes of all, and the others' cores may be wanted.
-        if !self.shared.idle.searches_alone() {
+        if cfg!(selvedge_loom) {
+            // Under the models no time passes, so a spin would never end.
             return None;
         }
         let began = Instant::now();
-        let limit = self.shared.rescue.spin.limit();
+        let patience = if self.stole_crumbs.get() { PATIENCE } else { Duration::ZERO };
+        // One spinner is enough: it takes the pushes of all, and the others' cores may be wanted.
+        let alone = self.shared.idle.searches_alone();
+        let limit = if alone { self.shared.rescue.spin.limit().max(patience) } else { patience };
         loop {
             let spun = began.elapsed();
             if spun >= limit || self.has_due_timer() {
                 return None;
             }
-            let least = if spun < ONLY_TASK { 2 } else { 1 };
+            let least = match spun {
+                _ if spun < patience => CRUMBS,
+                _ if spun < ONLY_TASK => 2,
+                _ => 1,
+            };
             if let Some(task) = self.steal(least) {
                 self.shared.rescue.spin.adjust(true);
                 return Some(task);
@@ -187,6 +196,8 @@ impl Local {
                 match slots[index].stealer.steal_batch(&self.deque) {
                     Steal::Success(task) => {
                         self.slot().counters.steals.add(1);
+                        // The models are spared the look: they do not spin.
+                        self.stole_crumbs.set(!cfg!(selvedge_loom) && self.deque.len() < CRUMBS / 2);
                         return Some(task);
                     }
                     Steal::Retry => busy = !mutation("retry-is-empty"),
@@ -216,6 +227,7 @@ impl Local {
             return Some(right);
         }
         self.slot().counters.parks.add(1);
+        self.stole_crumbs.set(false);
         let began = Instant::now();
         let mut due = None;
         if let Some(driving) = self.shared.driver.try_drive(self.index) {
@@ -242,11 +254,12 @@ impl Local {
         None
     }
 
-    fn fire_all(&self, now: u64) {
+    fn fire_all(&self, now: u64) -> usize {
         let shared = &self.shared;
         let tick = shared.tick_length.containing(now);
         let fired = shared.all_timers().iter().map(|timers| timers.fire(tick)).sum();
         shared.driver.note_fired(now, fired);
+        fired
     }
 
     /// Waits for deadlines on behalf of all workers. Returns the time if one has come.

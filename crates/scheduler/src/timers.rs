@@ -92,6 +92,13 @@ impl TimerSlot {
         earliest
     }
 
+    /// A timer of `tick` that was armed here has left the wheel. False may be wrong.
+    #[inline]
+    fn has_fired(&self, tick: u64) -> bool {
+        // Relaxed: who armed the timer made this value `tick` or less, and only the removal of all that is due by `tick` raises it above.
+        self.next() > tick
+    }
+
     /// The waker is dropped outside the lock. A timer that is staged elsewhere is never armed.
     #[inline]
     fn cancel(&self, key: Key) -> Option<Waker> {
@@ -110,6 +117,7 @@ impl TimerSlot {
             let mut batch: [Option<Waker>; BATCH] = [const { None }; BATCH];
             let taken = self.take_due(now, &mut batch);
             fired += taken;
+            batch.iter().flatten().for_each(task::prefetch);
             for waker in batch.into_iter().flatten() {
                 // A foreign waker may panic; ours do not.
                 silently(|| waker.wake());
@@ -283,6 +291,9 @@ impl Timer {
         worker::with(|local| {
             let Some(local) = local else { return Poll::Ready(Err(NoScheduler)) };
             if local.shared.clock.now() >= deadline {
+                if self.armed.as_ref().is_some_and(|armed| armed.has_fired(local, deadline)) {
+                    self.armed = None;
+                }
                 self.disarm();
                 return Poll::Ready(Ok(()));
             }
@@ -359,6 +370,16 @@ impl Armed {
         // A waker's clone and drop are foreign code: not under the lock. The timer may fire meanwhile; then it is armed anew.
         let mut new = waker.clone();
         wheel.lock().get_mut(self.key).map(|old| std::mem::swap(old, &mut new)).is_some()
+    }
+
+    /// It has fired for sure, so its room in the wheel need not be looked at: it is no longer in any cache.
+    #[inline]
+    fn has_fired(&self, local: &worker::Local, deadline: u64) -> bool {
+        let shared = &local.shared;
+        self.deadline == deadline
+            && self.runtime == shared.id
+            && !self.is_staged(local)
+            && shared.timers_of(self.slot as usize).has_fired(shared.tick_length.at_or_after(deadline))
     }
 
     fn is_staged(&self, local: &worker::Local) -> bool {

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::driver;
 use crate::heavy::AFTER_LONG_POLL;
 use crate::queue::{Deque, Steal};
 use crate::scheduler::Scheduler;
@@ -18,6 +19,8 @@ use crate::timers::{NEVER, Stage};
 const CHECK_INTERVAL: u32 = 61;
 /// With timers armed, the interval is fitted so that a look at the clock comes about this often.
 const TIMER_LOOK_NANOS: u64 = 30_000;
+/// A worker that has just fired many timers works so long on what they woke before it wakes a colleague.
+const BURST_NANOS: u64 = 150_000;
 /// A heavy poll that was shorter than this takes weight off its task.
 const SHORT_POLL_NANOS: u64 = 500_000;
 
@@ -30,6 +33,8 @@ pub(crate) struct Local {
     pub(crate) deque: Deque,
     pub(crate) rng: Rng,
     pub(crate) stage: Stage,
+    /// The last steal brought next to nothing.
+    pub(crate) stole_crumbs: Cell<bool>,
     /// Polls until the next look around.
     countdown: Cell<u32>,
     interval: Cell<u32>,
@@ -37,6 +42,9 @@ pub(crate) struct Local {
     poll: Cell<u64>,
     /// Something was pushed during this poll, and nobody has been notified for sure.
     owes_notify: Cell<bool>,
+    /// Timers have just woken many tasks. Such tasks are short as a rule, and to wake a colleague costs as much as to run a
+    /// hundred of them, so until this time nobody is woken. Zero: no such burst.
+    burst_ends: Cell<u64>,
 }
 
 crate::sync::thread_locals! {
@@ -114,7 +122,7 @@ impl Local {
         if !self.shared.rescues() {
             // There is no watch: what a sleeper that was missed would cost might be for ever.
             self.shared.notify();
-        } else if self.shared.idle.seems_wanted() {
+        } else if self.shared.idle.seems_wanted() && !self.in_burst() {
             self.shared.notify_if_visible();
         } else {
             self.owes_notify.set(true);
@@ -122,9 +130,22 @@ impl Local {
     }
 
     #[inline]
+    fn in_burst(&self) -> bool {
+        self.burst_ends.get() != 0
+    }
+
+    /// Nothing is left of a burst, or nothing came of it.
+    pub(crate) fn end_burst(&self) {
+        self.burst_ends.set(0);
+    }
+
+    #[inline]
     fn settle(&self) {
-        if self.owes_notify.replace(false) && !self.deque.is_empty() {
-            self.shared.notify_if_visible();
+        if self.owes_notify.get() && !self.in_burst() {
+            self.owes_notify.set(false);
+            if !self.deque.is_empty() {
+                self.shared.notify_if_visible();
+            }
         }
     }
 
@@ -285,7 +306,10 @@ impl Local {
             self.shared.all_timers().iter().for_each(|timers| _ = timers.fire(now));
         }
         self.countdown.set(self.interval.get());
-        if !self.deque.is_empty() {
+        if self.in_burst() && self.last_look.get() >= self.burst_ends.get() {
+            self.end_burst();
+        }
+        if !self.in_burst() && !self.deque.is_empty() {
             self.shared.notify_if_visible();
         }
         if let Some((task, permit)) = self.shared.heavy.take() {
@@ -316,11 +340,11 @@ impl Local {
     }
 
     /// Fires what is due in this worker's wheel, and fits the interval of looks to the length of polls.
-    pub(crate) fn fire_own_timers(&self) {
+    pub(crate) fn fire_own_timers(&self) -> usize {
         let timers = self.shared.timers_of(self.index);
-        if timers.next() == NEVER {
+        if timers.next() == NEVER && !self.in_burst() {
             self.interval.set(CHECK_INTERVAL);
-            return;
+            return 0;
         }
         let now = self.shared.clock.now();
         let since = now.saturating_sub(self.last_look.replace(now));
@@ -330,7 +354,7 @@ impl Local {
         } else {
             (interval * 2).min(CHECK_INTERVAL)
         });
-        timers.fire(self.shared.tick_length.containing(now));
+        timers.fire(self.shared.tick_length.containing(now))
     }
 
     /// Hands over what is left here.
@@ -350,15 +374,25 @@ impl Local {
         }
     }
 
-    /// A timer of its own is due that an idle worker should fire.
     /// Runs `fire`, which wakes foreign wakers, so that the watch sees it as the poll that it may be.
-    pub(crate) fn firing(&self, fire: impl FnOnce()) {
+    pub(crate) fn firing(&self, fire: impl FnOnce() -> usize) {
         self.begin_poll();
         self.slot().counters.firings.add(1);
-        fire();
+        if !self.shared.clock.is_virtual() {
+            self.burst_ends.set(self.shared.clock.now() + BURST_NANOS);
+        }
+        if fire() < driver::MANY {
+            self.end_burst();
+        } else {
+            // Look around soon, and less often as the tasks turn out to be short.
+            self.interval.set(1);
+            self.countdown.set(1);
+        }
+        self.settle();
         self.pause();
     }
 
+    /// A timer of its own is due that an idle worker should fire.
     pub(crate) fn has_due_timer(&self) -> bool {
         let shared = &self.shared;
         let next = shared.timers_of(self.index).next();
@@ -395,11 +429,13 @@ fn enter(shared: Arc<Shared>, index: usize, deque: Deque) -> Rc<Local> {
         deque,
         rng,
         stage: Stage::default(),
+        stole_crumbs: Cell::new(false),
         countdown: Cell::new(CHECK_INTERVAL),
         interval: Cell::new(CHECK_INTERVAL),
         last_look: Cell::new(0),
         poll: Cell::new(poll),
         owes_notify: Cell::new(false),
+        burst_ends: Cell::new(0),
     });
     LOCAL.with(|here| *here.borrow_mut() = Some(Rc::clone(&local)));
     local

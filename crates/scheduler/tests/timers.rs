@@ -4,6 +4,7 @@
 mod common;
 
 use std::future::poll_fn;
+use std::sync::{Arc, Barrier};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -187,4 +188,32 @@ fn a_timer_that_outlives_its_scheduler_leaves_the_next_one_alone() {
     drop(new);
     assert_eq!(second.metrics().timers_armed, 0);
     second.close(Duration::from_secs(10));
+}
+
+/// A worker that fires many timers runs what they woke for a while before it wakes a colleague: but not when that takes long.
+#[test]
+fn a_burst_of_timers_is_shared_out_when_its_tasks_take_their_time() {
+    let scheduler = start(2);
+    let met = run(&scheduler, async {
+        let due = now() + 5_000_000;
+        let meeting = Arc::new(Barrier::new(2));
+        let tasks: Vec<_> = (0..64)
+            .map(|_| {
+                let meeting = Arc::clone(&meeting);
+                spawn_here(async move {
+                    let mut timer = Timer::new();
+                    poll_fn(|cx| timer.poll(due, cx)).await.expect("on a worker");
+                    // Goes on only if another worker runs another one of these at the same time.
+                    meeting.wait().is_leader()
+                })
+            })
+            .collect();
+        let mut met = 0;
+        for task in tasks {
+            met += usize::from(join(task).await);
+        }
+        met
+    });
+    assert_eq!(met, 32, "every second of them is the leader");
+    scheduler.close(Duration::from_secs(10));
 }

@@ -38,7 +38,7 @@ pub(crate) use harness::silently;
 pub(crate) use registry::Registry;
 pub(crate) use room::trim as trim_rooms;
 pub(crate) use runnable::{Ran, Runnable};
-pub(crate) use waker::address_of;
+pub(crate) use waker::{address_of, prefetch};
 
 use std::any::Any;
 

@@ -108,6 +108,24 @@ pub(crate) fn address_of(waker: &Waker) -> usize {
     task_of(waker).map_or(0, |task| task.addr().get())
 }
 
+/// Asks for the memory of the task that `waker` wakes, which has lain idle for some time. Who is about to wake many tasks, each a
+/// miss of the cache, waits for them all at once instead of one after the other.
+#[inline]
+pub(crate) fn prefetch(waker: &Waker) {
+    /// Header, slot and most futures.
+    const LINES: usize = 3;
+    #[cfg(target_arch = "x86_64")]
+    if let Some(task) = task_of(waker) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        for line in 0..LINES {
+            // SAFETY: a hint, which may name any address.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(task.as_ptr().cast::<i8>().wrapping_add(64 * line)) };
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (waker, LINES);
+}
+
 unsafe fn clone(data: *const ()) -> RawWaker {
     // SAFETY: a waker's data is the pointer it was made from, and the waker keeps the cell alive.
     let task = unsafe { NonNull::new_unchecked(data.cast_mut().cast::<Header>()) };
