@@ -197,7 +197,7 @@ impl Local {
                     Steal::Success(task) => {
                         self.slot().counters.steals.add(1);
                         // The models are spared the look: they do not spin.
-                        self.stole_crumbs.set(!cfg!(selvedge_loom) && self.deque.len() < CRUMBS / 2);
+                        self.stole_crumbs.set(!cfg!(selvedge_loom) && self.slot().stealer.len() < CRUMBS / 2);
                         return Some(task);
                     }
                     Steal::Retry => busy = !mutation("retry-is-empty"),

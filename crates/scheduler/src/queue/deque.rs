@@ -42,9 +42,6 @@ mod imp {
         pub(crate) fn is_empty(&self) -> bool {
             self.0.is_empty()
         }
-        pub(crate) fn len(&self) -> usize {
-            self.0.len()
-        }
     }
 
     impl Stealer {

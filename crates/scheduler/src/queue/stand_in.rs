@@ -112,9 +112,6 @@ impl<T> Deque<T> {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.len() == 0
     }
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
 }
 
 impl<T> Stealer<T> {
