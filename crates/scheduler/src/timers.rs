@@ -290,10 +290,11 @@ impl Timer {
     pub fn poll(&mut self, deadline: u64, cx: &mut Context<'_>) -> Poll<Result<(), NoScheduler>> {
         worker::with(|local| {
             let Some(local) = local else { return Poll::Ready(Err(NoScheduler)) };
+            if self.armed.as_ref().is_some_and(|armed| armed.has_fired(local, deadline)) {
+                self.armed = None;
+                return Poll::Ready(Ok(()));
+            }
             if local.shared.clock.now() >= deadline {
-                if self.armed.as_ref().is_some_and(|armed| armed.has_fired(local, deadline)) {
-                    self.armed = None;
-                }
                 self.disarm();
                 return Poll::Ready(Ok(()));
             }
@@ -372,7 +373,7 @@ impl Armed {
         wheel.lock().get_mut(self.key).map(|old| std::mem::swap(old, &mut new)).is_some()
     }
 
-    /// It has fired for sure, so its room in the wheel need not be looked at: it is no longer in any cache.
+    /// It has fired for sure: neither the clock need be asked nor the wheel, where its room is no longer in any cache.
     #[inline]
     fn has_fired(&self, local: &worker::Local, deadline: u64) -> bool {
         let shared = &local.shared;

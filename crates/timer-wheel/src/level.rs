@@ -20,7 +20,7 @@ use crate::slab::{NIL, Slab};
 #[derive(Clone, Copy)]
 pub(crate) struct Slot {
     pub(crate) head: u32,
-    tail: u32,
+    pub(crate) tail: u32,
     pub(crate) least: u64,
 }
 
