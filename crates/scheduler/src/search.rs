@@ -182,10 +182,15 @@ impl Local {
     fn steal(&self, least: usize) -> Option<Runnable> {
         for _ in 0..ROUNDS {
             let mut busy = false;
-            match self.shared.injector.steal_batch(&self.deque) {
-                Steal::Success(task) => return Some(task),
-                Steal::Retry => busy = !mutation("retry-is-empty"),
-                Steal::Empty => {}
+            if least < CRUMBS || self.shared.injector.len() >= CRUMBS {
+                match self.shared.injector.steal_batch(&self.deque) {
+                    Steal::Success(task) => {
+                        self.note_haul();
+                        return Some(task);
+                    }
+                    Steal::Retry => busy = !mutation("retry-is-empty"),
+                    Steal::Empty => {}
+                }
             }
             let slots = self.shared.places();
             let first = self.rng.below(slots.len());
@@ -196,8 +201,7 @@ impl Local {
                 match slots[index].stealer.steal_batch(&self.deque) {
                     Steal::Success(task) => {
                         self.slot().counters.steals.add(1);
-                        // The models are spared the look: they do not spin.
-                        self.stole_crumbs.set(!cfg!(selvedge_loom) && self.slot().stealer.len() < CRUMBS / 2);
+                        self.note_haul();
                         return Some(task);
                     }
                     Steal::Retry => busy = !mutation("retry-is-empty"),
@@ -210,6 +214,11 @@ impl Local {
             spin_loop();
         }
         None
+    }
+
+    fn note_haul(&self) {
+        // The models are spared the look: they do not spin.
+        self.stole_crumbs.set(!cfg!(selvedge_loom) && self.slot().stealer.len() < CRUMBS / 2);
     }
 
     /// Sleeps, unless there is work after all. Returns the right to search if somebody woke this worker.
