@@ -14,6 +14,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+/// For a test that goes by that name itself.
+pub use selvedge;
 use selvedge::{CancelledError, Error, EventLoop, ExceptionContext, Result};
 
 /// Longer than any test may take; with virtual time it is over at once.

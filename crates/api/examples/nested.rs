@@ -1,0 +1,20 @@
+//! A coroutine can be awaited; one that is only made does nothing.
+
+use selvedge as asyncio;
+
+async fn nested() -> asyncio::Result<u32> {
+    Ok(42)
+}
+
+#[selvedge::main]
+async fn main() -> asyncio::Result<()> {
+    // Made and not awaited: it never runs. Without the `drop` the compiler warns.
+    drop(nested());
+
+    println!("{}", nested().await?);
+    Ok(())
+}
+
+// Expected output:
+//
+//     42

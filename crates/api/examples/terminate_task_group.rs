@@ -1,0 +1,63 @@
+//! Ending a task group from within, by a task that fails. `cancel_task_group` does it with less.
+
+use std::fmt;
+use std::time::Duration;
+
+use selvedge as asyncio;
+
+/// Raised to terminate a task group.
+#[derive(Debug)]
+struct TerminateTaskGroup;
+
+impl fmt::Display for TerminateTaskGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the task group is to end")
+    }
+}
+
+impl std::error::Error for TerminateTaskGroup {}
+
+/// Used to force termination of a task group.
+async fn force_terminate_task_group() -> asyncio::Result<()> {
+    Err(TerminateTaskGroup)?
+}
+
+async fn job(task_id: u32, sleep_time: Duration) -> asyncio::Result<()> {
+    println!("Task {task_id}: start");
+    asyncio::sleep(sleep_time).await?;
+    println!("Task {task_id}: done");
+    Ok(())
+}
+
+#[selvedge::main]
+async fn main() -> asyncio::Result<()> {
+    let jobs = asyncio::task_group(async |group| {
+        // Some tasks, of which one needs longer than it is given.
+        group.create_task(job(1, Duration::from_millis(500)));
+        group.create_task(job(2, Duration::from_millis(1500)));
+        // Sleep for a second.
+        asyncio::sleep(Duration::from_secs(1)).await?;
+        // A task that forces the group to end.
+        group.create_task(force_terminate_task_group());
+        Ok(())
+    })
+    .await;
+
+    // What Python writes as `except* TerminateTaskGroup: pass`.
+    match jobs {
+        Err(error) if is_termination(&error) => Ok(()),
+        other => other,
+    }
+}
+
+fn is_termination(error: &asyncio::Error) -> bool {
+    error
+        .downcast_ref::<asyncio::ExceptionGroup>()
+        .is_some_and(|group| group.exceptions().iter().all(asyncio::Error::is::<TerminateTaskGroup>))
+}
+
+// Expected output:
+//
+//     Task 1: start
+//     Task 2: start
+//     Task 1: done

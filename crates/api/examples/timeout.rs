@@ -1,0 +1,25 @@
+//! A block with a time limit.
+
+use std::time::Duration;
+
+use selvedge as asyncio;
+
+async fn long_running_task() -> asyncio::Result<()> {
+    asyncio::sleep(Duration::from_hours(1)).await
+}
+
+#[selvedge::main]
+async fn main() -> asyncio::Result<()> {
+    let limited = asyncio::timeout(Duration::from_secs(10), async |_cm| long_running_task().await).await;
+    match limited {
+        Err(error) if error.is_timeout() => println!("The long operation timed out, but we've handled it."),
+        other => other?,
+    }
+    println!("This statement will run regardless.");
+    Ok(())
+}
+
+// Expected output:
+//
+//     The long operation timed out, but we've handled it.
+//     This statement will run regardless.

@@ -1,0 +1,140 @@
+//! Does each example of the api crate print what it says it prints, which is what asyncio's page says?
+//!
+//! The examples are plain programs. Here each is a module of this crate, and this crate goes by the name `selvedge`: what an example names
+//! through it is the library's own, but for the attribute `main`. That one makes a test of the example, which runs on one worker and in
+//! virtual time, so that nobody waits and things happen in one order. `println!` writes to a page of the example's own.
+
+extern crate self as selvedge;
+
+pub use selvedge_tests::selvedge::test as main;
+pub use selvedge_tests::selvedge::*;
+
+/// Keeps a line instead of writing it to standard output.
+macro_rules! println {
+    ($($arguments:tt)*) => {
+        $crate::page::write(module_path!(), format!($($arguments)*))
+    };
+}
+
+#[path = "../../crates/api/examples"]
+mod example {
+    mod as_completed;
+    mod as_completed_stream;
+    mod background_tasks;
+    mod cancel_me;
+    mod cancel_task_group;
+    mod display_date;
+    mod eternity;
+    mod factorial;
+    mod future_object;
+    mod hello_world;
+    mod introspection;
+    mod loop_in_thread;
+    mod nested;
+    mod nested_task;
+    mod run_coroutine_threadsafe;
+    mod say_after;
+    mod say_after_task_group;
+    mod say_after_tasks;
+    mod shield;
+    mod structured_timeout;
+    mod task_group;
+    mod terminate_task_group;
+    mod threadsafe_outcomes;
+    mod timeout;
+    mod timeout_at;
+    mod timeout_reschedule;
+    mod to_thread;
+    mod wait;
+}
+
+/// Examples in which a thread waits for the loop, which holds its virtual time. They take a tenth of a second.
+const IN_REAL_TIME: [&str; 3] = ["loop_in_thread", "run_coroutine_threadsafe", "threadsafe_outcomes"];
+
+/// What the attribute `main` calls.
+#[doc(hidden)]
+pub mod __private {
+    use std::panic::Location;
+
+    use super::{Coroutine, IN_REAL_TIME, Result, Runner, page};
+
+    /// Takes what an example asks for, and gives it what a test needs.
+    #[derive(Debug, Default)]
+    pub struct RunnerBuilder;
+
+    impl RunnerBuilder {
+        #[must_use]
+        pub fn debug(self, _enabled: bool) -> RunnerBuilder {
+            self
+        }
+
+        #[must_use]
+        pub fn virtual_time(self, _enabled: bool) -> RunnerBuilder {
+            self
+        }
+    }
+
+    #[track_caller]
+    pub fn test_with_result<C: Coroutine>(_settings: RunnerBuilder, main: C) -> Result<C::Item> {
+        let example = page::name(Location::caller().file());
+        let virtual_time = !IN_REAL_TIME.contains(&&*example);
+        let ended = Runner::builder().workers(1).virtual_time(virtual_time).run(main)?;
+        page::check(&example);
+        Ok(ended)
+    }
+}
+
+/// What each example has printed.
+mod page {
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::fs;
+    use std::path::Path;
+
+    use parking_lot::Mutex;
+
+    const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/api/examples");
+
+    static PRINTED: Mutex<BTreeMap<String, Vec<String>>> = Mutex::new(BTreeMap::new());
+
+    /// An example's name from the path of its file.
+    pub(crate) fn name(path: &str) -> String {
+        let stem = Path::new(path).file_stem().expect("an example is a file");
+        stem.to_str().expect("its name is plain").to_owned()
+    }
+
+    pub(crate) fn write(module: &str, line: String) {
+        let (_, example) = module.rsplit_once("::").expect("only examples print");
+        PRINTED.lock().entry(example.to_owned()).or_default().push(line);
+    }
+
+    /// Compares what was printed with the comment that ends the example.
+    #[track_caller]
+    pub(crate) fn check(example: &str) {
+        let printed = PRINTED.lock().remove(example).unwrap_or_default();
+        assert_eq!(printed, expected(example), "on the left what {example} printed");
+    }
+
+    #[track_caller]
+    pub(crate) fn expected(example: &str) -> Vec<String> {
+        let source = fs::read_to_string(format!("{FOLDER}/{example}.rs")).expect("it lies there");
+        let (_, comment) =
+            source.split_once("\n// Expected output:\n//\n").expect("an example says what it prints");
+        let line = |line: &str| line.strip_prefix("//     ").expect("a line of output").to_owned();
+        comment.lines().map(line).collect()
+    }
+
+    /// An example that is no module here would be no test.
+    #[test]
+    fn none_is_left_out() {
+        let here: BTreeSet<String> = include_str!("examples.rs")
+            .lines()
+            .filter_map(|line| Some(line.strip_prefix("    mod ")?.strip_suffix(';')?.to_owned()))
+            .collect();
+        let there: BTreeSet<String> = fs::read_dir(FOLDER)
+            .expect("there are examples")
+            .map(|entry| name(entry.expect("a file").path().to_str().expect("its name is plain")))
+            .collect();
+        assert_eq!(here, there);
+        assert!(here.iter().all(|example| !expected(example).is_empty()));
+    }
+}
