@@ -47,6 +47,8 @@ mod coroutine;
 mod error;
 mod event_loop;
 mod future;
+#[cfg(doctest)]
+mod pages;
 mod runner;
 mod sync;
 pub mod task;

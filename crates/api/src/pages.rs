@@ -1,0 +1,4 @@
+//! Is the code on the project's own pages true? Here it is tested like that of any item, without becoming a page of this crate.
+
+#[doc = include_str!("../../../README.md")]
+struct Readme;
