@@ -137,4 +137,13 @@ mod page {
         assert_eq!(here, there);
         assert!(here.iter().all(|example| !expected(example).is_empty()));
     }
+
+    #[test]
+    fn none_needs_a_turbofish() {
+        for file in fs::read_dir(FOLDER).expect("there are examples") {
+            let path = file.expect("a file").path();
+            let source = fs::read_to_string(&path).expect("it lies there");
+            assert!(!source.contains("::<"), "{}", path.display());
+        }
+    }
 }

@@ -51,9 +51,8 @@ async fn main() -> asyncio::Result<()> {
 }
 
 fn is_termination(error: &asyncio::Error) -> bool {
-    error
-        .downcast_ref::<asyncio::ExceptionGroup>()
-        .is_some_and(|group| group.exceptions().iter().all(asyncio::Error::is::<TerminateTaskGroup>))
+    let Some(group): Option<&asyncio::ExceptionGroup> = error.downcast_ref() else { return false };
+    group.exceptions().iter().all(|error| matches!(error.downcast_ref(), Some(TerminateTaskGroup)))
 }
 
 // Expected output:

@@ -2,3 +2,9 @@
 
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+#[doc = include_str!("../../../docs/from-asyncio.md")]
+struct FromAsyncio;
+
+#[doc = include_str!("../../../docs/from-tokio.md")]
+struct FromTokio;
