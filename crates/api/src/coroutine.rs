@@ -19,13 +19,13 @@ use crate::task::{Task, create_task};
 ///
 /// # Common compiler errors
 ///
-/// **A block that does not end in `Ok`.** It returns `()`, not a `Result`:
+/// **A block that does not end in `Ok`**, or an `async fn` that returns something else than a [`selvedge::Result`](crate::Result):
 ///
 /// ```text
-/// error[E0271]: expected `{async block}` to be a future that resolves to `Result<_, Error>`, but it resolves to `()`
+/// error[E0277]: a coroutine returns `selvedge::Result<T>`, and this one returns `()`
 /// ```
 ///
-/// Let it end with `Ok(())`, and an `async fn` return `selvedge::Result<()>`. Where nothing says what the error is (a block in a variable),
+/// Let the block end with `Ok(())`, and the `async fn` return `selvedge::Result<()>`. Where nothing says what the error is (a block in a variable),
 /// write `Ok::<_, selvedge::Error>(())`. A future of another crate that returns something else is awaited inside:
 /// `async { Ok(other().await) }`.
 ///
@@ -63,11 +63,25 @@ pub trait Coroutine: Future<Output = Result<Self::Item>> + Send + 'static {
 
 impl<F, T> Coroutine for F
 where
-    F: Future<Output = Result<T>> + Send + 'static,
+    F: Future + Send + 'static,
+    F::Output: CoroutineOutput,
+    F: Future<Output = Result<T>>,
     T: Send + 'static,
 {
     type Item = T;
 }
+
+/// Says nothing that the bounds beside it do not say, but is the place to say what is to be done about it.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "a coroutine returns `selvedge::Result<T>`, and this one returns `{Self}`",
+    label = "expected a coroutine: a future that returns `selvedge::Result<T>`",
+    note = "let an `async` block end with `Ok(..)`, and an `async fn` return `selvedge::Result<T>`",
+    note = "await what returns something else in a block of its own: `async {{ Ok(other().await) }}`, and `Ok(other().await?)` if it can fail"
+)]
+pub trait CoroutineOutput {}
+
+impl<T> CoroutineOutput for Result<T> {}
 
 /// Starts a coroutine as a task; a [`Task`] is returned as it is.
 ///

@@ -14,7 +14,8 @@ use crate::{task, time};
 /// Awaits something for at most `timeout`, counted from the first poll; `None` waits for as long as it takes.
 ///
 /// What is awaited runs in the caller's task, so it may borrow, and what it sets in context variables stays set. To wait for a task
-/// and keep it, pass `&mut task`, and [`shield`](crate::shield) it if it should outlive the deadline.
+/// and keep it, pass `&mut task`, and [`shield`](crate::shield) it if it should outlive the deadline. A future that returns no
+/// [`selvedge::Result`](crate::Result) goes in as `async { Ok(other.await) }`.
 ///
 /// # Examples
 ///
