@@ -3,11 +3,11 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use selvedge::{
     ContextVar, Error, EventLoop, Result, Runner, RuntimeError, ThreadPoolExecutor, create_task,
-    get_running_loop, run_coroutine_threadsafe, sleep, to_thread, wait_for,
+    get_running_loop, run_coroutine_threadsafe, sleep, timeout, to_thread, wait_for,
 };
 use selvedge_tests::{Drops, LONG, Trace, settle};
 
@@ -257,5 +257,20 @@ async fn functions_are_called_soon_later_and_not_at_all() -> Result<()> {
     sleep(Duration::from_secs(3)).await?;
     assert_eq!(trace.events(), ["soon", "one second", "two seconds"]);
     not_soon.cancel();
+    Ok(())
+}
+
+#[selvedge::test]
+async fn a_thread_without_a_clock_moves_a_deadline_by_the_loops_time_only() -> Result<()> {
+    let late = timeout(None, async |cm| {
+        let ours = cm.clone();
+        let refused = to_thread(move || ours.reschedule(Instant::now())).await?.unwrap_err();
+        assert_eq!(refused.to_string(), "no running event loop");
+
+        let now = get_running_loop()?.time();
+        to_thread(move || cm.reschedule(now)).await??;
+        sleep(LONG).await
+    });
+    assert!(late.await.unwrap_err().is_timeout());
     Ok(())
 }

@@ -46,6 +46,20 @@ impl Bindings {
 /// The values of all context variables in one line of execution.
 ///
 /// Clones share it; [`copy_context`] and [`copy`](Context::copy) make another one with the same values, in constant time.
+///
+/// # Examples
+///
+/// ```
+/// use selvedge::{ContextVar, copy_context};
+///
+/// static DEPTH: ContextVar<u32> = ContextVar::new("depth");
+///
+/// DEPTH.set(1);
+/// let context = copy_context();
+/// context.run(|| DEPTH.set(2));
+/// assert_eq!(DEPTH.get(), Some(1));
+/// assert_eq!(context.run(|| DEPTH.get()), Some(2));
+/// ```
 #[derive(Clone, Default)]
 pub struct Context(Arc<Mutex<Option<Arc<Bindings>>>>);
 
@@ -61,7 +75,8 @@ impl Context {
         Context::holding(self.bindings())
     }
 
-    /// Calls `f` in this context: what it sets stays here, and tasks made in it inherit from here.
+    /// Calls `f` in this context: what it sets stays here, and tasks made in it inherit from here. It may be entered again inside, and on several
+    /// threads at once, which asyncio refuses.
     pub fn run<R>(&self, f: impl FnOnce() -> R) -> R {
         let _leave = Entered { around: ENTERED.replace(Some(self.clone())) };
         f()
@@ -99,7 +114,7 @@ impl fmt::Debug for Context {
     }
 }
 
-/// A copy of the context that is current now.
+/// A copy of the context that is current now: the task's; outside of tasks, the thread's. In constant time.
 pub fn copy_context() -> Context {
     Context::holding(current_bindings())
 }
@@ -162,7 +177,8 @@ pub(crate) fn of_task(slot: &TaskSlot) -> Context {
     slot.extra().context().get_or_init(|| Context::holding(slot.inherited().cloned())).clone()
 }
 
-/// A variable whose value belongs to the line of execution: the task and, copied at their creation, the tasks it makes.
+/// A variable whose value belongs to the line of execution: the task and, copied at their creation, the tasks it makes. [`to_thread`](crate::to_thread)
+/// and callbacks take a copy along too. It has no default: asyncio's raises `LookupError` where [`get`](ContextVar::get) returns `None`.
 ///
 /// # Examples
 ///
@@ -207,7 +223,7 @@ impl<T: Clone + Send + Sync + 'static> ContextVar<T> {
         self.name
     }
 
-    /// The value in the current context; `None` if it was never set here.
+    /// A clone of the value in the current context; `None` if it was never set here.
     pub fn get(&self) -> Option<T> {
         let bindings = current_bindings()?;
         let value = bindings.get(self.key.load(Ordering::Relaxed))?;
@@ -222,6 +238,19 @@ impl<T: Clone + Send + Sync + 'static> ContextVar<T> {
     }
 
     /// Gives the variable the value that it had before [`set`](ContextVar::set) returned this token.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use selvedge::ContextVar;
+    ///
+    /// static USER: ContextVar<&str> = ContextVar::new("user");
+    ///
+    /// let before = USER.set("anna");
+    /// USER.reset(before)?;
+    /// assert_eq!(USER.get(), None);
+    /// # Ok::<(), selvedge::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -85,6 +85,20 @@ impl<T> CoroutineOutput for Result<T> {}
 
 /// Starts a coroutine as a task; a [`Task`] is returned as it is.
 ///
+/// For functions that take either, as all of this library do. asyncio's also takes a `Future`, and returns it; here that becomes a task that
+/// awaits it.
+///
+/// # Examples
+///
+/// ```
+/// # selvedge::run(async {
+/// let task = selvedge::create_task(async { Ok(42) });
+/// let id = task.id();
+/// assert_eq!(selvedge::ensure_future(task).id(), id);
+/// # Ok(())
+/// # }).unwrap();
+/// ```
+///
 /// # Panics
 ///
 /// If a coroutine is given and no event loop is running on this thread.

@@ -68,6 +68,12 @@ static PLAIN_CANCELLATION: CancelledError = CancelledError::new();
 
 impl Error {
     /// An error that consists of a message only.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(selvedge::Error::msg("no route").to_string(), "no route");
+    /// ```
     pub fn msg(message: impl fmt::Display) -> Error {
         Error::from(kinds::Message(message.to_string()))
     }
@@ -77,12 +83,12 @@ impl Error {
         Error(Repr::Shared(Arc::new(Shared::Foreign(error))))
     }
 
-    /// Whether this was made from an `E`.
+    /// Whether this was made from an `E`. The error itself is meant, not its causes.
     pub fn is<E: StdError + 'static>(&self) -> bool {
         self.as_std().is::<E>()
     }
 
-    /// The `E` that this was made from.
+    /// The `E` that this was made from; `None` if it was something else.
     pub fn downcast_ref<E: StdError + 'static>(&self) -> Option<&E> {
         self.as_std().downcast_ref::<E>()
     }

@@ -40,6 +40,11 @@ use crate::task::CallbackId;
 ///
 /// A request that reaches an await of a future cancels the future, and so all its awaiters: asyncio's rule. Await a task that awaits
 /// it, behind a [`shield`](crate::shield), where that is not meant.
+///
+/// # Errors
+///
+/// What was set by [`set_exception`](Future::set_exception); [`CancelledError`] if it was cancelled. An error that nobody looked at is reported as never
+/// retrieved. Where everybody who could have set it is gone, the awaiters wait on.
 pub struct Future<T: Clone + Send + Sync + 'static> {
     shared: Arc<Shared<T>>,
     leaf: Leaf,
@@ -83,7 +88,7 @@ impl<T: Clone + Send + Sync + 'static> Future<T> {
         self.shared.event_loop.clone()
     }
 
-    /// Gives it a value.
+    /// Gives it a value, and wakes all who wait. From any thread.
     ///
     /// # Errors
     ///
@@ -92,7 +97,19 @@ impl<T: Clone + Send + Sync + 'static> Future<T> {
         Shared::finish(&self.shared, Ok(value))
     }
 
-    /// Gives it an error.
+    /// Gives it an error, and wakes all who wait. From any thread.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # selvedge::run(async {
+    /// let future = selvedge::get_running_loop()?.create_future();
+    /// future.set_exception(std::fmt::Error)?;
+    /// assert!(future.set_result(1).is_err()); // Too late.
+    /// assert!(future.await.unwrap_err().is::<std::fmt::Error>());
+    /// # Ok(())
+    /// # }).unwrap();
+    /// ```
     ///
     /// # Errors
     ///
@@ -101,7 +118,7 @@ impl<T: Clone + Send + Sync + 'static> Future<T> {
         Shared::finish(&self.shared, Err(error.into()))
     }
 
-    /// Cancels it, at once. Returns false, and does nothing, if it is done.
+    /// Cancels it, at once, and wakes all who wait. Returns false, and does nothing, if it is done.
     pub fn cancel(&self) -> bool {
         Shared::cancel(&self.shared, CancelledError::new())
     }
@@ -121,11 +138,11 @@ impl<T: Clone + Send + Sync + 'static> Future<T> {
         self.shared.outcome.get().is_some_and(|outcome| outcome.as_ref().is_err_and(Error::is_cancelled))
     }
 
-    /// The value.
+    /// A clone of the value, without waiting.
     ///
     /// # Errors
     ///
-    /// Its error; [`InvalidStateError`] if it is not done.
+    /// Its error; [`CancelledError`] if it was cancelled; [`InvalidStateError`] if it is not done.
     pub fn result(&self) -> Result<T> {
         self.shared
             .retrieve()
@@ -133,7 +150,7 @@ impl<T: Clone + Send + Sync + 'static> Future<T> {
             .unwrap_or_else(|| Err(InvalidStateError::new("Result is not set.").into()))
     }
 
-    /// The error, if it has one.
+    /// The error; `None` if it has a value.
     ///
     /// # Errors
     ///
@@ -147,7 +164,7 @@ impl<T: Clone + Send + Sync + 'static> Future<T> {
     }
 
     /// Calls `f` with the outcome, soon after there is one, in a copy of the context that is current now. Never inside this call or the
-    /// one that sets the outcome.
+    /// one that sets the outcome. A panic in `f` is reported to the exception handler.
     pub fn add_done_callback(&self, f: impl FnOnce(&Result<T>) + Send + 'static) -> CallbackId {
         let context = copy_context();
         let mut waiting = self.shared.waiting.lock();

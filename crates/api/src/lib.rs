@@ -40,6 +40,8 @@
 #[doc(hidden)]
 #[path = "entry.rs"]
 pub mod __private;
+#[cfg(doctest)]
+mod pages;
 
 mod cancel;
 mod context;
@@ -47,8 +49,6 @@ mod coroutine;
 mod error;
 mod event_loop;
 mod future;
-#[cfg(doctest)]
-mod pages;
 mod runner;
 mod sync;
 pub mod task;

@@ -19,7 +19,18 @@ pub(crate) fn now() -> Option<u64> {
 
 /// A moment, given as the loop's [time](crate::EventLoop::time) or as an [`Instant`]; `None` never comes.
 ///
-/// An `Instant` is read on the machine's clock, so it means little to a loop that runs in virtual time.
+/// An `Instant` is read on the machine's clock, so it means little to a loop that runs in virtual time. One that is past means now.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::{Duration, Instant};
+///
+/// use selvedge::When;
+///
+/// assert_ne!(When::from(Duration::from_secs(1)), When::from(Instant::now()));
+/// assert_eq!(When::from(None::<Duration>), When::from(None::<Instant>));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct When(Moment);
 
@@ -31,13 +42,14 @@ enum Moment {
 }
 
 impl When {
-    /// As the loop's timers count it.
-    pub(crate) fn ticks(self, now: u64) -> u64 {
+    /// As the loop's timers count it; `None` if that takes the loop's clock and there is none here.
+    pub(crate) fn ticks(self, now: Option<u64>) -> Option<u64> {
         match self.0 {
-            Moment::Never => NEVER,
-            Moment::Loop(when) => to_ticks(when),
+            Moment::Never => Some(NEVER),
+            Moment::Loop(when) => Some(to_ticks(when)),
             Moment::Machine(instant) => {
-                now.saturating_add(to_ticks(instant.saturating_duration_since(Instant::now())))
+                let left = instant.saturating_duration_since(Instant::now());
+                now.map(|now| now.saturating_add(to_ticks(left)))
             }
         }
     }
@@ -68,8 +80,15 @@ mod tests {
     #[test]
     fn what_the_clock_cannot_show_never_comes() {
         assert_eq!(to_ticks(Duration::MAX), NEVER);
-        assert_eq!(When::from(Duration::MAX).ticks(0), NEVER);
-        assert_eq!(When::from(None::<Duration>).ticks(7), NEVER);
-        assert_eq!(When::from(Duration::from_nanos(5)).ticks(7), 5);
+        assert_eq!(When::from(Duration::MAX).ticks(Some(0)), Some(NEVER));
+        assert_eq!(When::from(None::<Duration>).ticks(Some(7)), Some(NEVER));
+        assert_eq!(When::from(Duration::from_nanos(5)).ticks(Some(7)), Some(5));
+    }
+
+    #[test]
+    fn only_an_instant_takes_a_clock() {
+        assert_eq!(When::from(Duration::from_nanos(5)).ticks(None), Some(5));
+        assert_eq!(When::from(Instant::now()).ticks(Some(7)), Some(7));
+        assert_eq!(When::from(Instant::now()).ticks(None), None);
     }
 }

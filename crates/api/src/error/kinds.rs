@@ -12,6 +12,21 @@ use super::Error;
 ///
 /// Clean up and pass it on with `?`. A coroutine may refuse; then it should say so with
 /// [`uncancel`](crate::TaskHandle::uncancel).
+///
+/// # Examples
+///
+/// ```
+/// use selvedge::CancelledError;
+///
+/// # selvedge::run(async {
+/// let task = selvedge::create_task(selvedge::sleep(std::time::Duration::MAX));
+/// task.cancel_with("enough");
+/// let error = task.await.unwrap_err();
+/// let cancelled: &CancelledError = error.downcast_ref().expect("it was cancelled");
+/// assert_eq!(cancelled.message(), Some("enough"));
+/// # Ok(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct CancelledError {
     message: Option<Arc<str>>,
@@ -28,7 +43,7 @@ impl CancelledError {
         CancelledError { message: Some(message.into()) }
     }
 
-    /// What was given to `cancel_with`.
+    /// What was given to [`cancel_with`](crate::Task::cancel_with).
     pub fn message(&self) -> Option<&str> {
         self.message.as_deref()
     }
@@ -62,7 +77,7 @@ impl fmt::Debug for CancelledError {
 
 impl StdError for CancelledError {}
 
-/// A deadline passed before the work was done.
+/// A deadline passed before the work was done. [`Error::is_timeout`] asks for it.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub struct TimeoutError(());
 
@@ -194,7 +209,19 @@ pub(crate) fn drop_quietly(payload: Box<dyn Any + Send>) {
     }
 }
 
-/// Several errors at once: what the children of a [`task_group`](crate::task_group) failed with.
+/// Several errors at once: what the children of a [`task_group`](crate::task_group) failed with. Python's `except*` is a look at
+/// [`exceptions`](ExceptionGroup::exceptions).
+///
+/// # Examples
+///
+/// ```
+/// use selvedge::{Error, ExceptionGroup};
+///
+/// let error = Error::from(ExceptionGroup::new("two tasks failed", vec![Error::msg("one"), Error::msg("two")]));
+/// let group: &ExceptionGroup = error.downcast_ref().expect("it is one");
+/// assert_eq!(group.exceptions().len(), 2);
+/// assert_eq!(error.to_string(), "two tasks failed (2 sub-exceptions); one; two");
+/// ```
 #[derive(Clone)]
 pub struct ExceptionGroup {
     message: String,

@@ -17,19 +17,49 @@ use crate::context::Context;
 use crate::error::{PanicError, drop_quietly};
 use crate::time;
 
-/// A function that the loop was asked to call soon.
+/// A function that the loop was asked to call soon: what [`call_soon`](EventLoop::call_soon) returns.
 ///
 /// On a closed loop the function is dropped uncalled, and the handle is [cancelled](Handle::cancelled) from the start.
 /// Dropping it changes nothing.
+///
+/// # Examples
+///
+/// ```
+/// # selvedge::run(async {
+/// let event_loop = selvedge::get_running_loop()?;
+/// let called = event_loop.create_future();
+/// let ours = called.clone();
+/// event_loop.call_soon(move || ours.set_result("called").unwrap());
+/// assert_eq!(called.await?, "called");
+/// # Ok(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone)]
 pub struct Handle {
     task: TaskRef,
     cancelled: Arc<AtomicBool>,
 }
 
-/// A function that the loop was asked to call at a given time.
+/// A function that the loop was asked to call at a given time: what [`call_later`](EventLoop::call_later) and [`call_at`](EventLoop::call_at) return.
+/// A time that is past means soon; one that the clock cannot show never comes.
 ///
 /// On a closed loop the function is dropped uncalled, and the handle is [cancelled](TimerHandle::cancelled) from the start.
+/// Dropping it changes nothing.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// # selvedge::run(async {
+/// let event_loop = selvedge::get_running_loop()?;
+/// let timer = event_loop.call_later(Duration::from_secs(3600), || unreachable!("it is cancelled"));
+/// assert!(timer.when() > event_loop.time());
+/// timer.cancel();
+/// assert!(timer.cancelled());
+/// # Ok(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Debug)]
 pub struct TimerHandle {
     handle: Handle,
@@ -37,7 +67,7 @@ pub struct TimerHandle {
 }
 
 impl Handle {
-    /// The function is not called, unless that has begun.
+    /// The function is dropped uncalled, unless the call has begun. Again, or later: does nothing.
     pub fn cancel(&self) {
         // Relaxed: the wake makes the callback's task look.
         self.cancelled.store(true, Ordering::Relaxed);
@@ -57,7 +87,7 @@ impl fmt::Debug for Handle {
 }
 
 impl TimerHandle {
-    /// The function is not called, unless that has begun.
+    /// The function is dropped uncalled, unless the call has begun. Again, or later: does nothing.
     pub fn cancel(&self) {
         self.handle.cancel();
     }

@@ -5,7 +5,17 @@ use std::fmt;
 use crate::error::Error;
 use crate::task::TaskHandle;
 
-/// An error that nobody can be given, and what is known about it.
+/// An error that nobody can be given, and what is known about it. asyncio's is a dictionary with these keys.
+///
+/// # Examples
+///
+/// ```
+/// use selvedge::{Error, ExceptionContext};
+///
+/// let context = ExceptionContext::new("the cache is stale").with_exception(Error::msg("no answer"));
+/// assert_eq!(context.message(), "the cache is stale");
+/// assert_eq!(context.to_string(), "the cache is stale\n  error: \"no answer\"");
+/// ```
 #[derive(Clone, Debug)]
 pub struct ExceptionContext {
     message: String,

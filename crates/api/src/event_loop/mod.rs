@@ -27,7 +27,20 @@ use crate::threads::{BlockingTask, ThreadPoolExecutor};
 /// An event loop: worker threads, and the tasks, timers and callbacks that they run.
 ///
 /// A cheap reference, usable from any thread. (asyncio's loop belongs to one thread, and has `call_soon_threadsafe` for the others.)
-/// Made by [`Runner`](crate::Runner) or [`run`](crate::run), found by [`get_running_loop`].
+/// Made by [`Runner`](crate::Runner) or [`run`](crate::run), found by [`get_running_loop`]. Nobody has to run it: its workers do. So there is no
+/// `run_forever`, `stop` or `close`; [`Runner::close`](crate::Runner::close) ends it.
+///
+/// # Examples
+///
+/// ```
+/// let runner = selvedge::Runner::builder().workers(1).build()?;
+/// let event_loop = runner.get_loop();
+/// let task = event_loop.create_task(async { Ok(42) });
+/// assert_eq!(runner.run(task)?, 42);
+/// runner.close();
+/// assert!(event_loop.is_closed());
+/// # Ok::<(), selvedge::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct EventLoop {
     /// Holds an `Arc<LoopShared>` as its hooks; see `shared`.
@@ -35,6 +48,17 @@ pub struct EventLoop {
 }
 
 /// The loop that runs this code.
+///
+/// # Examples
+///
+/// ```
+/// # selvedge::run(async {
+/// let event_loop = selvedge::get_running_loop()?;
+/// assert!(event_loop.is_running());
+/// # Ok(())
+/// # }).unwrap();
+/// assert!(selvedge::get_running_loop().is_err());
+/// ```
 ///
 /// # Errors
 ///
@@ -61,13 +85,14 @@ impl EventLoop {
 
     /// Starts a coroutine as a task of this loop, from any thread.
     ///
-    /// On a closed loop the task never starts, and ends with a [`CancelledError`](crate::CancelledError) "Event loop is closed".
+    /// On a closed loop the task never starts, and ends with a [`CancelledError`](crate::CancelledError) "Event loop is closed". A thread that is to
+    /// wait for the result uses [`run_coroutine_threadsafe`](crate::run_coroutine_threadsafe).
     #[track_caller]
     pub fn create_task<C: Coroutine>(&self, coro: C) -> Task<C::Item> {
         task::spawn_on(&self.scheduler, coro, TaskSlot::new(Location::caller()))
     }
 
-    /// [`create_task`](Self::create_task) with a name or context.
+    /// [`create_task`](Self::create_task) with a name, a context or an eager start.
     #[track_caller]
     pub fn create_task_with<C: Coroutine>(&self, builder: task::Builder, coro: C) -> Task<C::Item> {
         builder.spawn_on(&self.scheduler, coro, Location::caller())
@@ -78,7 +103,7 @@ impl EventLoop {
         Future::new(self.clone())
     }
 
-    /// The tasks of this loop that are not done.
+    /// The tasks of this loop that are not done. [`all_tasks`](crate::all_tasks) for any loop, from any thread.
     pub fn all_tasks(&self) -> Vec<TaskHandle> {
         task::all_tasks_of(&self.scheduler)
     }
@@ -106,12 +131,34 @@ impl EventLoop {
         callback::call_at(self, copy_context(), when, Box::new(f))
     }
 
-    /// How long the loop has been going, on its own clock: monotonic, and virtual where the runner asked for virtual time.
+    /// How long the loop has been going, on its own clock: monotonic, in steps of a nanosecond, and virtual where the runner asked for virtual time.
+    /// (asyncio's is a number of seconds since some point in the past.)
     pub fn time(&self) -> Duration {
         Duration::from_nanos(self.scheduler.now())
     }
 
-    /// Calls `f` on a thread of the pool, of `executor` if one is given. It is queued at once.
+    /// Calls `f` on a thread of the pool, of `executor` if one is given. It is queued at once, whether the future is awaited or not; dropping the
+    /// future takes it back as long as it has not begun. Context variables do not go along, as in asyncio:
+    /// [`to_thread`](crate::to_thread) takes them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # selvedge::run(async {
+    /// let event_loop = selvedge::get_running_loop()?;
+    /// assert_eq!(event_loop.run_in_executor(None, || 6 * 7).await?, 42);
+    /// # Ok(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// From the future: [`PanicError`](crate::PanicError) if the function panicked; [`RuntimeError`](crate::RuntimeError) if the loop is closed, the executor is
+    /// shut down, or the system refuses a thread.
+    ///
+    /// # Cancellation
+    ///
+    /// As for [`to_thread`](crate::to_thread).
     pub fn run_in_executor<F, T>(&self, executor: Option<&ThreadPoolExecutor>, f: F) -> BlockingTask<T>
     where
         F: FnOnce() -> T + Send + 'static,
@@ -124,7 +171,23 @@ impl EventLoop {
     }
 
     /// Who is told of errors that nobody can be given: errors of forgotten tasks, panics in callbacks, tasks that do not stop. The
-    /// handler is called on whichever thread the error is found. By default they are written to standard error.
+    /// handler is called on whichever thread the error is found, and takes the place of the one before. By default they are written to standard error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # selvedge::run(async {
+    /// let event_loop = selvedge::get_running_loop()?;
+    /// let told = event_loop.create_future();
+    /// let ours = told.clone();
+    /// event_loop.set_exception_handler(move |_loop, context| {
+    ///     let _ = ours.set_result(context.message().to_owned());
+    /// });
+    /// drop(selvedge::create_task(async { Err::<(), _>(selvedge::Error::msg("nobody looks")) }));
+    /// assert_eq!(told.await?, "Task exception was never retrieved");
+    /// # Ok(())
+    /// # }).unwrap();
+    /// ```
     pub fn set_exception_handler(
         &self,
         handler: impl Fn(&EventLoop, &ExceptionContext) + Send + Sync + 'static,

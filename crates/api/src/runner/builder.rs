@@ -14,6 +14,20 @@ use crate::event_loop::{EventLoop, LoopShared};
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Sets up a [`Runner`].
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let answer = selvedge::Runner::builder()
+///     .workers(2)
+///     .thread_name("answers")
+///     .shutdown_timeout(Duration::from_secs(1))
+///     .run(async { Ok(42) })?;
+/// assert_eq!(answer, 42);
+/// # Ok::<(), selvedge::Error>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 #[must_use = "a builder does nothing until `build` or `run` is called"]
 pub struct RunnerBuilder {
@@ -41,7 +55,7 @@ impl RunnerBuilder {
         self
     }
 
-    /// What the threads' names begin with. Default: `selvedge`.
+    /// What the threads' names begin with, in listings of the system and in panics. Default: `selvedge`.
     pub fn thread_name(mut self, prefix: impl Into<String>) -> RunnerBuilder {
         self.thread_name = Some(prefix.into());
         self
@@ -122,7 +136,11 @@ impl RunnerBuilder {
         Ok(Runner::over(event_loop, self.shutdown_timeout.unwrap_or(SHUTDOWN_TIMEOUT)))
     }
 
-    /// [`run`](crate::run) with these settings.
+    /// [`run`](crate::run) with these settings: builds, runs and closes.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build) and [`run`](crate::run).
     #[track_caller]
     pub fn run<C: Coroutine>(self, main: C) -> Result<C::Item> {
         refuse_inside_loop("run()")?;

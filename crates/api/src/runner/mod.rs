@@ -85,7 +85,7 @@ impl Runner {
         Runner::builder().build()
     }
 
-    /// A runner that is not like the others.
+    /// A runner with settings of its own.
     pub fn builder() -> RunnerBuilder {
         RunnerBuilder::new()
     }
@@ -100,7 +100,7 @@ impl Runner {
         }
     }
 
-    /// The loop.
+    /// The loop, which runs tasks from now on until [`close`](Runner::close), inside [`run`](Runner::run) and between.
     pub fn get_loop(&self) -> EventLoop {
         self.event_loop.clone()
     }

@@ -30,18 +30,37 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// A task like any other.
+    /// A task like any other, until it is told otherwise.
     pub fn new() -> Builder {
         Builder::default()
     }
 
-    /// The task's name.
+    /// The task's name, for messages and listings. Without it the task is `Task-1`, `Task-2` ….
     pub fn name(mut self, name: impl Into<String>) -> Builder {
         self.name = Some(name.into());
         self
     }
 
     /// The task runs in this very context: what it sets is seen there. Without it, the task gets a copy of its creator's.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use selvedge::{Context, ContextVar, task};
+    ///
+    /// static USER: ContextVar<&str> = ContextVar::new("user");
+    ///
+    /// # selvedge::run(async {
+    /// let context = Context::new();
+    /// let task = task::Builder::new().context(context.clone()).create_task(async {
+    ///     USER.set("anna");
+    ///     Ok(())
+    /// })?;
+    /// task.await?;
+    /// assert_eq!(context.run(|| USER.get()), Some("anna"));
+    /// # Ok(())
+    /// # }).unwrap();
+    /// ```
     pub fn context(mut self, context: Context) -> Builder {
         self.context = Some(context);
         self
@@ -49,12 +68,25 @@ impl Builder {
 
     /// The task's first step happens inside the call that makes it, on the caller's thread, up to its first suspension; a coroutine
     /// that never waits is done when the call returns. From outside of the loop the task starts like any other.
+    ///
+    /// asyncio's `eager_start=True`, and its eager task factory for one task.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # selvedge::run(async {
+    /// let task = selvedge::task::Builder::new().eager_start(true).create_task(async { Ok(42) })?;
+    /// assert!(task.done());
+    /// # Ok(())
+    /// # }).unwrap();
+    /// ```
     pub fn eager_start(mut self, enabled: bool) -> Builder {
         self.eager_start = enabled;
         self
     }
 
-    /// Starts the task on the running loop.
+    /// Starts the task on the running loop. On another one: [`EventLoop::create_task_with`](crate::EventLoop::create_task_with); in a
+    /// group: [`TaskGroup::create_task_with`](crate::TaskGroup::create_task_with).
     ///
     /// # Errors
     ///

@@ -9,6 +9,21 @@ use super::reference::TaskRefExt;
 /// A task of unknown type: everything that [`Task`](crate::Task) offers but the result. Two handles are equal if they hold the same task.
 ///
 /// It keeps neither the task running nor its loop alive; it only keeps the record of how the task ended.
+///
+/// # Examples
+///
+/// ```
+/// use std::collections::HashSet;
+///
+/// # selvedge::run(async {
+/// let (number, text) = (selvedge::create_task(async { Ok(1) }), selvedge::create_task(async { Ok("two") }));
+/// let handles = HashSet::from([number.handle(), text.handle()]);
+/// assert!(handles.contains(&number.handle()));
+/// selvedge::wait(handles).await?;
+/// assert!(number.done() && text.done());
+/// # Ok(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct TaskHandle(TaskRef);
 

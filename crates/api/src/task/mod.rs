@@ -41,6 +41,20 @@ use crate::error::{InvalidStateError, Result, RuntimeError};
 /// Dropping a `Task` detaches: the task lives on, owned by its loop. (asyncio's loop holds tasks weakly, so a forgotten task may
 /// vanish there. Not here.)
 ///
+/// # Examples
+///
+/// ```
+/// use selvedge::{create_task, sleep};
+///
+/// # selvedge::run(async {
+/// let mut task = create_task(sleep(std::time::Duration::from_millis(1)).returning(42));
+/// assert!(task.result().is_err()); // Not yet.
+/// assert_eq!((&mut task).await?, 42);
+/// assert!(task.done() && !task.cancelled());
+/// # Ok(())
+/// # }).unwrap();
+/// ```
+///
 /// # Cancellation
 ///
 /// A request that reaches the await of a task is passed on to that task, message and all; the await goes on until the task ends
@@ -92,7 +106,14 @@ pub fn create_task<C: Coroutine>(coro: C) -> Task<C::Item> {
     }
 }
 
-/// [`create_task`] for where it is not known whether a loop is running.
+/// [`create_task`] for where it is not known whether a loop is running. asyncio's `create_task` raises this error.
+///
+/// # Examples
+///
+/// ```
+/// let error = selvedge::try_create_task(async { Ok(42) }).unwrap_err();
+/// assert_eq!(error.to_string(), "no running event loop");
+/// ```
 ///
 /// # Errors
 ///
@@ -124,18 +145,29 @@ pub(crate) fn no_running_loop() -> crate::Error {
 }
 
 impl<T: Send + 'static> Task<T> {
-    /// Gives the task a name, for messages and listings.
+    /// Gives the task a name, for messages and listings. asyncio's `create_task(coro, name=…)`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # selvedge::run(async {
+    /// let task = selvedge::create_task(async { Ok(42) }).named("answer");
+    /// assert_eq!(task.get_name(), "answer");
+    /// # Ok(())
+    /// # }).unwrap();
+    /// ```
     #[expect(clippy::return_self_not_must_use, reason = "a named task may be left to itself like any other")]
     pub fn named(self, name: impl Into<String>) -> Task<T> {
         self.set_name(name);
         self
     }
 
-    /// What the task returned.
+    /// What the task returned, without waiting and without moving it out.
     ///
     /// # Errors
     ///
-    /// The task's own error; [`InvalidStateError`] if it is not done, or the result was moved out by awaiting it.
+    /// The task's own error, which counts as retrieved then; [`CancelledError`](crate::CancelledError) if it was cancelled; [`InvalidStateError`]
+    /// if it is not done, or the result was moved out by awaiting it. (asyncio's result can be taken any number of times.)
     pub fn result(&self) -> Result<&T> {
         match self.join.peek() {
             Some(Ended(Ok(value))) => Ok(value),

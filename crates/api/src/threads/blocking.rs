@@ -18,7 +18,9 @@ use crate::task;
 
 /// Calls a function that blocks, or computes for long, on a thread of the pool, in a copy of the caller's context.
 ///
-/// It is queued at the first poll. What the function returns is the value, so one that returns a `Result` takes two `?`.
+/// It is queued at the first poll. What the function returns is the value, so one that returns a `Result` takes two `?`. How many run at the same time is
+/// bounded: [`max_blocking_threads`](crate::RunnerBuilder::max_blocking_threads). A function that computes for long may as well be called in a
+/// task: what its worker holds is taken over by others.
 ///
 /// # Examples
 ///
@@ -39,6 +41,9 @@ use crate::task;
 ///
 /// Ends the await at once. The function is not called if it has not been; a running one cannot be stopped: it runs on, and its value
 /// is dropped.
+///
+/// While a function runs, a loop in [virtual time](crate::RunnerBuilder::virtual_time) does not move its clock, so such a function must not wait for a
+/// sleep of that loop.
 ///
 /// The loop is not closed before a running function has returned, but waits for it no longer than the
 /// [shutdown timeout](crate::RunnerBuilder::shutdown_timeout). After that the exception handler is told how many still run, and their
@@ -100,7 +105,7 @@ impl<F, T> fmt::Debug for ToThread<F, T> {
 /// A function that was given to the pool: the future of [`run_in_executor`](crate::EventLoop::run_in_executor).
 ///
 /// Awaiting it returns what the function returned. Dropping it, or cancelling the await, keeps the function from being called if it
-/// has not been.
+/// has not been. Errors and cancellation are those of [`to_thread`].
 #[must_use = "the function is not called if this is dropped before its turn comes"]
 pub struct BlockingTask<T> {
     job: Arc<Job<T>>,

@@ -16,7 +16,8 @@ use crate::error::{EVENT_LOOP_IS_CLOSED, Error, InvalidStateError, Result, Runti
 use crate::event_loop::EventLoop;
 use crate::task::{self, CallbackId, Task, TaskHandle, TaskRefExt, TaskSlot};
 
-/// Starts a coroutine on a loop, from any thread.
+/// Starts a coroutine on a loop, from any thread. The loop is one that runs: [`get_running_loop`](crate::get_running_loop), handed to the thread, or
+/// [`Runner::get_loop`](crate::Runner::get_loop).
 ///
 /// # Examples
 ///
@@ -43,9 +44,22 @@ pub fn run_coroutine_threadsafe<C: Coroutine>(coro: C, event_loop: &EventLoop) -
     ConcurrentFuture::of(task::spawn_on(event_loop.scheduler(), coro, slot))
 }
 
-/// A coroutine that runs on a loop, held by a thread that can wait for it.
+/// A coroutine that runs on a loop, held by a thread that can wait for it: Python's `concurrent.futures.Future`.
 ///
 /// Dropping it lets the coroutine run on.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let runner = selvedge::Runner::builder().workers(1).build()?;
+/// let slow = selvedge::run_coroutine_threadsafe(selvedge::sleep(Duration::MAX), &runner.get_loop());
+/// assert!(slow.result(Duration::from_millis(1)).unwrap_err().is_timeout());
+/// assert!(slow.cancel());
+/// assert!(slow.result(None).unwrap_err().is_cancelled());
+/// # Ok::<(), selvedge::Error>(())
+/// ```
 #[must_use = "dropping this loses the coroutine's result; say `drop(future)` if that is meant"]
 pub struct ConcurrentFuture<T: Send + 'static> {
     /// `None` if the loop was closed before the coroutine could start.
@@ -73,7 +87,8 @@ impl<T: Send + 'static> ConcurrentFuture<T> {
         ConcurrentFuture { task: None, state: Mutex::new(State { task: None, result: Some(Err(error)) }) }
     }
 
-    /// Blocks until the coroutine ends, for at most `timeout`, and returns its result. The result is moved out.
+    /// Blocks until the coroutine ends, for at most `timeout`, and returns its result. The result is moved out. `None` waits for as long as it takes;
+    /// zero does not wait. The time is the machine's, also where the loop's is virtual.
     ///
     /// # Errors
     ///
@@ -84,7 +99,11 @@ impl<T: Send + 'static> ConcurrentFuture<T> {
         self.wait(timeout.into())?.result.take().unwrap_or_else(|| Err(task::result_was_taken()))
     }
 
-    /// [`result`](Self::result) for who only wants to know whether it failed. The result stays.
+    /// [`result`](Self::result) for who only wants to know whether it failed; `None` if it did not. The result stays.
+    ///
+    /// # Errors
+    ///
+    /// [`CancelledError`](crate::CancelledError) if it was cancelled; else as for [`result`](Self::result).
     pub fn exception(&self, timeout: impl Into<Option<Duration>>) -> Result<Option<Error>> {
         let state = self.wait(timeout.into())?;
         match (&state.result, &self.task) {
@@ -95,12 +114,12 @@ impl<T: Send + 'static> ConcurrentFuture<T> {
         }
     }
 
-    /// Asks the coroutine to stop. Unlike Python's, the future counts as cancelled only when the coroutine has ended so.
+    /// Asks the coroutine to stop; false if it has ended. Unlike Python's, the future counts as cancelled only when the coroutine has ended so.
     pub fn cancel(&self) -> bool {
         self.task.as_ref().is_some_and(|task| task.cancel(None))
     }
 
-    /// Whether the coroutine has ended.
+    /// Whether the coroutine has ended, however it did.
     pub fn done(&self) -> bool {
         self.task.as_ref().is_none_or(TaskRef::is_done)
     }

@@ -16,7 +16,8 @@ type Job = Box<dyn FnOnce() + Send>;
 
 /// At most so many blocking calls at a time, for [`run_in_executor`](crate::EventLoop::run_in_executor).
 ///
-/// It owns no threads: it is a limit with a queue, and the calls run on the loop's own pool.
+/// It owns no threads: it is a limit with a queue, and the calls run on the loop's own pool. So nothing has to be joined. Clones are the
+/// same executor.
 ///
 /// # Examples
 ///
@@ -59,7 +60,8 @@ impl ThreadPoolExecutor {
         Ok(ThreadPoolExecutor { shared: Arc::new(Shared { max_workers, queue: Mutex::default() }) })
     }
 
-    /// Takes no more calls. Those that are queued or running go on.
+    /// Takes no more calls: their futures end with a [`RuntimeError`]. Those that are queued or running go on, and nobody waits for them here.
+    /// (Python's waits by default.)
     pub fn shutdown(&self) {
         self.shared.queue.lock().is_shut_down = true;
     }

@@ -21,7 +21,9 @@ use crate::time;
 /// Runs coroutines side by side, each as a task, and hands out their results as they come. A [`Task`] is taken as it is.
 ///
 /// The children start at the call. [`next`](AsCompleted::next) returns `None` after the last result; the whole is a
-/// [`Stream`] too. Dropping it cancels nobody.
+/// [`Stream`] too. Dropping it cancels nobody. Where there is nothing to wait for, the first `next` returns `None`.
+///
+/// asyncio's `async for` yields the tasks. Here it is their results; where it matters whose a result is, let the coroutine return that too.
 ///
 /// # Examples
 ///
@@ -39,6 +41,10 @@ use crate::time;
 /// # Ok(())
 /// # }).unwrap();
 /// ```
+///
+/// # Errors
+///
+/// Each result is that of its task: an error, too, is one item, and others follow.
 ///
 /// # Panics
 ///
@@ -122,6 +128,21 @@ impl Shared {
 impl<T: Send + 'static> AsCompleted<T> {
     /// Counted from this call. Results that are there by then come first; each one that is missing is a [`TimeoutError`]. The tasks
     /// are not cancelled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # selvedge::Runner::builder().virtual_time(true).run(async {
+    /// let naps = [1, 3600].map(|n| selvedge::sleep(Duration::from_secs(n)));
+    /// let mut results = selvedge::as_completed(naps).timeout(Duration::from_secs(2));
+    /// assert!(results.next().await.unwrap().is_ok());
+    /// assert!(results.next().await.unwrap().unwrap_err().is_timeout());
+    /// assert!(results.next().await.is_none());
+    /// # Ok(())
+    /// # }).unwrap();
+    /// ```
     pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> AsCompleted<T> {
         let now = time::now().unwrap_or(0);
         self.deadline = timeout.into().map(|timeout| now.saturating_add(time::to_ticks(timeout)));

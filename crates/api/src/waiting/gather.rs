@@ -27,7 +27,9 @@ use crate::task::{Notify, PassedOn, TaskRefExt, notify};
 /// dropped (as in asyncio). [`return_exceptions`](Gather::return_exceptions) waits for all of them.
 ///
 /// Dropped before it has ended, a gathering lets its children go on like dropped [`Task`](crate::Task)s: an error of theirs is
-/// reported as never retrieved.
+/// reported as never retrieved. Of nothing it makes nothing: an empty `Vec` for an empty `Vec`.
+///
+/// asyncio takes the same coroutine or task twice; here it is moved in, so it cannot be.
 ///
 /// # Examples
 ///
@@ -141,7 +143,26 @@ impl Notify for Shared {
 }
 
 impl<C: Children> Gather<C> {
-    /// Waits for all children and returns each one's result, errors included.
+    /// Waits for all children and returns each one's result, errors included. asyncio's `return_exceptions=True`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # selvedge::run(async {
+    /// async fn parse(text: &str) -> selvedge::Result<u32> {
+    ///     Ok(text.parse()?)
+    /// }
+    ///
+    /// let [one, many] = selvedge::gather([parse("1"), parse("many")]).return_exceptions().await?;
+    /// assert_eq!(one?, 1);
+    /// assert!(many.is_err());
+    /// # Ok(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Cancellation
+    ///
+    /// Cancels every child that is not done and waits for all of them, also for those that come after one that fails; else as for [`gather`].
     pub fn return_exceptions(self) -> GatherResults<C> {
         GatherResults(self)
     }

@@ -12,7 +12,8 @@ use crate::task::Task;
 /// Awaits a task without passing cancellations on to it; a coroutine becomes a task first.
 ///
 /// The task goes on when the awaiter is cancelled. Mostly it is to be awaited again after that: then shield a borrow of it,
-/// `task.shielded().await` ([`Task::shielded`]). `shield(task)` takes the task, and with it the way to its result.
+/// `task.shielded().await` ([`Task::shielded`]). `shield(task)` takes the task, and with it the way to its result: an error that comes after the
+/// awaiter has gone is reported as never retrieved.
 ///
 /// # Examples
 ///

@@ -50,7 +50,7 @@ pub struct Sleep<V = ()> {
 }
 
 impl<V> Sleep<V> {
-    /// Returns `value` in the end.
+    /// Returns `value` in the end; asyncio's `sleep(delay, result)`. Dropped with the sleep if that is cancelled.
     pub fn returning<W>(self, value: W) -> Sleep<W> {
         let Sleep { delay, deadline, timer, leaf, value: _ } = self;
         Sleep { delay, deadline, timer, leaf, value: Some(value) }

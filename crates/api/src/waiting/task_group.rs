@@ -22,7 +22,8 @@ use crate::task::{Builder, Task, TaskRefExt};
 /// Runs `body` with a group of tasks, and waits until all of them have ended. asyncio's `async with TaskGroup() as tg`.
 ///
 /// The first task that fails, and so does a body that fails, cancels the other tasks and the body; when all have ended, their errors come out
-/// together. A task that was merely cancelled harms nobody. Tasks may add tasks: they hold a clone of the group.
+/// together. A task that was merely cancelled harms nobody. Tasks may add tasks: they hold a clone of the group. The body runs in the caller's task and
+/// may borrow.
 ///
 /// # Examples
 ///
@@ -76,7 +77,7 @@ where
     }
 }
 
-/// A group, in the hands of its body and its tasks.
+/// A group, in the hands of its body and its tasks. Clones are the same group.
 #[derive(Clone)]
 pub struct TaskGroup {
     members: Arc<Members>,
@@ -99,7 +100,11 @@ impl TaskGroup {
         self.create_task_with(Builder::new(), coro)
     }
 
-    /// [`create_task`](Self::create_task) with a name or context.
+    /// [`create_task`](Self::create_task) with a name, a context or an eager start.
+    ///
+    /// # Panics
+    ///
+    /// If no event loop is running on this thread.
     #[track_caller]
     pub fn create_task_with<C: Coroutine>(&self, builder: Builder, coro: C) -> Task<C::Item> {
         let created_at = Location::caller();
@@ -116,7 +121,22 @@ impl TaskGroup {
         task
     }
 
-    /// Ends the group early: cancels the body and all tasks. The block ends without an error if nothing else fails.
+    /// Ends the group early: cancels the body and all tasks. The block ends without an error if nothing else fails. Again, or later: does nothing.
+    /// asyncio's, since 3.15.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # selvedge::run(async {
+    /// selvedge::task_group(async |tg| {
+    ///     tg.create_task(selvedge::sleep(std::time::Duration::MAX));
+    ///     tg.cancel();
+    ///     Ok(())
+    /// })
+    /// .await?;
+    /// # Ok(())
+    /// # }).unwrap();
+    /// ```
     pub fn cancel(&self) {
         self.members.shut_down();
     }

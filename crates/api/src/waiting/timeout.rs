@@ -15,9 +15,9 @@ use crate::error::{Result, RuntimeError};
 use crate::task;
 use crate::time::{self, When};
 
-/// To limit a single future, use [`wait_for`](crate::wait_for).
-///
 /// Runs `body` with a deadline, `delay` after the first poll; `None` is no deadline. asyncio's `async with timeout(delay) as cm`.
+///
+/// The body runs in the caller's task and may borrow. To limit a single future, use [`wait_for`](crate::wait_for).
 ///
 /// # Examples
 ///
@@ -53,6 +53,23 @@ where
 }
 
 /// [`timeout`] with a deadline instead of a delay: a time of the loop ([`EventLoop::time`](crate::EventLoop::time)) or a [`std::time::Instant`].
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// # selvedge::run(async {
+/// let deadline = selvedge::get_running_loop()?.time() + Duration::from_millis(1);
+/// let late = selvedge::timeout_at(deadline, async |_cm| selvedge::sleep(Duration::MAX).await);
+/// assert!(late.await.unwrap_err().is_timeout());
+/// # Ok(())
+/// # }).unwrap();
+/// ```
+///
+/// # Errors
+///
+/// As for [`timeout`], and so is cancellation.
 pub fn timeout_at<B, F, T>(when: impl Into<When>, body: B) -> TimeoutBlock<B, F>
 where
     B: FnOnce(Timeout) -> F,
@@ -61,7 +78,7 @@ where
     TimeoutBlock::new(Start::At(when.into()), body)
 }
 
-/// The deadline of a block, in the hands of its body.
+/// The deadline of a block, in the hands of its body. Clones are the same deadline; it may be moved from any thread.
 #[derive(Clone)]
 pub struct Timeout(Arc<Shared>);
 
@@ -101,9 +118,9 @@ impl Timeout {
     ///
     /// # Errors
     ///
-    /// [`RuntimeError`] if the block has expired or ended.
+    /// [`RuntimeError`] if the block has expired or ended, or if an [`Instant`](std::time::Instant) is given on a thread that runs no loop.
     pub fn reschedule(&self, when: impl Into<When>) -> Result<()> {
-        let ticks = when.into().ticks(time::now().unwrap_or(0));
+        let ticks = when.into().ticks(time::now()).ok_or_else(task::no_running_loop)?;
         let waker = {
             let mut state = self.0.state.lock();
             if state.phase != Phase::Active {
@@ -119,7 +136,7 @@ impl Timeout {
         Ok(())
     }
 
-    /// Whether the deadline has passed before the body ended.
+    /// Whether the deadline has passed before the body ended. (What the body returned after that may have won even so.)
     pub fn expired(&self) -> bool {
         matches!(self.0.state.lock().phase, Phase::Expiring | Phase::Expired)
     }
@@ -185,7 +202,7 @@ impl Start {
         match self {
             Start::After(None) => Some(time::NEVER),
             Start::After(Some(delay)) => Some(time::now()?.saturating_add(time::to_ticks(delay))),
-            Start::At(when) => Some(when.ticks(time::now()?)),
+            Start::At(when) => when.ticks(Some(time::now()?)),
         }
     }
 }

@@ -73,7 +73,8 @@ impl<W: Waitable> Waitable for &W {
 /// Waits for tasks, and returns those that are done and those that are not, each in the order of the input. A task that is given twice
 /// counts once.
 ///
-/// Nothing is cancelled, and no result is taken: the tasks come back as they are.
+/// Nothing is cancelled, and no result is taken: the tasks come back as they are. An error of theirs does not count as retrieved. (asyncio returns sets,
+/// which have no order.)
 ///
 /// # Examples
 ///
@@ -164,7 +165,8 @@ impl Shared {
 }
 
 impl<W: Waitable> Wait<W> {
-    /// Returns after this time at the latest, with what is done by then; `None` waits for as long as it takes.
+    /// Returns after this time at the latest, with what is done by then, and no error; `None` waits for as long as it takes. Counted from the first poll.
+    /// Zero lets other tasks run once.
     pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Wait<W> {
         self.timeout = timeout.into();
         self
