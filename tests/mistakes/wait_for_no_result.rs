@@ -6,5 +6,6 @@ async fn main() -> selvedge::Result<()> {
 
 // The compiler says:
 //
+//     a coroutine returns `selvedge::Result<T>`, and this one returns `{integer}`
 //     wait_for_no_result.rs:3:24
-//     expected `Result<_, Error>`, found integer
+//     await what returns something else in a block of its own: `async { Ok(other().await) }`

@@ -8,6 +8,7 @@ use std::time::Duration;
 use pin_project_lite::pin_project;
 
 use super::deadline::{Deadline, DeadlineFrame};
+use crate::coroutine::CoroutineOutput;
 use crate::error::Result;
 use crate::{task, time};
 
@@ -45,6 +46,7 @@ use crate::{task, time};
 pub fn wait_for<A, T>(aw: A, timeout: impl Into<Option<Duration>>) -> WaitFor<A::IntoFuture>
 where
     A: IntoFuture<Output = Result<T>>,
+    A::Output: CoroutineOutput,
 {
     WaitFor { frame: DeadlineFrame::new(aw.into_future()), timeout: timeout.into(), deadline: Fixed(None) }
 }
