@@ -21,7 +21,7 @@ use self::entry::Kind;
 ///
 /// # Examples
 ///
-/// ```ignore
+/// ```
 /// #[selvedge::main(workers = 4, debug)]
 /// async fn main() -> selvedge::Result<()> {
 ///     selvedge::sleep(std::time::Duration::from_millis(1)).await
