@@ -13,11 +13,19 @@
 //!
 //! If A2 comes first in the order of fences, H3 sees the timer; else A3 sees the limit. A worker that gets busy leaves the
 //! driver; then the workers look at their own wheels between polls, and the watch hands the driver to an idle worker.
+//!
+//! Once there are sockets, the holder waits for them too, and a busy worker glances at them between polls while the seat is free. The first
+//! socket comes about by the same handshake: A1 says that there are sockets, H3 sees it (`open`).
 
+use std::io;
+use std::sync::Arc;
+use std::task::Waker;
 use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
+use once_cell::sync::OnceCell;
 
+use crate::io::{Limit, Poller, Reactor};
 use crate::shared::Shared;
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, fence, mutation};
 use crate::timers::NEVER;
@@ -40,6 +48,15 @@ pub(crate) struct Driver {
     gap: AtomicU64,
     /// The watch has seen a wheel that is due: its worker may be stuck, or a spare that has gone. A hint, so all Relaxed.
     overdue: AtomicBool,
+    /// Once there are sockets.
+    sockets: OnceCell<Sockets>,
+}
+
+/// The two halves of what watches sockets.
+struct Sockets {
+    /// Locked by the holder of the seat only.
+    poller: Mutex<Poller>,
+    reactor: Arc<Reactor>,
 }
 
 /// The right to wait for deadlines.
@@ -58,7 +75,43 @@ impl Driver {
             fired: AtomicU64::new(0),
             gap: AtomicU64::new(GAP_MIN_NANOS),
             overdue: AtomicBool::new(false),
+            sockets: OnceCell::new(),
         }
+    }
+
+    /// What sockets are registered with, made now if there have been none.
+    pub(crate) fn open(&self, shared: &Shared) -> io::Result<&Arc<Reactor>> {
+        let mut is_new = false;
+        let sockets = self.sockets.get_or_try_init(|| {
+            is_new = true;
+            let (poller, reactor) = Poller::open()?;
+            io::Result::Ok(Sockets { poller: Mutex::new(poller), reactor })
+        })?;
+        if is_new {
+            // The holder, if there is one, waits without them.
+            self.recheck(shared);
+        }
+        Ok(&sockets.reactor)
+    }
+
+    /// The scheduler is closing: from here on whoever waits for a socket gets an error.
+    pub(crate) fn close(&self) {
+        // Ordering: partner of the fence in `Scheduler::register`: either this sees the sockets, or that one sees that the scheduler closes.
+        fence(Ordering::SeqCst);
+        if let Some(reactor) = self.reactor() {
+            reactor.close();
+        }
+    }
+
+    /// What sockets are registered with, if there have been any.
+    #[inline]
+    pub(crate) fn reactor(&self) -> Option<&Arc<Reactor>> {
+        self.sockets.get().map(|sockets| &sockets.reactor)
+    }
+
+    /// Nobody waits, though there is something to wait for: a hint.
+    pub(crate) fn is_wanted(&self, shared: &Shared) -> bool {
+        self.is_vacant() && (self.reactor().is_some() || shared.next_deadline() != NEVER)
     }
 
     /// Takes the driver for worker `index`, if it is free.
@@ -86,9 +139,9 @@ impl Driver {
         self.waits_until.load(Ordering::Relaxed) == 0
     }
 
-    /// Lets the holder look again whether everything rests, which is when virtual time moves on.
+    /// Lets the holder look again: whether everything rests, which is when virtual time moves on, or whether there are sockets now.
     pub(crate) fn recheck(&self, shared: &Shared) {
-        // Ordering: as in `armed_earlier`; what was published here is that somebody has come to rest.
+        // Ordering: as in `armed_earlier`; what was published here is that somebody has come to rest, or the sockets.
         fence(Ordering::SeqCst);
         if !self.is_vacant() {
             shared.slots[self.holder.load(Ordering::Relaxed)].parker.unpark();
@@ -129,20 +182,34 @@ impl Driving<'_> {
         }
     }
 
-    /// H4. Returns early if the worker is unparked; true: by someone who wants the worker and not only a shorter wait.
-    pub(crate) fn wait(&self, shared: &Shared, until: u64) -> bool {
+    /// H4. Returns early if the worker is unparked or a socket has become ready; the wakers of those who wait for it go to `woken`.
+    pub(crate) fn wait(&self, shared: &Shared, until: u64, woken: &mut Vec<Waker>) {
+        let parker = &shared.slots[self.index].parker;
         // Virtual time does not pass by waiting: somebody has to come and look again.
-        let limit = if until == NEVER || shared.clock.is_virtual() {
+        let until = if until == NEVER || shared.clock.is_virtual() {
             None
         } else {
             let now = shared.clock.now();
-            let due = shared.tick_length.start_of(until);
-            Some(Duration::from_nanos(self.driver.when_dense(due, now).saturating_sub(now)))
+            let due = self.driver.when_dense(shared.tick_length.start_of(until), now);
+            if due <= now {
+                return;
+            }
+            Some((due, now))
         };
-        if limit.is_some_and(|limit| limit.is_zero()) {
-            return false;
+        match self.driver.sockets.get() {
+            Some(Sockets { poller, reactor }) => {
+                let limit = until.map_or(Limit::None, |(due, now)| Limit::Until { due, now });
+                poller.lock().park(reactor, parker, limit, woken);
+            }
+            None => _ = parker.park(until.map(|(due, now)| Duration::from_nanos(due - now))),
         }
-        shared.slots[self.index].parker.park(limit)
+    }
+
+    /// Asks for sockets that are ready, without waiting.
+    pub(crate) fn glance(&self, woken: &mut Vec<Waker>) {
+        if let Some(Sockets { poller, reactor }) = self.driver.sockets.get() {
+            poller.lock().poll(reactor, Limit::Glance, woken);
+        }
     }
 }
 

@@ -12,6 +12,7 @@
 //! | `idle.rs`, `parker.rs` | which worker is woken, which may sleep? |
 //! | `rescue.rs`, `heavy.rs` | what if a poll takes long? |
 //! | `timers.rs`, `driver.rs`, `clock.rs` | when do timers fire, and who waits for them? |
+//! | `io/` | how does a socket tell the task that waits for it? |
 //! | `pool.rs`, `os.rs` | which threads are there besides? |
 //! | `metrics.rs` | what has happened so far? |
 //! | `shared.rs` | what do all threads of a scheduler see? |
@@ -22,6 +23,7 @@ mod config;
 mod driver;
 mod heavy;
 mod idle;
+mod io;
 mod metrics;
 #[cfg(selvedge_loom)]
 pub mod model;
@@ -40,6 +42,7 @@ mod worker;
 
 pub use clock::ClockKind;
 pub use config::{Config, Hooks, MAX_WORKERS, NoHooks};
+pub use io::{Direction, Ready, Registration, Waiter};
 pub use metrics::{Metrics, WorkerMetrics, poll_time_bucket_end};
 pub use pool::{BlockingJob, BlockingRefused};
 pub use scheduler::Scheduler;

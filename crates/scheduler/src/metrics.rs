@@ -35,8 +35,9 @@ pub(crate) struct Counters {
     pub(crate) long_polls: Counter,
     pub(crate) slow_polls: Counter,
     pub(crate) poll_times: PollTimes,
-    /// Timers fired by an idle worker: numbered like a poll, and none.
+    /// Rounds of waking for timers or sockets, outside of polls: numbered like a poll, and none.
     pub(crate) firings: Counter,
+    pub(crate) sockets_ready: Counter,
 }
 
 impl Counters {
@@ -48,6 +49,7 @@ impl Counters {
             long_polls: Counter::new(),
             slow_polls: Counter::new(),
             firings: Counter::new(),
+            sockets_ready: Counter::new(),
             poll_times: PollTimes(std::array::from_fn(|_| Counter::new())),
         }
     }
@@ -87,6 +89,8 @@ pub struct Metrics {
     pub blocking_queue: usize,
     /// Armed timers, but for those that a poll which goes on has just armed.
     pub timers_armed: usize,
+    /// Sockets that are open.
+    pub sockets: usize,
 }
 
 impl Metrics {
@@ -119,6 +123,8 @@ pub struct WorkerMetrics {
     pub long_polls: u64,
     /// Polls of `Config::slow_poll` and longer.
     pub slow_polls: u64,
+    /// Waits for sockets that this worker ended.
+    pub sockets_ready: u64,
     /// A place for spares.
     pub is_spare: bool,
     /// Somebody works here.
@@ -141,6 +147,7 @@ impl Shared {
             pool_threads: pool.threads,
             blocking_queue: pool.queued,
             timers_armed: self.all_timers().iter().map(crate::timers::TimerSlot::len).sum(),
+            sockets: self.driver.reactor().map_or(0, |reactor| reactor.len()),
         }
     }
 
@@ -155,6 +162,7 @@ impl Shared {
             heavy_polls: counters.heavy_polls.get(),
             long_polls: counters.long_polls.get(),
             slow_polls: counters.slow_polls.get(),
+            sockets_ready: counters.sockets_ready.get(),
             is_spare: index >= self.workers(),
             is_active: slot.is_taken(),
             poll_times: std::array::from_fn(|i| counters.poll_times.0[i].get()),

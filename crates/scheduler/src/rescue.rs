@@ -24,7 +24,6 @@ use crate::search::SpinBudget;
 use crate::shared::{Pace, Shared, WorkerSlot};
 use crate::sync::thread::{Builder, JoinHandle};
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Instant, Mutex, Ordering, fence, mutation};
-use crate::timers::NEVER;
 
 use crate::parker::Parker;
 
@@ -182,9 +181,8 @@ impl<'a> Watch<'a> {
             shared.driver.note_overdue();
         }
         if shared.idle.sleeping() > 0 && !shared.idle.anybody_searches() {
-            let driver_wanted = shared.driver.is_vacant() && shared.next_deadline() != NEVER;
             // The second is a safety net: who pushes has notified.
-            if driver_wanted || shared.has_work() {
+            if shared.driver.is_wanted(shared) || shared.has_work() {
                 shared.notify();
             }
         }

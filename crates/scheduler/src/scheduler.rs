@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use crate::clock;
 use crate::config::{Config, Hooks};
+use crate::io::Registration;
 use crate::metrics::Metrics;
 use crate::pool::{BlockingJob, BlockingRefused};
 use crate::queue::Steal;
 use crate::shared::Shared;
-use crate::sync::{Instant, Ordering, mutation, spin_loop, thread};
+use crate::sync::{Instant, Ordering, fence, mutation, spin_loop, thread};
 use crate::task::{JoinHandle, Outcome, Slot, TaskRef};
 use crate::worker::{self, Local};
 
@@ -133,6 +134,21 @@ impl Scheduler {
         })
     }
 
+    /// Watches a socket. It stays with this scheduler, whoever waits for it.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system answers, first of all that there are too many open files; the scheduler is closed.
+    pub fn register(&self, socket: &mut (impl mio::event::Source + ?Sized)) -> io::Result<Registration> {
+        let reactor = self.0.driver.open(&self.0)?;
+        // Ordering: partner of the fence in `Driver::close`.
+        fence(Ordering::SeqCst);
+        if self.is_closed() {
+            reactor.close();
+        }
+        reactor.register(socket)
+    }
+
     /// A look at the numbers.
     pub fn metrics(&self) -> Metrics {
         self.0.metrics()
@@ -164,6 +180,7 @@ impl Scheduler {
         let is_own = shared.pool.is_own_thread();
         let deadline = Instant::now().checked_add(if is_own { Duration::ZERO } else { patience });
         let left = self.cancel_all(deadline);
+        self.0.driver.close();
         if is_own {
             return Vec::new();
         }

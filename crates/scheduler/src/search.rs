@@ -3,13 +3,13 @@
 //! It looks at the injector and at the others' deques, then at the heavy queue; spins for a moment if that has paid of late; and sleeps.
 
 use std::cell::Cell;
+use std::task::Waker;
 use std::time::Duration;
 
 use crate::idle::{Found, Searching};
 use crate::queue::Steal;
 use crate::sync::{AtomicU32, Instant, Ordering, fence, mutation, spin_loop};
 use crate::task::Runnable;
-use crate::timers::NEVER;
 use crate::worker::Local;
 
 /// Rounds over all victims while somebody is in the way; then the worker looks again on its way to sleep.
@@ -73,7 +73,7 @@ impl Local {
         let task = self.find_or_sleep();
         // This worker may have held the driver, and others sleep without a limit. With rescue, the watch sees to them.
         let shared = &self.shared;
-        if !shared.rescues() && shared.driver.is_vacant() && shared.next_deadline() != NEVER {
+        if !shared.rescues() && shared.driver.is_wanted(shared) {
             shared.notify();
         }
         task
@@ -239,8 +239,9 @@ impl Local {
         self.stole_crumbs.set(false);
         let began = Instant::now();
         let mut due = None;
+        let mut woken = self.woken.take();
         if let Some(driving) = self.shared.driver.try_drive(self.index) {
-            due = self.drive(&driving);
+            due = self.drive(&driving, &mut woken);
         } else {
             if self.shared.clock.is_virtual() && !mutation("rest-is-not-told") {
                 self.shared.driver.recheck(&self.shared);
@@ -254,12 +255,18 @@ impl Local {
             self.shared.rescue.spin.adjust(soon && right.is_some());
         }
         self.shared.rescue.worker_awake(&self.shared);
-        let Some(now) = due else { return right };
+        if due.is_none() && woken.is_empty() {
+            self.woken.set(woken);
+            return right;
+        }
         // As in `find_or_sleep`.
         if let Some(right) = right {
             self.stop_searching(right);
         }
-        self.firing(|| self.fire_all(now));
+        self.wake_ready(woken);
+        if let Some(now) = due {
+            self.firing(|| self.fire_all(now));
+        }
         None
     }
 
@@ -271,13 +278,18 @@ impl Local {
         fired
     }
 
-    /// Waits for deadlines on behalf of all workers. Returns the time if one has come.
-    fn drive(&self, driving: &crate::driver::Driving<'_>) -> Option<u64> {
+    /// Waits for deadlines and sockets on behalf of all workers. Returns the time if a deadline has come; the wakers of those who waited for
+    /// sockets that are ready go to `woken`.
+    fn drive(&self, driving: &crate::driver::Driving<'_>, woken: &mut Vec<Waker>) -> Option<u64> {
         let shared = &self.shared;
         let until = driving.announce(shared);
-        let moves_time = shared.clock.is_virtual() && shared.is_quiescent() && shared.advance_virtual_time();
-        if !moves_time {
-            driving.wait(shared, until);
+        let moves_time = shared.clock.is_virtual() && shared.is_quiescent() && {
+            // What lies in a socket has come before anything that is still to be waited for.
+            driving.glance(woken);
+            woken.is_empty() && shared.advance_virtual_time()
+        };
+        if !moves_time && woken.is_empty() {
+            driving.wait(shared, until, woken);
         }
         // The published deadline may have gone with its timer since; then nothing fires, and the value is put right.
         let now = shared.clock.now();

@@ -15,6 +15,7 @@ mod imp {
     pub(crate) use std::thread_local as thread_locals;
     pub(crate) use std::time::Instant;
 
+    pub(crate) use mio::Waker as PollWaker;
     pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
 
     use std::sync::atomic::Ordering;

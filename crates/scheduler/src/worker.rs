@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Waker;
 
 use crate::driver;
 use crate::heavy::AFTER_LONG_POLL;
@@ -45,6 +46,8 @@ pub(crate) struct Local {
     /// Timers have just woken many tasks. Such tasks are short as a rule, and to wake a colleague costs as much as to run a
     /// hundred of them, so until this time nobody is woken. Zero: no such burst.
     burst_ends: Cell<u64>,
+    /// Room for the wakers of those who waited for sockets; empty in between.
+    pub(crate) woken: Cell<Vec<Waker>>,
 }
 
 crate::sync::thread_locals! {
@@ -241,7 +244,10 @@ impl Local {
         if self.shared.is_closing() {
             return drop(task);
         }
-        if !self.slot().next.is_empty() || !self.deque.is_empty() {
+        if !self.slot().next.is_empty()
+            || !self.deque.is_empty()
+            || self.shared.driver.is_wanted(&self.shared)
+        {
             self.shared.notify();
         }
         let pace = &self.slot().pace;
@@ -305,6 +311,7 @@ impl Local {
             let now = self.shared.tick_length.containing(self.shared.clock.now());
             self.shared.all_timers().iter().for_each(|timers| _ = timers.fire(now));
         }
+        self.glance_at_sockets();
         self.countdown.set(self.interval.get());
         if self.in_burst() && self.last_look.get() >= self.burst_ends.get() {
             self.end_burst();
@@ -342,7 +349,7 @@ impl Local {
     /// Fires what is due in this worker's wheel, and fits the interval of looks to the length of polls.
     pub(crate) fn fire_own_timers(&self) -> usize {
         let timers = self.shared.timers_of(self.index);
-        if timers.next() == NEVER && !self.in_burst() {
+        if timers.next() == NEVER && !self.in_burst() && self.shared.driver.reactor().is_none() {
             self.interval.set(CHECK_INTERVAL);
             return 0;
         }
@@ -355,6 +362,34 @@ impl Local {
             (interval * 2).min(CHECK_INTERVAL)
         });
         timers.fire(self.shared.tick_length.containing(now))
+    }
+
+    /// Looks for sockets that are ready, unless somebody waits for them.
+    fn glance_at_sockets(&self) {
+        let driver = &self.shared.driver;
+        if driver.reactor().is_none() {
+            return;
+        }
+        let mut woken = self.woken.take();
+        if let Some(driving) = driver.try_drive(self.index) {
+            driving.glance(&mut woken);
+        }
+        self.wake_ready(woken);
+    }
+
+    /// Wakes those who waited for sockets. Foreign code, so the watch sees it as the poll that it may be.
+    pub(crate) fn wake_ready(&self, mut woken: Vec<Waker>) {
+        if !woken.is_empty() {
+            self.begin_poll();
+            self.slot().counters.firings.add(1);
+            self.slot().counters.sockets_ready.add(woken.len() as u64);
+            for waker in woken.drain(..) {
+                crate::task::silently(|| waker.wake());
+            }
+            self.settle();
+            self.pause();
+        }
+        self.woken.set(woken);
     }
 
     /// Hands over what is left here.
@@ -436,6 +471,7 @@ fn enter(shared: Arc<Shared>, index: usize, deque: Deque) -> Rc<Local> {
         poll: Cell::new(poll),
         owes_notify: Cell::new(false),
         burst_ends: Cell::new(0),
+        woken: Cell::default(),
     });
     LOCAL.with(|here| *here.borrow_mut() = Some(Rc::clone(&local)));
     local

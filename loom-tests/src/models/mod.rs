@@ -10,6 +10,7 @@ mod panics;
 mod queues;
 mod rescue;
 mod shutdown;
+mod sockets;
 mod timers;
 mod virtual_time;
 mod wake;
@@ -46,6 +47,8 @@ pub(crate) const MODELS: &[Model] = &[
     virtual_time::REST_IS_NOTICED,
     virtual_time::SPARE_LEAVES_LAST,
     virtual_time::WATCH_LOOKS_LAST,
+    sockets::UNPARK_VS_POLL,
+    sockets::READY_VS_WAIT,
     blocking::BLOCKING_SPAWN_AT_CAP,
     blocking::BLOCKING_RETIRE_VS_SUBMIT,
     blocking::BLOCKING_VS_SHUTDOWN,

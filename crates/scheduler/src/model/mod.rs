@@ -5,12 +5,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering as PlainOrdering};
+use std::task::{Context, Poll, Waker};
 
 pub use crate::rescue::model::Watch;
 pub use crate::task::model::{Begun, Word};
 pub use crate::worker::model::{Right, Seat, Worker};
 
 use crate::config::Config;
+use crate::io::{Change, Direction, Ready, Source, Waiter};
+use crate::parker::Parker;
 use crate::queue::{Next, Steal};
 use crate::scheduler::Scheduler;
 use crate::shared::Shared;
@@ -107,6 +110,56 @@ impl NextSlot {
     }
 }
 
+/// A worker's place to wait, by itself, and what ends its polls.
+pub struct PollSeat(Parker, Arc<sync::PollWaker>);
+
+impl PollSeat {
+    /// Nobody waits here yet.
+    #[expect(clippy::new_without_default, reason = "as the other types of the scheduler")]
+    pub fn new() -> Self {
+        Self(Parker::new(), Arc::new(sync::PollWaker::alone()))
+    }
+
+    /// The calling thread waits in a poll, once. True: it used up the token.
+    pub fn poll(&self) -> bool {
+        self.0.occupy();
+        self.0.park_in_poll(&self.1, || self.1.wait())
+    }
+
+    /// Ends the wait that goes on, or the next one.
+    pub fn unpark(&self) {
+        self.0.unpark();
+    }
+}
+
+/// A socket of which nothing is real but who waits for it.
+pub struct Socket(Source);
+
+impl Socket {
+    /// Nobody has tried it yet.
+    #[expect(clippy::new_without_default, reason = "as the other types of the scheduler")]
+    pub fn new() -> Self {
+        Self(Source::new())
+    }
+
+    /// As [`Registration::poll_ready`](crate::Registration::poll_ready), for reading.
+    pub fn poll_ready(&self, waiter: &mut Waiter, cx: &mut Context<'_>) -> Poll<Ready> {
+        self.0.poll_ready(Direction::Read, waiter, cx).map(|ready| ready.expect("nobody closes it"))
+    }
+
+    /// As [`Registration::clear`](crate::Registration::clear).
+    pub fn clear(&self, ready: Ready) {
+        self.0.clear(ready);
+    }
+
+    /// The operating system tells that there is something to read.
+    pub fn becomes_ready(&self) {
+        let mut woken = Vec::new();
+        self.0.note(Change { read: Some(false), write: None }, &mut woken);
+        woken.into_iter().for_each(Waker::wake);
+    }
+}
+
 /// A scheduler without threads: the model's threads play all parts.
 #[derive(Clone)]
 pub struct House(Arc<Shared>);
@@ -184,7 +237,7 @@ impl House {
             if until <= tick {
                 return;
             }
-            driving.wait(&self.0, until);
+            driving.wait(&self.0, until, &mut Vec::new());
         }
     }
 
@@ -193,7 +246,7 @@ impl House {
         self.0.slots[index].parker.occupy();
         if let Some(driving) = self.0.driver.try_drive(index) {
             let until = driving.announce(&self.0);
-            driving.wait(&self.0, until);
+            driving.wait(&self.0, until, &mut Vec::new());
         }
     }
 

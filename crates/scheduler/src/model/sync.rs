@@ -263,3 +263,34 @@ pub(crate) fn mutation(name: &str) -> bool {
 pub(crate) fn weaken(name: &str, ordering: Ordering) -> Ordering {
     if mutation(name) { Ordering::Relaxed } else { ordering }
 }
+
+/// Ends a poll. The models have no sockets: their poll is `wait`.
+#[derive(Debug)]
+pub(crate) struct PollWaker {
+    is_woken: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl PollWaker {
+    /// As mio's.
+    pub(crate) fn new(_registry: &mio::Registry, _token: mio::Token) -> std::io::Result<Self> {
+        Ok(Self::alone())
+    }
+
+    pub(crate) fn alone() -> Self {
+        Self { is_woken: Mutex::new(false), changed: Condvar::new() }
+    }
+
+    pub(crate) fn wake(&self) -> std::io::Result<()> {
+        *self.is_woken.lock() = true;
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    pub(crate) fn wait(&self) {
+        let mut is_woken = self.is_woken.lock();
+        while !std::mem::take(&mut *is_woken) {
+            self.changed.wait(&mut is_woken);
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! How does a socket tell the task that waits for it?
+//!
+//! The operating system is asked by whoever holds the driver's seat (`driver.rs`): an idle worker, which waits, or a busy one, which only
+//! glances now and then. What it says is noted at each socket, and who waits there is woken. Nothing of this exists before the first
+//! socket does.
+//!
+//! | file | question |
+//! |---|---|
+//! | `source.rs` | what is a socket ready for, and who waits for that? |
+//! | `reactor.rs` | which sockets are there? |
+//! | `poller.rs` | how is the operating system asked? |
+//! | `alarm.rs` | how does a wait for sockets end in time for a timer? |
+
+mod alarm;
+mod poller;
+mod reactor;
+mod source;
+
+use std::io;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+pub(crate) use self::poller::{Limit, Poller};
+pub(crate) use self::reactor::Reactor;
+#[cfg(selvedge_loom)]
+pub(crate) use self::source::Change;
+pub(crate) use self::source::Source;
+pub use self::source::{Direction, Ready, Waiter};
+
+/// A socket's tie to the scheduler that watches it.
+///
+/// It is to be ended by [`deregister`](Self::deregister), which needs the socket; dropped alone it ends at the latest when the
+/// socket is closed, as far as the operating system is concerned.
+#[derive(Debug)]
+pub struct Registration {
+    source: Arc<Source>,
+    reactor: Arc<Reactor>,
+    key: usize,
+}
+
+impl Registration {
+    /// Ready when an attempt in `direction` is worth making; else `waiter` is woken once it is.
+    ///
+    /// A new registration is ready in both directions, as nobody has tried yet. Attempts by several tasks are fine: each has a waiter of its
+    /// own, and all are woken.
+    ///
+    /// # Errors
+    ///
+    /// The scheduler is closed: nobody watches any more.
+    pub fn poll_ready(
+        &self,
+        direction: Direction,
+        waiter: &mut Waiter,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Ready>> {
+        self.source.poll_ready(direction, waiter, cx)
+    }
+
+    /// The attempt that `ready` allowed found nothing (more) to do. What has come since then stands.
+    pub fn clear(&self, ready: Ready) {
+        self.source.clear(ready);
+    }
+
+    /// `waiter` waits no longer.
+    pub fn forget(&self, direction: Direction, waiter: &mut Waiter) {
+        self.source.forget(direction, waiter);
+    }
+
+    /// Ends the watch over `socket`, which must be the one that was registered. Who waits for it is not woken.
+    pub fn deregister(&self, socket: &mut (impl mio::event::Source + ?Sized)) {
+        self.reactor.deregister(socket);
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.reactor.forget(self.key);
+    }
+}

@@ -1,0 +1,109 @@
+//! Which sockets are there?
+
+use std::io;
+use std::sync::Arc;
+use std::task::Waker;
+
+use mio::event::Event;
+use mio::{Interest, Registry, Token};
+use slab::Slab;
+
+use super::source::{Change, Source};
+use super::{Registration, poller};
+use crate::sync::{Mutex, PollWaker};
+
+/// The remote half of a [`Poller`](super::Poller): whoever has it may register sockets, and end the poll.
+#[derive(Debug)]
+pub(crate) struct Reactor {
+    registry: Registry,
+    waker: Arc<PollWaker>,
+    sources: Mutex<Sources>,
+}
+
+#[derive(Debug, Default)]
+struct Sources {
+    /// By the number that the operating system gives back. One that is used again may get what was meant for its predecessor, if
+    /// that came in one batch with the change; then an attempt is made in vain.
+    all: Slab<Arc<Source>>,
+    is_closed: bool,
+}
+
+pub(super) fn closed() -> io::Error {
+    io::Error::other("the event loop that watches this socket is closed; make the socket in a loop that runs")
+}
+
+impl Reactor {
+    pub(super) fn new(registry: Registry, waker: PollWaker) -> Self {
+        Self { registry, waker: Arc::new(waker), sources: Mutex::new(Sources::default()) }
+    }
+
+    pub(crate) fn waker(&self) -> &Arc<PollWaker> {
+        &self.waker
+    }
+
+    /// Begins to watch a socket, in both directions.
+    pub(crate) fn register(
+        self: &Arc<Self>,
+        socket: &mut (impl mio::event::Source + ?Sized),
+    ) -> io::Result<Registration> {
+        let source = Arc::new(Source::new());
+        let key = {
+            let mut sources = self.sources.lock();
+            if sources.is_closed {
+                return Err(closed());
+            }
+            sources.all.insert(Arc::clone(&source))
+        };
+        // From here on dropping it takes the source out again.
+        let registration = Registration { source, reactor: Arc::clone(self), key };
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        self.registry.register(socket, Token(key + poller::FIRST_SOCKET), interest)?;
+        Ok(registration)
+    }
+
+    pub(super) fn deregister(&self, socket: &mut (impl mio::event::Source + ?Sized)) {
+        // It fails where the operating system has forgotten the socket by itself.
+        let _ = self.registry.deregister(socket);
+    }
+
+    pub(super) fn forget(&self, key: usize) {
+        // Wakers that still lie in it are foreign code: not under the lock.
+        let source = self.sources.lock().all.try_remove(key);
+        drop(source);
+    }
+
+    /// Notes at each socket what the operating system told. The wakers of those who waited go to `woken`.
+    pub(super) fn note<'a>(&self, events: impl Iterator<Item = &'a Event>, woken: &mut Vec<Waker>) -> usize {
+        let sources = self.sources.lock();
+        let mut count = 0;
+        for event in events {
+            // The poller's own events are below.
+            let key = event.token().0.checked_sub(poller::FIRST_SOCKET);
+            if let Some(source) = key.and_then(|key| sources.all.get(key)) {
+                source.note(Change::told_by(event), woken);
+                count += 1;
+            }
+        }
+        count
+    }
+
+    /// The sockets that are watched.
+    pub(crate) fn len(&self) -> usize {
+        self.sources.lock().all.len()
+    }
+
+    /// Stops watching: from here on whoever waits for a socket gets an error.
+    pub(crate) fn close(&self) {
+        let mut woken = Vec::new();
+        {
+            let mut sources = self.sources.lock();
+            sources.is_closed = true;
+            for (_, source) in &sources.all {
+                source.close(&mut woken);
+            }
+        }
+        for waker in woken {
+            crate::task::silently(|| waker.wake());
+        }
+    }
+}

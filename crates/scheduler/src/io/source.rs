@@ -1,0 +1,216 @@
+//! What is a socket ready for, and who waits for that?
+//!
+//! The operating system tells each change once (edge-triggered). So readiness is remembered until an attempt finds that there is nothing to do
+//! (`clear`), and counted, so that a change which came during that attempt is not forgotten with it. One lock a socket decides all of
+//! it: whoever is to wait is on the list before the lock is released under which it saw that nothing is ready.
+
+use std::io;
+use std::task::{Context, Poll, Waker};
+
+use mio::event::Event;
+
+use crate::sync::{Mutex, mutation};
+
+/// What is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// Something to read or to accept, or the end of it.
+    Read,
+    /// Room to write, or a connection that has come about.
+    Write,
+}
+
+/// An attempt is worth making. It goes back to [`Registration::clear`](super::Registration::clear) if it was in vain.
+#[derive(Debug, Clone, Copy)]
+pub struct Ready {
+    direction: Direction,
+    changes: u32,
+}
+
+/// Tells one who waits for a socket from the others.
+#[derive(Debug, Default)]
+pub struct Waiter(Option<u32>);
+
+impl Waiter {
+    /// Not waiting.
+    pub const fn new() -> Self {
+        Self(None)
+    }
+}
+
+/// What the operating system tells: which directions have become ready, and whether for ever.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Change {
+    pub(crate) read: Option<bool>,
+    pub(crate) write: Option<bool>,
+}
+
+impl Change {
+    pub(super) fn told_by(event: &Event) -> Self {
+        // An error goes to whoever tries next, in whatever direction.
+        let is_error = event.is_error();
+        let read = event.is_readable() || event.is_read_closed() || is_error;
+        let write = event.is_writable() || event.is_write_closed() || is_error;
+        Self { read: read.then(|| event.is_read_closed()), write: write.then(|| event.is_write_closed()) }
+    }
+}
+
+/// A socket, as those who watch it see it.
+#[derive(Debug)]
+pub(crate) struct Source(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    read: Side,
+    write: Side,
+    /// Nobody watches any more.
+    is_closed: bool,
+    /// The number of the next waiter.
+    next: u32,
+}
+
+#[derive(Debug)]
+struct Side {
+    is_ready: bool,
+    /// It will be ready for ever: the peer has ended this direction, or the connection.
+    is_over: bool,
+    /// How often it became ready, modulo its range.
+    changes: u32,
+    /// Nearly always one waits, if any.
+    first: Option<Waiting>,
+    more: Vec<Waiting>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    number: u32,
+    waker: Waker,
+}
+
+impl Default for Side {
+    /// Nobody has tried yet, so it is worth trying.
+    fn default() -> Self {
+        Self { is_ready: true, is_over: false, changes: 0, first: None, more: Vec::new() }
+    }
+}
+
+impl Side {
+    fn set_ready(&mut self, is_over: bool, woken: &mut Vec<Waker>) {
+        self.is_ready = true;
+        self.is_over |= is_over;
+        self.changes = self.changes.wrapping_add(1);
+        self.take_waiting(woken);
+    }
+
+    fn take_waiting(&mut self, woken: &mut Vec<Waker>) {
+        woken.extend(self.first.take().into_iter().chain(self.more.drain(..)).map(|waiting| waiting.waker));
+    }
+
+    /// Puts a waiter on the list, or brings its waker up to date. Returns the waker that it had, to be dropped outside the lock.
+    fn wait(&mut self, number: u32, waker: Waker) -> Option<Waker> {
+        let mut all = self.first.iter_mut().chain(&mut self.more);
+        if let Some(waiting) = all.find(|waiting| waiting.number == number) {
+            return Some(std::mem::replace(&mut waiting.waker, waker));
+        }
+        let waiting = Waiting { number, waker };
+        if self.first.is_none() {
+            self.first = Some(waiting);
+        } else {
+            self.more.push(waiting);
+        }
+        None
+    }
+
+    fn forget(&mut self, number: u32) -> Option<Waiting> {
+        if self.first.as_ref().is_some_and(|waiting| waiting.number == number) {
+            return self.first.take();
+        }
+        let place = self.more.iter().position(|waiting| waiting.number == number)?;
+        Some(self.more.swap_remove(place))
+    }
+}
+
+impl State {
+    fn side(&mut self, direction: Direction) -> &mut Side {
+        match direction {
+            Direction::Read => &mut self.read,
+            Direction::Write => &mut self.write,
+        }
+    }
+
+    /// What there is to say at once; None: wait.
+    fn answer(&mut self, direction: Direction) -> Option<io::Result<Ready>> {
+        if self.is_closed {
+            return Some(Err(super::reactor::closed()));
+        }
+        let side = self.side(direction);
+        side.is_ready.then_some(Ok(Ready { direction, changes: side.changes }))
+    }
+}
+
+impl Source {
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(State::default()))
+    }
+
+    pub(crate) fn poll_ready(
+        &self,
+        direction: Direction,
+        waiter: &mut Waiter,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Ready>> {
+        if let Some(answer) = self.0.lock().answer(direction) {
+            return Poll::Ready(answer);
+        }
+        // Cloning a waker is foreign code: not under the lock.
+        let waker = cx.waker().clone();
+        let mut state = self.0.lock();
+        if !mutation("wait-without-second-look")
+            && let Some(answer) = state.answer(direction)
+        {
+            return Poll::Ready(answer);
+        }
+        let number = waiter.0.unwrap_or(state.next);
+        if waiter.0.replace(number).is_none() {
+            state.next = state.next.wrapping_add(1);
+        }
+        let old = state.side(direction).wait(number, waker);
+        drop(state);
+        drop(old);
+        Poll::Pending
+    }
+
+    pub(crate) fn clear(&self, ready: Ready) {
+        let mut state = self.0.lock();
+        let side = state.side(ready.direction);
+        if side.changes == ready.changes || mutation("clear-forgets-a-change") {
+            side.is_ready = side.is_over;
+        }
+    }
+
+    pub(super) fn forget(&self, direction: Direction, waiter: &mut Waiter) {
+        if let Some(number) = waiter.0.take() {
+            let gone = self.0.lock().side(direction).forget(number);
+            drop(gone);
+        }
+    }
+
+    /// Notes a change. The wakers of those who waited for it go to `woken`.
+    pub(crate) fn note(&self, change: Change, woken: &mut Vec<Waker>) {
+        let mut state = self.0.lock();
+        if let Some(is_over) = change.read {
+            state.read.set_ready(is_over, woken);
+        }
+        if let Some(is_over) = change.write {
+            state.write.set_ready(is_over, woken);
+        }
+    }
+
+    /// Nobody watches any more.
+    pub(crate) fn close(&self, woken: &mut Vec<Waker>) {
+        let mut state = self.0.lock();
+        state.is_closed = true;
+        state.read.take_waiting(woken);
+        state.write.take_waiting(woken);
+    }
+}
