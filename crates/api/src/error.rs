@@ -5,6 +5,7 @@ mod kinds;
 use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 
 pub(crate) use self::kinds::drop_quietly;
@@ -142,6 +143,11 @@ impl<E: StdError + Send + Sync + 'static> From<E> for Error {
         // The comparisons below are settled at compile time for each `E`; `Option` lets the value be moved out safely.
         let mut error = Some(error);
         let any: &mut dyn Any = &mut error;
+        if let Some(io) = any.downcast_ref::<Option<io::Error>>().and_then(Option::as_ref)
+            && let Some(Standard(own)) = io.get_ref().and_then(|inner| inner.downcast_ref())
+        {
+            return own.clone();
+        }
         let shared = if let Some(own) = take::<CancelledError>(any) {
             if own.message().is_none() {
                 return Error(Repr::Cancelled);
@@ -181,6 +187,23 @@ impl fmt::Debug for Error {
 impl From<Error> for Box<dyn StdError + Send + Sync> {
     fn from(error: Error) -> Self {
         Box::new(Standard(error))
+    }
+}
+
+/// For traits that know only the operating system's errors. `?` turns it back into what it was.
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        match error.0 {
+            Repr::Shared(shared) => match Arc::try_unwrap(shared) {
+                Ok(Shared::Foreign(foreign)) => match foreign.downcast::<io::Error>() {
+                    Ok(io) => *io,
+                    Err(foreign) => io::Error::other(Standard(Error::from_boxed(foreign))),
+                },
+                Ok(shared) => io::Error::other(Standard(Error(Repr::Shared(Arc::new(shared))))),
+                Err(shared) => io::Error::other(Standard(Error(Repr::Shared(shared)))),
+            },
+            Repr::Cancelled => io::Error::other(Standard(error)),
+        }
     }
 }
 
@@ -237,6 +260,16 @@ mod tests {
         let error = Error::from(std::io::Error::other("disk"));
         assert!(error.is::<std::io::Error>());
         assert_eq!(error.to_string(), "disk");
+        assert_eq!(io::Error::from(error).to_string(), "disk");
         assert_eq!(Error::msg("plain").to_string(), "plain");
+    }
+
+    #[test]
+    fn an_error_survives_the_way_through_the_operating_systems_kind() {
+        let through = |error: Error| Error::from(io::Error::from(error));
+        assert!(through(CancelledError::new().into()).is_cancelled());
+        assert!(through(TimeoutError::new().into()).is_timeout());
+        assert_eq!(through(io::Error::from(io::ErrorKind::AddrInUse).into()).to_string(), "address in use");
+        assert_eq!(io::Error::from(Error::from(CancelledError::new())).kind(), io::ErrorKind::Other);
     }
 }

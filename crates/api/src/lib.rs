@@ -49,6 +49,9 @@ mod coroutine;
 mod error;
 mod event_loop;
 mod future;
+#[cfg(feature = "hyper")]
+pub mod hyper;
+pub mod net;
 mod runner;
 mod sync;
 pub mod task;

@@ -1,0 +1,105 @@
+//! hyper on Selvedge (feature `hyper`): what it wants of a runtime.
+//!
+//! The streams of [`net`](crate::net) implement hyper's `Read` and `Write` themselves.
+//!
+//! # Examples
+//!
+//! One connection of an HTTP server:
+//!
+//! ```
+//! use std::convert::Infallible;
+//!
+//! use hyper::body::Incoming;
+//! use hyper::server::conn::http1;
+//! use hyper::service::service_fn;
+//! use hyper::{Request, Response};
+//! use selvedge::net::TcpStream;
+//!
+//! async fn hello(_request: Request<Incoming>) -> Result<Response<String>, Infallible> {
+//!     Ok(Response::new("hello".into()))
+//! }
+//!
+//! async fn serve(stream: TcpStream) -> selvedge::Result<()> {
+//!     let mut http = http1::Builder::new();
+//!     http.timer(selvedge::hyper::Timer);
+//!     Ok(http.serve_connection(stream, service_fn(hello)).await?)
+//! }
+//! ```
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use hyper::rt;
+use selvedge_scheduler::Timer as Armed;
+
+use crate::task::create_task;
+use crate::time;
+
+/// Runs what hyper spawns as tasks of the running loop.
+///
+/// A task that panics is reported to the loop's exception handler.
+///
+/// # Panics
+///
+/// Where [`create_task`] does: outside of a loop.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Executor;
+
+impl<F> rt::Executor<F> for Executor
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    fn execute(&self, future: F) {
+        drop(create_task(async move {
+            future.await;
+            Ok(())
+        }));
+    }
+}
+
+/// hyper's time limits, by the running loop's timers. In [virtual time](crate::RunnerBuilder::virtual_time) they follow that.
+///
+/// hyper cannot be told of a request, so its sleeps are no leaves: a cancellation reaches the connection at its socket.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Timer;
+
+impl rt::Timer for Timer {
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn rt::Sleep>> {
+        let now = time::now().unwrap_or(0);
+        Box::pin(Sleep { deadline: now.saturating_add(time::to_ticks(duration)), timer: Armed::new() })
+    }
+
+    fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn rt::Sleep>> {
+        self.sleep(deadline.saturating_duration_since(self.now()))
+    }
+
+    fn reset(&self, sleep: &mut Pin<Box<dyn rt::Sleep>>, deadline: Instant) {
+        let now = time::now().unwrap_or(0);
+        let wait = deadline.saturating_duration_since(self.now());
+        match sleep.as_mut().downcast_mut_pin::<Sleep>() {
+            // Moved where it is: the next poll arms it anew.
+            Some(armed) => armed.get_mut().deadline = now.saturating_add(time::to_ticks(wait)),
+            None => *sleep = self.sleep(wait),
+        }
+    }
+}
+
+struct Sleep {
+    deadline: u64,
+    timer: Armed,
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        // Without a loop there is no time that could pass; hyper has no error for that, so the limit counts as reached.
+        this.timer.poll(this.deadline, cx).map(|_| ())
+    }
+}
+
+impl rt::Sleep for Sleep {}

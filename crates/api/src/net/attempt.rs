@@ -1,0 +1,119 @@
+//! How does a coroutine wait for a socket?
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use mio::event::Source;
+use selvedge_scheduler::{Direction, Waiter};
+
+use super::socket::{Done, Socket};
+use crate::cancel::Leaf;
+use crate::error::Result;
+
+/// One direction of a socket, as one who waits for it sees it. A leaf.
+#[derive(Debug, Default)]
+pub(super) struct Side {
+    leaf: Leaf,
+    waiter: Waiter,
+    /// The last poll ended `Pending`.
+    is_waiting: bool,
+}
+
+impl Side {
+    pub(super) const fn new() -> Side {
+        Side { leaf: Leaf::new(), waiter: Waiter::new(), is_waiting: false }
+    }
+
+    /// Makes attempts. A request comes before the first one, so that a loop over a socket that is always ready can be cancelled; a wait
+    /// that has begun is told of it only if there is nothing to be had.
+    pub(super) fn poll<S: Source, T>(
+        &mut self,
+        socket: &Socket<S>,
+        direction: Direction,
+        cx: &mut Context<'_>,
+        mut attempt: impl FnMut(&S) -> io::Result<Done<T>>,
+    ) -> Poll<Result<T>> {
+        if !self.is_waiting
+            && let Some(error) = self.leaf.cancelled()
+        {
+            return Poll::Ready(Err(error));
+        }
+        let mut polled = socket.poll(direction, &mut self.waiter, cx, &mut attempt);
+        if polled.is_pending() && self.leaf.has_news() {
+            // It may have come just now, and nobody has looked since.
+            polled = socket.poll_once_more(attempt);
+        }
+        let polled = match polled {
+            Poll::Ready(result) => Poll::Ready(result.map_err(Into::into)),
+            Poll::Pending => match self.leaf.cancelled() {
+                Some(error) => Poll::Ready(Err(error)),
+                None => Poll::Pending,
+            },
+        };
+        if polled.is_ready() {
+            self.end(socket, direction);
+        } else {
+            self.is_waiting = true;
+        }
+        polled
+    }
+
+    /// As `poll`, for traits that know only the operating system's errors.
+    pub(super) fn poll_io<S: Source, T>(
+        &mut self,
+        socket: &Socket<S>,
+        direction: Direction,
+        cx: &mut Context<'_>,
+        attempt: impl FnMut(&S) -> io::Result<Done<T>>,
+    ) -> Poll<io::Result<T>> {
+        self.poll(socket, direction, cx, attempt).map_err(io::Error::from)
+    }
+
+    /// Waits no longer. The next poll is a new wait.
+    pub(super) fn end<S: Source>(&mut self, socket: &Socket<S>, direction: Direction) {
+        socket.forget(direction, &mut self.waiter);
+        *self = Side::new();
+    }
+}
+
+/// Makes attempts at a socket until one comes to something.
+#[must_use = "futures do nothing unless awaited"]
+pub(super) struct Attempt<'a, S: Source, F> {
+    socket: &'a Socket<S>,
+    direction: Direction,
+    side: Side,
+    make: F,
+}
+
+impl<S: Source> Socket<S> {
+    /// A leaf that makes attempts in `direction`.
+    pub(super) fn attempt<T, F>(&self, direction: Direction, attempt: F) -> Attempt<'_, S, F>
+    where
+        F: FnMut(&S) -> io::Result<Done<T>>,
+    {
+        Attempt { socket: self, direction, side: Side::new(), make: attempt }
+    }
+}
+
+// The attempt is called, never pinned.
+impl<S: Source, F> Unpin for Attempt<'_, S, F> {}
+
+impl<S: Source, F, T> Future for Attempt<'_, S, F>
+where
+    F: FnMut(&S) -> io::Result<Done<T>>,
+{
+    type Output = Result<T>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        let this = self.get_mut();
+        this.side.poll(this.socket, this.direction, cx, &mut this.make)
+    }
+}
+
+impl<S: Source, F> Drop for Attempt<'_, S, F> {
+    fn drop(&mut self) {
+        self.side.end(self.socket, self.direction);
+    }
+}

@@ -1,0 +1,65 @@
+//! Sockets: TCP, UDP and Unix.
+//!
+//! Each wait for a socket is a leaf: a cancellation arrives there as `Err(CancelledError)`, and no byte is lost by it, as nothing has been read or
+//! written by a wait that is still going on. Bytes that are there win over a request or a deadline that comes at the same time.
+//!
+//! Methods return [`selvedge::Result`](crate::Result); what the operating system answered is found with
+//! `error.downcast_ref::<std::io::Error>()`. For code that is written against traits the streams implement
+//! [`futures_io::AsyncRead`] and [`futures_io::AsyncWrite`]; with the features `tokio-io` and `hyper` those of tokio and hyper too. There a cancellation comes as a
+//! [`std::io::Error`] that turns back into a `CancelledError` when `?` makes it a [`selvedge::Error`](crate::Error).
+//!
+//! A socket belongs to the loop in which it was made. Any task may use it, of another loop too, as long as that loop runs.
+//!
+//! asyncio's own sockets are calls of the loop (`sock_recv` and its kin) that take a `socket`; these are the sockets themselves. asyncio's streams
+//! are built on them.
+//!
+//! # Examples
+//!
+//! An echo server, and a client:
+//!
+//! ```
+//! use selvedge::net::{TcpListener, TcpStream};
+//!
+//! # selvedge::run(async {
+//! let listener = TcpListener::bind("127.0.0.1:0").await?;
+//! let addr = listener.local_addr()?;
+//! let server = selvedge::create_task(async move {
+//!     let (stream, _) = listener.accept().await?;
+//!     let mut buffer = [0; 1024];
+//!     loop {
+//!         let n = stream.read(&mut buffer).await?;
+//!         if n == 0 {
+//!             return Ok(());
+//!         }
+//!         stream.write_all(&buffer[..n]).await?;
+//!     }
+//! });
+//! let stream = TcpStream::connect(addr).await?;
+//! stream.write_all(b"hello").await?;
+//! let mut answer = [0; 5];
+//! stream.read_exact(&mut answer).await?;
+//! assert_eq!(&answer, b"hello");
+//! drop(stream);
+//! server.await
+//! # }).unwrap();
+//! ```
+
+mod attempt;
+#[cfg(any(feature = "tokio-io", feature = "hyper"))]
+mod foreign;
+mod resolve;
+mod socket;
+mod split;
+mod stream;
+mod tcp;
+mod udp;
+#[cfg(unix)]
+mod unix;
+
+pub use self::resolve::{ToSocketAddrs, lookup_host};
+pub use self::split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
+pub use self::stream::ByteStream;
+pub use self::tcp::{TcpListener, TcpStream};
+pub use self::udp::UdpSocket;
+#[cfg(unix)]
+pub use self::unix::{UnixDatagram, UnixListener, UnixStream};

@@ -1,0 +1,145 @@
+//! What ties an operating system's socket to the loop that watches it?
+
+use std::fmt;
+use std::io;
+use std::ops::Deref;
+use std::task::{Context, Poll, ready};
+
+use mio::event::Source;
+use selvedge_scheduler::{Direction, Registration, Scheduler, Waiter};
+
+use crate::error::Result;
+use crate::task;
+
+/// A socket that does not block, and its place with the loop.
+pub struct Socket<S: Source> {
+    registration: Registration,
+    /// Taken out only by `into_source`.
+    source: Option<S>,
+}
+
+/// What an attempt came to.
+pub(super) struct Done<T> {
+    pub(super) value: T,
+    /// There was less than was asked for, so the next attempt would find nothing: it may as well wait at once.
+    pub(super) is_drained: bool,
+}
+
+impl<T> Done<T> {
+    pub(super) fn whole(value: T) -> Done<T> {
+        Done { value, is_drained: false }
+    }
+}
+
+impl Done<usize> {
+    /// So many of `asked` bytes were read or written. None at all is the end, which stays.
+    pub(super) fn bytes(value: usize, asked: usize) -> Done<usize> {
+        Done { value, is_drained: 0 < value && value < asked }
+    }
+}
+
+impl<S: Source> Socket<S> {
+    /// Has the running loop watch a socket that does not block.
+    pub(super) fn watch(mut source: S) -> Result<Socket<S>> {
+        let registration = Scheduler::with_current(|scheduler| match scheduler {
+            Some(scheduler) => Ok(scheduler.register(&mut source)?),
+            None => Err(task::no_running_loop()),
+        })?;
+        Ok(Socket { registration, source: Some(source) })
+    }
+
+    /// Makes attempts until one comes to something; else `waiter` is woken when another one is worth while.
+    pub(super) fn poll<T>(
+        &self,
+        direction: Direction,
+        waiter: &mut Waiter,
+        cx: &mut Context<'_>,
+        mut attempt: impl FnMut(&S) -> io::Result<Done<T>>,
+    ) -> Poll<io::Result<T>> {
+        loop {
+            let ready = ready!(self.registration.poll_ready(direction, waiter, cx))?;
+            match attempt(self) {
+                Ok(Done { value, is_drained }) => {
+                    if is_drained {
+                        self.registration.clear(ready);
+                    }
+                    return Poll::Ready(Ok(value));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.registration.clear(ready),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+
+    /// Makes one attempt, whatever is known: the last before a wait is given up.
+    pub(super) fn poll_once_more<T>(
+        &self,
+        mut attempt: impl FnMut(&S) -> io::Result<Done<T>>,
+    ) -> Poll<io::Result<T>> {
+        match attempt(self) {
+            Ok(Done { value, .. }) => Poll::Ready(Ok(value)),
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+                Poll::Pending
+            }
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+
+    /// `waiter` waits no longer.
+    pub(super) fn forget(&self, direction: Direction, waiter: &mut Waiter) {
+        self.registration.forget(direction, waiter);
+    }
+
+    /// Ends the watch, and gives the socket back.
+    pub(super) fn into_source(mut self) -> S {
+        let mut source = self.source.take().expect("it is taken out once, here");
+        self.registration.deregister(&mut source);
+        source
+    }
+}
+
+impl<S: Source> Drop for Socket<S> {
+    fn drop(&mut self) {
+        if let Some(source) = &mut self.source {
+            self.registration.deregister(source);
+        }
+    }
+}
+
+impl<S: Source> Deref for Socket<S> {
+    type Target = S;
+
+    fn deref(&self) -> &S {
+        self.source.as_ref().expect("it is there until `into_source`")
+    }
+}
+
+impl<S: Source + fmt::Debug> fmt::Debug for Socket<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+/// Lends the operating system's descriptor, for options that have no method here.
+macro_rules! descriptor {
+    ($($type:ty),*) => {
+        $(
+            #[cfg(unix)]
+            impl std::os::fd::AsFd for $type {
+                fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+                    self.socket.as_fd()
+                }
+            }
+
+            #[cfg(unix)]
+            impl std::os::fd::AsRawFd for $type {
+                fn as_raw_fd(&self) -> std::os::fd::RawFd {
+                    self.socket.as_raw_fd()
+                }
+            }
+        )*
+    };
+}
+
+pub(super) use descriptor;

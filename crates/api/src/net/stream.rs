@@ -1,0 +1,409 @@
+//! What do all streams of bytes have in common?
+
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::task::{Context, Poll};
+
+use mio::event::Source;
+use selvedge_scheduler::Direction;
+
+use super::attempt::Side;
+use super::socket::{Done, Socket};
+use crate::error::Result;
+
+/// A stream that can be split: TCP's and Unix's. There is nothing to implement.
+pub trait ByteStream: sealed::Sealed {}
+
+pub(super) mod sealed {
+    use super::{Bytes, Socket};
+
+    pub trait Sealed: Send + Sync + 'static {
+        #[doc(hidden)]
+        type Source: Bytes;
+        #[doc(hidden)]
+        fn socket(&self) -> &Socket<Self::Source>;
+    }
+}
+
+/// An operating system's stream, which is read and written through a shared reference.
+pub trait Bytes: Source + 'static {
+    fn read_once(&self, buffer: &mut [u8]) -> io::Result<usize>;
+    fn read_once_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize>;
+    fn write_once(&self, bytes: &[u8]) -> io::Result<usize>;
+    fn write_once_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+    fn end(&self) -> io::Result<()>;
+}
+
+macro_rules! bytes {
+    ($source:ty) => {
+        impl Bytes for $source {
+            fn read_once(mut self: &Self, buffer: &mut [u8]) -> io::Result<usize> {
+                self.read(buffer)
+            }
+            fn read_once_vectored(mut self: &Self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+                self.read_vectored(buffers)
+            }
+            fn write_once(mut self: &Self, bytes: &[u8]) -> io::Result<usize> {
+                self.write(bytes)
+            }
+            fn write_once_vectored(mut self: &Self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+                self.write_vectored(slices)
+            }
+            fn end(&self) -> io::Result<()> {
+                self.shutdown(std::net::Shutdown::Write)
+            }
+        }
+    };
+}
+
+bytes!(mio::net::TcpStream);
+#[cfg(unix)]
+bytes!(mio::net::UnixStream);
+
+/// What coroutines do with a stream. Each is a leaf.
+impl<S: Bytes> Socket<S> {
+    pub(super) async fn read(&self, buffer: &mut [u8]) -> Result<usize> {
+        let attempt = |source: &S| Ok(Done::bytes(source.read_once(buffer)?, buffer.len()));
+        self.attempt(Direction::Read, attempt).await
+    }
+
+    pub(super) async fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
+        let asked = buffers.iter().map(|buffer| buffer.len()).sum();
+        let attempt = |source: &S| Ok(Done::bytes(source.read_once_vectored(buffers)?, asked));
+        self.attempt(Direction::Read, attempt).await
+    }
+
+    pub(super) async fn read_exact(&self, mut buffer: &mut [u8]) -> Result<()> {
+        while !buffer.is_empty() {
+            match self.read(buffer).await? {
+                0 => {
+                    let missing = format!("the stream ended {} bytes early", buffer.len());
+                    return Err(io::Error::new(io::ErrorKind::UnexpectedEof, missing).into());
+                }
+                n => buffer = &mut buffer[n..],
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn read_to_end(&self, buffer: &mut Vec<u8>) -> Result<usize> {
+        let began = buffer.len();
+        let mut filling = Filling { filled: began, buffer };
+        loop {
+            let room = filling.buffer.capacity().max(filling.filled + CHUNK);
+            filling.buffer.resize(room, 0);
+            match self.read(&mut filling.buffer[filling.filled..]).await? {
+                0 => return Ok(filling.filled - began),
+                n => filling.filled += n,
+            }
+        }
+    }
+
+    pub(super) async fn write(&self, bytes: &[u8]) -> Result<usize> {
+        let attempt = |source: &S| Ok(Done::bytes(source.write_once(bytes)?, bytes.len()));
+        self.attempt(Direction::Write, attempt).await
+    }
+
+    pub(super) async fn write_vectored(&self, slices: &[IoSlice<'_>]) -> Result<usize> {
+        let asked = slices.iter().map(|slice| slice.len()).sum();
+        let attempt = |source: &S| Ok(Done::bytes(source.write_once_vectored(slices)?, asked));
+        self.attempt(Direction::Write, attempt).await
+    }
+
+    pub(super) async fn write_all(&self, mut bytes: &[u8]) -> Result<()> {
+        while !bytes.is_empty() {
+            match self.write(bytes).await? {
+                0 => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
+                n => bytes = &bytes[n..],
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the traits' `poll_` methods do with a stream.
+impl Side {
+    pub(super) fn poll_read<S: Bytes>(
+        &mut self,
+        socket: &Socket<S>,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_io(socket, Direction::Read, cx, |source| {
+            Ok(Done::bytes(source.read_once(buffer)?, buffer.len()))
+        })
+    }
+
+    pub(super) fn poll_read_vectored<S: Bytes>(
+        &mut self,
+        socket: &Socket<S>,
+        cx: &mut Context<'_>,
+        buffers: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let asked = buffers.iter().map(|buffer| buffer.len()).sum();
+        self.poll_io(socket, Direction::Read, cx, |source| {
+            Ok(Done::bytes(source.read_once_vectored(buffers)?, asked))
+        })
+    }
+
+    pub(super) fn poll_write<S: Bytes>(
+        &mut self,
+        socket: &Socket<S>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_io(socket, Direction::Write, cx, |source| {
+            Ok(Done::bytes(source.write_once(bytes)?, bytes.len()))
+        })
+    }
+
+    pub(super) fn poll_write_vectored<S: Bytes>(
+        &mut self,
+        socket: &Socket<S>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let asked = slices.iter().map(|slice| slice.len()).sum();
+        self.poll_io(socket, Direction::Write, cx, |source| {
+            Ok(Done::bytes(source.write_once_vectored(slices)?, asked))
+        })
+    }
+}
+
+/// The least room that `read_to_end` offers.
+const CHUNK: usize = 8 * 1024;
+
+/// A buffer that is longer than what has been read, while it lives.
+struct Filling<'a> {
+    buffer: &'a mut Vec<u8>,
+    filled: usize,
+}
+
+impl Drop for Filling<'_> {
+    fn drop(&mut self) {
+        self.buffer.truncate(self.filled);
+    }
+}
+
+/// The methods of reading, in terms of `self.socket()`.
+macro_rules! reading {
+    () => {
+        /// Reads what is there, up to the length of `buffer`, and waits if there is nothing. Zero: the peer has ended its side (or `buffer` is empty).
+        ///
+        /// # Errors
+        ///
+        /// [`CancelledError`](crate::CancelledError); [`std::io::Error`].
+        ///
+        /// # Cancellation
+        ///
+        /// No byte is lost: what is there is returned, or stays for the next one who reads.
+        pub async fn read(&self, buffer: &mut [u8]) -> Result<usize> {
+            self.socket().read(buffer).await
+        }
+
+        /// As [`read`](Self::read), into several buffers, one after the other.
+        pub async fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
+            self.socket().read_vectored(buffers).await
+        }
+
+        /// Reads until `buffer` is full.
+        ///
+        /// # Errors
+        ///
+        /// As [`read`](Self::read), and an [`std::io::Error`] of the kind `UnexpectedEof` if the peer ends before that.
+        ///
+        /// # Cancellation
+        ///
+        /// What has been read so far lies in `buffer`, but nothing tells how much that is. Who wants to go on reads in a loop of his own.
+        pub async fn read_exact(&self, buffer: &mut [u8]) -> Result<()> {
+            self.socket().read_exact(buffer).await
+        }
+
+        /// Reads until the peer ends its side, and appends to `buffer`. Returns how much that was.
+        ///
+        /// # Cancellation
+        ///
+        /// What has been read so far lies in `buffer`.
+        pub async fn read_to_end(&self, buffer: &mut Vec<u8>) -> Result<usize> {
+            self.socket().read_to_end(buffer).await
+        }
+
+        /// Reads what is there without waiting.
+        ///
+        /// # Errors
+        ///
+        /// `WouldBlock` if there is nothing.
+        pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.socket().read_once(buffer)
+        }
+    };
+}
+
+/// The methods of writing, in terms of `self.socket()`.
+macro_rules! writing {
+    () => {
+        /// Writes as much as there is room for, and waits if there is none. Returns how much that was.
+        ///
+        /// # Errors
+        ///
+        /// [`CancelledError`](crate::CancelledError); [`std::io::Error`].
+        ///
+        /// # Cancellation
+        ///
+        /// Nothing has been written if it ends with an error.
+        pub async fn write(&self, bytes: &[u8]) -> Result<usize> {
+            self.socket().write(bytes).await
+        }
+
+        /// As [`write`](Self::write), from several slices, one after the other.
+        pub async fn write_vectored(&self, slices: &[IoSlice<'_>]) -> Result<usize> {
+            self.socket().write_vectored(slices).await
+        }
+
+        /// Writes all of `bytes`. It has been handed to the operating system then, not to the peer.
+        ///
+        /// # Cancellation
+        ///
+        /// A part may have been written. Who has to know how much writes in a loop of his own.
+        pub async fn write_all(&self, bytes: &[u8]) -> Result<()> {
+            self.socket().write_all(bytes).await
+        }
+
+        /// Writes what there is room for without waiting.
+        ///
+        /// # Errors
+        ///
+        /// `WouldBlock` if there is none.
+        pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+            self.socket().write_once(bytes)
+        }
+    };
+}
+
+/// The traits of reading for a type with `reader(&mut self) -> (&Socket<_>, &mut Side)`.
+macro_rules! reading_traits {
+    ([$($generics:tt)*] $type:ty) => {
+        impl<$($generics)*> futures_io::AsyncRead for $type {
+            fn poll_read(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buffer: &mut [u8],
+            ) -> Poll<io::Result<usize>> {
+                let (socket, side) = self.get_mut().reader();
+                side.poll_read(socket, cx, buffer)
+            }
+
+            fn poll_read_vectored(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buffers: &mut [IoSliceMut<'_>],
+            ) -> Poll<io::Result<usize>> {
+                let (socket, side) = self.get_mut().reader();
+                side.poll_read_vectored(socket, cx, buffers)
+            }
+        }
+
+        #[cfg(feature = "tokio-io")]
+        impl<$($generics)*> tokio::io::AsyncRead for $type {
+            fn poll_read(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buffer: &mut tokio::io::ReadBuf<'_>,
+            ) -> Poll<io::Result<()>> {
+                let (socket, side) = self.get_mut().reader();
+                $crate::net::foreign::poll_read(socket, side, cx, buffer.remaining(), |bytes| buffer.put_slice(bytes))
+            }
+        }
+
+        #[cfg(feature = "hyper")]
+        impl<$($generics)*> hyper::rt::Read for $type {
+            fn poll_read(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                mut buffer: hyper::rt::ReadBufCursor<'_>,
+            ) -> Poll<io::Result<()>> {
+                let (socket, side) = self.get_mut().reader();
+                $crate::net::foreign::poll_read(socket, side, cx, buffer.remaining(), |bytes| buffer.put_slice(bytes))
+            }
+        }
+    };
+}
+
+/// The traits of writing for a type with `writer(&mut self) -> (&Socket<_>, &mut Side)`.
+macro_rules! writing_traits {
+    ([$($generics:tt)*] $type:ty) => {
+        impl<$($generics)*> futures_io::AsyncWrite for $type {
+            fn poll_write(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                bytes: &[u8],
+            ) -> Poll<io::Result<usize>> {
+                let (socket, side) = self.get_mut().writer();
+                side.poll_write(socket, cx, bytes)
+            }
+
+            fn poll_write_vectored(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                slices: &[IoSlice<'_>],
+            ) -> Poll<io::Result<usize>> {
+                let (socket, side) = self.get_mut().writer();
+                side.poll_write_vectored(socket, cx, slices)
+            }
+
+            /// There is nothing to flush: what is written is with the operating system.
+            fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                Poll::Ready(Ok(()))
+            }
+
+            /// Ends this side.
+            fn poll_close(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                Poll::Ready(self.get_mut().writer().0.end())
+            }
+        }
+
+        #[cfg(feature = "tokio-io")]
+        $crate::net::stream::foreign_writing_traits!([$($generics)*] tokio::io::AsyncWrite, $type);
+        #[cfg(feature = "hyper")]
+        $crate::net::stream::foreign_writing_traits!([$($generics)*] hyper::rt::Write, $type);
+    };
+}
+
+/// tokio's trait and hyper's have the same methods.
+#[cfg(any(feature = "tokio-io", feature = "hyper"))]
+macro_rules! foreign_writing_traits {
+    ([$($generics:tt)*] $trait:path, $type:ty) => {
+        impl<$($generics)*> $trait for $type {
+            fn poll_write(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                bytes: &[u8],
+            ) -> Poll<io::Result<usize>> {
+                futures_io::AsyncWrite::poll_write(self, cx, bytes)
+            }
+
+            fn poll_write_vectored(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                slices: &[IoSlice<'_>],
+            ) -> Poll<io::Result<usize>> {
+                futures_io::AsyncWrite::poll_write_vectored(self, cx, slices)
+            }
+
+            fn is_write_vectored(&self) -> bool {
+                true
+            }
+
+            fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                futures_io::AsyncWrite::poll_flush(self, cx)
+            }
+
+            fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                futures_io::AsyncWrite::poll_close(self, cx)
+            }
+        }
+    };
+}
+
+#[cfg(any(feature = "tokio-io", feature = "hyper"))]
+pub(super) use foreign_writing_traits;
+pub(super) use {reading, reading_traits, writing, writing_traits};

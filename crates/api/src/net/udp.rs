@@ -1,0 +1,156 @@
+//! UDP.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+
+use selvedge_scheduler::Direction;
+
+use super::resolve::{self, Failures, ToSocketAddrs};
+use super::socket::{Done, Socket, descriptor};
+use crate::error::Result;
+
+/// A UDP socket: packets, to and from anybody or, once it is connected, one peer.
+///
+/// Everything takes a shared reference; several tasks may send and receive at the same time, and each packet goes to one of them. A packet that is longer than the
+/// buffer is cut off, as the operating system does it.
+///
+/// # Examples
+///
+/// ```
+/// use selvedge::net::UdpSocket;
+///
+/// # selvedge::run(async {
+/// let server = UdpSocket::bind("127.0.0.1:0").await?;
+/// let client = UdpSocket::bind("127.0.0.1:0").await?;
+/// client.send_to(b"ping", server.local_addr()?).await?;
+/// let mut buffer = [0; 16];
+/// let (n, from) = server.recv_from(&mut buffer).await?;
+/// assert_eq!((&buffer[..n], from), (&b"ping"[..], client.local_addr()?));
+/// # Ok(())
+/// # }).unwrap();
+/// ```
+pub struct UdpSocket {
+    socket: Socket<mio::net::UdpSocket>,
+}
+
+impl UdpSocket {
+    /// Binds to the first address that can be bound of those that `target` stands for. Port 0 lets the operating system choose.
+    ///
+    /// # Errors
+    ///
+    /// [`std::io::Error`] (`AddrInUse` …); [`RuntimeError`](crate::RuntimeError) outside of a loop.
+    pub async fn bind(target: impl ToSocketAddrs) -> Result<UdpSocket> {
+        let mut failures = Failures::default();
+        for addr in resolve::lookup(target.target()).await? {
+            match mio::net::UdpSocket::bind(addr) {
+                Ok(socket) => return Ok(UdpSocket { socket: Socket::watch(socket)? }),
+                Err(error) => failures.note(error.into())?,
+            }
+        }
+        Err(failures.into_error())
+    }
+
+    /// Takes over a socket of the standard library, with the options it has, for the running loop.
+    pub fn from_std(socket: std::net::UdpSocket) -> Result<UdpSocket> {
+        socket.set_nonblocking(true)?;
+        Ok(UdpSocket { socket: Socket::watch(mio::net::UdpSocket::from_std(socket))? })
+    }
+
+    /// From here on packets go to this peer and come from it alone.
+    pub async fn connect(&self, target: impl ToSocketAddrs) -> Result<()> {
+        let mut failures = Failures::default();
+        for addr in resolve::lookup(target.target()).await? {
+            match self.socket.connect(addr) {
+                Ok(()) => return Ok(()),
+                Err(error) => failures.note(error.into())?,
+            }
+        }
+        Err(failures.into_error())
+    }
+
+    /// Sends a packet to the peer. Returns how much was sent: all, unless the system cuts it.
+    ///
+    /// # Errors
+    ///
+    /// [`CancelledError`](crate::CancelledError); [`std::io::Error`], also `ConnectionRefused` if an earlier packet found nobody.
+    ///
+    /// # Cancellation
+    ///
+    /// Nothing has been sent if it ends with an error.
+    pub async fn send(&self, packet: &[u8]) -> Result<usize> {
+        let attempt = |socket: &mio::net::UdpSocket| socket.send(packet).map(Done::whole);
+        self.socket.attempt(Direction::Write, attempt).await
+    }
+
+    /// Sends a packet to the first address that `target` stands for. As [`send`](Self::send) otherwise.
+    pub async fn send_to(&self, packet: &[u8], target: impl ToSocketAddrs) -> Result<usize> {
+        let addrs = resolve::lookup(target.target()).await?;
+        let addr = *addrs.first().ok_or_else(|| Failures::default().into_error())?;
+        let attempt = |socket: &mio::net::UdpSocket| socket.send_to(packet, addr).map(Done::whole);
+        self.socket.attempt(Direction::Write, attempt).await
+    }
+
+    /// Receives a packet from the peer. Returns its length.
+    ///
+    /// # Cancellation
+    ///
+    /// No packet is lost.
+    pub async fn recv(&self, buffer: &mut [u8]) -> Result<usize> {
+        let attempt = |socket: &mio::net::UdpSocket| socket.recv(buffer).map(Done::whole);
+        self.socket.attempt(Direction::Read, attempt).await
+    }
+
+    /// Receives a packet, from whomever. Returns its length and where it comes from.
+    ///
+    /// # Cancellation
+    ///
+    /// No packet is lost.
+    pub async fn recv_from(&self, buffer: &mut [u8]) -> Result<(usize, SocketAddr)> {
+        let attempt = |socket: &mio::net::UdpSocket| socket.recv_from(buffer).map(Done::whole);
+        self.socket.attempt(Direction::Read, attempt).await
+    }
+
+    /// As [`recv_from`](Self::recv_from), and leaves the packet to be received again.
+    pub async fn peek_from(&self, buffer: &mut [u8]) -> Result<(usize, SocketAddr)> {
+        let attempt = |socket: &mio::net::UdpSocket| socket.peek_from(buffer).map(Done::whole);
+        self.socket.attempt(Direction::Read, attempt).await
+    }
+
+    /// Sends without waiting. `WouldBlock` if there is no room.
+    pub fn try_send_to(&self, packet: &[u8], addr: SocketAddr) -> io::Result<usize> {
+        self.socket.send_to(packet, addr)
+    }
+
+    /// Receives without waiting. `WouldBlock` if there is nothing.
+    pub fn try_recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.socket.recv_from(buffer)
+    }
+
+    /// This end's address.
+    pub fn local_addr(&self) -> Result<SocketAddr> {
+        Ok(self.socket.local_addr()?)
+    }
+
+    /// The peer's address.
+    ///
+    /// # Errors
+    ///
+    /// `NotConnected`.
+    pub fn peer_addr(&self) -> Result<SocketAddr> {
+        Ok(self.socket.peer_addr()?)
+    }
+
+    /// Whether packets may go to everybody in a network.
+    pub fn set_broadcast(&self, on: bool) -> Result<()> {
+        Ok(self.socket.set_broadcast(on)?)
+    }
+}
+
+descriptor!(UdpSocket);
+
+impl fmt::Debug for UdpSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.socket.fmt(f)
+    }
+}

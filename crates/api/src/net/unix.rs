@@ -1,0 +1,306 @@
+//! Unix sockets.
+
+use std::fmt;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::Shutdown;
+use std::os::unix::net::{self as std_net, SocketAddr};
+use std::path::Path;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use mio::net as mio_net;
+use selvedge_scheduler::Direction;
+
+use super::attempt::Side;
+use super::socket::{Done, Socket, descriptor};
+use super::split::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
+use super::stream::{ByteStream, Bytes, reading, reading_traits, sealed, writing, writing_traits};
+use crate::error::Result;
+
+/// Waits for connections at a path of the file system.
+///
+/// The path stays when the listener is gone, and cannot be bound again before it is removed.
+///
+/// # Examples
+///
+/// ```
+/// use selvedge::net::{UnixListener, UnixStream};
+///
+/// # selvedge::run(async {
+/// let path = std::env::temp_dir().join(format!("selvedge-example-{}", std::process::id()));
+/// let listener = UnixListener::bind(&path)?;
+/// let client = UnixStream::connect(&path).await?;
+/// let (server, _) = listener.accept().await?;
+/// std::fs::remove_file(&path)?;
+/// client.write_all(b"hello").await?;
+/// let mut read = [0; 5];
+/// server.read_exact(&mut read).await?;
+/// assert_eq!(&read, b"hello");
+/// # Ok(())
+/// # }).unwrap();
+/// ```
+pub struct UnixListener {
+    socket: Socket<mio_net::UnixListener>,
+}
+
+impl UnixListener {
+    /// Listens at a path, which it creates.
+    ///
+    /// # Errors
+    ///
+    /// [`std::io::Error`]: `AddrInUse` if there is something at the path, also what a listener that has gone left there;
+    /// [`RuntimeError`](crate::RuntimeError) outside of a loop.
+    pub fn bind(path: impl AsRef<Path>) -> Result<UnixListener> {
+        Ok(UnixListener { socket: Socket::watch(mio_net::UnixListener::bind(path)?)? })
+    }
+
+    /// Takes over a listener of the standard library for the running loop.
+    pub fn from_std(listener: std_net::UnixListener) -> Result<UnixListener> {
+        listener.set_nonblocking(true)?;
+        Ok(UnixListener { socket: Socket::watch(mio_net::UnixListener::from_std(listener))? })
+    }
+
+    /// Waits for a connection. Errors and cancellation are those of [`TcpListener::accept`](super::TcpListener::accept).
+    pub async fn accept(&self) -> Result<(UnixStream, SocketAddr)> {
+        let attempt = |listener: &mio_net::UnixListener| listener.accept().map(Done::whole);
+        let (stream, peer) = self.socket.attempt(Direction::Read, attempt).await?;
+        Ok((UnixStream::watch(stream)?, peer))
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> Result<SocketAddr> {
+        Ok(self.socket.local_addr()?)
+    }
+}
+
+/// A stream between two processes of one machine, or within one. Otherwise as [`TcpStream`](super::TcpStream).
+///
+/// # Examples
+///
+/// ```
+/// use selvedge::net::UnixStream;
+///
+/// # selvedge::run(async {
+/// let (one, other) = UnixStream::pair()?;
+/// one.write_all(b"hello").await?;
+/// drop(one);
+/// let mut read = Vec::new();
+/// other.read_to_end(&mut read).await?;
+/// assert_eq!(read, b"hello");
+/// # Ok(())
+/// # }).unwrap();
+/// ```
+pub struct UnixStream {
+    socket: Socket<mio_net::UnixStream>,
+    /// For those who read and write by the traits' `poll_` methods.
+    read_side: Side,
+    write_side: Side,
+}
+
+impl UnixStream {
+    /// Connects to a listener at a path.
+    ///
+    /// # Errors
+    ///
+    /// [`std::io::Error`]: `NotFound`, `ConnectionRefused`, and `WouldBlock` if more wait there than the listener admits;
+    /// [`RuntimeError`](crate::RuntimeError) outside of a loop.
+    pub async fn connect(path: impl AsRef<Path>) -> Result<UnixStream> {
+        let stream = UnixStream::watch(mio_net::UnixStream::connect(path)?)?;
+        let attempt = |stream: &mio_net::UnixStream| match stream.take_error()? {
+            None => Ok(Done::whole(())),
+            Some(error) => Err(error),
+        };
+        stream.socket.attempt(Direction::Write, attempt).await?;
+        Ok(stream)
+    }
+
+    /// Two ends of a new stream.
+    pub fn pair() -> Result<(UnixStream, UnixStream)> {
+        let (one, other) = mio_net::UnixStream::pair()?;
+        Ok((UnixStream::watch(one)?, UnixStream::watch(other)?))
+    }
+
+    fn watch(stream: mio_net::UnixStream) -> Result<UnixStream> {
+        Ok(UnixStream { socket: Socket::watch(stream)?, read_side: Side::new(), write_side: Side::new() })
+    }
+
+    /// Takes over a stream of the standard library, which must be connected, for the running loop.
+    pub fn from_std(stream: std_net::UnixStream) -> Result<UnixStream> {
+        stream.set_nonblocking(true)?;
+        UnixStream::watch(mio_net::UnixStream::from_std(stream))
+    }
+
+    /// Gives the stream to the standard library. It does not block; `set_nonblocking(false)` changes that.
+    pub fn into_std(self) -> std_net::UnixStream {
+        std::os::fd::OwnedFd::from(self.socket.into_source()).into()
+    }
+
+    fn socket(&self) -> &Socket<mio_net::UnixStream> {
+        &self.socket
+    }
+
+    fn reader(&mut self) -> (&Socket<mio_net::UnixStream>, &mut Side) {
+        (&self.socket, &mut self.read_side)
+    }
+
+    fn writer(&mut self) -> (&Socket<mio_net::UnixStream>, &mut Side) {
+        (&self.socket, &mut self.write_side)
+    }
+
+    reading!();
+    writing!();
+
+    /// Ends one side or both. A peer that reads finds the end when it has read all that was written before.
+    pub fn shutdown(&self, how: Shutdown) -> Result<()> {
+        Ok(self.socket.shutdown(how)?)
+    }
+
+    /// A half that reads and one that writes, each for one task, as long as the stream is borrowed.
+    pub fn split(&mut self) -> (ReadHalf<'_, UnixStream>, WriteHalf<'_, UnixStream>) {
+        split::borrowed(self)
+    }
+
+    /// A half that reads and one that writes, which own the stream together. The writing half ends its side when it is dropped.
+    pub fn into_split(self) -> (OwnedReadHalf<UnixStream>, OwnedWriteHalf<UnixStream>) {
+        split::owned(self)
+    }
+
+    /// This end's address.
+    pub fn local_addr(&self) -> Result<SocketAddr> {
+        Ok(self.socket.local_addr()?)
+    }
+
+    /// The other end's address.
+    pub fn peer_addr(&self) -> Result<SocketAddr> {
+        Ok(self.socket.peer_addr()?)
+    }
+}
+
+impl sealed::Sealed for UnixStream {
+    type Source = mio_net::UnixStream;
+
+    fn socket(&self) -> &Socket<mio_net::UnixStream> {
+        &self.socket
+    }
+}
+
+impl ByteStream for UnixStream {}
+reading_traits!([] UnixStream);
+writing_traits!([] UnixStream);
+
+/// Packets between processes of one machine. None is lost or comes twice, and they keep their order.
+///
+/// # Examples
+///
+/// ```
+/// use selvedge::net::UnixDatagram;
+///
+/// # selvedge::run(async {
+/// let (one, other) = UnixDatagram::pair()?;
+/// one.send(b"ping").await?;
+/// let mut buffer = [0; 16];
+/// let n = other.recv(&mut buffer).await?;
+/// assert_eq!(&buffer[..n], b"ping");
+/// # Ok(())
+/// # }).unwrap();
+/// ```
+pub struct UnixDatagram {
+    socket: Socket<mio_net::UnixDatagram>,
+}
+
+impl UnixDatagram {
+    /// Binds to a path, which it creates.
+    ///
+    /// # Errors
+    ///
+    /// As [`UnixListener::bind`].
+    pub fn bind(path: impl AsRef<Path>) -> Result<UnixDatagram> {
+        Ok(UnixDatagram { socket: Socket::watch(mio_net::UnixDatagram::bind(path)?)? })
+    }
+
+    /// A socket without a path: others cannot answer it.
+    pub fn unbound() -> Result<UnixDatagram> {
+        Ok(UnixDatagram { socket: Socket::watch(mio_net::UnixDatagram::unbound()?)? })
+    }
+
+    /// Two sockets that are connected with each other.
+    pub fn pair() -> Result<(UnixDatagram, UnixDatagram)> {
+        let (one, other) = mio_net::UnixDatagram::pair()?;
+        Ok((UnixDatagram { socket: Socket::watch(one)? }, UnixDatagram { socket: Socket::watch(other)? }))
+    }
+
+    /// Takes over a socket of the standard library for the running loop.
+    pub fn from_std(socket: std_net::UnixDatagram) -> Result<UnixDatagram> {
+        socket.set_nonblocking(true)?;
+        Ok(UnixDatagram { socket: Socket::watch(mio_net::UnixDatagram::from_std(socket))? })
+    }
+
+    /// From here on packets go to this peer and come from it alone.
+    pub fn connect(&self, path: impl AsRef<Path>) -> Result<()> {
+        Ok(self.socket.connect(path)?)
+    }
+
+    /// Sends a packet to the peer, and waits while it has no room for it.
+    ///
+    /// # Cancellation
+    ///
+    /// Nothing has been sent if it ends with an error.
+    pub async fn send(&self, packet: &[u8]) -> Result<usize> {
+        let attempt = |socket: &mio_net::UnixDatagram| socket.send(packet).map(Done::whole);
+        self.socket.attempt(Direction::Write, attempt).await
+    }
+
+    /// Sends a packet to whoever has bound `path`.
+    ///
+    /// # Errors
+    ///
+    /// Also `WouldBlock`, if there is no room: only the room of a connected peer can be waited for.
+    pub fn send_to(&self, packet: &[u8], path: impl AsRef<Path>) -> Result<usize> {
+        Ok(self.socket.send_to(packet, path)?)
+    }
+
+    /// Receives a packet. Returns its length.
+    ///
+    /// # Cancellation
+    ///
+    /// No packet is lost.
+    pub async fn recv(&self, buffer: &mut [u8]) -> Result<usize> {
+        let attempt = |socket: &mio_net::UnixDatagram| socket.recv(buffer).map(Done::whole);
+        self.socket.attempt(Direction::Read, attempt).await
+    }
+
+    /// Receives a packet. Returns its length and where it comes from.
+    ///
+    /// # Cancellation
+    ///
+    /// No packet is lost.
+    pub async fn recv_from(&self, buffer: &mut [u8]) -> Result<(usize, SocketAddr)> {
+        let attempt = |socket: &mio_net::UnixDatagram| socket.recv_from(buffer).map(Done::whole);
+        self.socket.attempt(Direction::Read, attempt).await
+    }
+
+    /// This end's address.
+    pub fn local_addr(&self) -> Result<SocketAddr> {
+        Ok(self.socket.local_addr()?)
+    }
+}
+
+descriptor!(UnixListener, UnixStream, UnixDatagram);
+
+impl fmt::Debug for UnixListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.socket.fmt(f)
+    }
+}
+
+impl fmt::Debug for UnixStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.socket.fmt(f)
+    }
+}
+
+impl fmt::Debug for UnixDatagram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.socket.fmt(f)
+    }
+}

@@ -1,0 +1,139 @@
+//! What is written arrives, in order and once.
+
+use std::net::SocketAddr;
+
+use selvedge::Result;
+use selvedge::net::{TcpListener, TcpStream, UdpSocket, UnixStream};
+
+/// A connection's two ends.
+pub(crate) async fn pair() -> Result<(TcpStream, TcpStream)> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let client = TcpStream::connect(listener.local_addr()?).await?;
+    let (server, _) = listener.accept().await?;
+    Ok((client, server))
+}
+
+#[selvedge::test(workers = 2)]
+async fn a_megabyte_goes_to_and_fro() -> Result<()> {
+    let (client, server) = pair().await?;
+    let echo = selvedge::create_task(async move {
+        let mut buffer = vec![0; 10_000];
+        loop {
+            match server.read(&mut buffer).await? {
+                0 => return Ok(()),
+                n => server.write_all(&buffer[..n]).await?,
+            }
+        }
+    });
+    let (reader, writer) = client.into_split();
+    let sent: Vec<u8> = (0..1_000_000_u32).map(|i| (i % 251) as u8).collect();
+    let bytes = sent.clone();
+    let sender = selvedge::create_task(async move { writer.write_all(&bytes).await });
+    let mut received = Vec::new();
+    reader.read_to_end(&mut received).await?;
+    sender.await?;
+    echo.await?;
+    assert!(received == sent, "{} bytes of {} came back", received.len(), sent.len());
+    Ok(())
+}
+
+#[selvedge::test]
+async fn a_name_is_looked_up_and_its_addresses_are_tried_in_turn() -> Result<()> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let good = listener.local_addr()?;
+    let bad = {
+        // Nobody listens there any more.
+        let gone = TcpListener::bind("127.0.0.1:0").await?;
+        gone.local_addr()?
+    };
+    let stream = TcpStream::connect(&[bad, good][..]).await?;
+    assert_eq!(stream.peer_addr()?, good);
+    let named = TcpStream::connect(("localhost", good.port())).await?;
+    assert_eq!(named.peer_addr()?, good);
+    let refused = TcpStream::connect(bad).await.expect_err("nobody listens");
+    let kind = refused.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+    assert_eq!(kind, Some(std::io::ErrorKind::ConnectionRefused));
+    let none: &[SocketAddr] = &[];
+    assert!(TcpStream::connect(none).await.is_err());
+    Ok(())
+}
+
+#[selvedge::test]
+async fn a_port_in_use_is_an_error_that_says_so() -> Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let taken = TcpListener::bind(listener.local_addr()?).await.expect_err("the port is taken");
+    let kind = taken.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+    assert_eq!(kind, Some(std::io::ErrorKind::AddrInUse));
+    Ok(())
+}
+
+#[selvedge::test(workers = 2)]
+async fn udp_packets_stay_whole() -> Result<()> {
+    let (one, other) = (UdpSocket::bind("127.0.0.1:0").await?, UdpSocket::bind("127.0.0.1:0").await?);
+    one.connect(other.local_addr()?).await?;
+    other.connect(one.local_addr()?).await?;
+    let mut buffer = [0; 100];
+    for length in 1..50 {
+        one.send(&vec![length; length.into()]).await?;
+        let n = other.recv(&mut buffer).await?;
+        assert_eq!(&buffer[..n], vec![length; length.into()]);
+    }
+    Ok(())
+}
+
+#[selvedge::test(workers = 2)]
+async fn many_tasks_may_accept_from_one_listener() -> Result<()> {
+    let listener = std::sync::Arc::new(TcpListener::bind("127.0.0.1:0").await?);
+    let addr = listener.local_addr()?;
+    let accept = |_| {
+        let listener = listener.clone();
+        selvedge::create_task(async move { Ok(listener.accept().await?.1) })
+    };
+    let acceptors: Vec<_> = (0..50).map(accept).collect();
+    let mut streams = Vec::new();
+    for _ in 0..50 {
+        streams.push(TcpStream::connect(addr).await?);
+    }
+    let mut accepted = selvedge::gather(acceptors).await?;
+    let mut connected: Vec<_> =
+        streams.iter().map(|stream| stream.local_addr().expect("it is open")).collect();
+    accepted.sort();
+    connected.sort();
+    assert_eq!(accepted, connected);
+    Ok(())
+}
+
+#[selvedge::test(workers = 2)]
+async fn both_halves_of_a_borrowed_stream_work_at_once() -> Result<()> {
+    let (mut one, other) = UnixStream::pair()?;
+    let echo = selvedge::create_task(async move {
+        let mut buffer = [0; 1000];
+        loop {
+            match other.read(&mut buffer).await? {
+                0 => return Ok(()),
+                n => other.write_all(&buffer[..n]).await?,
+            }
+        }
+    });
+    let (reader, writer) = one.split();
+    let bytes = vec![7; 500_000];
+    let mut back = vec![0; bytes.len()];
+    let (written, read) = futures_util::join!(writer.write_all(&bytes), reader.read_exact(&mut back));
+    written.and(read)?;
+    assert_eq!(back, bytes);
+    drop((reader, writer));
+    drop(one);
+    echo.await
+}
+
+#[test]
+fn a_socket_outlives_its_loop_and_says_so() {
+    let (stream, _other) = selvedge::run(async { UnixStream::pair() }).expect("a pair");
+    let read = selvedge::run(async move { stream.read(&mut [0; 8]).await });
+    assert!(read.expect_err("nobody watches").to_string().contains("is closed"));
+}
+
+#[test]
+fn outside_of_a_loop_there_are_no_sockets() {
+    assert!(UnixStream::pair().expect_err("no loop").to_string().contains("no running event loop"));
+}
