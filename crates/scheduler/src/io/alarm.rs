@@ -43,24 +43,19 @@ mod linux {
         pub(in super::super) fn set(&mut self, limit: Limit) -> Option<Duration> {
             let (due, wait) = match limit {
                 Limit::Glance => return Some(Duration::ZERO),
-                Limit::None => (0, NEVER),
-                // One that lies ahead still is set.
+                // Neither has to be set again: none, and one that still lies ahead.
+                Limit::None if self.due == 0 => return None,
                 Limit::Until { due, now } if due == self.due && now < due => return None,
-                Limit::Until { due, now } => {
-                    let wait = Duration::from_nanos(due.saturating_sub(now).max(1));
-                    // A far deadline is as good as none, and the kernel's seconds are signed.
-                    let Ok(wait) = Timespec::try_from(wait) else { return None };
-                    (due, wait)
-                }
+                Limit::None => (0, Duration::ZERO),
+                Limit::Until { due, now } => (due, Duration::from_nanos(due.saturating_sub(now).max(1))),
             };
-            if due != self.due || due != 0 {
-                let setting = Itimerspec { it_interval: NEVER, it_value: wait };
-                if timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &setting).is_err() {
-                    // The poll's own limit is coarse, and does.
-                    return Duration::try_from(wait).ok();
-                }
-                self.due = due;
+            let value = Timespec::try_from(wait).expect("64 bits of nanoseconds are few seconds");
+            let setting = Itimerspec { it_interval: NEVER, it_value: value };
+            if timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &setting).is_err() {
+                // The poll's own limit is coarse, and does.
+                return (due != 0).then_some(wait);
             }
+            self.due = due;
             None
         }
     }
