@@ -5,7 +5,10 @@
 //! stuck, so a spare is there for the light tasks (see `rescue.rs`); the operating system shares the cores between
 //! the two. So light tasks wait for no computation, and heavy ones keep a worker each.
 //!
-//! New tasks are light, unless their kind of coroutine has a record of long polls.
+//! New tasks are light, unless their kind of coroutine has a record of long polls. Those are *suspects*: as likely as not their first poll will be long, but
+//! it may also be a health check on a connection of its own, which must not queue behind computations. So they have a lane of their own, which comes
+//! first. As many suspects run at once as there are workers, besides those that have been found to be long: these keep nobody waiting. What
+//! bounds them is the number of places: the heavy and the light must find theirs.
 
 use crate::queue::{Injector, Steal};
 use crate::sync::{AtomicUsize, HintU64, Ordering, spin_loop};
@@ -16,84 +19,131 @@ pub(crate) const AFTER_LONG_POLL: u8 = 4;
 /// The weight of a new task whose kind has a record: one short poll clears it.
 const SUSPECTED: u8 = 1;
 
-/// The queue of the heavy, and the permits to run them.
+/// Where a task queues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Class {
+    Light,
+    /// New, and of a kind with a record.
+    Suspect,
+    Heavy,
+}
+
+impl Class {
+    /// Of a new task that weighs so much.
+    pub(crate) fn at_birth(weight: u8) -> Self {
+        if weight > 0 { Self::Suspect } else { Self::Light }
+    }
+
+    /// Of a task that has been polled before.
+    pub(crate) fn of_woken(is_heavy: bool) -> Self {
+        if is_heavy { Self::Heavy } else { Self::Light }
+    }
+}
+
+/// The queues of the heavy and of the suspects, and the permits to run them.
 pub(crate) struct Heavy {
+    known: Lane,
+    suspects: Lane,
+    pub(crate) kinds: Kinds,
+}
+
+struct Lane {
     queue: Injector,
     running: AtomicUsize,
-    /// How many may run. The watch raises it while heavy polls do not come back: they may wait for one that is queued.
+    /// How many may run. The watch raises it for those that do not come back soon.
     limit: AtomicUsize,
-    pub(crate) kinds: Kinds,
 }
 
 /// The right to run one heavy poll; must be given back.
 #[must_use]
 #[derive(Debug)]
-pub(crate) struct Permit(());
+pub(crate) struct Permit {
+    pub(crate) is_suspect: bool,
+}
 
-impl Heavy {
-    pub(crate) fn new(workers: usize) -> Self {
-        Self {
-            queue: Injector::new(),
-            running: AtomicUsize::new(0),
-            limit: AtomicUsize::new(workers),
-            kinds: Kinds::new(),
-        }
+impl Lane {
+    fn new(limit: usize) -> Self {
+        Self { queue: Injector::new(), running: AtomicUsize::new(0), limit: AtomicUsize::new(limit) }
     }
 
-    pub(crate) fn push(&self, task: Runnable) {
-        self.queue.push(task);
-    }
-
-    /// Takes a heavy task and a permit to run it.
-    pub(crate) fn take(&self) -> Option<(Runnable, Permit)> {
-        if self.queue.is_empty() {
+    /// Takes a task, and the right to run it.
+    fn take(&self) -> Option<Runnable> {
+        if self.queue.is_empty() || !self.acquire() {
             return None;
         }
-        let permit = self.acquire()?;
         loop {
             match self.queue.steal_one() {
-                Steal::Success(task) => return Some((task, permit)),
+                Steal::Success(task) => return Some(task),
                 Steal::Retry => spin_loop(),
                 Steal::Empty => {
-                    self.release(permit);
+                    self.release();
                     return None;
                 }
             }
         }
     }
 
-    /// A task is queued that could run at once.
-    pub(crate) fn is_due(&self) -> bool {
+    fn is_due(&self) -> bool {
         !self.queue.is_empty() && self.running.load(Ordering::Relaxed) < self.limit.load(Ordering::Relaxed)
     }
 
-    fn acquire(&self) -> Option<Permit> {
+    fn acquire(&self) -> bool {
         let limit = self.limit.load(Ordering::Relaxed);
         // Relaxed: the count publishes nothing; the queue orders the tasks.
-        self.running
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |running| {
-                (running < limit).then_some(running + 1)
-            })
-            .ok()
-            .map(|_| Permit(()))
+        let more = |running| (running < limit).then_some(running + 1);
+        self.running.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+
+    fn release(&self) {
+        self.running.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Heavy {
+    pub(crate) fn new(workers: usize) -> Self {
+        Self { known: Lane::new(workers), suspects: Lane::new(workers), kinds: Kinds::new() }
+    }
+
+    pub(crate) fn push(&self, task: Runnable, is_suspect: bool) {
+        self.lane(is_suspect).queue.push(task);
+    }
+
+    fn lane(&self, is_suspect: bool) -> &Lane {
+        if is_suspect { &self.suspects } else { &self.known }
+    }
+
+    /// Takes a suspect or a heavy task, and a permit to run it.
+    pub(crate) fn take(&self) -> Option<(Runnable, Permit)> {
+        [true, false]
+            .into_iter()
+            .find_map(|is_suspect| self.lane(is_suspect).take().map(|task| (task, Permit { is_suspect })))
+    }
+
+    /// A task is queued that could run at once.
+    pub(crate) fn is_due(&self) -> bool {
+        self.suspects.is_due() || self.known.is_due()
     }
 
     pub(crate) fn release(&self, permit: Permit) {
-        let Permit(()) = permit;
-        self.running.fetch_sub(1, Ordering::Relaxed);
+        self.lane(permit.is_suspect).release();
     }
 
-    pub(crate) fn set_limit(&self, limit: usize) {
-        self.limit.store(limit, Ordering::Relaxed);
+    /// How many heavy tasks and how many suspects may run at once.
+    pub(crate) fn set_limits(&self, known: usize, suspects: usize) {
+        self.known.limit.store(known, Ordering::Relaxed);
+        self.suspects.limit.store(suspects, Ordering::Relaxed);
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.queue.len()
+        self.known.queue.len() + self.suspects.queue.len()
     }
 
     /// For the drain at the end.
     pub(crate) fn steal_one(&self) -> Steal {
-        self.queue.steal_one()
+        match self.suspects.queue.steal_one() {
+            Steal::Empty => self.known.queue.steal_one(),
+            found => found,
+        }
     }
 }
 
@@ -154,26 +204,25 @@ mod tests {
 
     #[test]
     fn permits_are_bounded_and_come_back() {
-        let heavy = Heavy::new(2);
-        let (first, second) = (heavy.acquire().expect("one of two"), heavy.acquire().expect("two of two"));
-        assert!(heavy.acquire().is_none());
-        heavy.set_limit(3);
-        let third = heavy.acquire().expect("the limit was raised");
-        heavy.set_limit(2);
-        heavy.release(first);
-        assert!(heavy.acquire().is_none(), "two are still out");
-        heavy.release(second);
-        let again = heavy.acquire().expect("one is back");
-        heavy.release(third);
-        heavy.release(again);
-        assert_eq!(heavy.running.load(Ordering::Relaxed), 0);
+        let lane = Lane::new(2);
+        assert!(lane.acquire() && lane.acquire());
+        assert!(!lane.acquire());
+        lane.limit.store(3, Ordering::Relaxed);
+        assert!(lane.acquire());
+        lane.limit.store(2, Ordering::Relaxed);
+        lane.release();
+        assert!(!lane.acquire(), "two are still out");
+        lane.release();
+        assert!(lane.acquire());
+        assert_eq!(lane.running.load(Ordering::Relaxed), 2);
     }
 
     #[test]
     fn an_empty_queue_keeps_no_permit() {
         let heavy = Heavy::new(1);
         assert!(heavy.take().is_none() && !heavy.is_due());
-        assert_eq!(heavy.running.load(Ordering::Relaxed), 0);
+        assert_eq!(heavy.known.running.load(Ordering::Relaxed), 0);
+        assert_eq!(heavy.suspects.running.load(Ordering::Relaxed), 0);
     }
 
     /// Far from zero in the bits that a kind's key keeps: an address of code.

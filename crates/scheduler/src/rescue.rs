@@ -173,7 +173,10 @@ impl<'a> Watch<'a> {
         let shared = self.shared;
         let stuck = self.count_stuck();
         let needed = (shared.workers() + stuck.polls).min(shared.slots.len());
-        shared.heavy.set_limit(shared.workers() + stuck.blocked);
+        // As many places again as there are workers are left to the heavy, and as many to the light.
+        let workers = shared.workers();
+        let most_suspects = shared.slots.len().saturating_sub(2 * workers).max(workers);
+        shared.heavy.set_limits(workers + stuck.blocked, (workers + stuck.exposed).min(most_suspects));
         self.balance(needed);
         let rests = shared.idle.sleeping() >= shared.rescue.active();
         self.idle_looks = if rests && self.surplus_looks == 0 { self.idle_looks + 1 } else { 0 };
@@ -190,7 +193,7 @@ impl<'a> Watch<'a> {
 
     fn count_stuck(&mut self) -> Stuck {
         let shared = self.shared;
-        let mut stuck = Stuck { polls: 0, blocked: 0 };
+        let mut stuck = Stuck::default();
         let now = shared.rescue.now();
         let used = shared.rescue.places_used();
         for (slot, last) in shared.slots[..used].iter().zip(&mut self.last) {
@@ -206,7 +209,11 @@ impl<'a> Watch<'a> {
                 pace.marked.store(poll, Ordering::Relaxed);
                 shared.share_next(slot);
                 let age = now.saturating_sub(pace.first_seen.load(Ordering::Relaxed));
-                stuck.blocked += usize::from(pace.heavy.load(Ordering::Relaxed) && age > nanos(BLOCKED));
+                if pace.heavy.load(Ordering::Relaxed) {
+                    let is_suspect = pace.suspect.load(Ordering::Relaxed);
+                    stuck.exposed += usize::from(is_suspect);
+                    stuck.blocked += usize::from(!is_suspect && age > nanos(BLOCKED));
+                }
             }
             stuck.polls += usize::from(stands_still || pace.heavy.load(Ordering::Relaxed));
         }
@@ -305,11 +312,14 @@ impl LastLook {
 }
 
 /// What a look found.
+#[derive(Default)]
 struct Stuck {
     /// Polls that stand still, and heavy ones.
     polls: usize,
     /// Heavy ones that may be blocked.
     blocked: usize,
+    /// Suspects that are long indeed.
+    exposed: usize,
 }
 
 impl Shared {

@@ -115,8 +115,7 @@ impl Local {
                 if let Some(searching) = searching.take() {
                     self.stop_searching(searching);
                 }
-                self.run_heavy(task);
-                self.shared.heavy.release(permit);
+                self.run_heavy(task, permit);
                 self.pause();
                 continue;
             }

@@ -7,7 +7,7 @@ use crossbeam_utils::CachePadded;
 use crate::clock::{Clock, ClockKind};
 use crate::config::Config;
 use crate::driver::Driver;
-use crate::heavy::Heavy;
+use crate::heavy::{Class, Heavy};
 use crate::idle::Idle;
 use crate::metrics::Counters;
 use crate::parker::Parker;
@@ -42,8 +42,10 @@ pub(crate) struct Pace {
     pub(crate) marked: AtomicU64,
     /// The time at which the watch first saw the current poll.
     pub(crate) first_seen: AtomicU64,
-    /// A heavy poll runs.
+    /// A heavy task's poll runs, or a suspect's.
     pub(crate) heavy: AtomicBool,
+    /// It is a suspect's.
+    pub(crate) suspect: AtomicBool,
     /// The thread that works here, as the operating system numbers it.
     pub(crate) thread: AtomicU32,
 }
@@ -57,6 +59,7 @@ impl WorkerSlot {
                 marked: AtomicU64::new(0),
                 first_seen: AtomicU64::new(0),
                 heavy: AtomicBool::new(false),
+                suspect: AtomicBool::new(false),
                 thread: AtomicU32::new(0),
             }),
             counters: CachePadded::new(Counters::new()),
@@ -184,12 +187,13 @@ impl Shared {
         S: Slot,
     {
         let weight = self.heavy.kinds.weight_at_birth(task::kind_of::<F, S>());
+        let class = Class::at_birth(weight);
         let worker = local.map(|local| local.index);
         let (runnable, handle) = self.registry.spawn(worker, future, slot, weight);
         if let Some(runnable) = runnable {
             match local {
-                Some(local) => local.push_new(runnable, weight > 0),
-                None => self.inject(runnable, weight > 0),
+                Some(local) => local.push_new(runnable, class),
+                None => self.inject(runnable, class),
             }
         }
         handle
@@ -210,18 +214,18 @@ impl Shared {
     }
 
     /// Queues a task from a thread that is no worker of ours.
-    pub(crate) fn inject(&self, task: Runnable, heavy: bool) {
-        if heavy {
-            self.push_heavy(task);
-        } else {
+    pub(crate) fn inject(&self, task: Runnable, class: Class) {
+        if class == Class::Light {
             self.injector.push(task);
             self.notify();
+        } else {
+            self.push_heavy(task, class == Class::Suspect);
         }
     }
 
-    /// Queues a heavy task. Without a permit to spare nobody is woken: whoever gives one back looks at the queue.
-    pub(crate) fn push_heavy(&self, task: Runnable) {
-        self.heavy.push(task);
+    /// Queues a heavy task, or a suspect. Without a permit to spare nobody is woken: whoever gives one back looks at the queue.
+    pub(crate) fn push_heavy(&self, task: Runnable, is_suspect: bool) {
+        self.heavy.push(task, is_suspect);
         // Ordering: partner of the fence in `Idle::sleep`. A worker gave its permit back before it lay down: either it sees the task in its
         // second look, or this one sees the permit.
         if !mutation("heavy-push-without-fence") {

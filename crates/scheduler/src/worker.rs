@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use crate::driver;
-use crate::heavy::AFTER_LONG_POLL;
+use crate::heavy::{AFTER_LONG_POLL, Class, Permit};
 use crate::queue::{Deque, Steal};
 use crate::scheduler::Scheduler;
 use crate::search::Rng;
@@ -106,14 +106,14 @@ impl Local {
         &self.shared.slots[self.index]
     }
 
-    /// Queues a new task.
+    /// Queues a task behind all others.
     #[inline]
-    pub(crate) fn push_new(&self, task: Runnable, heavy: bool) {
-        if heavy {
-            self.shared.push_heavy(task);
-        } else {
+    pub(crate) fn push_new(&self, task: Runnable, class: Class) {
+        if class == Class::Light {
             self.deque.push(task);
             self.notify_for_own();
+        } else {
+            self.shared.push_heavy(task, class == Class::Suspect);
         }
     }
 
@@ -160,14 +160,14 @@ impl Local {
             self.slot().next.put(task);
             return;
         }
-        self.push_new(task, heavy);
+        self.push_new(task, Class::of_woken(heavy));
     }
 
     /// Queues a task that woke itself. No thread is woken for it: this one will come to it, and notifies when it looks around.
     #[inline]
     fn push_again(&self, task: Runnable) {
         if task.with_task(TaskRef::is_heavy) {
-            self.shared.push_heavy(task);
+            self.shared.push_heavy(task, false);
         } else {
             self.deque.push(task);
         }
@@ -223,7 +223,7 @@ impl Local {
         self.poll.set(outer);
         self.stage.resume_poll(staging);
         if let Ran::Again(task) = ran {
-            self.push_new(task, false);
+            self.push_new(task, Class::Light);
         }
     }
 
@@ -239,11 +239,17 @@ impl Local {
         self.slot().pace.poll.store(self.poll.get(), Ordering::Relaxed);
     }
 
-    /// Runs a heavy task and notes the time; the worker counts as stuck meanwhile.
-    pub(crate) fn run_heavy(&self, task: Runnable) {
+    /// Runs a heavy task or a suspect and notes the time; the worker counts as stuck meanwhile.
+    pub(crate) fn run_heavy(&self, task: Runnable, permit: Permit) {
         if self.shared.is_closing() {
-            return drop(task);
+            drop(task);
+        } else {
+            self.poll_heavy(task, permit.is_suspect);
         }
+        self.shared.heavy.release(permit);
+    }
+
+    fn poll_heavy(&self, task: Runnable, is_suspect: bool) {
         if !self.slot().next.is_empty()
             || !self.deque.is_empty()
             || self.shared.driver.is_wanted(&self.shared)
@@ -251,6 +257,7 @@ impl Local {
             self.shared.notify();
         }
         let pace = &self.slot().pace;
+        pace.suspect.store(is_suspect, Ordering::Relaxed);
         pace.heavy.store(true, Ordering::Relaxed);
         self.begin_poll();
         self.slot().counters.heavy_polls.add(1);
@@ -320,8 +327,7 @@ impl Local {
             self.shared.notify_if_visible();
         }
         if let Some((task, permit)) = self.shared.heavy.take() {
-            self.run_heavy(task);
-            self.shared.heavy.release(permit);
+            self.run_heavy(task, permit);
         }
         if let Steal::Success(task) = self.shared.injector.steal_one() {
             return Some(task);

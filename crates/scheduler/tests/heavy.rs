@@ -142,6 +142,58 @@ fn a_heavy_task_may_wait_for_another_one() {
     }
 }
 
+/// A server's connections are of one kind: most compute, and a health check on a new one must not queue behind them. How long it waits is counted
+/// in polls of the others, each of which takes all of a core for 20 ms.
+#[test]
+fn a_short_task_of_a_heavy_kind_passes_the_heavy_ones() {
+    async fn connection(stop: Arc<AtomicBool>, heavy: Count, is_check: bool) {
+        while !is_check && !stop.load(Ordering::Relaxed) {
+            compute(Duration::from_millis(20));
+            heavy.add();
+            yield_now().await;
+        }
+    }
+    let scheduler = start(2);
+    let (stop, heavy) = (Arc::new(AtomicBool::new(false)), Count::new());
+    let connect = |is_check| spawn(&scheduler, connection(Arc::clone(&stop), heavy.clone(), is_check));
+    let computing: Vec<_> = (0..12).map(|_| connect(false)).collect();
+    eventually("all are heavy", || computing.iter().all(|task| task.task().is_heavy()));
+    let mut passed: Vec<_> = (0..20)
+        .map(|_| {
+            let before = heavy.get();
+            block_on(join(connect(true)));
+            heavy.get() - before
+        })
+        .collect();
+    passed.sort_unstable();
+    // The queue alone would be ten polls long. A machine that does other things too may hold up one or the other.
+    assert!(passed[passed.len() / 2] <= 2, "so many heavy polls passed a short task: {passed:?}");
+    stop.store(true, Ordering::Relaxed);
+    join_all(computing);
+    rest_comes_back(&scheduler, 2);
+    close(&scheduler);
+}
+
+/// More new tasks of a heavy kind than there are workers may wait in their first poll for one more.
+#[test]
+fn a_suspect_may_wait_for_another_one() {
+    async fn suspect(last: Signal, is_last: bool) {
+        if is_last { last.set() } else { last.block() }
+    }
+    for workers in [1, 2] {
+        let scheduler = start(workers);
+        for _ in 0..3 {
+            let last = Signal::new();
+            let mut tasks: Vec<_> =
+                (0..3 * workers).map(|_| spawn(&scheduler, suspect(last.clone(), false))).collect();
+            tasks.push(spawn(&scheduler, suspect(last.clone(), true)));
+            join_all(tasks);
+        }
+        rest_comes_back(&scheduler, workers);
+        close(&scheduler);
+    }
+}
+
 struct SlowPolls(Mutex<Vec<(TaskRef, Duration)>>);
 
 impl Hooks for SlowPolls {

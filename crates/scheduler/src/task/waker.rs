@@ -7,6 +7,7 @@ use std::task::{RawWaker, RawWakerVTable, Waker};
 use super::cell::Header;
 use super::state::Wake;
 use super::{Runnable, TaskRef, current};
+use crate::heavy::Class;
 use crate::worker;
 
 static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop_waker);
@@ -62,7 +63,7 @@ unsafe fn submit(task: NonNull<Header>, heavy: bool) {
     // A thread that is no worker of that scheduler counts it while it notifies: the task may run, complete and be the last one before
     // that. Without a scheduler the task is dropped, which cancels it.
     match home.owner().upgrade() {
-        Some(owner) => owner.inject(runnable, heavy),
+        Some(owner) => owner.inject(runnable, Class::of_woken(heavy)),
         None => drop(runnable),
     }
 }
