@@ -145,6 +145,30 @@ fn a_timer_may_be_dropped_by_another_thread_in_the_poll_that_armed_it() {
     scheduler.close(Duration::from_secs(10));
 }
 
+/// Until the poll ends the timer is in no wheel, which must not be taken for having fired.
+#[test]
+fn a_timer_that_moves_to_another_worker_in_the_poll_that_armed_it_is_not_early() {
+    const DEADLINE: u64 = u64::MAX - 1;
+    let scheduler = start(2);
+    let ((moves, arrives), (tells, told)) = (std::sync::mpsc::channel::<Timer>(), std::sync::mpsc::channel());
+    let other = spawn(&scheduler, async move {
+        let mut timer = arrives.recv().expect("the other task sends it");
+        tells
+            .send(poll_fn(|cx| Poll::Ready(timer.poll(DEADLINE, cx).is_pending())).await)
+            .expect("waited for");
+    });
+    let is_pending = run(&scheduler, async move {
+        let mut timer = Timer::new();
+        arm(&mut timer, DEADLINE).await;
+        moves.send(timer).expect("waited for");
+        told.recv().expect("the other task answers")
+    });
+    assert!(is_pending, "it fired some centuries early");
+    block_on(join(other));
+    assert_eq!(scheduler.metrics().timers_armed, 0);
+    scheduler.close(Duration::from_secs(10));
+}
+
 #[test]
 fn an_armed_timer_fires_when_its_poll_goes_on_to_start_another_task() {
     let scheduler = start_virtual(1);
