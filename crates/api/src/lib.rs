@@ -49,6 +49,8 @@ mod coroutine;
 mod error;
 mod event_loop;
 mod future;
+#[cfg(selvedge_loom)]
+pub mod model;
 mod runner;
 mod sync;
 pub mod task;

@@ -3,6 +3,7 @@
 mod blocking;
 mod canary;
 mod cancel;
+mod group;
 mod heavy;
 mod idle;
 mod join;
@@ -10,8 +11,10 @@ mod panics;
 mod queues;
 mod rescue;
 mod shutdown;
+mod threadsafe;
 mod timers;
 mod virtual_time;
+mod waiting;
 mod wake;
 
 use crate::support::Model;
@@ -42,6 +45,7 @@ pub(crate) const MODELS: &[Model] = &[
     shutdown::REPRIEVE_VS_SHUTDOWN,
     timers::TIMER_INSERT_VS_PARK,
     timers::TIMER_CANCEL_VS_FIRE,
+    timers::STAGED_TIMER_MOVES,
     timers::DRIVER_HANDOVER,
     virtual_time::REST_IS_NOTICED,
     virtual_time::SPARE_LEAVES_LAST,
@@ -52,5 +56,15 @@ pub(crate) const MODELS: &[Model] = &[
     rescue::SPARE_WORKER_HANDOVER,
     rescue::WATCH_SLEEPS_VS_WORKER_WAKES,
     heavy::PERMIT_RETURNS_VS_PUSH,
+    cancel::CANCEL_WHILE_QUEUED,
+    cancel::CANCEL_WHILE_POLLING,
     cancel::CANCEL_DELIVERED_ONCE,
+    threadsafe::THREADSAFE_RESULT_VS_COMPLETE,
+    threadsafe::THREADSAFE_CANCEL_VS_COMPLETE,
+    threadsafe::THREADSAFE_CANCEL_VS_SUSPEND,
+    group::GROUP_CANCEL_VS_CHILD_EXIT,
+    group::GROUP_CANCEL_VS_ADMISSION,
+    waiting::FUTURE_SET_VS_AWAIT,
+    waiting::GATHER_VS_CHILD_EXIT,
+    waiting::WAIT_VS_CHILD_EXIT,
 ];
