@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use loom::thread;
-use selvedge::{EventLoop, Task, TaskGroup, task_group};
+use selvedge::{EventLoop, Task, TaskGroup, task, task_group};
 
 use crate::support::{Model, drain, loop_house, reached};
 
@@ -61,6 +61,57 @@ pub(super) const GROUP_CANCEL_VS_CHILD_EXIT: Model =
     })
     .finds(&["group-asks-after-its-lock"])
     .reaches(|| vec![("the task ran", &RAN), ("it was cancelled before", &NEVER_BEGAN)]);
+
+static JOINED: AtomicUsize = AtomicUsize::new(0);
+static TOO_LATE: AtomicUsize = AtomicUsize::new(0);
+
+/// Another thread of the loop adds a task while the group ends: the task is refused, or the group waits for it.
+pub(super) const GROUP_END_VS_ADMISSION: Model =
+    Model::new("group_end_vs_admission", "a group ends while another worker adds a task to it", || {
+        loom::stop_exploring();
+        let (house, event_loop) = loop_house(2, false);
+        let here = house.reserve(0).sit();
+        let (handed, gate) = (Handed::default(), event_loop.create_future());
+        let (hands, waits) = (Arc::clone(&handed), gate.clone());
+        // loom must see the first one: the order of the two threads is what is looked at.
+        let ended = Arc::new(loom::sync::atomic::AtomicBool::new(false));
+        let ran = Arc::new(AtomicBool::new(false));
+        let ends = Arc::clone(&ended);
+        let owner = event_loop.create_task(async move {
+            task_group(async |tg| {
+                *hands.lock().expect("not poisoned") = Some(tg.clone());
+                waits.await
+            })
+            .await?;
+            ends.store(true, Ordering::Relaxed);
+            Ok(())
+        });
+        assert!(here.turn());
+        gate.set_result(()).expect("set once");
+        let (group, there, runs) = (take::<TaskGroup>(&handed), house.reserve(1), Arc::clone(&ran));
+        loom::explore();
+        let elsewhere = thread::spawn(move || {
+            let there = there.sit();
+            // Eager, so that it runs before it is in the group; any task may, on a third worker.
+            let eager = task::Builder::new().eager_start(true);
+            drop(group.create_task_with(eager, async move {
+                runs.store(true, Ordering::Relaxed);
+                assert!(!ended.load(Ordering::Relaxed), "the task outlives the group");
+                Ok(())
+            }));
+            while let Some(right) = there.pop() {
+                there.poll(right);
+            }
+        });
+        assert!(here.turn());
+        elsewhere.join().expect("no panic");
+        drain(&house, &here);
+        reached(if ran.load(Ordering::Relaxed) { &JOINED } else { &TOO_LATE });
+        assert!(owner.done(), "the group waits for nobody");
+        assert!(owner.result().is_ok());
+    })
+    .finds(&["group-ends-while-a-task-joins"])
+    .reaches(|| vec![("the task joined", &JOINED), ("it was refused", &TOO_LATE)]);
 
 static REFUSED: AtomicUsize = AtomicUsize::new(0);
 static CANCELLED: AtomicUsize = AtomicUsize::new(0);
