@@ -518,6 +518,41 @@ mod tests {
     }
 
     #[test]
+    fn only_a_timer_that_has_left_the_wheel_has_fired() {
+        let slot = TimerSlot::new();
+        let [early, late] = [100, 200].map(|tick| slot.insert(tick, Waker::noop().clone()).0);
+        let fired = || (slot.has_fired(early, 100), slot.has_fired(late, 200));
+        assert_eq!(fired(), (false, false));
+        assert_eq!((slot.fire(100), fired()), (1, (true, false)));
+        assert_eq!((slot.fire(200), fired()), (1, (true, true)));
+    }
+
+    #[test]
+    fn a_staged_timer_is_in_no_wheel_and_its_key_comes_back() {
+        let (slot, stage) = (TimerSlot::new(), Stage::default());
+        let key = stage.put(&slot, 5).expect("nothing is staged");
+        assert!(stage.holds(key) && slot.is_staged(key) && !slot.has_fired(key, 5) && !stage.is_empty());
+        assert!(stage.put(&slot, 6).is_none(), "there is room for one");
+        assert_eq!(slot.len(), 0);
+        stage.take_back(&slot);
+        assert!(stage.is_empty() && !stage.holds(key) && !slot.is_staged(key));
+        assert_eq!(stage.put(&slot, 7), Some(key), "the key was kept for the next one");
+        stage.take_back(&slot);
+        stage.clear(&slot);
+        let next = slot.wheel.lock().reserve();
+        assert_ne!(next, key);
+        assert_eq!(next.to_bits() >> 32, key.to_bits() >> 32, "the room was given back");
+    }
+
+    #[test]
+    fn a_scheduler_that_ends_is_forgotten() {
+        let id = register(Weak::new());
+        assert!(RUNTIMES.lock().contains_key(&id));
+        unregister(id);
+        assert!(!RUNTIMES.lock().contains_key(&id) && find(id).is_none());
+    }
+
+    #[test]
     fn more_timers_than_a_batch_fire_at_once() {
         let slot = TimerSlot::new();
         for tick in 0..=3 * BATCH as u64 {
