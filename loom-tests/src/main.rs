@@ -1,6 +1,6 @@
 //! Which models hold, over how many interleavings, and would they notice if the code were wrong?
 //!
-//! Each model is a small program over the scheduler's shipped internals, run by [loom](https://docs.rs/loom) in all orders
+//! Each model is a small program over shipped code, the scheduler's or the library's on top of it, run by [loom](https://docs.rs/loom) in all orders
 //! that its bounds allow. Each has controls: faults that are built into the shipped code behind a switch, and that the model must
 //! find. A model that cannot fail proves nothing.
 //!
@@ -18,14 +18,6 @@ mod models;
 mod runner;
 #[cfg(selvedge_loom)]
 mod support;
-/// The seam of the api: the atomics that its word of requests stands on here.
-#[cfg(selvedge_loom)]
-mod sync;
-/// The api's word of requests, as it ships.
-#[cfg(selvedge_loom)]
-#[allow(dead_code, reason = "a model uses its part")]
-#[path = "../../crates/api/src/cancel/word.rs"]
-mod word;
 
 use std::process::ExitCode;
 

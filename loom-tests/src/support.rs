@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use selvedge_scheduler::model::{self, House, Thread};
+use selvedge::EventLoop;
+use selvedge_scheduler::model::{self, House, Thread, Worker};
 use selvedge_scheduler::{ClockKind, Config, JoinHandle, Outcome, Slot, TaskRef};
 
 /// The exit status of a process whose model has failed.
@@ -174,6 +175,20 @@ pub(crate) fn config(workers: usize, spares: usize) -> Config {
 /// A scheduler whose workers are played by the model's threads.
 pub(crate) fn house(workers: usize, spares: usize) -> House {
     House::new(config(workers, spares), false)
+}
+
+/// A loop whose workers are played by the model's threads. `waits_time_out`: a wait with a limit runs into it at once.
+pub(crate) fn loop_house(workers: usize, waits_time_out: bool) -> (House, EventLoop) {
+    let house = House::new(Config { hooks: selvedge::model::hooks(), ..config(workers, 0) }, waits_time_out);
+    let event_loop = selvedge::model::event_loop(house.scheduler());
+    (house, event_loop)
+}
+
+/// Polls whatever can be run at the calling thread's place, or was left to everybody.
+pub(crate) fn drain(house: &House, here: &Worker) {
+    while let Some(right) = here.pop().or_else(|| house.steal()) {
+        here.poll(right);
+    }
 }
 
 /// The same in virtual time.

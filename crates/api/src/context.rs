@@ -10,10 +10,10 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::Mutex;
 use selvedge_scheduler::TaskRef;
 
 use crate::error::{Result, RuntimeError};
+use crate::sync::{Mutex, thread_locals};
 use crate::task::TaskSlot;
 
 type Value = Arc<dyn Any + Send + Sync>;
@@ -119,7 +119,7 @@ pub fn copy_context() -> Context {
     Context::holding(current_bindings())
 }
 
-thread_local! {
+thread_locals! {
     /// The context that [`Context::run`] put on top of the task's or thread's own.
     static ENTERED: RefCell<Option<Context>> = const { RefCell::new(None) };
     /// What code outside of tasks runs in.

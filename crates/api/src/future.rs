@@ -4,16 +4,14 @@ use std::fmt;
 use std::future::{Future as StdFuture, IntoFuture};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context as PollContext, Poll, Waker};
-
-use parking_lot::Mutex;
 
 use crate::cancel::Leaf;
 use crate::context::{Context, copy_context};
 use crate::error::{CancelledError, Error, InvalidStateError, PanicError, Result};
 use crate::event_loop::{EventLoop, ExceptionContext, report};
+use crate::sync::{AtomicBool, Mutex, Ordering, mutation};
 use crate::task::CallbackId;
 
 /// A result that is set by hand, for any number of awaiters. Made by [`EventLoop::create_future`].
@@ -246,8 +244,9 @@ impl<T: Clone + Send + Sync + 'static> Shared<T> {
 
     /// Looks under the lock under which the outcome is set, so that one in between is not missed.
     fn wait(&self, place: &mut Option<u64>, waker: &Waker) -> Option<&Result<T>> {
+        let was_set = mutation("future-looks-before-its-lock").then(|| self.outcome.get().is_some());
         let mut waiting = self.waiting.lock();
-        if self.outcome.get().is_some() {
+        if was_set.unwrap_or_else(|| self.outcome.get().is_some()) {
             drop(waiting);
             return self.retrieve();
         }

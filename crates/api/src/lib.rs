@@ -51,6 +51,8 @@ mod event_loop;
 mod future;
 #[cfg(feature = "hyper")]
 pub mod hyper;
+#[cfg(selvedge_loom)]
+pub mod model;
 pub mod net;
 mod runner;
 mod sync;

@@ -1,11 +1,52 @@
-//! The api's part of the seam: what the models in `loom-tests` put something else in the place of.
+//! The api's part of the seam: on which atomics, locks, threads and clocks does it stand?
 //!
-//! They compile `cancel/word.rs` a second time, over loom's atomics. Everything else in this crate decides under mutexes.
+//! Under `cfg(selvedge_loom)` all of them are the scheduler's, so that the models in `loom-tests` run the coroutines, groups and results that
+//! ship, on a scheduler that ships.
+//!
+//! What stays outside: `std`'s `Arc`, its and `once_cell`'s cells that are written once, and numbers that only have to differ.
 
-pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
+#[cfg(not(selvedge_loom))]
+mod imp {
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+    pub(crate) use std::thread::{self, Thread};
+    pub(crate) use std::thread_local as thread_locals;
+    pub(crate) use std::time::Instant;
 
-/// A spot at which a model can break the code, to show that it would notice. Here the code is never broken.
-#[inline]
-pub(crate) const fn mutation(_name: &str) -> bool {
-    false
+    pub(crate) use parking_lot::{Mutex, MutexGuard};
+
+    use std::sync::atomic::Ordering;
+
+    /// Parks the calling thread, for at most `limit` if there is one.
+    pub(crate) fn park(limit: Option<std::time::Duration>) {
+        match limit {
+            Some(limit) => thread::park_timeout(limit),
+            None => thread::park(),
+        }
+    }
+
+    /// `fetch_update`, under a name that the models can give to something else.
+    #[inline]
+    pub(crate) fn update(
+        word: &AtomicU64,
+        set: Ordering,
+        fetch: Ordering,
+        change: impl FnMut(u64) -> Option<u64>,
+    ) -> Result<u64, u64> {
+        word.fetch_update(set, fetch, change)
+    }
+
+    /// A spot at which a model can break the code, to show that it would notice. Here the code is never broken.
+    #[inline]
+    pub(crate) const fn mutation(_name: &str) -> bool {
+        false
+    }
 }
+
+#[cfg(selvedge_loom)]
+use selvedge_scheduler::model::seam as imp;
+
+pub(crate) use imp::{
+    AtomicBool, AtomicU64, AtomicUsize, Instant, Mutex, MutexGuard, Thread, mutation, park, thread,
+    thread_locals, update,
+};
+pub(crate) use std::sync::atomic::Ordering;

@@ -247,6 +247,57 @@ mod tests {
     }
 
     #[test]
+    fn somebody_is_wanted_if_one_sleeps_and_nobody_searches() {
+        let idle = Idle::new(3);
+        assert!(!idle.seems_wanted(), "nobody sleeps");
+        idle.sleep(0, None);
+        assert!(idle.seems_wanted());
+        let searching = idle.search();
+        assert!(!idle.seems_wanted(), "one searches");
+        // Who comes here although one searches already, because it saw the word a moment earlier, relies on that one.
+        assert_eq!((idle.pop_sleeper(), counts(&idle)), (None, (1, 1)));
+        assert_eq!(idle.found(searching), Found::NotifyAnother);
+        assert_eq!((idle.pop_sleeper(), counts(&idle)), (Some(0), (1, 0)));
+        assert!(!idle.seems_wanted());
+    }
+
+    #[test]
+    fn hints_tell_what_the_word_says() {
+        let idle = Idle::new(3);
+        let hints = || (idle.sleeping(), idle.searches_alone(), idle.anybody_searches());
+        assert_eq!(hints(), (0, true, false));
+        let first = idle.search();
+        assert_eq!(hints(), (0, true, true));
+        let second = idle.search();
+        assert_eq!(hints(), (0, false, true));
+        idle.sleep(0, Some(first));
+        idle.sleep(1, Some(second));
+        assert_eq!(hints(), (2, true, false));
+        idle.sleep(2, None);
+        assert_eq!(hints(), (3, true, false));
+    }
+
+    #[test]
+    fn a_rest_is_another_one_when_somebody_has_got_up_meanwhile() {
+        let idle = Idle::new(2);
+        assert_eq!(idle.all_rest(1), None);
+        idle.sleep(0, None);
+        assert_eq!(idle.all_rest(2), None);
+        idle.sleep(1, None);
+        let rests = idle.all_rest(2).expect("both sleep");
+        assert_eq!((idle.all_rest(2), idle.all_rest(1)), (Some(rests), Some(rests)));
+        idle.cancel_sleep(1).expect("nobody woke it");
+        assert_eq!(idle.all_rest(2), None);
+        idle.sleep(1, None);
+        let again = idle.all_rest(2).expect("both sleep");
+        assert_ne!(again, rests, "one got up by itself");
+        assert_eq!(idle.notify(), Some(1));
+        let searching = idle.cancel_sleep(1).expect_err("it was woken");
+        idle.sleep(1, Some(searching));
+        assert!(idle.all_rest(2).is_some_and(|last| last != again && last != rests), "one was woken");
+    }
+
+    #[test]
     fn at_most_half_search_unless_there_is_work() {
         let idle = Idle::new(4);
         let (first, second) =

@@ -51,6 +51,23 @@ mod imp {
         }
     }
 
+    /// A load with which a change of `word` begins.
+    #[inline]
+    pub(crate) fn look(word: &AtomicU64, ordering: Ordering) -> u64 {
+        word.load(ordering)
+    }
+
+    /// `fetch_update`, under a name that the models can give to something else.
+    #[inline]
+    pub(crate) fn update(
+        word: &AtomicU64,
+        set: Ordering,
+        fetch: Ordering,
+        change: impl FnMut(u64) -> Option<u64>,
+    ) -> Result<u64, u64> {
+        word.fetch_update(set, fetch, change)
+    }
+
     /// The thread has ended, its thread-local variables' destructors included.
     pub(crate) fn is_finished<T>(handle: &thread::JoinHandle<T>) -> bool {
         handle.is_finished()
@@ -79,7 +96,7 @@ mod imp {
 
 #[cfg(selvedge_loom)]
 #[path = "model/sync.rs"]
-mod imp;
+pub(crate) mod imp;
 
 pub(crate) use imp::*;
 pub(crate) use std::sync::atomic::{AtomicU64 as HintU64, Ordering};

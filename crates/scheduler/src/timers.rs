@@ -58,20 +58,28 @@ impl TickLength {
 /// A worker's timers.
 pub(crate) struct TimerSlot {
     wheel: Mutex<Wheel<Waker>>,
+    told: CachePadded<Told>,
+}
+
+/// What is told of a wheel without its lock. In one cache line: who reads the second has just read the first.
+struct Told {
     /// The earliest tick in the wheel or an earlier one. Written under the wheel's lock.
-    next: CachePadded<AtomicU64>,
+    next: AtomicU64,
+    /// The key that the wheel's worker holds in its [`Stage`], as a number; zero for none. Written by that worker.
+    staged: AtomicU64,
 }
 
 impl TimerSlot {
     pub(crate) fn new() -> Self {
-        Self { wheel: Mutex::new(Wheel::new(0)), next: CachePadded::new(AtomicU64::new(NEVER)) }
+        let told = Told { next: AtomicU64::new(NEVER), staged: AtomicU64::new(0) };
+        Self { wheel: Mutex::new(Wheel::new(0)), told: CachePadded::new(told) }
     }
 
     /// A tick before which nothing here is due.
     #[inline]
     pub(crate) fn next(&self) -> u64 {
         // Relaxed: the fences in `driver.rs` order it against a worker that is about to wait.
-        self.next.load(Ordering::Relaxed)
+        self.told.next.load(Ordering::Relaxed)
     }
 
     /// Returns true if `tick` is now the earliest.
@@ -87,16 +95,32 @@ impl TimerSlot {
     fn publish(&self, tick: u64) -> bool {
         let earliest = tick < self.next();
         if earliest {
-            self.next.store(tick, Ordering::Relaxed);
+            self.told.next.store(tick, Ordering::Relaxed);
         }
         earliest
     }
 
-    /// A timer of `tick` that was armed here has left the wheel. False may be wrong.
+    /// The timer of `tick` that was armed here with `key` has left the wheel. False may be wrong.
     #[inline]
-    fn has_fired(&self, tick: u64) -> bool {
-        // Relaxed: who armed the timer made this value `tick` or less, and only the removal of all that is due by `tick` raises it above.
-        self.next() > tick
+    fn has_fired(&self, key: Key, tick: u64) -> bool {
+        // First whether it is in the wheel at all: a timer may come here while the poll that staged it goes on elsewhere. Then, relaxed: who put
+        // it there made the published tick `tick` or less, and only the removal of all that is due by `tick` raises it above.
+        !self.is_staged(key) && self.next() > tick
+    }
+
+    /// The wheel's worker puts a key onto its stage, or takes it off.
+    #[inline]
+    fn note_staged(&self, key: Option<Key>) {
+        // Ordering: Release pairs with the Acquire of `is_staged`: who sees that a key has left the stage sees the tick that its timer published.
+        self.told.staged.store(key.map_or(0, Key::to_bits), Ordering::Release);
+    }
+
+    /// The timer with `key`, which the caller holds, is still on the stage of the wheel's worker.
+    #[inline]
+    fn is_staged(&self, key: Key) -> bool {
+        // Ordering: Acquire pairs with the Release of `note_staged`. The caller got the timer from whoever staged it, so it sees that or what came
+        // later.
+        !mutation("stage-is-not-told") && self.told.staged.load(Ordering::Acquire) == key.to_bits()
     }
 
     /// The waker is dropped outside the lock. A timer that is staged elsewhere is never armed.
@@ -139,11 +163,11 @@ impl TimerSlot {
         if mutation("publish-after-the-lock") {
             let next = wheel.next_deadline().unwrap_or(NEVER);
             drop(wheel);
-            self.next.store(next, Ordering::Relaxed);
+            self.told.next.store(next, Ordering::Relaxed);
             return taken;
         }
         // Under the lock: a timer that is armed meanwhile must not be hidden by a stale value.
-        self.next.store(wheel.next_deadline().unwrap_or(NEVER), Ordering::Relaxed);
+        self.told.next.store(wheel.next_deadline().unwrap_or(NEVER), Ordering::Relaxed);
         taken
     }
 
@@ -151,7 +175,7 @@ impl TimerSlot {
     pub(crate) fn refresh(&self) -> u64 {
         let mut wheel = self.wheel.lock();
         let next = wheel.next_deadline().unwrap_or(NEVER);
-        self.next.store(next, Ordering::Relaxed);
+        self.told.next.store(next, Ordering::Relaxed);
         next
     }
 
@@ -212,6 +236,7 @@ impl Stage {
         }
         let key = self.spare.take().unwrap_or_else(|| timers.wheel.lock().reserve());
         self.staged.set(Some(Staged { key, deadline }));
+        timers.note_staged(Some(key));
         Some(key)
     }
 
@@ -227,8 +252,9 @@ impl Stage {
 
     /// The staged timer has been dropped.
     #[inline]
-    fn take_back(&self) {
+    fn take_back(&self, timers: &TimerSlot) {
         self.spare.set(self.staged.take().map(|staged| staged.key));
+        timers.note_staged(None);
     }
 
     /// The poll of `task` ends, or is interrupted by the poll of another task: the timer goes into the wheel.
@@ -242,6 +268,7 @@ impl Stage {
         let refused = wheel.arm(key, tick, waker).err();
         self.spare.set(Some(wheel.reserve()));
         let earliest = refused.is_none() && timers.publish(tick);
+        timers.note_staged(None);
         drop(wheel);
         // Refused if it was dropped on another thread meanwhile.
         drop(refused);
@@ -379,8 +406,9 @@ impl Armed {
         let shared = &local.shared;
         self.deadline == deadline
             && self.runtime == shared.id
-            && !self.is_staged(local)
-            && shared.timers_of(self.slot as usize).has_fired(shared.tick_length.at_or_after(deadline))
+            && shared
+                .timers_of(self.slot as usize)
+                .has_fired(self.key, shared.tick_length.at_or_after(deadline))
     }
 
     fn is_staged(&self, local: &worker::Local) -> bool {
@@ -392,7 +420,7 @@ impl Armed {
         let here = worker::with(|local| {
             let local = local.filter(|local| local.shared.id == self.runtime)?;
             if self.is_staged(local) {
-                local.stage.take_back();
+                local.stage.take_back(local.shared.timers_of(local.index));
                 return Some(None);
             }
             Some(local.shared.timers_of(self.slot as usize).cancel(self.key))
@@ -487,6 +515,41 @@ mod tests {
         assert_eq!((slot.fire(199), slot.fire(200), slot.next(), slot.len()), (0, 1, 300, 1));
         assert!(slot.cancel(late).is_none());
         assert_eq!((slot.fire(u64::MAX - 1), slot.next()), (1, NEVER));
+    }
+
+    #[test]
+    fn only_a_timer_that_has_left_the_wheel_has_fired() {
+        let slot = TimerSlot::new();
+        let [early, late] = [100, 200].map(|tick| slot.insert(tick, Waker::noop().clone()).0);
+        let fired = || (slot.has_fired(early, 100), slot.has_fired(late, 200));
+        assert_eq!(fired(), (false, false));
+        assert_eq!((slot.fire(100), fired()), (1, (true, false)));
+        assert_eq!((slot.fire(200), fired()), (1, (true, true)));
+    }
+
+    #[test]
+    fn a_staged_timer_is_in_no_wheel_and_its_key_comes_back() {
+        let (slot, stage) = (TimerSlot::new(), Stage::default());
+        let key = stage.put(&slot, 5).expect("nothing is staged");
+        assert!(stage.holds(key) && slot.is_staged(key) && !slot.has_fired(key, 5) && !stage.is_empty());
+        assert!(stage.put(&slot, 6).is_none(), "there is room for one");
+        assert_eq!(slot.len(), 0);
+        stage.take_back(&slot);
+        assert!(stage.is_empty() && !stage.holds(key) && !slot.is_staged(key));
+        assert_eq!(stage.put(&slot, 7), Some(key), "the key was kept for the next one");
+        stage.take_back(&slot);
+        stage.clear(&slot);
+        let next = slot.wheel.lock().reserve();
+        assert_ne!(next, key);
+        assert_eq!(next.to_bits() >> 32, key.to_bits() >> 32, "the room was given back");
+    }
+
+    #[test]
+    fn a_scheduler_that_ends_is_forgotten() {
+        let id = register(Weak::new());
+        assert!(RUNTIMES.lock().contains_key(&id));
+        unregister(id);
+        assert!(!RUNTIMES.lock().contains_key(&id) && find(id).is_none());
     }
 
     #[test]

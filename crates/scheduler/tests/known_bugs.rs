@@ -1,5 +1,5 @@
-//! Bugs that other runtimes shipped, each under a name and with the number of its report. More of them stand where they belong:
-//! in `shutdown.rs`, `orphaned_timers.rs`, `fairness.rs`, `pool.rs`, `refused.rs`.
+//! Bugs that other runtimes shipped, each under a name and with the number of its report. More of them stand where they belong; the whole list
+//! is in `docs/testing.md`.
 #![allow(missing_docs)]
 
 mod common;
@@ -141,4 +141,99 @@ fn wake_during_executor_drop() {
         assert_eq!(block_on(end(handle)), End::Closed);
         assert_eq!(block_on(end(other)), End::Closed);
     }
+}
+
+/// async-executor#103: who waits anew leaves another waker, in the place of the one before and nowhere else. Only the last one is woken, and only it
+/// is kept.
+#[test]
+fn two_stores_for_one_waker() {
+    let counting = |count: &Count| {
+        let count = count.clone();
+        waker_of(move || _ = count.add())
+    };
+    for swaps in [1, 2, 5] {
+        let scheduler = start_without_rescue(1);
+        let go = Signal::new();
+        let wait = go.clone();
+        let mut task = spawn(&scheduler, async move { wait.wait().await });
+        let woken: Vec<_> = (0..=swaps).map(|_| Count::new()).collect();
+        let joins: Vec<_> = woken.iter().map(counting).collect();
+        for waker in &joins {
+            assert!(task.poll_join(&mut Context::from_waker(waker)).is_pending());
+        }
+        go.set();
+        assert_eq!(block_on(end(task)), End::Value(()), "woken or not, the task ends");
+        assert!(woken[..swaps].iter().all(|count| count.get() == 0), "an old waker was woken");
+
+        let counts: Vec<_> = (0..=swaps).map(|_| Count::new()).collect();
+        let wakers: Vec<_> = counts.iter().map(counting).collect();
+        let fired = run(&scheduler, async move {
+            let mut timer = Timer::new();
+            let deadline = Scheduler::with_current(|it| it.expect("on a worker").now()) + 1_000_000;
+            for waker in &wakers {
+                assert!(timer.poll(deadline, &mut Context::from_waker(waker)).is_pending());
+            }
+            while counts[swaps].get() == 0 {
+                yield_now().await;
+            }
+            counts.iter().map(Count::get).collect::<Vec<_>>()
+        });
+        assert!(fired[..swaps].iter().all(|count| *count == 0), "an old waker was woken");
+        assert_eq!((fired[swaps], scheduler.metrics().timers_armed), (1, 0));
+        close(&scheduler);
+    }
+}
+
+/// rayon#768: a thread that waited for a task goes away as soon as it is woken, with all it waited with, while the waking thread has not come back
+/// from the wake. (A sanitizer sees who touches what is gone.)
+#[test]
+fn latch_touched_after_its_waiter_left() {
+    let scheduler = start(2);
+    for _ in 0..500 {
+        let go = Signal::new();
+        let wait = go.clone();
+        let task = spawn(&scheduler, async move {
+            wait.wait().await;
+            vec![7; 100]
+        });
+        let waiter = thread::spawn(move || {
+            let latch = Box::new(Signal::new());
+            let sets = Signal::clone(&latch);
+            let waker = waker_of(move || sets.set());
+            let mut task = task;
+            while task.poll_join(&mut Context::from_waker(&waker)).is_pending() {
+                latch.block();
+            }
+        });
+        go.set();
+        waiter.join().unwrap();
+    }
+    close(&scheduler);
+}
+
+/// RUSTSEC-2021-0124: whoever waits for an output goes, having waited or not, while the output comes. It is dropped once, by one of the two.
+#[test]
+fn oneshot_race_after_close() {
+    let scheduler = start(2);
+    let dropped = Count::new();
+    for round in 0..2_000 {
+        let (output, go) = (dropped.on_drop(), Signal::new());
+        let wait = go.clone();
+        let mut task = scheduler.spawn(
+            async move {
+                wait.wait().await;
+                End::Value(output)
+            },
+            common::NoSlot,
+        );
+        if round % 2 == 0 {
+            let noop = waker_of(|| {});
+            assert!(task.poll_join(&mut Context::from_waker(&noop)).is_pending());
+        }
+        let closes = thread::spawn(move || drop(task));
+        go.set();
+        closes.join().unwrap();
+    }
+    close(&scheduler);
+    assert_eq!(dropped.get(), 2_000);
 }

@@ -145,6 +145,30 @@ fn a_timer_may_be_dropped_by_another_thread_in_the_poll_that_armed_it() {
     scheduler.close(Duration::from_secs(10));
 }
 
+/// Until the poll ends the timer is in no wheel, which must not be taken for having fired.
+#[test]
+fn a_timer_that_moves_to_another_worker_in_the_poll_that_armed_it_is_not_early() {
+    const DEADLINE: u64 = u64::MAX - 1;
+    let scheduler = start(2);
+    let ((moves, arrives), (tells, told)) = (std::sync::mpsc::channel::<Timer>(), std::sync::mpsc::channel());
+    let other = spawn(&scheduler, async move {
+        let mut timer = arrives.recv().expect("the other task sends it");
+        tells
+            .send(poll_fn(|cx| Poll::Ready(timer.poll(DEADLINE, cx).is_pending())).await)
+            .expect("waited for");
+    });
+    let is_pending = run(&scheduler, async move {
+        let mut timer = Timer::new();
+        arm(&mut timer, DEADLINE).await;
+        moves.send(timer).expect("waited for");
+        told.recv().expect("the other task answers")
+    });
+    assert!(is_pending, "it fired some centuries early");
+    block_on(join(other));
+    assert_eq!(scheduler.metrics().timers_armed, 0);
+    scheduler.close(Duration::from_secs(10));
+}
+
 #[test]
 fn an_armed_timer_fires_when_its_poll_goes_on_to_start_another_task() {
     let scheduler = start_virtual(1);
@@ -188,6 +212,120 @@ fn a_timer_that_outlives_its_scheduler_leaves_the_next_one_alone() {
     drop(new);
     assert_eq!(second.metrics().timers_armed, 0);
     second.close(Duration::from_secs(10));
+}
+
+/// What was armed for one deadline says nothing about another one, be it earlier or later, armed in this wheel or in another scheduler's.
+#[test]
+fn a_timer_that_is_polled_for_another_deadline_moves() {
+    let scheduler = start_virtual(1);
+    let times = run(&scheduler, async {
+        let (mut first, mut second) = (Timer::new(), Timer::new());
+        let began = now();
+        arm(&mut first, began + 5_000).await;
+        arm(&mut second, began + 90_000).await;
+        common::yield_now().await;
+        // An earlier timer in the same wheel, and a poll of the later one that nothing called for.
+        arm(&mut second, began + 90_000).await;
+        // To the front of the wheel, behind all others, and to where it was.
+        for deadline in [1_000, 500_000, 90_000] {
+            arm(&mut second, began + deadline).await;
+            common::yield_now().await;
+            arm(&mut second, began + deadline).await;
+        }
+        let mut times = Vec::new();
+        for (timer, deadline) in [(&mut first, 5_000), (&mut second, 90_000)] {
+            poll_fn(|cx| timer.poll(began + deadline, cx)).await.expect("on a worker");
+            times.push(now() - began);
+        }
+        arm(&mut first, began + 900_000).await;
+        common::yield_now().await;
+        poll_fn(|cx| first.poll(began + 100_000, cx)).await.expect("on a worker");
+        times.push(now() - began);
+        times
+    });
+    assert_eq!(times, [5_000, 90_000, 100_000]);
+    assert_eq!(scheduler.metrics().timers_armed, 0);
+    scheduler.close(Duration::from_secs(10));
+}
+
+#[test]
+fn a_timer_that_moves_to_another_scheduler_is_armed_there_and_not_here() {
+    const DEADLINE: u64 = u64::MAX - 1;
+    let (first, second) = (start(1), start(1));
+    let mut moved = run(&first, async {
+        let mut timer = Timer::new();
+        arm(&mut timer, DEADLINE).await;
+        timer
+    });
+    assert_eq!((first.metrics().timers_armed, second.metrics().timers_armed), (1, 0));
+    let dropped = run(&first, async {
+        let mut timer = Timer::new();
+        arm(&mut timer, DEADLINE).await;
+        timer
+    });
+    let moved = run(&second, async move {
+        let mut own = Timer::new();
+        arm(&mut own, DEADLINE).await;
+        common::yield_now().await;
+        drop(dropped);
+        arm(&mut moved, DEADLINE).await;
+        common::yield_now().await;
+        (own, moved)
+    });
+    assert_eq!((first.metrics().timers_armed, second.metrics().timers_armed), (0, 2));
+    drop(moved);
+    assert_eq!(second.metrics().timers_armed, 0);
+    first.close(Duration::from_secs(10));
+    second.close(Duration::from_secs(10));
+}
+
+/// For a deadline that the caller knows to lie ahead.
+#[test]
+fn a_timer_can_be_started_without_a_look_at_the_clock() {
+    let scheduler = start_virtual(1);
+    let late = run(&scheduler, async {
+        let mut timer = Timer::new();
+        let deadline = now() + 7_000;
+        poll_fn(|cx| Poll::Ready(timer.start(deadline, cx))).await.expect("on a worker");
+        // Nothing else wakes this task.
+        let mut polled = false;
+        poll_fn(|_| if std::mem::replace(&mut polled, true) { Poll::Ready(()) } else { Poll::Pending }).await;
+        now() - deadline
+    });
+    assert_eq!(late, 0);
+    let waker = std::task::Waker::noop();
+    let outside = Timer::new().start(1, &mut std::task::Context::from_waker(waker));
+    assert_eq!(outside, Err(selvedge_scheduler::NoScheduler));
+    scheduler.close(Duration::from_secs(10));
+}
+
+/// When the poll's code has run, nothing is staged any more: what a destructor arms goes into the wheel, whoever's waker it has.
+#[test]
+fn a_timer_that_a_destructor_arms_is_armed() {
+    let scheduler = start(1);
+    let kept = Arc::new(parking_lot::Mutex::new(None));
+    let keeps = Arc::clone(&kept);
+    let mut guard = None;
+    let task = spawn(
+        &scheduler,
+        poll_fn(move |cx| {
+            let (waker, keeps) = (cx.waker().clone(), Arc::clone(&keeps));
+            let former = guard.replace(common::OnDrop(move || {
+                let mut timer = Timer::new();
+                let polled = timer.poll(u64::MAX - 1, &mut std::task::Context::from_waker(&waker));
+                assert!(polled.is_pending());
+                *keeps.lock() = Some(timer);
+            }));
+            assert!(former.is_none());
+            Poll::Ready(())
+        }),
+    );
+    block_on(join(task));
+    assert_eq!(scheduler.metrics().timers_armed, 1);
+    run(&scheduler, async {});
+    drop(kept.lock().take().expect("the destructor has run"));
+    assert_eq!(scheduler.metrics().timers_armed, 0);
+    scheduler.close(Duration::from_secs(10));
 }
 
 /// A worker that fires many timers runs what they woke for a while before it wakes a colleague: but not when that takes long.

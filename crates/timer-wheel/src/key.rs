@@ -28,3 +28,11 @@ pub struct Key {
     pub(crate) index: NonZeroU32,
     pub(crate) generation: u32,
 }
+
+impl Key {
+    /// The key as a number, for an atomic word. Never zero.
+    #[inline]
+    pub const fn to_bits(self) -> u64 {
+        (self.index.get() as u64) << 32 | self.generation as u64
+    }
+}

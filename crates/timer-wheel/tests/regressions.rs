@@ -221,6 +221,45 @@ fn draining_empties_the_wheel_even_if_it_stops_early() {
     assert_eq!(fired(&mut wheel, 7), [7]);
 }
 
+/// What a slot knows of its order is its own: another slot that begins to be used beside it must not change that.
+#[test]
+fn an_order_is_remembered_beside_other_slots() {
+    for other in [130, 200, 4000] {
+        let mut wheel = Wheel::new(0);
+        let keys = [70, 68, 66].map(|deadline| wheel.insert(deadline, deadline));
+        wheel.insert(other, other);
+        assert_eq!(wheel.next_deadline(), Some(66));
+        wheel.cancel(keys[2]);
+        assert_eq!(wheel.next_deadline(), Some(68));
+        assert_eq!(fired(&mut wheel, 5000), [68, 70, other]);
+    }
+}
+
+#[test]
+fn a_poll_tells_how_many_timers_may_come() {
+    let mut wheel = Wheel::new(0);
+    for deadline in 0..5 {
+        wheel.insert(deadline, ());
+    }
+    let mut due = wheel.poll(1);
+    assert_eq!(due.size_hint(), (0, Some(5)));
+    due.next();
+    assert_eq!(due.size_hint(), (0, Some(4)));
+}
+
+#[test]
+fn keys_differ_as_numbers_too() {
+    let mut wheel = Wheel::new(0);
+    let mut seen = std::collections::HashSet::from([0]);
+    for _ in 0..3 {
+        let keys: Vec<_> = (0..50).map(|deadline| wheel.insert(deadline, ())).collect();
+        for key in keys {
+            assert!(seen.insert(key.to_bits()), "{key:?}");
+            wheel.cancel(key);
+        }
+    }
+}
+
 const _: () = {
     const fn is_send<T: Send>() {}
     const fn is_sync<T: Sync>() {}

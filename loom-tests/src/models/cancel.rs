@@ -1,60 +1,139 @@
-//! Is each request delivered once, or taken back, whatever else happens to the task?
+//! Is each request delivered once, or taken back, whatever else happens to the task? The library's tasks and leaves as they ship.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::task::Poll;
+use std::task::{Poll, Waker};
 
 use loom::thread;
+use selvedge::model::{Leaf, requests};
 
-use crate::support::{End, Ledger, Model, house, join, reached, spawn};
-use crate::word::{Request, RequestWord};
+use crate::support::{Model, loop_house, reached};
 
-static DELIVERED: AtomicUsize = AtomicUsize::new(0);
-static RESCINDED: AtomicUsize = AtomicUsize::new(0);
+static RAN: AtomicUsize = AtomicUsize::new(0);
+static NEVER_BEGAN: AtomicUsize = AtomicUsize::new(0);
 
-/// One thread cancels a task and takes it back, while the task's polls deliver: the request is delivered once or not at all, and a word that
-/// is quiet in the end says which.
-pub(super) const CANCEL_DELIVERED_ONCE: Model = Model::new(
-    "cancel_delivered_once",
-    "a request is made and taken back while the task's polls deliver",
-    || {
-        let house = house(1, 0);
-        let ledger = Arc::new(Ledger::default());
-        let word = Arc::new(RequestWord::new());
-        let delivered = Arc::new(AtomicUsize::new(0));
+/// A task that is queued is cancelled: it ends with its value, or never begins, and says so.
+pub(super) const CANCEL_WHILE_QUEUED: Model =
+    Model::new("cancel_while_queued", "a task is cancelled as it is about to be polled", || {
+        let (house, event_loop) = loop_house(1, false);
         let worker = house.reserve(0).sit();
-        let is_over = Arc::new(AtomicBool::new(false));
-        let (asked, counts, ends) = (Arc::clone(&word), Arc::clone(&delivered), Arc::clone(&is_over));
-        let mut handle = spawn(&house, &ledger, move |_| {
-            counts.fetch_add(usize::from(asked.deliver().was_pending), Ordering::Relaxed);
-            if ends.load(Ordering::Relaxed) { Poll::Ready(End::Value) } else { Poll::Pending }
+        let ran = Arc::new(AtomicBool::new(false));
+        let (runs, captured) = (Arc::clone(&ran), Arc::new(()));
+        let held = Arc::clone(&captured);
+        let task = event_loop.create_task(async move {
+            runs.store(true, Ordering::Relaxed);
+            drop(held);
+            Ok(7)
+        });
+        let handle = task.handle();
+        let canceller = thread::spawn(move || handle.cancel());
+        assert!(worker.turn());
+        assert!(task.done(), "one poll ends it, whatever it begins with");
+        let was_told = canceller.join().expect("no panic");
+        let ran = ran.load(Ordering::Relaxed);
+        reached(if ran { &RAN } else { &NEVER_BEGAN });
+        assert_eq!(task.cancelled(), !ran);
+        assert!(ran || was_told);
+        match task.result() {
+            Ok(value) => assert!(ran && *value == 7),
+            Err(error) => assert!(!ran && error.is_cancelled()),
+        }
+        assert_eq!(Arc::strong_count(&captured), 1, "what the task captured is dropped");
+    })
+    .finds(&["cancelled-without-a-note"])
+    .reaches(|| vec![("it ran", &RAN), ("it never began", &NEVER_BEGAN)]);
+
+static AT_ONCE: AtomicUsize = AtomicUsize::new(0);
+static LATER: AtomicUsize = AtomicUsize::new(0);
+
+/// A task is cancelled during a poll, at the end of which it lies down: the await at which it lies is told.
+pub(super) const CANCEL_WHILE_POLLING: Model =
+    Model::new("cancel_while_polling", "a task is cancelled while a poll goes on", || {
+        let (house, event_loop) = loop_house(1, false);
+        let worker = house.reserve(0).sit();
+        let (gate, never) = (event_loop.create_future::<()>(), event_loop.create_future::<u32>());
+        let waits = gate.clone();
+        let task = event_loop.create_task(async move {
+            // What is ready comes before the request.
+            waits.await?;
+            Ok(never.await.is_err_and(|error| error.is_cancelled()))
         });
         assert!(worker.turn());
-        let task = handle.task().clone();
-        let (asks, over) = (Arc::clone(&word), Arc::clone(&is_over));
-        let canceller = thread::spawn(move || {
-            if asks.request_counted() == Request::First {
-                task.wake();
-            }
-            assert_eq!(asks.uncancel(), 0);
-            over.store(true, Ordering::Relaxed);
-            task.wake();
-        });
-        while !handle.task().is_done() {
+        gate.set_result(()).expect("set once");
+        let handle = task.handle();
+        let canceller = thread::spawn(move || assert!(handle.cancel()));
+        assert!(worker.turn());
+        reached(if task.done() { &AT_ONCE } else { &LATER });
+        while !task.done() {
             assert!(worker.turn());
         }
         canceller.join().expect("no panic");
-        let end = word.load();
+        assert!(matches!(task.result(), Ok(true)), "the body was dropped instead of told");
+        assert_eq!(requests(&task.handle()), (1, false));
+    })
+    .finds(&["cancel-wakes-nobody"])
+    .reaches(|| vec![("in the poll that went on", &AT_ONCE), ("in the next one", &LATER)]);
+
+static ONE: AtomicUsize = AtomicUsize::new(0);
+static TWO: AtomicUsize = AtomicUsize::new(0);
+
+/// A task that goes from await to await is cancelled, then not, then cancelled again: each request is delivered to one await or taken back, and none is taken for
+/// the other.
+pub(super) const CANCEL_DELIVERED_ONCE: Model = Model::new(
+    "cancel_delivered_once",
+    "a request is made, taken back and made again while the task's awaits ask",
+    || {
+        let (house, event_loop) = loop_house(1, false);
+        let worker = house.reserve(0).sit();
+        let delivered = Arc::new(AtomicUsize::new(0));
+        let over = Arc::new(loom::sync::atomic::AtomicBool::new(false));
+        let waker = Arc::new(Mutex::new(None::<Waker>));
+        let (counts, looks, leaves) = (Arc::clone(&delivered), Arc::clone(&over), Arc::clone(&waker));
+        let task = event_loop.create_task(async move {
+            loop {
+                let mut leaf = Leaf::new();
+                let was_cancelled = poll_fn(|cx| {
+                    *leaves.lock().expect("not poisoned") = Some(cx.waker().clone());
+                    // Before the leaf looks, or a request between the two would be missed.
+                    let is_over = looks.load(Ordering::Acquire);
+                    if leaf.is_cancelled() {
+                        Poll::Ready(true)
+                    } else if is_over {
+                        Poll::Ready(false)
+                    } else {
+                        Poll::Pending
+                    }
+                });
+                if !was_cancelled.await {
+                    return Ok(());
+                }
+                reached(&counts);
+            }
+        });
+        assert!(worker.turn());
+        let waker = waker.lock().expect("not poisoned").take().expect("left in the first poll");
+        let handle = task.handle();
+        let canceller = thread::spawn(move || {
+            assert!(handle.cancel());
+            handle.uncancel();
+            assert!(handle.cancel());
+            over.store(true, Ordering::Release);
+            waker.wake();
+        });
+        while !task.done() {
+            assert!(worker.turn());
+        }
+        canceller.join().expect("no panic");
+        let (made, is_pending) = requests(&task.handle());
         let times = delivered.load(Ordering::Relaxed);
-        assert!(!end.is_pending() && end.cancelling() == 0);
-        assert_eq!(
-            end.made() as usize,
-            times,
-            "delivered although it was taken back, or the other way round"
-        );
-        reached(if times == 1 { &DELIVERED } else { &RESCINDED });
-        assert_eq!(join(&mut handle), End::Value);
+        assert!(task.result().is_ok(), "the task was dropped instead of told");
+        assert!(!is_pending && task.cancelling() == 1);
+        assert_eq!(made, times, "delivered although it was taken back, or the other way round");
+        assert!(times > 0, "the second one stands");
+        reached(if times == 1 { &ONE } else { &TWO });
     },
 )
-.finds(&["deliver-what-was-seen"])
-.reaches(|| vec![("delivered", &DELIVERED), ("taken back", &RESCINDED)]);
+.finds(&["deliver-what-was-seen", "taken-though-rescinded", "rescinded-is-not-counted"])
+.reaches(|| vec![("one delivery", &ONE), ("two deliveries", &TWO)]);

@@ -119,8 +119,10 @@ pub(super) const WATCH_COMPLETION_VS_COMPLETE: Model =
     .reaches(|| vec![("in time", &ASKED_IN_TIME), ("too late", &ASKED_TOO_LATE)]);
 
 /// A foreign thread wakes, and drops its waker, while the task completes and the scheduler ends.
-pub(super) const WAKER_OUTLIVES: Model =
-    Model::new("waker_outlives", "a wake and the drop of a waker after the end of the scheduler", || {
+pub(super) const WAKER_OUTLIVES_POOL: Model = Model::new(
+    "waker_outlives_pool",
+    "a wake and the drop of a waker after the end of the scheduler",
+    || {
         let house = house(1, 0);
         let ledger = Arc::new(Ledger::default());
         let worker = house.reserve(0).sit();
@@ -145,8 +147,9 @@ pub(super) const WAKER_OUTLIVES: Model =
         drop(taken);
         foreign.join().expect("no panic");
         assert_eq!((ledger.polls(), ledger.slots_dropped()), (2, 1));
-    })
-    .finds(&["unref-relaxed"]);
+    },
+)
+.finds(&["unref-relaxed"]);
 
 static FOUND_DONE: AtomicUsize = AtomicUsize::new(0);
 static WOKEN: AtomicUsize = AtomicUsize::new(0);

@@ -3,6 +3,7 @@
 mod blocking;
 mod canary;
 mod cancel;
+mod group;
 mod heavy;
 mod idle;
 mod join;
@@ -11,8 +12,10 @@ mod queues;
 mod rescue;
 mod shutdown;
 mod sockets;
+mod threadsafe;
 mod timers;
 mod virtual_time;
+mod waiting;
 mod wake;
 
 use crate::support::Model;
@@ -28,11 +31,12 @@ pub(crate) const MODELS: &[Model] = &[
     queues::NEXT_SLOT,
     queues::OWNER_AND_THIEF,
     queues::RETRY_STORM,
+    queues::MULTI_STEALER,
     join::COMPLETE_VS_HANDLE_DROP,
     join::JOIN_WAKER_SWAP,
     join::HANDLE_DROP_VS_COMPLETE,
     join::WATCH_COMPLETION_VS_COMPLETE,
-    join::WAKER_OUTLIVES,
+    join::WAKER_OUTLIVES_POOL,
     join::JOIN_ACROSS_WORKERS,
     panics::PANIC_IN_POLL,
     panics::PANIC_IN_DROP,
@@ -43,6 +47,7 @@ pub(crate) const MODELS: &[Model] = &[
     shutdown::REPRIEVE_VS_SHUTDOWN,
     timers::TIMER_INSERT_VS_PARK,
     timers::TIMER_CANCEL_VS_FIRE,
+    timers::STAGED_TIMER_MOVES,
     timers::DRIVER_HANDOVER,
     virtual_time::REST_IS_NOTICED,
     virtual_time::SPARE_LEAVES_LAST,
@@ -55,5 +60,16 @@ pub(crate) const MODELS: &[Model] = &[
     rescue::SPARE_WORKER_HANDOVER,
     rescue::WATCH_SLEEPS_VS_WORKER_WAKES,
     heavy::PERMIT_RETURNS_VS_PUSH,
+    cancel::CANCEL_WHILE_QUEUED,
+    cancel::CANCEL_WHILE_POLLING,
     cancel::CANCEL_DELIVERED_ONCE,
+    threadsafe::THREADSAFE_RESULT_VS_COMPLETE,
+    threadsafe::THREADSAFE_CANCEL_VS_COMPLETE,
+    threadsafe::THREADSAFE_CANCEL_VS_SUSPEND,
+    group::GROUP_CANCEL_VS_CHILD_EXIT,
+    group::GROUP_CANCEL_VS_ADMISSION,
+    group::GROUP_END_VS_ADMISSION,
+    waiting::FUTURE_SET_VS_AWAIT,
+    waiting::GATHER_VS_CHILD_EXIT,
+    waiting::WAIT_VS_CHILD_EXIT,
 ];

@@ -93,3 +93,29 @@ pub(super) const RETRY_STORM: Model =
     })
     .finds(&["retry-is-empty"])
     .reaches(|| vec![("a thief was told to retry", &RETRIES)]);
+
+/// A thief takes half of a worker's tasks, and another one comes for what is left, or for what the first one has just taken.
+pub(super) const MULTI_STEALER: Model =
+    Model::new("multi_stealer", "what a thief has taken is stolen from it in turn", || {
+        loom::stop_exploring();
+        let house = house(3, 0);
+        let ledger = Arc::new(Ledger::default());
+        let owner = house.reserve(2).sit();
+        let handles = [(); 3].map(|()| spawn_ready(&house, &ledger));
+        let seats = [house.reserve(0), house.reserve(1)];
+        loom::explore();
+        let thieves = seats.map(|seat| thread::spawn(move || assert!(seat.sit().turn())));
+        for thief in thieves {
+            thief.join().expect("no panic");
+        }
+        // What a thief had left over when it went is everybody's.
+        while let Some(right) = owner.pop().or_else(|| house.steal()) {
+            owner.poll(right);
+        }
+        for mut handle in handles {
+            assert_eq!(handle.try_take(), Some(End::Value));
+        }
+        assert_eq!(ledger.polls(), 3);
+    })
+    .finds(&["retry-is-empty"])
+    .preemptions(1);

@@ -1,13 +1,13 @@
 //! Does every timer fire in time? The wheel's published deadline, and the handshake of `driver.rs`.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::task::{Context, Waker};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 
 use loom::thread;
 use selvedge_scheduler::Timer;
 
-use crate::support::{Bell, Model, house, reached};
+use crate::support::{Bell, End, Gate, Ledger, Model, house, reached, spawn};
 
 /// The holder of the driver goes to wait while an earlier timer is armed.
 pub(super) const TIMER_INSERT_VS_PARK: Model =
@@ -56,6 +56,43 @@ pub(super) const TIMER_CANCEL_VS_FIRE: Model =
     })
     .finds(&["publish-after-the-lock"])
     .reaches(|| vec![("the timer fired", &FIRED), ("it was cancelled", &CANCELLED)]);
+
+/// A timer goes to another worker in the poll that armed it: it is still on the stage, or in its wheel already, and fires once.
+pub(super) const STAGED_TIMER_MOVES: Model = Model::new(
+    "staged_timer_moves",
+    "another worker polls a timer while the poll that armed it ends",
+    || {
+        let house = house(2, 0);
+        let ledger = Arc::new(Ledger::default());
+        let (here, there) = (house.reserve(0).sit(), house.reserve(1));
+        let due = house.start_of(5);
+        let (gate, moves) = (Arc::new(Gate::new()), Arc::new(Mutex::new(None)));
+        let (opens, puts) = (Arc::clone(&gate), Arc::clone(&moves));
+        drop(spawn(&house, &ledger, move |cx| {
+            let mut timer = Timer::new();
+            assert!(timer.poll(due, cx).is_pending());
+            *puts.lock().expect("not poisoned") = Some(timer);
+            opens.open();
+            Poll::Ready(End::Value)
+        }));
+        let bell = Bell::silent();
+        let waker = Waker::from(Arc::clone(&bell));
+        let other = thread::spawn(move || {
+            let there = there.sit();
+            gate.wait();
+            let mut timer = moves.lock().expect("not poisoned").take().expect("put before the gate opened");
+            assert!(timer.poll(due, &mut Context::from_waker(&waker)).is_pending(), "early");
+            drop(there);
+            timer
+        });
+        assert!(here.turn());
+        let timer = other.join().expect("no panic");
+        assert_eq!(house.fire(0, 5) + house.fire(1, 5), 1);
+        assert_eq!(bell.rings(), 1);
+        drop((timer, here));
+    },
+)
+.finds(&["stage-is-not-told"]);
 
 /// The holder is called away to work, another worker takes the driver, and a timer is armed meanwhile.
 pub(super) const DRIVER_HANDOVER: Model =

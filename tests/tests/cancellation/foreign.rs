@@ -1,5 +1,8 @@
 //! Rule 4: what cannot be told is given up.
 
+use std::future::poll_fn;
+use std::task::Poll;
+
 use futures_util::future::join;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use selvedge::{Result, Task, cancellable, create_task, sleep};
@@ -134,6 +137,29 @@ async fn a_frame_knows_of_what_was_taken_inside_a_frame_inside_it() -> Result<()
         settle().await?;
         task.cancel();
         assert!(task.await?);
+    }
+    Ok(())
+}
+
+/// What cannot be told has looked at the first one only.
+#[selvedge::test(virtual_time)]
+async fn a_request_in_the_place_of_one_that_was_taken_back_is_told_in_the_next_poll() -> Result<()> {
+    for in_a_frame in [true, false] {
+        let mut polls = 0;
+        let asks_again = poll_fn(move |_| {
+            polls += 1;
+            if polls == 2 {
+                assert_eq!(me().uncancel(), 0);
+                assert!(me().cancel());
+            }
+            if polls == 3 { Poll::Ready("had another chance") } else { Poll::Pending }
+        });
+        let task = create_task(async move {
+            Ok(if in_a_frame { cancellable(asks_again).await? } else { asks_again.await })
+        });
+        settle().await?;
+        task.cancel();
+        assert_eq!(task.await?, "had another chance");
     }
     Ok(())
 }

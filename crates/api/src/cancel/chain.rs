@@ -9,9 +9,10 @@ use super::route::Route;
 use super::scope::Scope;
 use super::word::Requests;
 use crate::error::CancelledError;
+use crate::sync::thread_locals;
 use crate::task::TaskSlot;
 
-thread_local! {
+thread_locals! {
     /// The innermost scope opened inside the task that this thread polls. `None` between polls: a frame puts its scope here while
     /// it polls its content, and takes it away again also when the content panics.
     static INNERMOST: RefCell<Option<Arc<Scope>>> = const { RefCell::new(None) };
@@ -164,6 +165,11 @@ pub(super) fn place() -> Option<u64> {
         reason = "the method is not general enough over lifetimes"
     )]
     Chain::with(|chain| chain.place())
+}
+
+/// How things stand with what was asked of the current task itself; only that can be taken back.
+pub(super) fn root() -> Option<Requests> {
+    Chain::with(|chain| chain.root.requests().load())
 }
 
 /// How the scopes around the code being polled stand; `None` outside of tasks.

@@ -30,7 +30,7 @@ impl Frame {
     }
 
     pub(crate) fn poll<R>(&mut self, content: impl FnOnce() -> Poll<R>) -> FramePoll<R> {
-        let had_news = self.leaf.has_news();
+        let (had_news, began) = (self.leaf.has_news(), chain::root());
         let watch = TakenWatch::start();
         let polled = content();
         let was_taken = watch.was_taken();
@@ -40,13 +40,24 @@ impl Frame {
         }
         match polled {
             Poll::Ready(result) => FramePoll::Ready(result),
-            Poll::Pending if had_news && !was_taken => match self.leaf.take() {
-                Some(taken) => FramePoll::GiveUp(taken.error),
-                // The content itself rescinded the request.
-                None => FramePoll::Pending,
-            },
+            Poll::Pending if had_news && !was_taken => {
+                if began.zip(chain::root()).is_some_and(|(began, now)| began.was_rescinded_by(now)) {
+                    return self.look_again();
+                }
+                self.leaf.take().map_or(FramePoll::Pending, |taken| FramePoll::GiveUp(taken.error))
+            }
             Poll::Pending => FramePoll::Pending,
         }
+    }
+
+    /// A request was taken back during the poll, perhaps by the content itself. What there is to tell now may have come after the content
+    /// looked, which gets another chance.
+    #[cold]
+    fn look_again<R>(&mut self) -> FramePoll<R> {
+        if self.leaf.has_news() {
+            poll_again();
+        }
+        FramePoll::Pending
     }
 }
 

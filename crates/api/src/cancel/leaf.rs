@@ -5,6 +5,7 @@ use selvedge_scheduler::TaskRef;
 use super::chain::{Chain, DeliveredTo};
 use super::route::Route;
 use crate::error::{CancelledError, Error};
+use crate::sync::mutation;
 
 /// What an awaitable of this library remembers of the requests around it. Every leaf future holds one, and asks it once in each
 /// poll, after it found that it has no result yet.
@@ -70,7 +71,11 @@ impl Leaf {
             // Another thread may have rescinded the request since it was compared; the delivery is what counts.
             let is_news = is_later(delivery.made, self.seen);
             self.seen = delivery.made;
-            is_news.then_some(Taken { error: delivery.error, to: delivery.to, route: delivery.route })
+            (is_news || mutation("taken-though-rescinded")).then_some(Taken {
+                error: delivery.error,
+                to: delivery.to,
+                route: delivery.route,
+            })
         })
         .flatten()
     }

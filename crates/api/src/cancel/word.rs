@@ -2,19 +2,21 @@
 
 use std::fmt;
 
-use crate::sync::{AtomicU64, Ordering, mutation};
+use crate::sync::{AtomicU64, Ordering, mutation, update};
 
 /// The requests of one scope, in one word.
 ///
 /// ```text
-///  63            34  33    32     31             0
-/// +---------------+-----+-------+----------------+
-/// |  cancelling   |ended|pending|      made      |
-/// +---------------+-----+-------+----------------+
+///  63           42 41       34  33    32     31          0
+/// +---------------+-----------+-----+-------+-------------+
+/// |  cancelling   | rescinded |ended|pending|    made     |
+/// +---------------+-----------+-----+-------+-------------+
 /// ```
 ///
 /// * `made` counts requests, except that a request which meets an undelivered one joins it.
 /// * `pending`: the last one made was not delivered yet. So `made - pending` were delivered.
+/// * `rescinded` counts those that were taken back before they were delivered, and wraps: so a request is told from another one that has
+///   taken its place, and with it its number, within one poll.
 /// * `ended`: the task has ended, and with a cancellation. (Root scopes only.)
 /// * `cancelling`: asyncio's count, up with every `cancel()`, down with every `uncancel()`. (Root scopes only.)
 ///
@@ -57,7 +59,9 @@ pub(crate) struct Delivery {
 const MADE: u64 = u32::MAX as u64;
 const PENDING: u64 = 1 << 32;
 const ENDED: u64 = 1 << 33;
-const CANCELLING_ONE: u64 = 1 << 34;
+const RESCINDED_ONE: u64 = 1 << 34;
+const RESCINDED: u64 = 0xff << 34;
+const CANCELLING_ONE: u64 = 1 << 42;
 const CANCELLING: u64 = !(CANCELLING_ONE - 1);
 
 impl RequestWord {
@@ -116,7 +120,11 @@ impl RequestWord {
             }
             let next = now - CANCELLING_ONE;
             let rescinds = next & CANCELLING == 0 && next & PENDING != 0;
-            if rescinds { with_made(next, next.wrapping_sub(1)) & !PENDING } else { next }
+            if !rescinds {
+                return next;
+            }
+            let rescinded = next.wrapping_add(RESCINDED_ONE) & RESCINDED;
+            (with_made(next, next.wrapping_sub(1)) & !PENDING & !RESCINDED) | rescinded
         };
         Requests(lower(self.update(lower).0)).cancelling()
     }
@@ -127,7 +135,7 @@ impl RequestWord {
     }
 
     fn update(&self, change: impl Fn(u64) -> u64) -> Requests {
-        let before = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| Some(change(now)));
+        let before = update(&self.0, Ordering::Relaxed, Ordering::Relaxed, |now| Some(change(now)));
         Requests(before.unwrap_or_else(|now| now))
     }
 }
@@ -157,9 +165,15 @@ impl Requests {
         (self.0 / CANCELLING_ONE) as u32
     }
 
-    /// Whether the request that is pending here is pending in `later` too: nobody has taken it in between.
+    /// Whether the request that is pending here is pending in `later` too: nobody has taken it in between, nor taken it back.
     pub(crate) fn is_still_pending_in(self, later: Requests) -> bool {
-        self.is_pending() && later.is_pending() && self.made() == later.made()
+        let is_same = self.made() == later.made() && !self.was_rescinded_by(later);
+        self.is_pending() && later.is_pending() && is_same
+    }
+
+    /// Whether a request was taken back between this look and `later`.
+    pub(crate) fn was_rescinded_by(self, later: Requests) -> bool {
+        (self.0 ^ later.0) & RESCINDED != 0 && !mutation("rescinded-is-not-counted")
     }
 }
 
@@ -186,7 +200,7 @@ mod tests {
 
     #[test]
     fn the_fields_are_disjoint_and_fill_the_word() {
-        let fields = [MADE, PENDING, ENDED, CANCELLING];
+        let fields = [MADE, PENDING, ENDED, RESCINDED, CANCELLING];
         assert_eq!(fields.iter().fold(0, |all, field| all | field), u64::MAX);
         assert_eq!(fields.iter().map(|field| field.count_ones()).sum::<u32>(), u64::BITS);
     }
@@ -217,6 +231,22 @@ mod tests {
         let _ = word.deliver();
         assert_eq!(word.uncancel(), 0);
         assert_eq!((word.load().made(), word.load().delivered()), (1, 1));
+    }
+
+    #[test]
+    fn a_request_is_told_from_one_that_takes_its_place() {
+        let word = RequestWord::new();
+        for _ in 0..600 {
+            let _ = word.request_counted();
+            let began = word.load();
+            assert!(began.is_still_pending_in(word.load()));
+            assert_eq!(word.uncancel(), 0);
+            let _ = word.request_counted();
+            let now = word.load();
+            assert_eq!((began.made(), began.is_pending()), (now.made(), now.is_pending()));
+            assert!(!began.is_still_pending_in(now) && began.was_rescinded_by(now));
+            assert_eq!((word.uncancel(), word.load().ended_cancelled()), (0, false));
+        }
     }
 
     #[test]

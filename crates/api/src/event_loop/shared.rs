@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use selvedge_scheduler::{Hooks, TaskRef};
 
 use super::{EventLoop, ExceptionContext, report};
+use crate::sync::Mutex;
 use crate::threads::RunningFunctions;
 
 pub(super) type ExceptionHandler = dyn Fn(&EventLoop, &ExceptionContext) + Send + Sync;

@@ -1,15 +1,13 @@
 //! What do only some tasks need?
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-
-use parking_lot::Mutex;
 
 use super::completion::{CallbackId, Watcher};
 use crate::cancel::{Request, RequestWord, Route};
 use crate::context::Context;
 use crate::error::Error;
 use crate::event_loop::{EventLoop, get_running_loop};
+use crate::sync::{AtomicBool, Mutex, Ordering};
 
 /// A task's name, message, callbacks, own context and error: allocated when the first of them is needed.
 #[derive(Default)]

@@ -7,13 +7,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use parking_lot::Mutex;
 use selvedge_scheduler::Scheduler;
 
 use super::running;
 use crate::cancel::Leaf;
 use crate::context::copy_context;
 use crate::error::{EVENT_LOOP_IS_CLOSED, Error, InvalidStateError, PanicError, Result, RuntimeError};
+use crate::sync::Mutex;
 use crate::task;
 
 /// Calls a function that blocks, or computes for long, on a thread of the pool, in a copy of the caller's context.

@@ -5,12 +5,12 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use selvedge_scheduler::Scheduler;
 
 use super::blocking::BlockingTask;
 use super::running;
 use crate::error::{Result, RuntimeError};
+use crate::sync::Mutex;
 
 type Job = Box<dyn FnOnce() + Send>;
 

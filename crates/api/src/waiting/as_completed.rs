@@ -9,12 +9,12 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_core::Stream;
-use parking_lot::Mutex;
 use selvedge_scheduler::{TaskRef, Timer};
 
 use crate::cancel::Leaf;
 use crate::coroutine::{Coroutine, ensure_future};
 use crate::error::{Result, TimeoutError};
+use crate::sync::Mutex;
 use crate::task::{self, Notify, Task, notify};
 use crate::time;
 

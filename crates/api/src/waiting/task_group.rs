@@ -110,14 +110,17 @@ impl TaskGroup {
         let created_at = Location::caller();
         let event_loop = get_running_loop().unwrap_or_else(|error| panic!("{error}"));
         let scheduler = event_loop.scheduler();
-        if let Err(error) = self.members.check() {
-            drop(coro);
-            let refused = builder.spawn_on(scheduler, async move { Err(error) }, created_at);
-            refused.task_ref().task_slot().mark_retrieved();
-            return refused;
-        }
+        let joining = match Members::join(&self.members) {
+            Ok(joining) => joining,
+            Err(error) => {
+                drop(coro);
+                let refused = builder.spawn_on(scheduler, async move { Err(error) }, created_at);
+                refused.task_ref().task_slot().mark_retrieved();
+                return refused;
+            }
+        };
         let task = builder.spawn_on(scheduler, coro, created_at);
-        Members::admit(&self.members, task.task_ref());
+        joining.admit(task.task_ref());
         task
     }
 

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use pin_project_lite::pin_project;
 
 use super::deadline::{Deadline, DeadlineFrame};
 use crate::error::{Result, RuntimeError};
+use crate::sync::Mutex;
 use crate::task;
 use crate::time::{self, When};
 

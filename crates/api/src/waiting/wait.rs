@@ -5,15 +5,14 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use selvedge_scheduler::{TaskRef, Timer};
 
 use crate::cancel::Leaf;
 use crate::error::{Result, RuntimeError};
+use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering};
 use crate::task::{self, Notify, Task, TaskHandle, TaskRefExt, notify, stop_notifying};
 use crate::time;
 

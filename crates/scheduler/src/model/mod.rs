@@ -20,6 +20,11 @@ use crate::shared::Shared;
 use crate::sync::{self, AtomicBool, Ordering, UnsafeCell};
 use crate::worker::Local;
 
+/// The types that the seam of the layer above leads to.
+pub mod seam {
+    pub use crate::sync::imp::*;
+}
+
 static RETRIES: AtomicUsize = AtomicUsize::new(0);
 
 pub(crate) fn note_retry() {

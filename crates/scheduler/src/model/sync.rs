@@ -1,62 +1,83 @@
-//! The seam's other half: loom's types with the signatures of those that are shipped.
+//! The seam's other half: loom's types with the signatures of those that are shipped. The api's seam leads here too.
+#![allow(
+    missing_docs,
+    clippy::must_use_candidate,
+    clippy::new_without_default,
+    clippy::missing_fields_in_debug
+)]
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{self as plain, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
 
-pub(crate) use loom::cell::UnsafeCell;
-pub(crate) use loom::hint::spin_loop;
-pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, fence};
+pub use loom::cell::UnsafeCell;
+pub use loom::hint::spin_loop;
+pub use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, fence};
 
 /// loom's thread-locals with the shortcuts that `std` has for cells.
-pub(crate) struct LocalKey<T: 'static>(pub(crate) loom::thread::LocalKey<T>);
+pub struct LocalKey<T: 'static>(loom::thread::LocalKey<T>);
 
 impl<T: 'static> LocalKey<T> {
-    pub(crate) fn with<R>(&'static self, f: impl FnOnce(&T) -> R) -> R {
+    pub const fn new(init: fn() -> T) -> Self {
+        Self(loom::thread::LocalKey { init, _p: PhantomData })
+    }
+
+    pub fn with<R>(&'static self, f: impl FnOnce(&T) -> R) -> R {
         self.0.with(f)
     }
 
-    pub(crate) fn try_with<R>(
-        &'static self,
-        f: impl FnOnce(&T) -> R,
-    ) -> Result<R, loom::thread::AccessError> {
+    pub fn try_with<R>(&'static self, f: impl FnOnce(&T) -> R) -> Result<R, loom::thread::AccessError> {
         self.0.try_with(f)
     }
 }
 
 impl<T: Copy + 'static> LocalKey<Cell<T>> {
-    pub(crate) fn get(&'static self) -> T {
+    pub fn get(&'static self) -> T {
         self.with(Cell::get)
     }
 
-    pub(crate) fn set(&'static self, value: T) {
+    pub fn set(&'static self, value: T) {
         self.with(|cell| cell.set(value));
     }
 
-    pub(crate) fn replace(&'static self, value: T) -> T {
+    pub fn replace(&'static self, value: T) -> T {
         self.with(|cell| cell.replace(value))
     }
 }
 
-macro_rules! thread_locals {
+/// And those that it has for cells that are borrowed.
+impl<T: Default + 'static> LocalKey<RefCell<T>> {
+    pub fn set(&'static self, value: T) {
+        drop(self.replace(value));
+    }
+
+    pub fn replace(&'static self, value: T) -> T {
+        self.with(|cell| cell.replace(value))
+    }
+
+    pub fn take(&'static self) -> T {
+        self.replace(T::default())
+    }
+}
+
+#[macro_export]
+macro_rules! model_thread_locals {
     ($($(#[$attr:meta])* $vis:vis static $name:ident: $t:ty = $init:expr;)*) => {
-        $($(#[$attr])* $vis static $name: $crate::sync::LocalKey<$t> =
-            $crate::sync::LocalKey(loom::thread::LocalKey {
-                init: (|| $init) as fn() -> $t,
-                _p: std::marker::PhantomData,
-            });)*
+        $($(#[$attr])* $vis static $name: $crate::model::seam::LocalKey<$t> =
+            $crate::model::seam::LocalKey::new(|| $init);)*
     };
 }
-pub(crate) use thread_locals;
+pub use model_thread_locals as thread_locals;
 
 /// A thread, to be unparked.
 ///
 /// loom's own token would not do: unparking a loom thread that waits for a lock loses the token, and unparking one that runs shows
 /// it at once what the other thread has written, which would hide missing orderings.
 #[derive(Clone, Debug)]
-pub(crate) struct Thread(Arc<Seat>);
+pub struct Thread(Arc<Seat>);
 
 #[derive(Debug)]
 struct Seat {
@@ -75,7 +96,7 @@ thread_locals! {
 }
 
 impl Thread {
-    pub(crate) fn unpark(&self) {
+    pub fn unpark(&self) {
         self.0.token.store_token();
         if self.0.waits.swap(false, Ordering::Relaxed) {
             self.0.thread.unpark();
@@ -99,18 +120,54 @@ impl Token for AtomicBool {
 }
 
 /// For whoever took `word` to its last value: makes what the others did before their Release writes to it visible.
-pub(crate) fn acquire_after_last(_word: &AtomicU64) {
+pub fn acquire_after_last(_word: &AtomicU64) {
     fence(Ordering::Acquire);
 }
 
+/// No word of ours ever holds it.
+const IMPOSSIBLE: u64 = 0xdead_beef_dead_beef;
+
+/// A load with which a change of `word` begins. To loom it is part of that change: it remembers one access to each word, the last, and so a
+/// load of the thread that is about to write would hide those that others made before, and with them the runs in which the write comes first. What
+/// an older value would lead to is found in the runs in which the look comes earlier: each change compares, or allows for what it finds.
+pub fn look(word: &AtomicU64, ordering: Ordering) -> u64 {
+    word.compare_exchange(IMPOSSIBLE, IMPOSSIBLE, Ordering::AcqRel, ordering)
+        .expect_err("no word of ours is that")
+}
+
+/// `fetch_update` that begins with such a look.
+pub fn update(
+    word: &AtomicU64,
+    set: Ordering,
+    fetch: Ordering,
+    mut change: impl FnMut(u64) -> Option<u64>,
+) -> Result<u64, u64> {
+    let mut now = look(word, fetch);
+    while let Some(next) = change(now) {
+        match word.compare_exchange(now, next, set, fetch) {
+            Ok(before) => return Ok(before),
+            Err(other) => now = other,
+        }
+    }
+    Err(now)
+}
+
 /// loom's handles do not tell: whoever joins waits.
-pub(crate) fn is_finished<T>(_handle: &thread::JoinHandle<T>) -> bool {
+pub fn is_finished<T>(_handle: &thread::JoinHandle<T>) -> bool {
     true
 }
 
-/// loom has no clock: a wait with a limit is a wait that somebody must end.
-pub(crate) fn park(_limit: Option<Duration>) {
+/// loom has no clock: a wait with a limit is a wait that somebody must end. Or, where the model wants that, one that runs into its limit.
+pub fn park(limit: Option<Duration>) {
     let this = thread::current();
+    if let Some(limit) = limit
+        && WAITS_TIME_OUT.load(Ordering::Relaxed)
+    {
+        if !this.0.token.take_token() {
+            NANOS.fetch_add(limit.as_nanos() as u64, Ordering::Relaxed);
+        }
+        return;
+    }
     while !this.0.token.take_token() {
         this.0.waits.store(true, Ordering::Relaxed);
         loom::thread::park();
@@ -118,41 +175,49 @@ pub(crate) fn park(_limit: Option<Duration>) {
 }
 
 /// What the scheduler uses of `std::thread`.
-pub(crate) mod thread {
-    pub(crate) use loom::thread::{Builder, JoinHandle, yield_now};
+pub mod thread {
+    pub use loom::thread::{Builder, JoinHandle, yield_now};
 
-    pub(crate) fn current() -> super::Thread {
+    pub fn current() -> super::Thread {
         super::THREAD.with(Clone::clone)
     }
 
-    pub(crate) fn sleep(_: std::time::Duration) {
+    pub fn sleep(_: std::time::Duration) {
         yield_now();
     }
 }
 
 /// A clock that stands still but when a model moves it, or lets waits run into their limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Instant(Duration);
+pub struct Instant(Duration);
 
 static NANOS: plain::AtomicU64 = plain::AtomicU64::new(0);
 static WAITS_TIME_OUT: plain::AtomicBool = plain::AtomicBool::new(false);
 
 /// What each run of a model begins with.
-pub(crate) fn reset_time(waits_time_out: bool) {
+pub fn reset_time(waits_time_out: bool) {
     NANOS.store(0, Ordering::Relaxed);
     WAITS_TIME_OUT.store(waits_time_out, Ordering::Relaxed);
 }
 
 impl Instant {
-    pub(crate) fn now() -> Self {
+    pub fn now() -> Self {
         Self(Duration::from_nanos(NANOS.load(Ordering::Relaxed)))
     }
 
-    pub(crate) fn elapsed(&self) -> Duration {
-        Self::now().0.saturating_sub(self.0)
+    pub fn elapsed(&self) -> Duration {
+        self.saturating_until(Self::now())
     }
 
-    pub(crate) fn checked_add(self, duration: Duration) -> Option<Self> {
+    fn saturating_until(self, later: Self) -> Duration {
+        later.0.saturating_sub(self.0)
+    }
+
+    pub fn saturating_duration_since(&self, earlier: Self) -> Duration {
+        earlier.saturating_until(*self)
+    }
+
+    pub fn checked_add(self, duration: Duration) -> Option<Self> {
         self.0.checked_add(duration).map(Self)
     }
 }
@@ -166,11 +231,11 @@ impl std::ops::Add<Duration> for Instant {
 }
 
 /// loom's lock with `parking_lot`'s signatures: there is no poisoning to report.
-#[derive(Debug)]
-pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+#[derive(Debug, Default)]
+pub struct Mutex<T>(loom::sync::Mutex<T>);
 
 #[derive(Debug)]
-pub(crate) struct MutexGuard<'a, T> {
+pub struct MutexGuard<'a, T> {
     lock: &'a loom::sync::Mutex<T>,
     held: Option<loom::sync::MutexGuard<'a, T>>,
 }
@@ -178,16 +243,28 @@ pub(crate) struct MutexGuard<'a, T> {
 const HELD: &str = "only a wait takes the guard out, and puts it back";
 
 impl<T> Mutex<T> {
-    pub(crate) fn new(value: T) -> Self {
+    pub fn new(value: T) -> Self {
         Self(loom::sync::Mutex::new(value))
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+    pub fn lock(&self) -> MutexGuard<'_, T> {
         MutexGuard { lock: &self.0, held: Some(self.0.lock().unwrap_or_else(PoisonError::into_inner)) }
     }
 
-    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+    pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         self.0.try_lock().ok().map(|held| MutexGuard { lock: &self.0, held: Some(held) })
+    }
+
+    /// Waits; or, where the model wants that, runs into the limit if others hold the lock.
+    pub fn try_lock_until(&self, until: Instant) -> Option<MutexGuard<'_, T>> {
+        if !WAITS_TIME_OUT.load(Ordering::Relaxed) {
+            return Some(self.lock());
+        }
+        let held = self.try_lock();
+        if held.is_none() {
+            NANOS.fetch_max(until.0.as_nanos() as u64, Ordering::Relaxed);
+        }
+        held
     }
 }
 
@@ -207,36 +284,36 @@ impl<T> DerefMut for MutexGuard<'_, T> {
 
 /// loom's condition variable with `parking_lot`'s signatures.
 #[derive(Debug)]
-pub(crate) struct Condvar(loom::sync::Condvar);
+pub struct Condvar(loom::sync::Condvar);
 
-pub(crate) struct WaitTimeoutResult(bool);
+pub struct WaitTimeoutResult(bool);
 
 impl WaitTimeoutResult {
-    pub(crate) fn timed_out(&self) -> bool {
+    pub fn timed_out(&self) -> bool {
         self.0
     }
 }
 
 impl Condvar {
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self(loom::sync::Condvar::new())
     }
 
-    pub(crate) fn notify_one(&self) {
+    pub fn notify_one(&self) {
         self.0.notify_one();
     }
 
-    pub(crate) fn notify_all(&self) {
+    pub fn notify_all(&self) {
         self.0.notify_all();
     }
 
-    pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
+    pub fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
         let held = guard.held.take().expect(HELD);
         guard.held = Some(self.0.wait(held).unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Waits for a notification; or, where the model wants that, runs into the limit while others hold the lock.
-    pub(crate) fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, until: Instant) -> WaitTimeoutResult {
+    pub fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, until: Instant) -> WaitTimeoutResult {
         if !WAITS_TIME_OUT.load(Ordering::Relaxed) {
             self.wait(guard);
             return WaitTimeoutResult(false);
@@ -255,12 +332,12 @@ fn chosen() -> Option<&'static str> {
 }
 
 /// A spot at which a model can break the code, to show that it would notice.
-pub(crate) fn mutation(name: &str) -> bool {
+pub fn mutation(name: &str) -> bool {
     chosen() == Some(name)
 }
 
 /// As `mutation`, for an ordering, which a model can weaken to `Relaxed`.
-pub(crate) fn weaken(name: &str, ordering: Ordering) -> Ordering {
+pub fn weaken(name: &str, ordering: Ordering) -> Ordering {
     if mutation(name) { Ordering::Relaxed } else { ordering }
 }
 

@@ -26,7 +26,7 @@
 //! `refs` counts the handles, the wakers, and one for the runtime as long as the task is not complete. A queue's entry
 //! needs no count of its own: it exists only while the task is not complete.
 
-use crate::sync::{AtomicU64, Ordering, acquire_after_last, mutation, weaken};
+use crate::sync::{AtomicU64, Ordering, acquire_after_last, look, mutation, update, weaken};
 use std::fmt;
 
 const COMPLETE: u64 = 1 << 0;
@@ -175,7 +175,7 @@ impl State {
     #[inline]
     pub(crate) fn wake(&self) -> Wake {
         loop {
-            let now = Snapshot(self.0.load(Ordering::Relaxed));
+            let now = Snapshot(look(&self.0, Ordering::Relaxed));
             // Relaxed suffices for a task that is complete: no poll will follow that could miss what we wrote.
             if now.is_complete() {
                 return Wake::Nothing;
@@ -203,7 +203,7 @@ impl State {
     /// its wakes are no longer counted.
     #[inline]
     pub(crate) fn wake_and_unref(&self) -> Option<Wake> {
-        let mut now = Snapshot(self.0.load(Ordering::Relaxed));
+        let mut now = Snapshot(look(&self.0, Ordering::Relaxed));
         // On a task that is not complete the runtime's reference remains, so this is never the last one.
         while !now.is_complete() && now.wakes() < WAKES_ENOUGH {
             // Ordering: as in `wake`; Release also hands our uses of the cell to the last dropper.
@@ -256,7 +256,7 @@ impl State {
     /// `complete` and the drop of the runtime's reference in one step, if a handle and nobody else waits for the end.
     #[inline]
     pub(crate) fn complete_quietly(&self) -> bool {
-        let seen = self.0.load(Ordering::Relaxed);
+        let seen = look(&self.0, Ordering::Relaxed);
         if seen & (HANDLE | JOIN_WAKER | WATCHED) != HANDLE {
             return false;
         }
@@ -275,7 +275,7 @@ impl State {
     /// The handle has written a waker into its room. False: the task completed first, the room is still the handle's.
     pub(crate) fn set_join_waker(&self) -> bool {
         // Ordering: Release publishes the waker to `complete`; Acquire pairs with its Release.
-        let before = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
+        let before = update(&self.0, Ordering::AcqRel, Ordering::Acquire, |word| {
             (word & COMPLETE == 0 || mutation("join-though-complete")).then_some(word | JOIN_WAKER)
         });
         before.is_ok()
@@ -284,7 +284,7 @@ impl State {
     /// The handle takes the waker's room back. False: the task completed first, and its runner may be reading it.
     pub(crate) fn take_join_waker(&self) -> bool {
         // Ordering: as in `set_join_waker`; nothing is published.
-        let before = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
+        let before = update(&self.0, Ordering::AcqRel, Ordering::Acquire, |word| {
             (word & COMPLETE == 0).then_some(word & !JOIN_WAKER)
         });
         before.is_ok()
@@ -306,7 +306,7 @@ impl State {
 
     /// The handle goes.
     pub(crate) fn drop_handle(&self) -> DropHandle {
-        let before = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
+        let before = update(&self.0, Ordering::AcqRel, Ordering::Acquire, |word| {
             (word & COMPLETE == 0 || mutation("leave-though-complete"))
                 .then_some(word & !(HANDLE | JOIN_WAKER))
         });
@@ -351,7 +351,7 @@ impl State {
     pub(crate) fn drop_ref(&self) -> Unref {
         // Ordering: Acquire pairs with the Release of the other droppers. A single reference on a complete task is ours
         // alone: nobody can add to it, so the read-modify-write is spared.
-        let now = Snapshot(self.0.load(Ordering::Acquire));
+        let now = Snapshot(look(&self.0, Ordering::Acquire));
         if now.is_complete() && now.is_only_reference() {
             return Unref::Dealloc;
         }
@@ -424,6 +424,148 @@ mod tests {
         let seen = state.begin_poll();
         assert_eq!(state.end_poll(seen), EndPoll::Idle);
         assert_eq!(state.wake(), Wake::Submit { heavy: false });
+    }
+
+    /// A word that holds `flags`, so many wakes and references.
+    fn word(flags: u64, wakes: u64, refs: u64) -> State {
+        State(AtomicU64::new(flags | (wakes << WAKE_SHIFT) | (refs << REF_SHIFT)))
+    }
+
+    fn fields(state: &State) -> (u64, u64, u64) {
+        let now = state.load();
+        (now.0 & (COMPLETE | JOIN_WAKER | HANDLE | WATCHED), now.wakes(), now.refs())
+    }
+
+    /// All sets of flags.
+    fn flags() -> impl Iterator<Item = u64> {
+        0..=(COMPLETE | JOIN_WAKER | HANDLE | WATCHED)
+    }
+
+    #[test]
+    fn a_snapshot_reads_its_own_flags() {
+        for flags in flags() {
+            let now = word(flags, 3, 2).load();
+            let read =
+                [now.is_complete(), now.has_join_waker(), now.has_handle(), now.is_watched(), now.is_heavy()];
+            let set = [COMPLETE, JOIN_WAKER, HANDLE, WATCHED].map(|flag| flags & flag == flag);
+            assert_eq!(read, [set[0], set[1], set[2], set[3], false]);
+            let names = ["COMPLETE", "JOIN_WAKER", "HANDLE", "WATCHED"];
+            let shown =
+                names.into_iter().zip(set).filter(|(_, set)| *set).map(|(name, _)| format!("{name}, "));
+            let shown: String = shown.collect();
+            assert_eq!(format!("{now:?}"), format!("{{{shown}weight=0, wakes=3, refs=2}}"));
+            assert_eq!(format!("{:?}", word(flags, 3, 2)), format!("{now:?}"));
+        }
+        assert!(State::new(1).load().is_heavy() && !State::new(0).load().is_heavy());
+    }
+
+    #[test]
+    fn a_wake_counts_unless_the_task_is_complete() {
+        for (weight, heavy) in [(0, false), (1, true), (MAX_WEIGHT, true)] {
+            let state = word(u64::from(weight) << WEIGHT_SHIFT, 0, 1);
+            assert_eq!(state.wake(), Wake::Submit { heavy });
+            assert_eq!((state.wake(), fields(&state)), (Wake::Nothing, (0, 2, 1)));
+        }
+        let state = word(COMPLETE, 0, 1);
+        assert_eq!((state.wake(), fields(&state)), (Wake::Nothing, (COMPLETE, 0, 1)));
+        for (before, after) in [(WAKES_ENOUGH - 1, WAKES_ENOUGH), (WAKES_ENOUGH, WAKES_ENOUGH)] {
+            let state = word(0, before, 1);
+            assert_eq!((state.wake(), fields(&state)), (Wake::Nothing, (0, after, 1)));
+        }
+    }
+
+    #[test]
+    fn a_wake_that_gives_its_reference_back_does_both_or_nothing() {
+        for (weight, heavy) in [(0u64, false), (2, true)] {
+            let state = word(HANDLE | (weight << WEIGHT_SHIFT), 0, 3);
+            assert_eq!(state.wake_and_unref(), Some(Wake::Submit { heavy }));
+            assert_eq!(fields(&state), (HANDLE, 1, 2));
+            assert_eq!((state.wake_and_unref(), fields(&state)), (Some(Wake::Nothing), (HANDLE, 2, 1)));
+        }
+        let state = word(0, WAKES_ENOUGH - 1, 2);
+        assert_eq!((state.wake_and_unref(), fields(&state)), (Some(Wake::Nothing), (0, WAKES_ENOUGH, 1)));
+        for (flags, wakes) in [(COMPLETE, 0), (COMPLETE, 1), (0, WAKES_ENOUGH), (0, WAKES_ENOUGH + 1)] {
+            let state = word(flags, wakes, 2);
+            assert_eq!((state.wake_and_unref(), fields(&state)), (None, (flags, wakes, 2)));
+        }
+    }
+
+    #[test]
+    fn quiet_completion_asks_for_a_handle_and_nobody_else() {
+        for flags in flags().filter(|flags| flags & COMPLETE == 0) {
+            let state = word(flags, 1, 2);
+            let is_quiet = state.complete_quietly();
+            assert_eq!(is_quiet, flags == HANDLE);
+            let after = if is_quiet { (HANDLE | COMPLETE, 1, 1) } else { (flags, 1, 2) };
+            assert_eq!(fields(&state), after);
+            if !is_quiet {
+                let before = state.complete();
+                assert_eq!((before.0 & 0xff, fields(&state)), (flags, (flags | COMPLETE, 1, 2)));
+            }
+        }
+    }
+
+    #[test]
+    fn the_room_of_the_waker_changes_hands_before_the_end_only() {
+        for flags in flags() {
+            let is_open = flags & COMPLETE == 0;
+            let set = word(flags, 1, 2);
+            assert_eq!(set.set_join_waker(), is_open);
+            assert_eq!(fields(&set).0, if is_open { flags | JOIN_WAKER } else { flags });
+            let taken = word(flags, 1, 2);
+            assert_eq!(taken.take_join_waker(), is_open);
+            assert_eq!(fields(&taken).0, if is_open { flags & !JOIN_WAKER } else { flags });
+        }
+    }
+
+    #[test]
+    fn a_handle_that_goes_leaves_what_is_not_its_own() {
+        for flags in flags() {
+            let (is_complete, has_handle) = (flags & COMPLETE != 0, flags & HANDLE != 0);
+            let state = word(flags, 1, 2);
+            let duty = match (is_complete, has_handle, flags & JOIN_WAKER != 0) {
+                (true, true, _) => DropHandle::DropOutput,
+                (false, _, true) => DropHandle::DropWaker,
+                (true, false, _) | (false, _, false) => DropHandle::Nothing,
+            };
+            assert_eq!(state.drop_handle(), duty, "{flags:#b}");
+            let after = if is_complete { flags } else { flags & !(HANDLE | JOIN_WAKER) };
+            assert_eq!(fields(&state), (after, 1, 2));
+        }
+    }
+
+    #[test]
+    fn an_output_that_was_taken_is_nobodys() {
+        for flags in flags().filter(|flags| flags & (COMPLETE | HANDLE) == COMPLETE | HANDLE) {
+            for refs in [1, 2] {
+                let state = word(flags, 1, refs);
+                state.output_taken();
+                assert_eq!(fields(&state), (flags & !HANDLE, 1, refs));
+                assert_eq!(state.drop_handle(), DropHandle::Nothing);
+            }
+        }
+    }
+
+    #[test]
+    fn who_asks_to_be_told_too_late_is_told_so() {
+        for flags in flags() {
+            let state = word(flags, 1, 2);
+            assert_eq!(state.watch(), flags & COMPLETE != 0);
+            assert_eq!(fields(&state), (flags | WATCHED, 1, 2));
+        }
+    }
+
+    #[test]
+    fn the_last_reference_frees_the_cell() {
+        for flags in [0, COMPLETE, COMPLETE | HANDLE, HANDLE] {
+            let state = word(flags, 1, 1);
+            state.add_ref();
+            assert_eq!(fields(&state), (flags, 1, 2));
+            assert_eq!((state.drop_ref(), fields(&state)), (Unref::Nothing, (flags, 1, 1)));
+            assert_eq!(state.drop_ref(), Unref::Dealloc);
+            // A single reference to a complete task is not even counted down.
+            assert_eq!(fields(&state).2, u64::from(flags & COMPLETE != 0));
+        }
     }
 
     #[test]

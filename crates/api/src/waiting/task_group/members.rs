@@ -5,11 +5,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::Waker;
 
-use parking_lot::Mutex;
 use selvedge_scheduler::TaskRef;
 
 use crate::cancel::{Route, Scope};
 use crate::error::{Error, Result, RuntimeError};
+use crate::sync::{Mutex, mutation};
 use crate::task::{Notify, TaskRefExt, TaskSlot, notify};
 
 /// What the block, the body and the tasks share.
@@ -19,6 +19,8 @@ pub(super) struct Members(Mutex<State>);
 struct State {
     phase: Phase,
     next_index: usize,
+    /// Tasks that are being made for the group.
+    joining: usize,
     /// The tasks that have not ended, in the order in which they came.
     unfinished: BTreeMap<usize, TaskRef>,
     errors: Vec<Error>,
@@ -48,8 +50,9 @@ enum Phase {
 struct Duties {
     cancel: Vec<TaskRef>,
     owner: Option<u64>,
-    ask: Option<Arc<Scope>>,
     wake: Option<Waker>,
+    /// Left for after the lock only by a fault that a model builds in.
+    ask_late: Option<Arc<Scope>>,
 }
 
 /// A task that awaits the group's owner must be told itself: the owner waits for it. So the request begins at the owner.
@@ -63,8 +66,7 @@ impl Duties {
         for task in self.cancel {
             cancel(&task, self.owner, message.cloned());
         }
-        if let Some(scope) = self.ask {
-            // The wake below makes the body look.
+        if let Some(scope) = self.ask_late {
             let _ = scope.request();
         }
         if let Some(waker) = self.wake {
@@ -74,15 +76,73 @@ impl Duties {
 }
 
 impl State {
+    /// Nobody is in the group, or on the way in.
+    fn is_deserted(&self) -> bool {
+        self.unfinished.is_empty() && (self.joining == 0 || mutation("group-ends-while-a-task-joins"))
+    }
+
     /// Everybody is asked to stop, once: a second request would disturb the clean-up that the first one began.
     fn shut_down(&mut self) -> Duties {
         if self.phase != Phase::Open {
             return Duties::default();
         }
         self.phase = Phase::ShuttingDown;
-        let ask = self.scope.clone();
-        let wake = if ask.is_some() { self.waker.take() } else { None };
-        Duties { cancel: self.unfinished.values().cloned().collect(), owner: self.owner, ask, wake }
+        let mut duties = Duties {
+            cancel: self.unfinished.values().cloned().collect(),
+            owner: self.owner,
+            ..Duties::default()
+        };
+        if let Some(scope) = &self.scope {
+            // Under the lock, under which the block leaves its waker before the body looks. If there is none, then because the last task's end has just
+            // taken it, and the poll to which that one leads must find the request.
+            if mutation("group-asks-after-its-lock") {
+                duties.ask_late = Some(Arc::clone(scope));
+            } else {
+                let _ = scope.request();
+            }
+            duties.wake = self.waker.take();
+        }
+        duties
+    }
+}
+
+/// The right to bring one task into the group.
+#[must_use = "the group waits for the task"]
+pub(super) struct Joining<'a>(Option<&'a Arc<Members>>);
+
+impl Joining<'_> {
+    /// Takes the task in. If the group has begun to shut down meanwhile, the task is cancelled.
+    pub(super) fn admit(mut self, task: &TaskRef) {
+        let members = self.0.take().expect("only this and the drop take it");
+        // The group reports the task's error, whatever becomes of its handle.
+        task.task_slot().mark_retrieved();
+        let (index, is_late, owner) = {
+            let mut state = members.0.lock();
+            state.joining -= 1;
+            let index = state.next_index;
+            state.next_index += 1;
+            state.unfinished.insert(index, task.clone());
+            (index, state.phase != Phase::Open, state.owner)
+        };
+        if is_late && !mutation("late-task-is-not-cancelled") {
+            cancel(task, owner, None);
+        }
+        notify(task, Arc::clone(members) as Arc<dyn Notify>, index);
+    }
+}
+
+impl Drop for Joining<'_> {
+    /// The task could not be made.
+    fn drop(&mut self) {
+        let Some(members) = self.0.take() else { return };
+        let waker = {
+            let mut state = members.0.lock();
+            state.joining -= 1;
+            if state.is_deserted() { state.waker.take() } else { None }
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 }
 
@@ -91,6 +151,7 @@ impl Members {
         Members(Mutex::new(State {
             phase: Phase::Open,
             next_index: 0,
+            joining: 0,
             unfinished: BTreeMap::new(),
             errors: Vec::new(),
             scope: None,
@@ -100,30 +161,17 @@ impl Members {
         }))
     }
 
-    /// Whether a task may still join.
-    pub(super) fn check(&self) -> Result<()> {
-        match self.0.lock().phase {
-            Phase::Open => Ok(()),
+    /// Lets a task join, if the group is open. The group does not end before the task has been made and has ended.
+    pub(super) fn join(this: &Arc<Members>) -> Result<Joining<'_>> {
+        let mut state = this.0.lock();
+        match state.phase {
+            Phase::Open => {
+                state.joining += 1;
+                Ok(Joining(Some(this)))
+            }
             Phase::ShuttingDown => Err(RuntimeError::new("TaskGroup is shutting down").into()),
             Phase::Finished => Err(RuntimeError::new("TaskGroup is finished").into()),
         }
-    }
-
-    /// Takes a task in. If the group has begun to shut down meanwhile, the task is cancelled.
-    pub(super) fn admit(this: &Arc<Members>, task: &TaskRef) {
-        // The group reports the task's error, whatever becomes of its handle.
-        task.task_slot().mark_retrieved();
-        let (index, is_late, owner) = {
-            let mut state = this.0.lock();
-            let index = state.next_index;
-            state.next_index += 1;
-            state.unfinished.insert(index, task.clone());
-            (index, state.phase != Phase::Open, state.owner)
-        };
-        if is_late {
-            cancel(task, owner, None);
-        }
-        notify(task, Arc::clone(this) as Arc<dyn Notify>, index);
     }
 
     /// The block is being polled: whom to wake, and what to ask. Returns whether the group is shutting down.
@@ -167,7 +215,7 @@ impl Members {
     /// Ends the group if all tasks have ended.
     pub(super) fn try_finish(&self) -> bool {
         let mut state = self.0.lock();
-        let is_finished = state.unfinished.is_empty();
+        let is_finished = state.is_deserted();
         if is_finished {
             state.phase = Phase::Finished;
         }
@@ -192,7 +240,7 @@ impl Notify for Members {
                 }
                 None => Duties::default(),
             };
-            if state.unfinished.is_empty() && duties.wake.is_none() {
+            if state.is_deserted() && duties.wake.is_none() {
                 duties.wake = state.waker.take();
             }
             (duties, gone)
