@@ -17,8 +17,9 @@ const ROUNDS: usize = 4;
 /// The longest spin before sleeping, in microseconds: a round trip between threads takes a few of them, a sleep and a wake take
 /// tens.
 const SPIN_MAX_MICROS: u32 = 32;
-/// The shortest: it costs an idle program next to nothing, and finds out when spinning starts to pay.
-const SPIN_MIN_MICROS: u32 = 3;
+/// The shortest; below it a worker does not spin at all. What it waits for may come from a thread that the operating system has put on its
+/// own core, and that gets there only once it sleeps.
+const SPIN_MIN_MICROS: u32 = 4;
 /// A worker's only task is left to it for this long: nearly always it is about to run it, and a task that hops between
 /// cores takes its caches along each time.
 const ONLY_TASK: Duration = Duration::from_micros(2);
@@ -28,8 +29,8 @@ const CRUMBS: usize = 32;
 /// on running them.
 const PATIENCE: Duration = Duration::from_micros(5);
 
-/// How long a spin pays: doubled when one finds work or when a sleep was so short that a longer spin would have, halved when one was
-/// in vain.
+/// How long a spin pays: doubled when one finds work or when a sleep was so short that a spin would have, halved when one was
+/// in vain, down to none.
 pub(crate) struct SpinBudget(AtomicU32);
 
 impl SpinBudget {
@@ -43,8 +44,12 @@ impl SpinBudget {
 
     fn adjust(&self, paid: bool) {
         let now = self.0.load(Ordering::Relaxed);
-        let new = if paid { now * 2 } else { now / 2 };
-        self.0.store(new.clamp(SPIN_MIN_MICROS, SPIN_MAX_MICROS), Ordering::Relaxed);
+        let new = match now / 2 {
+            _ if paid => (now * 2).clamp(SPIN_MIN_MICROS, SPIN_MAX_MICROS),
+            ..SPIN_MIN_MICROS => 0,
+            half => half,
+        };
+        self.0.store(new, Ordering::Relaxed);
     }
 }
 
@@ -141,10 +146,15 @@ impl Local {
             return None;
         }
         let began = Instant::now();
-        let patience = if self.stole_crumbs.get() { PATIENCE } else { Duration::ZERO };
+        // What is to be waited for is another worker's queue.
+        let waits = self.stole_crumbs.get() && self.shared.idle.sleeping() + 1 < self.shared.rescue.active();
+        let patience = if waits { PATIENCE } else { Duration::ZERO };
         // One spinner is enough: it takes the pushes of all, and the others' cores may be wanted.
         let alone = self.shared.idle.searches_alone();
-        let limit = if alone { self.shared.rescue.spin.limit().max(patience) } else { patience };
+        let mut limit = if alone { self.shared.rescue.spin.limit().max(patience) } else { patience };
+        if limit.is_zero() && alone && self.shared.has_work() {
+            limit = ONLY_TASK;
+        }
         loop {
             let spun = began.elapsed();
             if spun >= limit || self.has_due_timer() {
@@ -293,5 +303,29 @@ impl Local {
         // The published deadline may have gone with its timer since; then nothing fires, and the value is put right.
         let now = shared.clock.now();
         (until <= shared.tick_length.containing(now) || moves_time).then_some(now)
+    }
+}
+
+#[cfg(all(test, not(selvedge_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spin_that_does_not_pay_is_given_up_and_one_that_would_comes_back() {
+        let budget = SpinBudget::new();
+        let fall: Vec<_> = std::iter::from_fn(|| {
+            budget.adjust(false);
+            Some(budget.limit()).filter(|limit| !limit.is_zero())
+        })
+        .take(10)
+        .collect();
+        assert_eq!(fall, [16, 8, 4].map(Duration::from_micros));
+        budget.adjust(false);
+        assert!(budget.limit().is_zero());
+        let rise = std::array::from_fn(|_| {
+            budget.adjust(true);
+            budget.limit()
+        });
+        assert_eq!(rise, [4, 8, 16, 32, 32].map(Duration::from_micros));
     }
 }

@@ -1,20 +1,25 @@
 //! How long is it worth to wait awake?
 //!
-//! A short coroutine ends sooner than a thread falls asleep and wakes up, but only if a worker has a core to run it on. Where the
-//! cores are taken, a thread that spins keeps one from the worker it waits for. Nobody can ask the system, so each thread goes by what
-//! its last waits were like.
+//! A short coroutine ends sooner than a thread falls asleep and wakes up, but only if a worker has a core to run it on. The operating
+//! system may have put the worker on the waiting thread's own core, so that thread first offers it; if the worker runs there, the coroutine has
+//! ended when the thread gets the core back. Where the worker has another core, spinning finds the result soonest. Where
+//! all cores are taken, a thread that spins keeps one from the worker it waits for, and one that offers its core may be long without. Nobody
+//! can ask the system, so each thread goes by what its last waits were like.
 
 use std::cell::Cell;
 use std::hint;
 use std::sync::OnceLock;
+use std::thread;
 use std::time::{Duration, Instant};
 
-/// About what falling asleep and being woken costs: to spin for longer cannot pay.
+/// About what falling asleep and being woken costs: to wait awake for longer cannot pay.
 const LONGEST: Duration = Duration::from_micros(30);
 /// Less than this finds nothing.
 const SHORTEST: Duration = Duration::from_micros(1);
-/// So many waits later a thread that has given up tries again in earnest.
-const RETRY: u32 = 32;
+/// How often the core is offered: the worker may still be on its way the first time.
+const OFFERS: u32 = 3;
+/// So many waits later a thread that has given up tries again in earnest. Less than one in a hundred: on a busy machine that one is late.
+const RETRY: u32 = 256;
 /// Looking at the clock takes longer than looking at the task.
 const LOOKS_PER_CLOCK: u32 = 32;
 
@@ -22,6 +27,7 @@ thread_local!(static PATIENCE: Cell<Patience> = const { Cell::new(Patience { mos
 
 #[derive(Clone, Copy)]
 struct Patience {
+    /// Zero: it falls asleep at once.
     most: Duration,
     failures: u32,
 }
@@ -35,25 +41,42 @@ impl Patience {
         if failures.is_multiple_of(RETRY) {
             return Patience { most: LONGEST, failures };
         }
-        Patience { most: (self.most / 4).max(SHORTEST), failures }
+        let shorter = self.most / 4;
+        Patience { most: if shorter < SHORTEST { Duration::ZERO } else { shorter }, failures }
     }
 }
 
-/// Spins until `is_done`, or until that has taken too long.
+/// Waits awake until `is_done`, or until that has taken too long.
 pub(super) fn until(is_done: impl Fn() -> bool) {
+    PATIENCE.with(|patience| {
+        let most = patience.get().most;
+        let was_worth_it = !most.is_zero() && {
+            let start = Instant::now();
+            // A core that came back late was not worth offering.
+            (offer(&is_done) || spin(start, most, &is_done)) && start.elapsed() <= LONGEST
+        };
+        patience.set(patience.get().after(was_worth_it));
+    });
+}
+
+/// Lets whoever waits for this core have it.
+fn offer(is_done: impl Fn() -> bool) -> bool {
+    (0..OFFERS).any(|_| {
+        thread::yield_now();
+        is_done()
+    })
+}
+
+fn spin(start: Instant, most: Duration, is_done: impl Fn() -> bool) -> bool {
     static IS_PARALLEL: OnceLock<bool> = OnceLock::new();
     if cfg!(selvedge_loom) {
         // Under the models no time passes, so a spin would never end.
         return;
     }
     // On one core nobody could make progress meanwhile.
-    if *IS_PARALLEL.get_or_init(|| num_cpus::get() > 1) {
-        PATIENCE.with(|patience| patience.set(patience.get().after(spin(patience.get().most, is_done))));
+    if !*IS_PARALLEL.get_or_init(|| num_cpus::get() > 1) {
+        return false;
     }
-}
-
-fn spin(most: Duration, is_done: impl Fn() -> bool) -> bool {
-    let start = Instant::now();
     while start.elapsed() < most {
         for _ in 0..LOOKS_PER_CLOCK {
             if is_done() {
@@ -75,7 +98,7 @@ mod tests {
         for _ in 0..RETRY - 1 {
             patience = patience.after(false);
         }
-        assert_eq!(patience.most, SHORTEST);
+        assert_eq!(patience.most, Duration::ZERO);
         patience = patience.after(false);
         assert_eq!(patience.most, LONGEST, "it tries again now and then");
         patience = patience.after(false).after(true);
