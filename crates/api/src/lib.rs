@@ -53,6 +53,7 @@ mod future;
 pub mod hyper;
 pub mod net;
 mod runner;
+pub mod streams;
 mod sync;
 pub mod task;
 mod threads;
@@ -72,6 +73,9 @@ pub use self::event_loop::{
 };
 pub use self::future::Future;
 pub use self::runner::{Runner, RunnerBuilder, run};
+pub use self::streams::{IncompleteReadError, LimitOverrunError, open_connection, start_server};
+#[cfg(unix)]
+pub use self::streams::{open_unix_connection, start_unix_server};
 pub use self::task::{
     CallbackId, Task, TaskHandle, TaskId, all_tasks, create_task, current_task, try_create_task,
 };
