@@ -2,12 +2,13 @@
 
 import asyncio
 import importlib
+import json
 import selectors
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-GROUPS = ("tasks", "futures", "gathering", "waiting", "deadlines", "shields", "timeouts", "groups", "eager", "loops", "threads",)
+GROUPS = ("tasks", "futures", "gathering", "waiting", "deadlines", "shields", "timeouts", "groups", "eager", "loops", "threads", "streams",)
 HOUR = 3600.0
 
 
@@ -135,6 +136,8 @@ def show(value):
         return str(value).lower()
     if isinstance(value, str):
         return f'"{value}"'
+    if isinstance(value, bytes):
+        return json.dumps(value.decode())
     if isinstance(value, list):
         return "[" + ", ".join(map(show, value)) + "]"
     if isinstance(value, tuple):
@@ -155,6 +158,14 @@ def describe(error):
         return "group[" + ", ".join(map(describe, error.exceptions)) + "]"
     if isinstance(error, Boom):
         return f"error {error}"
+    if isinstance(error, asyncio.IncompleteReadError):
+        return f"incomplete {show(error.partial)} of {error.expected or 'some'}"
+    if isinstance(error, asyncio.LimitOverrunError):
+        return f"overrun after {error.consumed}"
+    if isinstance(error, (ConnectionResetError, BrokenPipeError)):
+        return "connection lost"
+    if isinstance(error, (ConnectionRefusedError, FileNotFoundError)):
+        return "refused"
     if isinstance(error, (RuntimeError, ValueError, TypeError)):
         return "misuse"
     raise error

@@ -112,6 +112,11 @@ impl Reports {
         reports
     }
 
+    /// One more, for a handler that does other things besides.
+    pub fn note(&self, context: &ExceptionContext) {
+        self.0.lock().push(context.clone());
+    }
+
     /// The messages so far.
     pub fn messages(&self) -> Vec<String> {
         self.0.lock().iter().map(|context| context.message().to_owned()).collect()

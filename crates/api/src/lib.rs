@@ -55,6 +55,7 @@ pub mod hyper;
 pub mod model;
 pub mod net;
 mod runner;
+pub mod streams;
 mod sync;
 pub mod task;
 mod threads;
@@ -74,6 +75,9 @@ pub use self::event_loop::{
 };
 pub use self::future::Future;
 pub use self::runner::{Runner, RunnerBuilder, run};
+pub use self::streams::{IncompleteReadError, LimitOverrunError, open_connection, start_server};
+#[cfg(unix)]
+pub use self::streams::{open_unix_connection, start_unix_server};
 pub use self::task::{
     CallbackId, Task, TaskHandle, TaskId, all_tasks, create_task, current_task, try_create_task,
 };

@@ -9,7 +9,7 @@ use crate::recording::{Recording, read};
 use crate::trace::Trace;
 
 /// The files of scenarios.
-pub(crate) const GROUPS: [&str; 11] = [
+pub(crate) const GROUPS: [&str; 12] = [
     "tasks",
     "futures",
     "gathering",
@@ -21,6 +21,7 @@ pub(crate) const GROUPS: [&str; 11] = [
     "eager",
     "loops",
     "threads",
+    "streams",
 ];
 
 /// How often a scenario is run on several workers.

@@ -13,6 +13,8 @@ mod loops;
 mod parts;
 mod recording;
 mod shields;
+#[cfg(unix)]
+mod streams;
 mod tasks;
 mod threads;
 mod timeouts;

@@ -2,10 +2,14 @@
 
 use std::fmt::{Debug, Write};
 use std::future::{Future, IntoFuture};
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use selvedge::{CancelledError, Error, EventLoop, ExceptionGroup, InvalidStateError, Result, RuntimeError};
+use selvedge::{
+    CancelledError, Error, EventLoop, ExceptionGroup, IncompleteReadError, InvalidStateError,
+    LimitOverrunError, Result, RuntimeError,
+};
 
 /// Told by every task of a scenario. It is `Copy`, which keeps the scenarios as short as their twins: the lines lie in a registry
 /// that lives as long as the test binary.
@@ -101,6 +105,21 @@ pub(crate) fn describe(error: &Error) -> String {
             write!(all, "{comma}{}", describe(exception)).expect("strings take everything");
         }
         return all + "]";
+    }
+    if let Some(incomplete) = error.downcast_ref::<IncompleteReadError>() {
+        let partial = String::from_utf8_lossy(incomplete.partial());
+        let expected = incomplete.expected().map_or("some".into(), |expected| expected.to_string());
+        return format!("incomplete {partial:?} of {expected}");
+    }
+    if let Some(overrun) = error.downcast_ref::<LimitOverrunError>() {
+        return format!("overrun after {}", overrun.consumed());
+    }
+    if let Some(error) = error.downcast_ref::<io::Error>() {
+        return match error.kind() {
+            ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => "connection lost".into(),
+            ErrorKind::ConnectionRefused | ErrorKind::NotFound => "refused".into(),
+            _ => format!("error {error}"),
+        };
     }
     if error.is_timeout() {
         "timeout".into()

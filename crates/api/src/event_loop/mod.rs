@@ -1,5 +1,6 @@
 //! What is the loop, seen from the program?
 
+mod background;
 mod callback;
 mod exception;
 pub(crate) mod report;

@@ -14,7 +14,7 @@ use crate::error::Result;
 
 /// One direction of a socket, as one who waits for it sees it. A leaf.
 #[derive(Debug, Default)]
-pub(super) struct Side {
+pub(crate) struct Side {
     leaf: Leaf,
     waiter: Waiter,
     /// The last poll ended `Pending`.
@@ -22,13 +22,13 @@ pub(super) struct Side {
 }
 
 impl Side {
-    pub(super) const fn new() -> Side {
+    pub(crate) const fn new() -> Side {
         Side { leaf: Leaf::new(), waiter: Waiter::new(), is_waiting: false }
     }
 
     /// Makes attempts. A request comes before the first one, so that a loop over a socket that is always ready can be cancelled; a wait
     /// that has begun is told of it only if there is nothing to be had.
-    pub(super) fn poll<S: Source, T>(
+    pub(crate) fn poll<S: Source, T>(
         &mut self,
         socket: &Socket<S>,
         direction: Direction,
@@ -80,7 +80,7 @@ impl Side {
 
 /// Makes attempts at a socket until one comes to something.
 #[must_use = "futures do nothing unless awaited"]
-pub(super) struct Attempt<'a, S: Source, F> {
+pub(crate) struct Attempt<'a, S: Source, F> {
     socket: &'a Socket<S>,
     direction: Direction,
     side: Side,
@@ -89,7 +89,7 @@ pub(super) struct Attempt<'a, S: Source, F> {
 
 impl<S: Source> Socket<S> {
     /// A leaf that makes attempts in `direction`.
-    pub(super) fn attempt<T, F>(&self, direction: Direction, attempt: F) -> Attempt<'_, S, F>
+    pub(crate) fn attempt<T, F>(&self, direction: Direction, attempt: F) -> Attempt<'_, S, F>
     where
         F: FnMut(&S) -> io::Result<Done<T>>,
     {

@@ -56,9 +56,13 @@ mod udp;
 #[cfg(unix)]
 mod unix;
 
+pub(crate) use self::attempt::Side;
+pub(crate) use self::resolve::{Failures, Target, lookup};
 pub use self::resolve::{ToSocketAddrs, lookup_host};
+pub(crate) use self::socket::Done;
 pub use self::split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
 pub use self::stream::ByteStream;
+pub(crate) use self::stream::Bytes;
 pub use self::tcp::{TcpListener, TcpStream};
 pub use self::udp::UdpSocket;
 #[cfg(unix)]

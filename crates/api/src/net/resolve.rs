@@ -53,7 +53,7 @@ pub async fn lookup_host(target: impl ToSocketAddrs) -> Result<Vec<SocketAddr>> 
     lookup(target.target()).await
 }
 
-pub(super) async fn lookup(target: Target) -> Result<Vec<SocketAddr>> {
+pub(crate) async fn lookup(target: Target) -> Result<Vec<SocketAddr>> {
     let found: io::Result<vec::IntoIter<SocketAddr>> = match target {
         Target::Known(addrs) => return Ok(addrs),
         Target::Named(name, None) => {
@@ -68,11 +68,11 @@ pub(super) async fn lookup(target: Target) -> Result<Vec<SocketAddr>> {
 
 /// What went wrong with the addresses that were tried so far.
 #[derive(Default)]
-pub(super) struct Failures(Option<Error>);
+pub(crate) struct Failures(Option<Error>);
 
 impl Failures {
     /// The next address may do better. A request is not meant for one address, and goes on.
-    pub(super) fn note(&mut self, error: Error) -> Result<()> {
+    pub(crate) fn note(&mut self, error: Error) -> Result<()> {
         if error.is_cancelled() {
             return Err(error);
         }
@@ -81,7 +81,7 @@ impl Failures {
     }
 
     /// There are no more addresses: the last error counts.
-    pub(super) fn into_error(self) -> Error {
+    pub(crate) fn into_error(self) -> Error {
         let none = || io::Error::new(io::ErrorKind::InvalidInput, "the name stands for no address").into();
         self.0.unwrap_or_else(none)
     }

@@ -19,21 +19,21 @@ pub struct Socket<S: Source> {
 }
 
 /// What an attempt came to.
-pub(super) struct Done<T> {
-    pub(super) value: T,
+pub(crate) struct Done<T> {
+    pub(crate) value: T,
     /// There was less than was asked for, so the next attempt would find nothing: it may as well wait at once.
-    pub(super) is_drained: bool,
+    pub(crate) is_drained: bool,
 }
 
 impl<T> Done<T> {
-    pub(super) fn whole(value: T) -> Done<T> {
+    pub(crate) fn whole(value: T) -> Done<T> {
         Done { value, is_drained: false }
     }
 }
 
 impl Done<usize> {
     /// So many of `asked` bytes were read or written. None at all is the end, which stays.
-    pub(super) fn bytes(value: usize, asked: usize) -> Done<usize> {
+    pub(crate) fn bytes(value: usize, asked: usize) -> Done<usize> {
         Done { value, is_drained: 0 < value && value < asked }
     }
 }

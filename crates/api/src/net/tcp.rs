@@ -80,6 +80,20 @@ impl TcpListener {
         Ok((TcpStream::watch(stream)?, peer))
     }
 
+    /// What [`accept`](Self::accept) does, for one who also waits for something else.
+    pub(crate) fn poll_accept(
+        &self,
+        side: &mut Side,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(TcpStream, SocketAddr)>> {
+        let accepted =
+            side.poll(&self.socket, Direction::Read, cx, |listener| listener.accept().map(Done::whole));
+        accepted.map(|accepted| {
+            let (stream, peer) = accepted?;
+            Ok((TcpStream::watch(stream)?, peer))
+        })
+    }
+
     /// Where it listens.
     pub fn local_addr(&self) -> Result<SocketAddr> {
         Ok(self.socket.local_addr()?)
@@ -155,7 +169,7 @@ impl TcpStream {
         self.socket.into_source().into()
     }
 
-    fn socket(&self) -> &Socket<mio::net::TcpStream> {
+    pub(crate) fn socket(&self) -> &Socket<mio::net::TcpStream> {
         &self.socket
     }
 

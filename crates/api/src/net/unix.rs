@@ -67,6 +67,13 @@ impl UnixListener {
         Ok((UnixStream::watch(stream)?, peer))
     }
 
+    /// What [`accept`](Self::accept) does, for one who also waits for something else.
+    pub(crate) fn poll_accept(&self, side: &mut Side, cx: &mut Context<'_>) -> Poll<Result<UnixStream>> {
+        let accepted =
+            side.poll(&self.socket, Direction::Read, cx, |listener| listener.accept().map(Done::whole));
+        accepted.map(|accepted| UnixStream::watch(accepted?.0))
+    }
+
     /// Where it listens.
     pub fn local_addr(&self) -> Result<SocketAddr> {
         Ok(self.socket.local_addr()?)
@@ -135,7 +142,7 @@ impl UnixStream {
         std::os::fd::OwnedFd::from(self.socket.into_source()).into()
     }
 
-    fn socket(&self) -> &Socket<mio_net::UnixStream> {
+    pub(crate) fn socket(&self) -> &Socket<mio_net::UnixStream> {
         &self.socket
     }
 

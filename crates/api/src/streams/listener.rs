@@ -1,0 +1,135 @@
+//! Where does a server listen?
+
+use std::io;
+use std::net::SocketAddr;
+#[cfg(unix)]
+use std::path::{Path, PathBuf};
+use std::task::{Context, Poll};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::transport::Transport;
+use crate::error::Result;
+#[cfg(unix)]
+use crate::net::UnixListener;
+use crate::net::{Failures, Side, TcpListener};
+
+/// A listening socket of either kind.
+pub(super) enum Listener {
+    Tcp(TcpListener),
+    #[cfg(unix)]
+    Unix {
+        listener: UnixListener,
+        _file: SocketFile,
+    },
+}
+
+impl Listener {
+    /// Listens at every one of the addresses, but those whose family this machine does not have.
+    pub(super) fn bind(addrs: Vec<SocketAddr>, backlog: i32) -> Result<Vec<Listener>> {
+        let mut listeners = Vec::new();
+        let mut failures = Failures::default();
+        for addr in addrs {
+            match bind(addr, backlog) {
+                Ok(listener) => listeners.push(Listener::Tcp(TcpListener::from_std(listener)?)),
+                Err(error) if is_missing_family(&error) => failures.note(error.into())?,
+                Err(error) => {
+                    let told = format!("cannot listen at {addr}: {error}");
+                    return Err(io::Error::new(error.kind(), told).into());
+                }
+            }
+        }
+        if listeners.is_empty() { Err(failures.into_error()) } else { Ok(listeners) }
+    }
+
+    /// Listens at a path. A socket that lies there makes way: as in asyncio, the server that left it is taken to be gone.
+    #[cfg(unix)]
+    pub(super) fn bind_unix(path: &Path, backlog: i32) -> Result<Listener> {
+        use std::os::unix::fs::FileTypeExt;
+
+        if path.symlink_metadata().is_ok_and(|found| found.file_type().is_socket()) {
+            std::fs::remove_file(path)?;
+        }
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        socket.bind(&socket2::SockAddr::unix(path)?)?;
+        let file = SocketFile::at(path);
+        socket.listen(backlog)?;
+        let listener = UnixListener::from_std(std::os::fd::OwnedFd::from(socket).into())?;
+        Ok(Listener::Unix { listener, _file: file })
+    }
+
+    pub(super) fn poll_accept(
+        &self,
+        side: &mut Side,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(Transport, Option<SocketAddr>)>> {
+        match self {
+            Listener::Tcp(listener) => {
+                let accepted = listener.poll_accept(side, cx);
+                accepted.map_ok(|(stream, peer)| (Transport::Tcp(stream), Some(peer)))
+            }
+            #[cfg(unix)]
+            Listener::Unix { listener, .. } => {
+                listener.poll_accept(side, cx).map_ok(|stream| (Transport::Unix(stream), None))
+            }
+        }
+    }
+
+    pub(super) fn local_addr(&self) -> Option<SocketAddr> {
+        match self {
+            Listener::Tcp(listener) => listener.local_addr().ok(),
+            #[cfg(unix)]
+            Listener::Unix { .. } => None,
+        }
+    }
+}
+
+fn bind(addr: SocketAddr, backlog: i32) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    // On Windows it would mean something else.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    if addr.is_ipv6() {
+        // IPv4 has a socket of its own.
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&addr.into())?;
+    socket.listen(backlog)?;
+    Ok(socket.into())
+}
+
+/// A name may have addresses of IPv6 on a machine that has none.
+fn is_missing_family(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AddrNotAvailable || error.kind() == io::ErrorKind::Unsupported
+}
+
+/// The file of a Unix socket, which goes with its server, as in asyncio, if nobody has put another one there.
+#[cfg(unix)]
+pub(super) struct SocketFile {
+    path: PathBuf,
+    /// Device and number.
+    identity: Option<(u64, u64)>,
+}
+
+#[cfg(unix)]
+impl SocketFile {
+    fn at(path: &Path) -> SocketFile {
+        SocketFile { path: path.into(), identity: identity(path) }
+    }
+}
+
+#[cfg(unix)]
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+
+    path.symlink_metadata().ok().map(|found| (found.dev(), found.ino()))
+}
+
+#[cfg(unix)]
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if self.identity.is_some() && identity(&self.path) == self.identity {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}

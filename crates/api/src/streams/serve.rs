@@ -1,0 +1,329 @@
+//! How does a server come to its connections?
+
+use std::fmt;
+use std::future::{Future, IntoFuture, poll_fn};
+use std::panic::Location;
+#[cfg(unix)]
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as PollContext, Poll};
+use std::time::Duration;
+
+use super::link::Link;
+use super::listener::Listener;
+use super::open::Where;
+use super::reader::{DEFAULT_LIMIT, StreamReader, check_limit};
+use super::server::{Membership, Server, Shared};
+use super::transport::Transport;
+use super::watched::{Place, Watched};
+use super::writer::StreamWriter;
+use crate::context::{Context, copy_context};
+use crate::error::{Error, Result};
+use crate::event_loop::{EventLoop, ExceptionContext, get_running_loop};
+use crate::net::{Side, ToSocketAddrs, lookup};
+use crate::task::{self, current_task};
+use crate::waiting::{Sleep, sleep};
+
+/// How long a server pauses when the operating system has no descriptor for a connection: asyncio's constant.
+const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+
+/// So many connections are accepted before others have their turn.
+const ACCEPTED_AT_ONCE: usize = 64;
+
+/// Connections that wait to be accepted: asyncio's default.
+const BACKLOG: u32 = 100;
+
+/// Listens for TCP connections, and runs `callback` as a task for each, with its reader and its writer.
+///
+/// The server listens at every address that `target` stands for. Port 0 lets the operating system choose one for each: [`Server::local_addrs`] tells.
+///
+/// An error that the callback returns goes to the loop's exception handler ("Unhandled exception in `client_connected_cb`"), and its connection is closed; so it
+/// is when the task panics or is cancelled. When the operating system has no more descriptors, that is reported too, and the server accepts nothing for a
+/// second.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicUsize, Ordering};
+///
+/// use selvedge::{open_connection, start_server};
+///
+/// # selvedge::run(async {
+/// // What all connections share goes along as a clone.
+/// let count = Arc::new(AtomicUsize::new(0));
+/// let server = start_server(move |_, writer| {
+///     let count = count.clone();
+///     async move {
+///         writer.write(format!("you are number {}\n", count.fetch_add(1, Ordering::Relaxed)))
+///     }
+/// }, "127.0.0.1:0").limit(1024).await?;
+///
+/// for number in 0..3 {
+///     let (mut reader, _writer) = open_connection(&server.local_addrs()[..]).await?;
+///     assert_eq!(reader.readline().await?, format!("you are number {number}\n").into_bytes());
+/// }
+/// server.close();
+/// server.wait_closed().await
+/// # }).unwrap();
+/// ```
+///
+/// # Errors
+///
+/// [`std::io::Error`] (`AddrInUse`, `PermissionDenied` …); [`RuntimeError`](crate::RuntimeError) outside of a loop, or for a limit of zero.
+#[track_caller]
+pub fn start_server<C, F>(callback: C, target: impl ToSocketAddrs) -> StartServer<C>
+where
+    C: Fn(StreamReader, StreamWriter) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<()>> + Send + 'static,
+{
+    StartServer::new(callback, Where::Inet(target.target()))
+}
+
+/// Listens at a path of the file system. As [`start_server`] otherwise.
+///
+/// As in asyncio, a socket that lies at the path makes way, and the server removes its own when it is closed.
+///
+/// # Examples
+///
+/// ```
+/// use selvedge::{open_unix_connection, start_unix_server};
+///
+/// # selvedge::run(async {
+/// let path = std::env::temp_dir().join(format!("selvedge-streams-{}", std::process::id()));
+/// let server = start_unix_server(async |_, writer| writer.write("hello\n"), &path).await?;
+/// let (mut reader, _writer) = open_unix_connection(&path).await?;
+/// assert_eq!(reader.readline().await?, b"hello\n");
+/// server.close();
+/// assert!(!path.exists());
+/// # Ok(())
+/// # }).unwrap();
+/// ```
+#[cfg(unix)]
+#[track_caller]
+pub fn start_unix_server<C, F>(callback: C, path: impl AsRef<Path>) -> StartServer<C>
+where
+    C: Fn(StreamReader, StreamWriter) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<()>> + Send + 'static,
+{
+    StartServer::new(callback, Where::Unix(path.as_ref().into()))
+}
+
+/// A server that starts when this is awaited. Made by [`start_server`] and [`start_unix_server`].
+#[must_use = "nothing is served unless it is awaited"]
+pub struct StartServer<C> {
+    callback: C,
+    target: Where,
+    limit: usize,
+    backlog: u32,
+    created_at: &'static Location<'static>,
+}
+
+impl<C> StartServer<C> {
+    #[track_caller]
+    fn new(callback: C, target: Where) -> StartServer<C> {
+        let created_at = Location::caller();
+        StartServer { callback, target, limit: DEFAULT_LIMIT, backlog: BACKLOG, created_at }
+    }
+
+    /// The [limit](StreamReader) of the connections' readers. 64 KiB by default.
+    pub fn limit(mut self, limit: usize) -> StartServer<C> {
+        self.limit = limit;
+        self
+    }
+
+    /// How many connections may wait to be accepted. 100 by default; the operating system has a bound of its own.
+    pub fn backlog(mut self, backlog: u32) -> StartServer<C> {
+        self.backlog = backlog;
+        self
+    }
+}
+
+impl<C, F> IntoFuture for StartServer<C>
+where
+    C: Fn(StreamReader, StreamWriter) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<()>> + Send + 'static,
+{
+    type Output = Result<Server>;
+    type IntoFuture = Starting;
+
+    fn into_future(self) -> Starting {
+        Starting(Box::pin(start(self)))
+    }
+}
+
+/// The future of [`StartServer`].
+#[must_use = "futures do nothing unless awaited"]
+pub struct Starting(Pin<Box<dyn Future<Output = Result<Server>> + Send>>);
+
+impl Future for Starting {
+    type Output = Result<Server>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut PollContext<'_>) -> Poll<Result<Server>> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+async fn start<C, F>(server: StartServer<C>) -> Result<Server>
+where
+    C: Fn(StreamReader, StreamWriter) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<()>> + Send + 'static,
+{
+    let StartServer { callback, target, limit, backlog, created_at } = server;
+    check_limit(limit)?;
+    let event_loop = get_running_loop()?;
+    let backlog = backlog.try_into().unwrap_or(i32::MAX);
+    let listeners = match target {
+        Where::Inet(target) => Listener::bind(lookup(target).await?, backlog)?,
+        #[cfg(unix)]
+        Where::Unix(path) => vec![Listener::bind_unix(&path, backlog)?],
+    };
+    let count = listeners.len();
+    let server = Server::of(listeners);
+    let host = Arc::new(Host {
+        callback,
+        limit,
+        created_at,
+        context: copy_context(),
+        event_loop: event_loop.clone(),
+        shared: Arc::clone(server.shared()),
+    });
+    for index in 0..count {
+        let mut accepting = Accepting { host: Arc::clone(&host), index, side: Side::new(), pause: None };
+        let mut place = Place::default();
+        event_loop.run_in_background(async move { poll_fn(|cx| accepting.poll(&mut place, cx)).await });
+    }
+    Ok(server)
+}
+
+/// What every connection of a server has in common.
+struct Host<C> {
+    callback: C,
+    limit: usize,
+    created_at: &'static Location<'static>,
+    /// Of whoever started the server. Each connection's task has a copy.
+    context: Context,
+    event_loop: EventLoop,
+    shared: Arc<Shared>,
+}
+
+/// Accepts from one of a server's listeners until the server is closed.
+struct Accepting<C> {
+    host: Arc<Host<C>>,
+    index: usize,
+    side: Side,
+    pause: Option<Sleep>,
+}
+
+impl<C, F> Accepting<C>
+where
+    C: Fn(StreamReader, StreamWriter) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<()>> + Send + 'static,
+{
+    fn poll(&mut self, place: &mut Place, cx: &mut PollContext<'_>) -> Poll<()> {
+        if self.host.shared.poll_look(place, cx, Watched::is_closed).is_ready() {
+            return Poll::Ready(());
+        }
+        for _ in 0..ACCEPTED_AT_ONCE {
+            if let Some(pause) = &mut self.pause {
+                // An error would say that the loop is closed, and so would the next accept.
+                match Pin::new(pause).poll(cx) {
+                    Poll::Ready(_) => self.pause = None,
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+            // Held only while it is asked, so that closing the server closes it.
+            let Some(listener) = self.host.shared.listener(self.index) else { return Poll::Ready(()) };
+            match listener.poll_accept(&mut self.side, cx) {
+                Poll::Ready(Ok((transport, peer))) => match self.host.serve(transport, peer) {
+                    Ok(()) => {}
+                    Err(_) if self.host.event_loop.is_closed() => return Poll::Ready(()),
+                    Err(error) => self.host.report("a connection was lost as it was accepted", error),
+                },
+                Poll::Ready(Err(_)) if self.host.event_loop.is_closed() => return Poll::Ready(()),
+                Poll::Ready(Err(error)) if is_over_already(&error) => {}
+                Poll::Ready(Err(error)) => {
+                    self.host.report("socket.accept() out of system resource", error);
+                    self.pause = Some(sleep(ACCEPT_PAUSE));
+                }
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+/// The peer gave up before it was accepted.
+fn is_over_already(error: &Error) -> bool {
+    error
+        .downcast_ref::<std::io::Error>()
+        .is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionAborted)
+}
+
+impl<C, F> Host<C>
+where
+    C: Fn(StreamReader, StreamWriter) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<()>> + Send + 'static,
+{
+    fn serve(self: &Arc<Self>, transport: Transport, peer: Option<std::net::SocketAddr>) -> Result<()> {
+        let link = Link::new(transport, peer)?;
+        Membership::enter(&self.shared, &link);
+        let ends = CloseUnlessWell(Some(Arc::clone(&link)));
+        let reader = StreamReader::of(Arc::clone(&link), self.limit);
+        let writer = StreamWriter::of(link);
+        let host = Arc::clone(self);
+        let conversation = async move {
+            let mut ends = ends;
+            match (host.callback)(reader, writer).await {
+                Ok(()) => {
+                    // Who reads and writes may live on elsewhere.
+                    ends.0 = None;
+                    Ok(())
+                }
+                Err(error) if error.is_cancelled() => Err(error),
+                Err(error) => {
+                    host.report("Unhandled exception in client_connected_cb", error);
+                    Ok(())
+                }
+            }
+        };
+        let builder = task::Builder::new().context(self.context.copy());
+        drop(builder.spawn_on(self.event_loop.scheduler(), conversation, self.created_at));
+        Ok(())
+    }
+}
+
+impl<C> Host<C> {
+    fn report(&self, message: &str, error: Error) {
+        let mut context = ExceptionContext::new(message).with_exception(error);
+        if let Some(task) = current_task() {
+            context = context.with_task(task);
+        }
+        self.event_loop.call_exception_handler(&context);
+    }
+}
+
+/// Closes the connection of a coroutine that failed, panicked or was cancelled.
+struct CloseUnlessWell(Option<Arc<Link>>);
+
+impl Drop for CloseUnlessWell {
+    fn drop(&mut self) {
+        if let Some(link) = &self.0 {
+            link.close();
+        }
+    }
+}
+
+impl<C> fmt::Debug for StartServer<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StartServer").field("target", &self.target).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Starting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Starting").finish_non_exhaustive()
+    }
+}

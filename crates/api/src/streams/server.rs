@@ -1,0 +1,216 @@
+//! What is a server, seen from the program?
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Arc, Weak};
+
+use super::link::Link;
+use super::listener::Listener;
+use super::watched::Watched;
+use crate::error::{Result, RuntimeError};
+
+/// Accepts connections and runs a coroutine for each: asyncio's class of that name. Made by [`start_server`](crate::start_server) and
+/// [`start_unix_server`](crate::start_unix_server).
+///
+/// Clones are the same server. It goes on when all of them are dropped, until it is closed or the loop is, as a task does.
+///
+/// # Examples
+///
+/// ```
+/// use selvedge::{create_task, open_connection, start_server};
+///
+/// # selvedge::run(async {
+/// let server = start_server(async |mut reader, writer| {
+///     writer.write(reader.readline().await?)
+/// }, "127.0.0.1:0").await?;
+/// let addr = server.local_addrs()[0];
+/// let serving = create_task({
+///     let server = server.clone();
+///     async move { server.serve_forever().await }
+/// });
+///
+/// let (mut reader, writer) = open_connection(addr).await?;
+/// writer.write("echo\n")?;
+/// assert_eq!(reader.readline().await?, b"echo\n");
+/// drop((reader, writer));
+///
+/// serving.cancel();
+/// assert!(serving.await.is_err_and(|error| error.is_cancelled()));
+/// assert!(!server.is_serving());
+/// assert!(open_connection(addr).await.is_err());
+/// # Ok(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct Server {
+    shared: Arc<Shared>,
+}
+
+pub(super) type Shared = Watched<State>;
+
+pub(super) struct State {
+    /// Empty once it is closed.
+    listeners: Vec<Arc<Listener>>,
+    clients: BTreeMap<u64, Weak<Link>>,
+    next: u64,
+    is_served_for_ever: bool,
+}
+
+impl State {
+    fn is_closed(&self) -> bool {
+        self.listeners.is_empty()
+    }
+}
+
+impl Server {
+    pub(super) fn of(listeners: Vec<Listener>) -> Server {
+        let listeners = listeners.into_iter().map(Arc::new).collect();
+        let state = State { listeners, clients: BTreeMap::new(), next: 0, is_served_for_ever: false };
+        Server { shared: Arc::new(Watched::new(state)) }
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Accepts no more connections; those that exist go on. Who connects from now on is refused. Again: does nothing.
+    pub fn close(&self) {
+        let listeners = self.shared.change(|state| std::mem::take(&mut state.listeners));
+        drop(listeners);
+    }
+
+    /// Whether it accepts connections.
+    pub fn is_serving(&self) -> bool {
+        self.shared.with(|state| !state.is_closed())
+    }
+
+    /// Waits until the server is closed and so are all its connections: by their coroutines, their peers, or [`close_clients`](Self::close_clients).
+    ///
+    /// # Errors
+    ///
+    /// [`CancelledError`](crate::CancelledError).
+    ///
+    /// # Cancellation
+    ///
+    /// Ends the wait, and closes nothing.
+    pub async fn wait_closed(&self) -> Result<()> {
+        self.shared.until(|state| (state.is_closed() && state.clients.is_empty()).then_some(())).await
+    }
+
+    /// Waits until the server is closed, and then for its connections, as [`wait_closed`](Self::wait_closed) does. For programs that do nothing but serve.
+    ///
+    /// # Errors
+    ///
+    /// [`CancelledError`](crate::CancelledError); [`RuntimeError`] if the server is closed already, or awaited here by another task. (asyncio's also ends with a
+    /// `CancelledError` when somebody calls `close`; here that is a good end.)
+    ///
+    /// # Cancellation
+    ///
+    /// Closes the server, and waits for its connections before it returns the error. A second request ends that wait.
+    pub async fn serve_forever(&self) -> Result<()> {
+        let begins = self.shared.with(|state| {
+            let begins = !state.is_closed() && !state.is_served_for_ever;
+            state.is_served_for_ever |= begins;
+            begins
+        });
+        if !begins {
+            let why =
+                if self.is_serving() { "is already being awaited on serve_forever()" } else { "is closed" };
+            return Err(RuntimeError::new(format!("server {why}")).into());
+        }
+        let _serving = Serving(&self.shared);
+        let served = self.shared.until(|state| state.is_closed().then_some(())).await;
+        self.close();
+        // Whatever ends this wait, a request that came before it comes first.
+        let waited = self.wait_closed().await;
+        served.and(waited)
+    }
+
+    /// Where it listens: several addresses if the name it was given stands for several. Empty once it is closed, and for a Unix socket.
+    pub fn local_addrs(&self) -> Vec<SocketAddr> {
+        self.shared
+            .with(|state| state.listeners.iter().filter_map(|listener| listener.local_addr()).collect())
+    }
+
+    /// How many connections there are.
+    pub fn clients(&self) -> usize {
+        self.shared.with(|state| state.clients.len())
+    }
+
+    /// Closes all connections, each when what was written is sent: [`StreamWriter::close`](super::StreamWriter::close) for each. The server itself goes on.
+    pub fn close_clients(&self) {
+        self.each_client(Link::close);
+    }
+
+    /// Closes all connections at once, and drops what was not sent: [`StreamWriter::abort`](super::StreamWriter::abort) for each.
+    pub fn abort_clients(&self) {
+        self.each_client(|link| link.abort(None));
+    }
+
+    fn each_client(&self, f: impl FnMut(&Arc<Link>)) {
+        // Closing one takes it out of the map, so not under the lock.
+        let links: Vec<_> =
+            self.shared.with(|state| state.clients.values().filter_map(Weak::upgrade).collect());
+        links.iter().for_each(f);
+    }
+}
+
+/// Somebody is in `serve_forever`.
+struct Serving<'a>(&'a Shared);
+
+impl Drop for Serving<'_> {
+    fn drop(&mut self) {
+        self.0.with(|state| state.is_served_for_ever = false);
+    }
+}
+
+impl Watched<State> {
+    /// The listener to accept from; `None`: the server is closed.
+    pub(super) fn listener(&self, index: usize) -> Option<Arc<Listener>> {
+        self.with(|state| state.listeners.get(index).cloned())
+    }
+
+    /// What `until` looks for who accepts.
+    pub(super) fn is_closed(state: &mut State) -> Option<()> {
+        state.is_closed().then_some(())
+    }
+}
+
+/// A connection's place with its server. Its end lets those look again who wait for the server to be empty.
+pub(super) struct Membership {
+    shared: Arc<Shared>,
+    number: u64,
+}
+
+impl Membership {
+    /// Enters a connection.
+    pub(super) fn enter(shared: &Arc<Shared>, link: &Arc<Link>) {
+        let number = shared.with(|state| {
+            let number = state.next;
+            state.next += 1;
+            state.clients.insert(number, Arc::downgrade(link));
+            number
+        });
+        link.join(Membership { shared: Arc::clone(shared), number });
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        let was_last = self.shared.with(|state| {
+            state.clients.remove(&self.number);
+            state.is_closed() && state.clients.is_empty()
+        });
+        if was_last {
+            self.shared.change(|_| ());
+        }
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Server");
+        shown.field("sockets", &self.local_addrs()).field("clients", &self.clients()).finish()
+    }
+}

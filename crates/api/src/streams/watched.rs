@@ -1,0 +1,137 @@
+//! How does a coroutine wait until something that is shared has come to pass?
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use parking_lot::Mutex;
+
+use crate::cancel::Leaf;
+use crate::error::Result;
+
+/// A value under a lock, and who waits for it to change. Wakers are cloned, woken and dropped after the lock.
+pub(super) struct Watched<S>(Mutex<Inner<S>>);
+
+struct Inner<S> {
+    state: S,
+    waiting: Vec<(u64, Waker)>,
+    next: u64,
+}
+
+/// Tells one who waits from the others.
+#[derive(Default)]
+pub(super) struct Place(Option<u64>);
+
+impl<S> Watched<S> {
+    pub(super) fn new(state: S) -> Watched<S> {
+        Watched(Mutex::new(Inner { state, waiting: Vec::new(), next: 0 }))
+    }
+
+    /// Looks at it, or changes what nobody waits for.
+    pub(super) fn with<R>(&self, f: impl FnOnce(&mut S) -> R) -> R {
+        f(&mut self.0.lock().state)
+    }
+
+    /// Changes it, and lets all who wait look again.
+    pub(super) fn change<R>(&self, f: impl FnOnce(&mut S) -> R) -> R {
+        let mut inner = self.0.lock();
+        let result = f(&mut inner.state);
+        let waiting = std::mem::take(&mut inner.waiting);
+        drop(inner);
+        for (_, waker) in waiting {
+            waker.wake();
+        }
+        result
+    }
+
+    /// Waits until `look` finds what it looks for. A leaf.
+    pub(super) fn until<T, F>(&self, look: F) -> Until<'_, S, F>
+    where
+        F: FnMut(&mut S) -> Option<T>,
+    {
+        Until { watched: self, place: Place::default(), leaf: Leaf::new(), has_begun: false, look }
+    }
+
+    /// Ready if `look` finds something; else the task is woken after the next change.
+    pub(super) fn poll_look<T>(
+        &self,
+        place: &mut Place,
+        cx: &mut Context<'_>,
+        mut look: impl FnMut(&mut S) -> Option<T>,
+    ) -> Poll<T> {
+        if let Some(found) = self.with(&mut look) {
+            self.leave(place);
+            return Poll::Ready(found);
+        }
+        let waker = cx.waker().clone();
+        let mut inner = self.0.lock();
+        // It may have changed since.
+        if let Some(found) = look(&mut inner.state) {
+            drop(inner);
+            self.leave(place);
+            return Poll::Ready(found);
+        }
+        let number = *place.0.get_or_insert(inner.next);
+        inner.next = inner.next.max(number + 1);
+        let known = inner.waiting.iter().position(|(waiting, _)| *waiting == number);
+        let former = known.map(|index| inner.waiting.swap_remove(index));
+        inner.waiting.push((number, waker));
+        drop(inner);
+        drop(former);
+        Poll::Pending
+    }
+
+    /// Waits no longer.
+    pub(super) fn leave(&self, place: &mut Place) {
+        let Some(number) = place.0.take() else { return };
+        let mut inner = self.0.lock();
+        let index = inner.waiting.iter().position(|(waiting, _)| *waiting == number);
+        let gone = index.map(|index| inner.waiting.swap_remove(index));
+        drop(inner);
+        drop(gone);
+    }
+}
+
+/// See [`Watched::until`].
+#[must_use = "futures do nothing unless awaited"]
+pub(super) struct Until<'a, S, F> {
+    watched: &'a Watched<S>,
+    place: Place,
+    leaf: Leaf,
+    has_begun: bool,
+    look: F,
+}
+
+// What looks is called, never pinned.
+impl<S, F> Unpin for Until<'_, S, F> {}
+
+impl<S, F, T> Future for Until<'_, S, F>
+where
+    F: FnMut(&mut S) -> Option<T>,
+{
+    type Output = Result<T>;
+
+    /// A request comes before the first look, so that a loop over what is always so can be cancelled; later, what has come to pass comes
+    /// before it.
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        let this = self.get_mut();
+        if !std::mem::replace(&mut this.has_begun, true)
+            && let Some(error) = this.leaf.cancelled()
+        {
+            return Poll::Ready(Err(error));
+        }
+        match this.watched.poll_look(&mut this.place, cx, &mut this.look) {
+            Poll::Ready(found) => Poll::Ready(Ok(found)),
+            Poll::Pending => match this.leaf.cancelled() {
+                Some(error) => Poll::Ready(Err(error)),
+                None => Poll::Pending,
+            },
+        }
+    }
+}
+
+impl<S, F> Drop for Until<'_, S, F> {
+    fn drop(&mut self) {
+        self.watched.leave(&mut self.place);
+    }
+}

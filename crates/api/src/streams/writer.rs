@@ -1,0 +1,184 @@
+//! How is a stream written without waiting for each piece?
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::link::Link;
+use crate::error::Result;
+
+/// The writing side of a connection: asyncio's class of that name.
+///
+/// [`write`](Self::write) does not wait: what the operating system does not take at once is kept, and sent in the background, whether anybody
+/// waits for it or not. [`drain`](Self::drain) waits while more than 64 KiB are kept; who calls it after each write never has more than that and one write in
+/// memory, however slow the peer is. Several tasks may write through one reference, each write whole.
+///
+/// Dropped, it ends its side when the rest is sent, as [`write_eof`](Self::write_eof) does; the reader may go on. The connection is closed when both are gone,
+/// or by [`close`](Self::close).
+///
+/// # Examples
+///
+/// ```
+/// use selvedge::{open_connection, start_server};
+///
+/// # selvedge::run(async {
+/// let server = start_server(async |mut reader, writer| {
+///     while let Some(line) = reader.next_line().await? {
+///         writer.write(&line)?;
+///         writer.drain().await?;
+///     }
+///     Ok(())
+/// }, "127.0.0.1:0").await?;
+///
+/// let (mut reader, writer) = open_connection(&server.local_addrs()[..]).await?;
+/// writer.writelines(["hello\n", "world\n"])?;
+/// writer.write_eof()?;
+/// assert_eq!(reader.read_to_end().await?, b"hello\nworld\n");
+/// writer.close();
+/// writer.wait_closed().await?;
+/// # Ok(())
+/// # }).unwrap();
+/// ```
+///
+/// # Errors
+///
+/// A connection that is lost stays lost: each method returns the [`std::io::Error`] that ended it (`BrokenPipe`, `ConnectionReset` …), also if it came up while
+/// reading or in the background; after [`close`](Self::close), `ConnectionReset` "Connection lost".
+///
+/// # Cancellation
+///
+/// Ends the wait, and takes nothing back of what was written.
+pub struct StreamWriter {
+    link: Arc<Link>,
+}
+
+impl StreamWriter {
+    pub(super) fn of(link: Arc<Link>) -> StreamWriter {
+        StreamWriter { link }
+    }
+
+    /// Sends `bytes`, now or in the background.
+    ///
+    /// # Errors
+    ///
+    /// [`RuntimeError`](crate::RuntimeError) after [`write_eof`](Self::write_eof); the [`std::io::Error`] of a connection that is known to be lost. (asyncio drops
+    /// what is written then, and says so at the next `drain`.) That it succeeded does not say that the bytes arrive.
+    pub fn write(&self, bytes: impl AsRef<[u8]>) -> Result<()> {
+        self.link.write(std::iter::once(bytes.as_ref()))
+    }
+
+    /// Sends several pieces, with nothing of anybody else's in between.
+    pub fn writelines<I>(&self, pieces: I) -> Result<()>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<[u8]>,
+    {
+        let pieces: Vec<I::Item> = pieces.into_iter().collect();
+        self.link.write(pieces.iter().map(AsRef::as_ref))
+    }
+
+    /// Waits while more than 64 KiB are unsent, until it is 16 KiB or less; else it returns at once. Any number of tasks may wait.
+    ///
+    /// # Errors
+    ///
+    /// The [`std::io::Error`] of a connection that is lost, `ConnectionReset` if it was closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # selvedge::run(async {
+    /// # let server = selvedge::start_server(async |mut reader, _| {
+    /// #     assert_eq!(reader.read_to_end().await?.len(), 1_000_000);
+    /// #     Ok(())
+    /// # }, "127.0.0.1:0").await?;
+    /// # let (_, writer) = selvedge::open_connection(&server.local_addrs()[..]).await?;
+    /// for _ in 0..1000 {
+    ///     writer.write([0; 1000])?;
+    ///     writer.drain().await?;
+    ///     assert!(writer.unsent() <= 64 * 1024);
+    /// }
+    /// # Ok(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn drain(&self) -> Result<()> {
+        self.link.outgoing().until(|outgoing| outgoing.drained()).await?
+    }
+
+    /// Ends this side when the rest is sent: the peer then reads the end, and may go on writing. Again: does nothing.
+    ///
+    /// # Errors
+    ///
+    /// The [`std::io::Error`] of a connection that is lost or closed.
+    pub fn write_eof(&self) -> Result<()> {
+        self.link.end()
+    }
+
+    /// Whether [`write_eof`](Self::write_eof) can be used: always with TCP and Unix sockets. For those who port a program that asks.
+    pub fn can_write_eof(&self) -> bool {
+        true
+    }
+
+    /// Closes both directions when the rest is sent, in the background. Again: does nothing. A coroutine that reads finds the end.
+    ///
+    /// The descriptor is given back when the reader and the writer are dropped too.
+    pub fn close(&self) {
+        self.link.close();
+    }
+
+    /// Whether [`close`](Self::close) was called, or the connection is known to be lost.
+    pub fn is_closing(&self) -> bool {
+        self.link.outgoing().with(|outgoing| outgoing.is_closing())
+    }
+
+    /// Waits until the connection is closed and the rest is sent, after [`close`](Self::close). For ever if nobody closes it.
+    ///
+    /// # Errors
+    ///
+    /// The [`std::io::Error`] for which the rest could not be sent.
+    pub async fn wait_closed(&self) -> Result<()> {
+        self.link.outgoing().until(|outgoing| outgoing.closed()).await?
+    }
+
+    /// Closes both directions at once, and drops the rest. asyncio's `writer.transport.abort()`.
+    pub fn abort(&self) {
+        self.link.abort(None);
+    }
+
+    /// How many bytes are kept to be sent. asyncio's `writer.transport.get_write_buffer_size()`.
+    pub fn unsent(&self) -> usize {
+        self.link.outgoing().with(|outgoing| outgoing.unsent())
+    }
+
+    /// The peer's address when the connection began; `None` for a Unix socket. asyncio's `get_extra_info("peername")`.
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.link.peer()
+    }
+
+    /// This end's address; `None` for a Unix socket. asyncio's `get_extra_info("sockname")`.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.link.transport().local_addr()
+    }
+}
+
+/// Lends the operating system's descriptor, for its options. asyncio's `get_extra_info("socket")`.
+#[cfg(unix)]
+impl std::os::fd::AsFd for StreamWriter {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.link.transport().as_fd()
+    }
+}
+
+impl Drop for StreamWriter {
+    fn drop(&mut self) {
+        // It fails where there is nothing left to end.
+        let _ = self.link.end();
+    }
+}
+
+impl fmt::Debug for StreamWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("StreamWriter");
+        shown.field("peer", &self.peer_addr()).field("unsent", &self.unsent());
+        shown.field("closing", &self.is_closing()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,106 @@
+//! Connections that come and go by the thousand leave nothing behind.
+
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use selvedge::net::TcpStream;
+use selvedge::{Result, Runner, gather, get_running_loop, open_connection, start_server};
+
+use super::{descriptors, in_a_process_of_its_own, kind};
+
+const CONNECTIONS: usize = 10_000;
+const AT_ONCE: usize = 50;
+
+#[test]
+fn ten_thousand_connections_leave_nothing_behind() {
+    let name = "crowds::ten_thousand_connections_leave_nothing_behind";
+    in_a_process_of_its_own(name, "true", || {
+        let runner = Runner::builder().workers(2).build().expect("a loop");
+        // What the first socket of a loop brings with it stays.
+        runner
+            .run(async {
+                start_server(async |_, _| Ok(()), "127.0.0.1:0").await.map(|server| server.close())
+            })
+            .expect("a server");
+        let settled = || runner.get_loop().metrics().sockets == 0;
+        assert!(eventually(settled), "a server that was closed is gone");
+        let before = descriptors();
+        runner.run(ten_thousand()).expect("all were served");
+        assert!(eventually(settled), "{} sockets are still watched", runner.get_loop().metrics().sockets);
+        assert!(eventually(|| descriptors() == before), "{} descriptors, {before} before", descriptors());
+        runner.close();
+    });
+}
+
+async fn ten_thousand() -> Result<()> {
+    let count = Arc::new(AtomicUsize::new(0));
+    let served = Arc::clone(&count);
+    let server = start_server(
+        move |mut reader, writer| {
+            let served = Arc::clone(&served);
+            async move {
+                let asked = reader.readexactly(4).await?;
+                served.fetch_add(1, Ordering::Relaxed);
+                let answered = writer.write(asked);
+                // A peer that resets does not wait for its answer.
+                assert!(
+                    answered.is_ok()
+                        || answered.is_err_and(|error| kind(&error) == Some(ErrorKind::ConnectionReset))
+                );
+                Ok(())
+            }
+        },
+        "127.0.0.1:0",
+    )
+    .await?;
+    let addr = server.local_addrs()[0];
+    let client = |number: usize| async move {
+        let asked = u32::try_from(number).expect("there are not so many").to_be_bytes();
+        match number % 4 {
+            // Dropped as they are.
+            0 | 1 => {
+                let (mut reader, writer) = open_connection(addr).await?;
+                writer.write(asked)?;
+                assert_eq!(reader.readexactly(4).await?, asked);
+            }
+            // Closed, and waited for.
+            2 => {
+                let (mut reader, writer) = open_connection(addr).await?;
+                writer.write(asked)?;
+                writer.write_eof()?;
+                assert_eq!(reader.read_to_end().await?, asked);
+                writer.close();
+                writer.wait_closed().await?;
+            }
+            // Reset.
+            _ => {
+                let stream = TcpStream::connect(addr).await?;
+                stream.write_all(&asked).await?;
+                stream.read_exact(&mut [0; 4]).await?;
+                stream.set_linger(Duration::ZERO)?;
+            }
+        }
+        Ok(())
+    };
+    for wave in 0..CONNECTIONS / AT_ONCE {
+        gather((0..AT_ONCE).map(|index| client(wave * AT_ONCE + index)).collect::<Vec<_>>()).await?;
+    }
+    server.close();
+    server.wait_closed().await?;
+    assert_eq!(count.load(Ordering::Relaxed), CONNECTIONS);
+    assert_eq!((server.clients(), get_running_loop()?.all_tasks().len()), (0, 1));
+    Ok(())
+}
+
+/// The last of it ends on a worker, a moment later.
+fn eventually(mut is_so: impl FnMut() -> bool) -> bool {
+    for _ in 0..5000 {
+        if is_so() {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    false
+}

@@ -1,0 +1,101 @@
+//! Few workers, workers that are held up, and a clock that jumps.
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use selvedge::{Result, Runner, create_task, get_running_loop, timeout};
+
+use super::served;
+
+const ROUNDS: u32 = 200;
+
+/// A question, an answer, so many times.
+async fn echo(rounds: u32) -> Result<()> {
+    let (server, mut reader, writer) = served(async |mut reader, writer| {
+        while let Some(line) = reader.next_line().await? {
+            writer.write(&line)?;
+            writer.drain().await?;
+        }
+        Ok(())
+    })
+    .await?;
+    for round in 0..rounds {
+        let line = format!("{round}\n");
+        writer.write(&line)?;
+        assert_eq!(reader.readline().await?, line.as_bytes());
+    }
+    drop((reader, writer));
+    server.close();
+    server.wait_closed().await
+}
+
+#[test]
+fn sockets_are_served_while_every_worker_is_stuck() {
+    for workers in [1, 2, 4] {
+        let served = Runner::builder().workers(workers).run(async move {
+            let event_loop = get_running_loop()?;
+            let mut releases = Vec::new();
+            let mut stuck = Vec::new();
+            for _ in 0..workers {
+                let (release, released) = mpsc::channel::<()>();
+                let begun = event_loop.create_future();
+                let begins = begun.clone();
+                let task = create_task(async move {
+                    begins.set_result(())?;
+                    // The worker is held until the echo is over: if that needs this worker, the limit ends it and the test fails.
+                    let ended = released.recv_timeout(Duration::from_secs(20));
+                    assert_ne!(
+                        ended,
+                        Err(mpsc::RecvTimeoutError::Timeout),
+                        "the echo needs a worker that is stuck"
+                    );
+                    Ok(())
+                });
+                begun.await?;
+                releases.push(release);
+                stuck.push(task);
+            }
+            echo(ROUNDS).await?;
+            drop(releases);
+            selvedge::gather(stuck).await?;
+            Ok(())
+        });
+        served.unwrap_or_else(|error| panic!("{workers} workers: {error}"));
+    }
+}
+
+#[test]
+fn one_worker_without_rescue_serves_both_ends() {
+    Runner::builder().workers(1).rescue(false).run(echo(ROUNDS)).expect("an echo");
+}
+
+/// The clock jumps only when nothing can come from a socket.
+#[test]
+fn hours_do_not_pass_while_bytes_are_on_their_way() {
+    for workers in [1, 2, 4] {
+        let builder = Runner::builder().workers(workers).virtual_time(true).rescue(false);
+        let passed = builder.run(async {
+            timeout(Duration::from_hours(1), async |_cm| echo(ROUNDS).await).await?;
+            let after = get_running_loop()?.time();
+            selvedge::sleep(Duration::from_hours(1)).await?;
+            Ok((after, get_running_loop()?.time()))
+        });
+        let (after, slept) = passed.unwrap_or_else(|error| panic!("{workers} workers: {error}"));
+        assert_eq!(after, Duration::ZERO, "{workers} workers");
+        assert!(slept >= Duration::from_hours(1));
+    }
+}
+
+/// The attribute's own loop, and the pause of a reader who gets nothing.
+#[selvedge::test(virtual_time)]
+async fn a_read_that_gets_nothing_is_late_at_once() -> Result<()> {
+    let (_server, mut reader, _writer) = served(async |mut reader, _| {
+        reader.read(1).await?;
+        Ok(())
+    })
+    .await?;
+    let late = selvedge::wait_for(reader.readline(), Duration::from_hours(5)).await;
+    assert!(late.is_err_and(|error| error.is_timeout()));
+    assert!(get_running_loop()?.time() >= Duration::from_hours(5));
+    Ok(())
+}
