@@ -113,7 +113,8 @@ fn parse() -> Result<Option<Options>, lexopt::Error> {
         }
     }
     // Half a child must not measure everything: it would start children in turn.
-    if options.probe.is_some() != options.runtime.is_some() || options.load.is_some() != options.at.is_some() {
+    if options.probe.is_some() != options.runtime.is_some() || options.load.is_some() != options.at.is_some()
+    {
         return Err("--probe and --runtime go together, and so do --load and --at".into());
     }
     Ok(Some(options))

@@ -32,7 +32,7 @@ macro_rules! rows {
     ($name:literal) => {
         &[
             Row { name: $name, unit: "answers/s", goal: Goal::AtLeast(1.0) },
-            Row { name: concat!("  CPU of the server"), unit: "us/answer", goal: Goal::None },
+            Row { name: "  CPU of the server", unit: "us/answer", goal: Goal::None },
         ]
     };
 }
@@ -49,9 +49,7 @@ pub fn entries() -> Vec<Entry> {
             echo_tcp(who, setting, 1000)
         }),
         Entry::served(rows!("echo over Unix, 1 connection"), 9, |who, setting| echo_unix(who, setting, 1)),
-        Entry::served(rows!("echo over Unix, 64 connections"), 9, |who, setting| {
-            echo_unix(who, setting, 64)
-        }),
+        Entry::served(rows!("echo over Unix, 64 connections"), 9, |who, setting| echo_unix(who, setting, 64)),
         Entry::served(rows!("echo over Unix, 1000 connections"), 9, |who, setting| {
             echo_unix(who, setting, 1000)
         }),
