@@ -94,11 +94,8 @@ impl Server {
         let _ = self.stopping.set_result(());
         let (_, left) = selvedge::wait(connections).timeout(DRAINING).await?;
         if !left.is_empty() {
-            let _ = writeln!(
-                io::stderr(),
-                "tiles: {} connections did not end in time and are cut off",
-                left.len()
-            );
+            let _ =
+                writeln!(io::stderr(), "tiles: connections cut off that did not end in time: {}", left.len());
         }
         for connection in &left {
             connection.cancel();
