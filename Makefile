@@ -12,16 +12,22 @@ LOCKED := $(if $(CI),--locked)
 # Selvedge itself takes part in the benchmarks only with this feature.
 WITH_SELVEDGE := --features selvedge-benches/selvedge
 
-# make demo DEMO_PATHS='src "my documents"' DEMO_ARGS='--workers 1'
-DEMO_PATHS ?=
+# make demo DEMO_SECONDS=3 DEMO_ARGS='--workers 1'
+DEMO_SECONDS ?= 10
 DEMO_ARGS ?=
+# make serve SERVE_ARGS='--listen 127.0.0.1:9000'
+SERVE_ARGS ?=
+# make digest DIGEST_PATHS='src "my documents"' DIGEST_ARGS='--workers 1'
+DIGEST_PATHS ?=
+DIGEST_ARGS ?=
 # make test TEST_ARGS=name_of_a_test
 TEST_ARGS ?=
 # make conformance-record CONFORMANCE_ARGS=--accept
 CONFORMANCE_ARGS ?=
-# make bench BENCH_ARGS=spawning; make bench-rivals RIVALS_ARGS='--workers 1,2 --rounds 9'
+# make bench BENCH_ARGS=spawning; make bench-rivals RIVALS_ARGS='--workers 1,2 --rounds 9'; make bench-http HTTP_ARGS='--rows echo'
 BENCH_ARGS ?=
 RIVALS_ARGS ?=
+HTTP_ARGS ?=
 # make loom LOOM_ARGS=wake_while_running
 LOOM_ARGS ?=
 # make stress STRESS_SECONDS=600 STRESS_ARGS='--seed 7 --only wakes'
@@ -58,8 +64,21 @@ doc: ## The documentation, with every warning an error
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(LOCKED) --workspace --no-deps --all-features
 
 .PHONY: demo
-demo: ## Digest the repository, or DEMO_PATHS, on every core; DEMO_ARGS='--workers 1' and the like
-	$(CARGO) run $(LOCKED) --release --quiet -p selvedge-digest -- $(DEMO_ARGS) $(DEMO_PATHS)
+demo: ## A server that computes, and a crowd that asks it, for DEMO_SECONDS (10): rates, latencies, a plot, a picture
+	$(CARGO) run $(LOCKED) --release --quiet -p selvedge-tiles -- demo --seconds $(DEMO_SECONDS) $(DEMO_ARGS)
+
+.PHONY: serve
+serve: ## The same server for your browser: http://127.0.0.1:8080/; SERVE_ARGS='--listen 127.0.0.1:9000'
+	$(CARGO) run $(LOCKED) --release --quiet -p selvedge-tiles -- serve $(SERVE_ARGS)
+
+.PHONY: digest
+digest: ## Digest the repository, or DIGEST_PATHS, on every core; DIGEST_ARGS='--workers 1' and the like
+	$(CARGO) run $(LOCKED) --release --quiet -p selvedge-digest -- $(DIGEST_ARGS) $(DIGEST_PATHS)
+
+.PHONY: demo-smoke
+demo-smoke: ## Do both programs run? Briefly
+	$(MAKE) demo DEMO_SECONDS=3
+	$(MAKE) digest
 
 .PHONY: bench
 bench: ## The criterion benchmarks; BENCH_ARGS=FILTER
@@ -69,10 +88,15 @@ bench: ## The criterion benchmarks; BENCH_ARGS=FILTER
 bench-rivals: ## One table of Selvedge beside its rivals; RIVALS_ARGS=--help
 	$(CARGO) run $(LOCKED) --release -p selvedge-benches $(WITH_SELVEDGE) --bin rivals -- $(RIVALS_ARGS)
 
+.PHONY: bench-http
+bench-http: ## One table of sockets and HTTP, Selvedge beside its rivals; HTTP_ARGS=--help
+	$(CARGO) run $(LOCKED) --release -p selvedge-benches $(WITH_SELVEDGE) --bin http -- $(HTTP_ARGS)
+
 .PHONY: bench-smoke
 bench-smoke: ## Do the benchmarks still run? Each once, unmeasured
 	$(CARGO) test $(LOCKED) --workspace $(WITH_SELVEDGE) --bench '*'
 	$(MAKE) bench-rivals RIVALS_ARGS='--quick --rounds 1'
+	$(MAKE) bench-http HTTP_ARGS='--quick --rounds 1'
 
 # A target folder of its own: the flag would otherwise rebuild everything at every change between loom and the rest.
 .PHONY: loom
@@ -131,7 +155,7 @@ fuzz-check: ## Do the fuzz targets still compile? (Needs a C++ compiler, so CI d
 	done
 
 # In the order in which a mistake shows soonest.
-CI_STEPS := lint test doc demo loom stress-smoke asan deny bench-smoke
+CI_STEPS := lint test doc demo-smoke loom stress-smoke asan deny bench-smoke
 
 .PHONY: ci
 ci: ## All that CI checks, and how long each step takes

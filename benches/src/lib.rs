@@ -1,6 +1,7 @@
 //! Selvedge beside its rivals: which runtime does the same work in less time, later by less, or in fewer bytes?
 //!
 //! * [`rival`] says what a runtime has to offer to take part; [`rivals`] holds the participants.
+//! * `served` is about sockets and HTTP: the table of `make bench-http`.
 //! * [`workloads`] holds the rows: each is one function, generic over the runtime.
 //! * [`neutral`] holds what the workloads use besides the runtime, the same for everybody.
 //! * [`process`], [`heap`] and [`stats`] measure; [`probe`] measures in a process of its own what needs one.
@@ -19,5 +20,7 @@ pub mod process;
 pub mod report;
 pub mod rival;
 pub mod rivals;
+#[cfg(unix)]
+pub mod served;
 pub mod stats;
 pub mod workloads;

@@ -17,10 +17,15 @@ pub enum Probe {
     HeapPerTimer,
     /// [`idle`].
     Idle,
+    /// Bytes for each idle HTTP connection; see [`served`](crate::served).
+    HeapPerHttp,
+    /// Bytes for each idle TCP connection.
+    HeapPerTcp,
 }
 
 impl Probe {
-    const ALL: [Self; 3] = [Self::HeapPerTask, Self::HeapPerTimer, Self::Idle];
+    const ALL: [Self; 5] =
+        [Self::HeapPerTask, Self::HeapPerTimer, Self::Idle, Self::HeapPerHttp, Self::HeapPerTcp];
 
     /// As it stands on the command line.
     pub fn name(self) -> &'static str {
@@ -28,6 +33,8 @@ impl Probe {
             Self::HeapPerTask => "heap-per-task",
             Self::HeapPerTimer => "heap-per-timer",
             Self::Idle => "idle",
+            Self::HeapPerHttp => "heap-per-http",
+            Self::HeapPerTcp => "heap-per-tcp",
         }
     }
 
@@ -38,29 +45,35 @@ impl Probe {
 }
 
 /// Measures in a child process. Panics with the child's complaint if it fails.
-pub(crate) fn ask<R: Rival>(probe: Probe, setting: &Setting) -> Vec<f64> {
+pub(crate) fn ask(probe: Probe, runtime: &str, setting: &Setting) -> Vec<f64> {
     let program = std::env::current_exe().expect("a running program has a path");
     let mut command = Command::new(program);
-    command.args(["--probe", probe.name(), "--runtime", R::NAME]);
+    command.args(["--probe", probe.name(), "--runtime", runtime]);
     command.args(["--workers", &setting.workers.to_string()]);
     command.args(setting.quick.then_some("--quick"));
     let output = command.stderr(Stdio::inherit()).output().expect("the OS grants a process");
-    assert!(output.status.success(), "the probe {} of {} failed: {}", probe.name(), R::NAME, output.status);
+    assert!(output.status.success(), "the probe {} of {} failed: {}", probe.name(), runtime, output.status);
     let line = String::from_utf8(output.stdout).expect("a probe prints numbers");
     line.split_whitespace().map(|number| number.parse().expect("a probe prints numbers")).collect()
 }
 
-/// The child's half: measures and prints.
+/// The child's half: prints what was measured.
 #[allow(clippy::print_stdout, reason = "the parent reads it")]
-pub fn answer<R: Rival>(probe: Probe, setting: &Setting) {
+pub fn print(values: &[f64]) {
+    let values: Vec<String> = values.iter().map(ToString::to_string).collect();
+    println!("{}", values.join(" "));
+}
+
+/// The child's half: measures.
+pub(crate) fn measure<R: Rival>(probe: Probe, setting: &Setting) -> Vec<f64> {
     let runtime = R::start(setting.workers);
     let values = match probe {
         Probe::HeapPerTask => heap_per_task(&runtime),
         Probe::HeapPerTimer => heap_per_timer(&runtime),
         Probe::Idle => idle(&runtime, setting),
+        Probe::HeapPerHttp | Probe::HeapPerTcp => panic!("{} is measured in `served`", probe.name()),
     };
-    let values: Vec<String> = values.iter().map(ToString::to_string).collect();
-    println!("{}", values.join(" "));
     // Tasks may still be parked. What a runtime does about them at its end is not the question here.
     std::mem::forget(runtime);
+    values
 }

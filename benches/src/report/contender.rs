@@ -1,6 +1,6 @@
 //! Which runtime fills which column?
 
-use crate::probe::{Probe, answer};
+use crate::probe::{Probe, measure, print};
 use crate::rival::Rival;
 #[cfg(feature = "selvedge")]
 use crate::rivals::Selvedge;
@@ -75,13 +75,16 @@ impl Contender {
 
     /// Answers a probe in this process.
     pub fn answer(self, probe: Probe, setting: &Setting) {
-        match self {
+        let values = match (probe, self) {
+            #[cfg(unix)]
+            (Probe::HeapPerHttp | Probe::HeapPerTcp, who) => crate::served::answer(who, probe, setting),
             #[cfg(feature = "selvedge")]
-            Self::Selvedge => answer::<Selvedge>(probe, setting),
+            (probe, Self::Selvedge) => measure::<Selvedge>(probe, setting),
             #[cfg(feature = "selvedge")]
-            Self::SelvedgeWithoutRescue => answer::<Selvedge<false>>(probe, setting),
-            Self::Tokio => answer::<Tokio>(probe, setting),
-            Self::AsyncExecutor => answer::<AsyncExecutor>(probe, setting),
-        }
+            (probe, Self::SelvedgeWithoutRescue) => measure::<Selvedge<false>>(probe, setting),
+            (probe, Self::Tokio) => measure::<Tokio>(probe, setting),
+            (probe, Self::AsyncExecutor) => measure::<AsyncExecutor>(probe, setting),
+        };
+        print(&values);
     }
 }

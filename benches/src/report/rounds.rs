@@ -31,6 +31,15 @@ impl Entry {
         }
     }
 
+    /// Lines that a plain function fills.
+    pub(crate) const fn served(
+        rows: &'static [Row],
+        most_rounds: usize,
+        measure: fn(Contender, &Setting) -> Vec<f64>,
+    ) -> Self {
+        Self { rows, most_rounds, measure, by_os_threads: |_| None }
+    }
+
     /// Measures each of `contenders` in every round.
     pub fn run(&self, contenders: &'static [Contender], rounds: usize, setting: &Setting) -> Measured {
         let mut samples = vec![vec![Vec::new(); contenders.len()]; self.rows.len()];

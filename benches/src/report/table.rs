@@ -24,6 +24,11 @@ impl Verdict {
         }
     }
 
+    fn at_least(value: f64, limit: f64) -> Self {
+        // The reverse of `of`; NaN stays NaN.
+        Self::of(-value, -limit)
+    }
+
     fn of(value: f64, limit: f64) -> Self {
         if value.is_nan() {
             Self::Unknown
@@ -59,6 +64,8 @@ const WORKERS_OF_THE_GOALS: usize = 2;
 fn goal_for(workers: usize, goal: Goal) -> Goal {
     match goal {
         goal if workers == WORKERS_OF_THE_GOALS => goal,
+        Goal::None => Goal::None,
+        Goal::AtLeast(_) => Goal::AtLeast(1.0),
         Goal::Ratio(_) => Goal::Ratio(1.0),
         Goal::AtMost(limit) | Goal::AtMostOrBest(limit) => Goal::AtMostOrBest(limit),
     }
@@ -69,7 +76,8 @@ pub fn lines(measured: &Measured, workers: usize) -> Vec<Line> {
     let line = |(index, (row, values)): (usize, (&Row, &Vec<f64>))| {
         let best = |ours: bool| {
             let columns = measured.contenders.iter().zip(values);
-            columns.filter(|(who, _)| who.is_ours() == ours).map(|(_, &value)| value).fold(f64::NAN, f64::min)
+            let better = if matches!(row.goal, Goal::AtLeast(_)) { f64::max } else { f64::min };
+            columns.filter(|(who, _)| who.is_ours() == ours).map(|(_, &value)| value).fold(f64::NAN, better)
         };
         let (ours, rivals) = (best(true), best(false));
         let ratio = ours / rivals;
@@ -78,6 +86,8 @@ pub fn lines(measured: &Measured, workers: usize) -> Vec<Line> {
             Goal::Ratio(limit) => Verdict::of(ratio, limit),
             Goal::AtMost(limit) => Verdict::of(ours, limit),
             Goal::AtMostOrBest(limit) => Verdict::of(ours, limit.max(rivals)),
+            Goal::AtLeast(limit) => Verdict::at_least(ratio, limit),
+            Goal::None => Verdict::Unknown,
         };
         let by_os_threads = measured.by_os_threads.as_ref().and_then(|values| values.get(index)).copied();
         Line { row: *row, values: values.clone(), by_os_threads, ratio, goal, verdict }
@@ -89,17 +99,23 @@ pub fn lines(measured: &Measured, workers: usize) -> Vec<Line> {
 #[allow(clippy::print_stdout, reason = "it is what the program is for")]
 pub fn print(title: &str, contenders: &[Contender], lines: &[Line]) {
     let mut cells = vec![vec!["row".to_owned(), "unit".to_owned()]];
+    let with_threads = lines.iter().any(|line| line.by_os_threads.is_some());
     cells[0].extend(contenders.iter().map(|contender| contender.name().to_owned()));
-    cells[0].extend(["OS threads", "ratio", "target", "verdict"].map(str::to_owned));
+    cells[0].extend(with_threads.then(|| "OS threads".to_owned()));
+    cells[0].extend(["ratio", "target", "verdict"].map(str::to_owned));
     for line in lines {
         let mut row = vec![line.row.name.to_owned(), line.row.unit.to_owned()];
         row.extend(line.values.iter().map(|&value| number(value)));
-        row.push(line.by_os_threads.map_or_else(String::new, number));
+        if with_threads {
+            row.push(line.by_os_threads.map_or_else(String::new, number));
+        }
         row.push(number(line.ratio));
         row.push(match line.goal {
             Goal::Ratio(limit) => format!("ratio <= {limit:.2}"),
             Goal::AtMost(limit) => format!("<= {limit}"),
             Goal::AtMostOrBest(limit) => format!("<= {limit} or best"),
+            Goal::AtLeast(limit) => format!("ratio >= {limit:.2}"),
+            Goal::None => String::new(),
         });
         row.push(line.verdict.word().to_owned());
         cells.push(row);
@@ -151,6 +167,8 @@ pub fn to_json(title: &str, contenders: &[Contender], lines: &[Line]) -> serde_j
                 Goal::Ratio(limit) => serde_json::json!({ "ratio": limit }),
                 Goal::AtMost(limit) => serde_json::json!({ "at_most": limit }),
                 Goal::AtMostOrBest(limit) => serde_json::json!({ "at_most_or_best": limit }),
+                Goal::AtLeast(limit) => serde_json::json!({ "at_least": limit }),
+                Goal::None => serde_json::Value::Null,
             },
             "verdict": line.verdict.word().to_lowercase(),
         })
@@ -198,6 +216,17 @@ mod tests {
     #[test]
     fn without_us_there_is_no_verdict() {
         assert_eq!(judge(2, Goal::Ratio(0.5), &[f64::NAN, 25.0, 20.0]).verdict, Verdict::Unknown);
+    }
+
+    #[cfg(feature = "selvedge")]
+    #[test]
+    fn of_rates_the_higher_one_counts() {
+        let line = judge(2, Goal::AtLeast(1.0), &[25.0, 20.0, 25.0]);
+        assert!((line.ratio - 1.0).abs() < f64::EPSILON);
+        assert_eq!(line.verdict, Verdict::Ok);
+        assert_eq!(judge(2, Goal::AtLeast(1.0), &[24.9, 20.0, 25.0]).verdict, Verdict::Over);
+        assert_eq!(judge(2, Goal::AtLeast(1.0), &[1.0, 0.9, f64::NAN]).verdict, Verdict::Ok);
+        assert_eq!(judge(2, Goal::None, &[1.0, 2.0, 3.0]).verdict, Verdict::Unknown);
     }
 
     #[test]

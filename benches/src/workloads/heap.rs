@@ -26,7 +26,7 @@ impl Workload for HeapPerTask {
     const MOST_ROUNDS: usize = 1;
 
     fn measure<R: Rival>(setting: &Setting) -> Vec<f64> {
-        ask::<R>(Probe::HeapPerTask, setting)
+        ask(Probe::HeapPerTask, R::NAME, setting)
     }
 }
 
@@ -42,7 +42,7 @@ impl Workload for HeapPerTimer {
     const MOST_ROUNDS: usize = 1;
 
     fn measure<R: Rival>(setting: &Setting) -> Vec<f64> {
-        ask::<R>(Probe::HeapPerTimer, setting)
+        ask(Probe::HeapPerTimer, R::NAME, setting)
     }
 }
 

@@ -25,7 +25,7 @@ impl Workload for Idle {
     const MOST_ROUNDS: usize = 1;
 
     fn measure<R: Rival>(setting: &Setting) -> Vec<f64> {
-        ask::<R>(Probe::Idle, setting)
+        ask(Probe::Idle, R::NAME, setting)
     }
 }
 

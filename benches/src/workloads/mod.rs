@@ -60,6 +60,10 @@ pub enum Goal {
     AtMost(f64),
     /// The same, or to be no worse than the best rival, whichever is easier.
     AtMostOrBest(f64),
+    /// A share of what the better rival reaches in the same run; here more is better.
+    AtLeast(f64),
+    /// The line is there to be read.
+    None,
 }
 
 /// One line of the table.

@@ -1,0 +1,157 @@
+//! What is served?
+//!
+//! Echo and HTTP: one function each, generic over the runtime.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use async_channel::{Receiver, Sender};
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+
+use super::load::At;
+use super::network::{Http, Listener, Network, Stream};
+use crate::neutral::compute_steps;
+use crate::rival::{Outside, Rival, Spawner};
+
+/// As many bytes as a tile of middling detail has.
+const TILE_BYTES: usize = 16 * 1024;
+/// Clients that have gone leave their connections behind for a moment.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A server that accepts until it is stopped.
+pub(super) struct Serving {
+    pub(super) at: At,
+    stop: Sender<()>,
+    connections: Arc<AtomicUsize>,
+}
+
+impl Serving {
+    /// Waits until the connections have ended, whose clients must be gone, and accepts no more.
+    pub(super) fn stop(self) {
+        let began = Instant::now();
+        // Relaxed, here and below: the count publishes nothing.
+        while self.connections.load(Ordering::Relaxed) > 0 {
+            assert!(began.elapsed() < PATIENCE, "a connection did not end when its client was gone");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.stop.close();
+    }
+}
+
+/// Echoes over TCP.
+pub(super) fn echo_tcp<R: Network>(runtime: &R) -> Serving {
+    let (listener, addr) = runtime.outside().call(R::listen_tcp()).expect("the loopback has free ports");
+    serve(runtime, listener, At::Tcp(addr), echo)
+}
+
+/// Echoes over Unix sockets.
+pub(super) fn echo_unix<R: Network>(runtime: &R, path: PathBuf) -> Serving {
+    let listening = R::listen_unix(path.clone());
+    let listener = runtime.outside().call(listening).expect("a fresh folder can be bound in");
+    serve(runtime, listener, At::Unix(path), echo)
+}
+
+/// Serves HTTP: `/`, `/healthz`, and `/tile`, which takes so many steps of computing.
+pub(super) fn http<R: Http>(runtime: &R, tile_steps: u64) -> Serving {
+    let (listener, addr) = runtime.outside().call(R::listen_tcp()).expect("the loopback has free ports");
+    serve(runtime, listener, At::Tcp(addr), move |stream| connection::<R>(stream, tile_steps))
+}
+
+fn serve<R: Rival, L: Listener, F>(
+    runtime: &R,
+    listener: L,
+    at: At,
+    each: impl Fn(L::Stream) -> F + Send + Sync + 'static,
+) -> Serving
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let (stop, stopped) = async_channel::bounded(1);
+    let connections = Arc::new(AtomicUsize::new(0));
+    let accepting = accept(runtime.spawner(), listener, stopped, Arc::clone(&connections), each);
+    runtime.outside().detach(accepting);
+    Serving { at, stop, connections }
+}
+
+async fn accept<L: Listener, F>(
+    spawner: impl Spawner,
+    listener: L,
+    stopped: Receiver<()>,
+    connections: Arc<AtomicUsize>,
+    each: impl Fn(L::Stream) -> F + Send + Sync + 'static,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
+    loop {
+        let stop = async {
+            // The error says that the sender has closed: the sign to stop.
+            let _ = stopped.recv().await;
+            None
+        };
+        let next = futures_lite::future::or(async { Some(listener.accept().await) }, stop).await;
+        let Some(stream) = next else { return };
+        let open = Open::count(&connections);
+        let serving = each(stream.expect("the clients keep within what the system grants"));
+        spawner.detach(async move {
+            serving.await;
+            drop(open);
+        });
+    }
+}
+
+/// A connection that counts.
+struct Open(Arc<AtomicUsize>);
+
+impl Open {
+    fn count(connections: &Arc<AtomicUsize>) -> Self {
+        connections.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(connections))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+async fn echo(mut stream: impl Stream) {
+    let mut buffer = vec![0; 4096];
+    while let Ok(n @ 1..) = stream.read(&mut buffer).await {
+        if stream.write_all(&buffer[..n]).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn connection<R: Http>(stream: <R::Tcp as Listener>::Stream, tile_steps: u64) {
+    let service = service_fn(move |request| answer(request, tile_steps));
+    let serving = http1::Builder::new().timer(R::timer()).serve_connection(R::io(stream), service);
+    // A client that goes away is an error of its connection, and nobody's business here.
+    let _ = serving.await;
+}
+
+async fn answer(request: Request<Incoming>, tile_steps: u64) -> Result<Response<Full<Bytes>>, Infallible> {
+    let body = match request.uri().path() {
+        "/" => Bytes::from_static(b"Hello, world!"),
+        "/healthz" => Bytes::from_static(b"ok"),
+        "/tile" => {
+            compute_steps(tile_steps);
+            Bytes::from_static(&[0; TILE_BYTES])
+        }
+        _ => {
+            let mut response = Response::new(Full::default());
+            *response.status_mut() = StatusCode::NOT_FOUND;
+            return Ok(response);
+        }
+    };
+    Ok(Response::new(Full::new(body)))
+}

@@ -1,0 +1,95 @@
+//! `tiles`: what Selvedge is like as a server that computes. Mandelbrot tiles over HTTP, with hyper, a map in the browser, metrics and a
+//! dashboard.
+//!
+//! | file | question |
+//! |---|---|
+//! | `cli` | What does the command line ask for? |
+//! | `server` | How are connections accepted, and how do they end? |
+//! | `routes` | What is the answer to a request? |
+//! | `tile` | Which part of the plane is a tile? |
+//! | `paint` | What does a tile look like? |
+//! | `counts` | What has been asked for, and how long did it take? |
+//! | `exposition` | How does Prometheus read that? |
+//! | `demo` | What happens in `tiles demo`? |
+//! | `crowd` | Who asks for tiles, when nobody sits at a browser? |
+//! | `client` | How does one ask over HTTP? |
+//! | `progress` | How far is it? |
+//! | `latency` | How is a heap of latencies told? |
+//! | `plot` | What do they look like? |
+
+#![forbid(unsafe_code)]
+
+mod cli;
+mod client;
+mod counts;
+mod crowd;
+mod demo;
+mod exposition;
+mod latency;
+mod paint;
+mod plot;
+mod progress;
+mod routes;
+mod server;
+mod tile;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use cli::Command;
+
+/// The server could not be started, or the demo came to nothing.
+const EXIT_FAILED: u8 = 1;
+/// The command line makes no sense.
+const EXIT_USAGE: u8 = 2;
+/// What a shell reports for a program that Ctrl-C ended.
+const EXIT_INTERRUPTED: u8 = 130;
+/// Connections have had their time to end; what is left then is not waited for much longer.
+const AFTER_DRAINING: Duration = Duration::from_secs(1);
+
+fn main() -> ExitCode {
+    let command = match cli::parse(std::env::args_os().skip(1)) {
+        Ok(command) => command,
+        Err(message) => {
+            complain(&format!("{message} (`tiles --help` shows what there is)"));
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
+    let ended = match command {
+        Command::Help => return print(cli::HELP),
+        Command::Version => return print(concat!("tiles ", env!("CARGO_PKG_VERSION"), "\n")),
+        Command::Serve(options) => run(options.workers, server::serve(options)),
+        Command::Demo(options) => run(options.workers, demo::demo(options)),
+    };
+    match ended {
+        Ok(text) => print(&text),
+        Err(error) if error.is_cancelled() || error.is::<selvedge::KeyboardInterrupt>() => {
+            ExitCode::from(EXIT_INTERRUPTED)
+        }
+        Err(error) => {
+            complain(&error.to_string());
+            ExitCode::from(EXIT_FAILED)
+        }
+    }
+}
+
+fn run(
+    workers: usize,
+    main: impl Future<Output = selvedge::Result<String>> + Send + 'static,
+) -> selvedge::Result<String> {
+    selvedge::Runner::builder().workers(workers).shutdown_timeout(AFTER_DRAINING).run(main)
+}
+
+fn print(text: &str) -> ExitCode {
+    match io::stdout().write_all(text.as_bytes()) {
+        // A reader that has seen enough (`tiles --help | head`) is no error.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::from(EXIT_FAILED),
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+fn complain(message: &str) {
+    // If nobody listens on stderr, the exit status still tells.
+    let _ = writeln!(io::stderr(), "tiles: {message}");
+}
