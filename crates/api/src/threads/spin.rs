@@ -48,6 +48,10 @@ impl Patience {
 
 /// Waits awake until `is_done`, or until that has taken too long.
 pub(super) fn until(is_done: impl Fn() -> bool) {
+    if cfg!(selvedge_loom) {
+        // Under the models no time passes, so a spin would never end.
+        return;
+    }
     PATIENCE.with(|patience| {
         let most = patience.get().most;
         let was_worth_it = !most.is_zero() && {
@@ -69,10 +73,6 @@ fn offer(is_done: impl Fn() -> bool) -> bool {
 
 fn spin(start: Instant, most: Duration, is_done: impl Fn() -> bool) -> bool {
     static IS_PARALLEL: OnceLock<bool> = OnceLock::new();
-    if cfg!(selvedge_loom) {
-        // Under the models no time passes, so a spin would never end.
-        return;
-    }
     // On one core nobody could make progress meanwhile.
     if !*IS_PARALLEL.get_or_init(|| num_cpus::get() > 1) {
         return false;
