@@ -12,6 +12,8 @@
 //! | `idle.rs`, `parker.rs` | which worker is woken, which may sleep? |
 //! | `rescue.rs`, `heavy.rs` | what if a poll takes long? |
 //! | `timers.rs`, `driver.rs`, `clock.rs` | when do timers fire, and who waits for them? |
+//! | `hold.rs` | who keeps virtual time from moving on? |
+//! | `look.rs` | what is a task doing at this moment? |
 //! | `pool.rs`, `os.rs` | which threads are there besides? |
 //! | `metrics.rs` | what has happened so far? |
 //! | `shared.rs` | what do all threads of a scheduler see? |
@@ -21,7 +23,9 @@ mod clock;
 mod config;
 mod driver;
 mod heavy;
+mod hold;
 mod idle;
+mod look;
 mod metrics;
 #[cfg(selvedge_loom)]
 pub mod model;
@@ -40,6 +44,8 @@ mod worker;
 
 pub use clock::ClockKind;
 pub use config::{Config, Hooks, MAX_WORKERS, NoHooks};
+pub use hold::TimeHold;
+pub use look::Look;
 pub use metrics::{Metrics, WorkerMetrics, poll_time_bucket_end};
 pub use pool::{BlockingJob, BlockingRefused};
 pub use scheduler::Scheduler;
