@@ -118,6 +118,7 @@ impl Chain<'_> {
     }
 
     /// What a frame that is about to open a scope here should remember.
+    #[inline]
     pub(crate) fn outside(&self) -> OutsideScopes {
         let root = self.root.requests().load();
         let made_by_scopes = self.made().wrapping_sub(root.made());
@@ -167,6 +168,7 @@ pub(super) fn place() -> Option<u64> {
 }
 
 /// How the scopes around the code being polled stand; `None` outside of tasks.
+#[inline]
 pub(super) fn outside() -> Option<OutsideScopes> {
     #[expect(
         clippy::redundant_closure_for_method_calls,

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::future::Future;
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,6 +13,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use selvedge_scheduler::{TaskRef, Timer};
 
+use crate::callgraph::capture;
 use crate::cancel::Leaf;
 use crate::error::{Result, RuntimeError};
 use crate::task::{self, Notify, Task, TaskHandle, TaskRefExt, notify, stop_notifying};
@@ -223,8 +225,14 @@ impl<W: Waitable> Unpin for Wait<W> {}
 impl<W: Waitable> Future for Wait<W> {
     type Output = Result<(Vec<W>, Vec<W>)>;
 
+    #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
+        if capture::is_on() {
+            return capture::leaf(&this.leaf, "selvedge::wait", Location::caller(), |notes| {
+                this.tasks.iter().for_each(|task| notes.task(task.waitable().0));
+            });
+        }
         let is_first = this.shared.is_none();
         let shared = match &this.shared {
             Some(shared) => shared,
