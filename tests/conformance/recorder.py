@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-GROUPS = ("tasks", "futures", "gathering", "waiting", "deadlines", "shields", "timeouts", "groups", "eager", "loops", "threads",)
+GROUPS = ("tasks", "futures", "gathering", "waiting", "deadlines", "shields", "timeouts", "groups", "eager", "loops", "threads", "graphs",)
 HOUR = 3600.0
 
 
