@@ -145,7 +145,7 @@ impl fmt::Display for FutureCallGraph {
 /// means all, zero none.
 ///
 /// How much the stacks tell depends on what the compiler leaves in the program. With debug information (`debug = "line-tables-only"` is enough) they name
-/// each coroutine from the await outwards, and its line. Without it they name the await, with its line, and the task's coroutine.
+/// each coroutine from the await outwards, or at least its file and line. Without it they name the await, with its line, and the task's coroutine.
 /// Awaits of other crates' futures do not show by themselves, and neither does what lies inside a collection that polls only what was woken
 /// (`FuturesUnordered`). Whom a task awaits is known while it is suspended; and what a gathering that nobody awaits yet holds is not awaited.
 ///

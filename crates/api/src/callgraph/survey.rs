@@ -159,7 +159,7 @@ fn standing_here(scheduler: &Scheduler, task: &TaskRef) -> Standing {
 fn stack_from(task: &TaskRef, notes: &Notes) -> Vec<FrameCallGraphEntry> {
     let awaits = notes.waits.iter().map(|Wait { what, at }| {
         // An await inside of this library's own has no place of the program's.
-        let is_own = at.file().contains(OWN_FILES);
+        let is_own = at.file().contains(frames::OWN_FILES);
         FrameCallGraphEntry::at(what, (!is_own).then_some(*at))
     });
     let mut stack: Vec<_> = awaits.collect();
@@ -169,15 +169,6 @@ fn stack_from(task: &TaskRef, notes: &Notes) -> Vec<FrameCallGraphEntry> {
     }
     stack.extend(functions);
     stack
-}
-
-/// What the paths of this crate's files have in common, wherever it was compiled.
-const OWN_FILES: &str = own_files(file!());
-
-/// The directory of this crate's sources in the path of this file.
-const fn own_files(this: &'static str) -> &'static str {
-    let (own, _) = this.split_at(this.len() - "callgraph/survey.rs".len());
-    own
 }
 
 /// What is known of a task that cannot be asked: what it runs, and where it was made.
