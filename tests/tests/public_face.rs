@@ -240,7 +240,10 @@ async fn what_gathers_returns_what_it_was_given() -> Result<()> {
 
 #[selvedge::test(workers = 1, virtual_time)]
 async fn call_graphs_have_their_parts() -> Result<()> {
-    let task = create_task(sleep(MAX));
+    async fn rests() -> Result<()> {
+        sleep(MAX).await
+    }
+    let task = create_task(rests());
     let future: selvedge::Future<u32> = get_running_loop()?.create_future();
     settle().await?;
     let handle: TaskHandle = task.handle();

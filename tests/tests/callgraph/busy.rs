@@ -44,17 +44,21 @@ async fn a_task_that_runs_is_said_to_run_and_for_how_long() -> Result<()> {
     busy.await
 }
 
-#[selvedge::test(workers = 1, virtual_time)]
-async fn a_task_that_has_not_begun_is_ready() -> Result<()> {
-    let fresh = create_task(sleep(LONG));
-    let graph = graph_of(&fresh)?;
-    assert_eq!(graph.activity(), Activity::Ready);
-    assert!(graph.to_string().contains("+ Ready to run"), "{graph}");
-    settle().await?;
-    assert_eq!(graph_of(&fresh)?.activity(), Activity::Suspended);
-    fresh.cancel();
-    assert_eq!(graph_of(&fresh)?.activity(), Activity::Ready, "it was woken to be told");
-    Ok(())
+/// One worker is one worker: nobody stands in for it while it is asking.
+#[test]
+fn a_task_that_has_not_begun_is_ready() {
+    let ended = Runner::builder().workers(1).virtual_time(true).rescue(false).run(async {
+        let fresh = create_task(sleep(LONG));
+        let graph = graph_of(&fresh)?;
+        assert_eq!(graph.activity(), Activity::Ready);
+        assert!(graph.to_string().contains("+ Ready to run"), "{graph}");
+        settle().await?;
+        assert_eq!(graph_of(&fresh)?.activity(), Activity::Suspended);
+        fresh.cancel();
+        assert_eq!(graph_of(&fresh)?.activity(), Activity::Ready, "it was woken to be told");
+        Ok(())
+    });
+    ended.unwrap();
 }
 
 #[test]
