@@ -146,6 +146,6 @@ async def a_plain_await_stays_in_the_task(t):
 async def a_task_that_is_over_has_no_stack(t):
     task = asyncio.create_task(pause(10))
     await pause(5)
-    t.value("suspended", len(task.get_stack()))
+    t.value("suspended", task.get_stack() != [])
     await pause(10)
-    t.value("over", len(task.get_stack()))
+    t.value("over", task.get_stack() != [])

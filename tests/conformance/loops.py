@@ -194,6 +194,13 @@ async def what_is_left_is_cancelled_and_cleans_up(t):
 
 
 @scenario("R2")
+async def what_is_left_and_sleeps_is_cancelled_too(t):
+    t.kept = asyncio.create_task(t.nap("left over", 1000))
+    await pause(10)
+    t.tell("main ends")
+
+
+@scenario("R2")
 async def an_error_during_the_shutdown_is_reported(t):
     async def left_over():
         try:

@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 
 use futures_core::Stream;
 use selvedge::{
-    ALL_COMPLETED, AsCompleted, CallbackId, CancelledError, ConcurrentFuture, Context, ContextVar, Error,
-    EventLoop, ExceptionGroup, FIRST_COMPLETED, FIRST_EXCEPTION, InvalidStateError, KeyboardInterrupt,
-    PanicError, Result, Runner, RuntimeError, Task, TaskGroup, TaskHandle, ThreadPoolExecutor, TimeoutError,
-    Token, as_completed, cancellable, copy_context, create_task, current_task, ensure_future, gather,
-    get_running_loop, run_coroutine_threadsafe, shield, sleep, task, task_group, timeout, timeout_at,
-    to_thread, try_create_task, wait, wait_for,
+    ALL_COMPLETED, Activity, AnyFuture, AsCompleted, CallbackId, CancelledError, ConcurrentFuture, Context,
+    ContextVar, Error, EventLoop, ExceptionGroup, FIRST_COMPLETED, FIRST_EXCEPTION, FrameCallGraphEntry,
+    FutureCallGraph, InvalidStateError, KeyboardInterrupt, PanicError, Result, Runner, RuntimeError, Task,
+    TaskGroup, TaskHandle, ThreadPoolExecutor, TimeoutError, Token, as_completed, cancellable,
+    capture_call_graph, copy_context, create_task, current_task, ensure_future, format_call_graph,
+    future_add_to_awaited_by, future_discard_from_awaited_by, gather, get_running_loop, print_call_graph,
+    run_coroutine_threadsafe, shield, sleep, task, task_group, timeout, timeout_at, to_thread,
+    try_create_task, wait, wait_for,
 };
 use selvedge_tests::settle;
 
@@ -28,6 +30,8 @@ fn is_error<T: std::error::Error + Clone + Send + Sync + 'static>() {}
 #[test]
 fn the_types_are_what_they_are_said_to_be() {
     is_handle::<Error>();
+    is_handle::<AnyFuture>();
+    is_handle::<FutureCallGraph>();
     is_handle::<EventLoop>();
     is_handle::<TaskGroup>();
     is_handle::<selvedge::Timeout>();
@@ -232,6 +236,38 @@ async fn what_gathers_returns_what_it_was_given() -> Result<()> {
         Ok(())
     })
     .await
+}
+
+#[selvedge::test(workers = 1, virtual_time)]
+async fn call_graphs_have_their_parts() -> Result<()> {
+    async fn rests() -> Result<()> {
+        sleep(MAX).await
+    }
+    let task = create_task(rests());
+    let future: selvedge::Future<u32> = get_running_loop()?.create_future();
+    settle().await?;
+    let handle: TaskHandle = task.handle();
+    for subject in [AnyFuture::from(&task), AnyFuture::from(&handle), AnyFuture::from(handle.clone())] {
+        let of_task: bool = subject.task() == Some(&handle) && !subject.done();
+        assert!(of_task);
+    }
+    for limit in [None, Some(1), Some(-1)] {
+        let graph: Option<FutureCallGraph> = capture_call_graph(&task, limit)?;
+        let graph = graph.expect("it was named");
+        let stack: &[FrameCallGraphEntry] = graph.call_stack();
+        let (function, is_async): (&str, bool) = (stack[0].function(), stack[0].is_async());
+        let (file, line): (Option<&str>, Option<u32>) = (stack[0].file(), stack[0].line());
+        assert!(!function.is_empty() && is_async && file.is_some() && line.is_some());
+        let awaited_by: &[FutureCallGraph] = graph.awaited_by();
+        assert!(awaited_by.is_empty() && !graph.is_cut() && graph.activity() == Activity::Suspended);
+    }
+    assert!(capture_call_graph(&handle, None)?.is_some() && capture_call_graph(handle, 1)?.is_some());
+    let text: String = format_call_graph(&future, None)?;
+    assert!(text.starts_with("* Future(id=0x"));
+    print_call_graph(None, 0, &mut Vec::new())?;
+    future_add_to_awaited_by(&future, &task);
+    future_discard_from_awaited_by(&task, current_task().expect("it runs in a task"));
+    Ok(())
 }
 
 #[test]

@@ -138,6 +138,55 @@ fn what_is_left_is_cancelled_once_and_may_clean_up() {
     assert_eq!(trace.events(), ["left over: cancelled", "cleaned up"]);
 }
 
+/// Main's worker has nothing left to run when main has ended, so a virtual clock would jump to the end of the sleep before the calling thread has
+/// been woken to cancel it.
+#[test]
+fn virtual_time_does_not_move_on_between_mains_end_and_the_cancelling_of_what_is_left() {
+    #[derive(Clone, Copy, Debug)]
+    enum Main {
+        Returns,
+        Fails,
+        Panics,
+        IsCancelled,
+    }
+    for main in [Main::Returns, Main::Fails, Main::Panics, Main::IsCancelled].repeat(10) {
+        for workers in [1, 2] {
+            let trace = Trace::new();
+            let told = trace.clone();
+            let ended = Runner::builder().workers(workers).virtual_time(true).run(async move {
+                drop(create_task(async move {
+                    let event_loop = get_running_loop()?;
+                    told.tell_result("left over", &sleep(LONG).await);
+                    sleep(Duration::from_secs(1)).await?;
+                    told.tell(format!("{:?}", event_loop.time()));
+                    Ok(())
+                }));
+                sleep(Duration::from_millis(1)).await?;
+                match main {
+                    Main::Returns => Ok(()),
+                    Main::Fails => Err(Error::msg("no")),
+                    Main::Panics => std::panic::resume_unwind(Box::new("main")),
+                    Main::IsCancelled => {
+                        current_task().expect("main is a task").cancel();
+                        sleep(LONG).await
+                    }
+                }
+            });
+            assert_eq!(ended.is_ok(), matches!(main, Main::Returns));
+            assert_eq!(trace.events(), ["left over: cancelled", "1.001s"], "{main:?} {workers}");
+        }
+    }
+}
+
+/// Between two runs the loop lives on, and so does its time.
+#[test]
+fn virtual_time_moves_on_between_two_runs() {
+    let runner = Runner::builder().workers(1).virtual_time(true).build().unwrap();
+    let task = runner.run(async { Ok(create_task(sleep(LONG).returning("slept"))) }).unwrap();
+    let waited = selvedge::run_coroutine_threadsafe(task, &runner.get_loop());
+    assert_eq!(waited.result(None).unwrap(), "slept");
+}
+
 #[test]
 fn a_task_that_refuses_to_stop_is_named_and_dropped() {
     let drops = Drops::new();
@@ -422,4 +471,42 @@ async fn virtual_time_jumps() -> Result<()> {
     assert_eq!(event_loop.time(), before + LONG);
     assert!(start.elapsed() < LONG / 100);
     Ok(())
+}
+
+/// Set in the process that the test starts: whether debug mode is on there.
+const SLOW: &str = "SELVEDGE_TEST_SLOW_POLLS";
+
+/// Debug mode writes to standard error, which is read from outside.
+#[test]
+fn debug_mode_names_the_task_whose_poll_was_slow() {
+    if let Some(debug) = std::env::var_os(SLOW) {
+        return run_slowly(debug == "on");
+    }
+    let errors_of = |debug| {
+        let this = std::env::current_exe().unwrap();
+        let arguments = ["--exact", "debug_mode_names_the_task_whose_poll_was_slow", "--nocapture"];
+        let output = std::process::Command::new(this).args(arguments).env(SLOW, debug).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let told = errors_of("on");
+    let line = told.lines().find(|line| line.starts_with("Executing")).expect("the slow poll is told");
+    assert!(line.starts_with("Executing <Task") && line.contains("name=\"slow\""), "{line}");
+    assert!(line.contains(" took ") && line.ends_with(" seconds"), "{line}");
+    assert!(!told.contains("quick"), "{told}");
+    assert!(!errors_of("off").contains("Executing"));
+}
+
+fn run_slowly(debug: bool) {
+    let builder = Runner::builder().workers(1).debug(debug).slow_poll(Duration::from_millis(20));
+    let ended = builder.run(async {
+        create_task(async { Ok(()) }).named("quick").await?;
+        let slow = create_task(async {
+            // On its worker: that is what is slow about it.
+            thread::sleep(Duration::from_millis(200));
+            Ok(())
+        });
+        slow.named("slow").await
+    });
+    ended.unwrap();
 }

@@ -110,15 +110,8 @@ async fn a_task_tells_what_it_runs_and_where_it_was_made() -> Result<()> {
     assert_eq!(coro.created_at().line(), here.line() + 1);
     assert!(coro.type_name().contains("waits_long"), "{}", coro.type_name());
     assert!(!coro.type_name().contains("TaskBody"), "{}", coro.type_name());
-    assert_eq!(task.get_stack(None).len(), 1);
-    assert_eq!(task.get_stack(0).len(), 0);
-    let mut text = Vec::new();
-    task.print_stack(None, &mut text)?;
-    assert!(String::from_utf8(text)?.contains("waits_long"));
     task.cancel();
-    let handle = task.handle();
     assert!(task.await.is_err());
-    assert!(handle.get_stack(None).is_empty());
     Ok(())
 }
 

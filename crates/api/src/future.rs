@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::future::{Future as StdFuture, IntoFuture};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context as PollContext, Poll, Waker};
 
+use crate::callgraph::{AnyFuture, AwaitedBy, Shows, capture};
 use crate::cancel::Leaf;
 use crate::context::{Context, copy_context};
 use crate::error::{CancelledError, Error, InvalidStateError, PanicError, Result};
@@ -63,6 +64,8 @@ struct Waiting<T> {
     wakers: Vec<(u64, Waker)>,
     callbacks: Vec<Callback<T>>,
     next_id: u64,
+    /// Who was said to wait, apart from those who do.
+    awaited_by: Option<Box<AwaitedBy>>,
 }
 
 type DoneFn<T> = dyn FnOnce(&Result<T>) + Send;
@@ -75,7 +78,8 @@ struct Callback<T> {
 
 impl<T: Clone + Send + Sync + 'static> Future<T> {
     pub(crate) fn new(event_loop: EventLoop) -> Future<T> {
-        let waiting = Mutex::new(Waiting { wakers: Vec::new(), callbacks: Vec::new(), next_id: 0 });
+        let waiting =
+            Mutex::new(Waiting { wakers: Vec::new(), callbacks: Vec::new(), next_id: 0, awaited_by: None });
         let shared =
             Shared { event_loop, outcome: OnceLock::new(), is_retrieved: AtomicBool::new(false), waiting };
         Future { shared: Arc::new(shared), leaf: Leaf::new(), place: None }
@@ -292,8 +296,14 @@ impl<T: Clone + Send + Sync + 'static> Drop for Shared<T> {
 impl<T: Clone + Send + Sync + 'static> StdFuture for Future<T> {
     type Output = Result<T>;
 
+    #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut PollContext<'_>) -> Poll<Result<T>> {
         let this = self.get_mut();
+        if capture::is_on() {
+            let at = Location::caller();
+            let address = Arc::as_ptr(&this.shared).addr();
+            return capture::leaf(&this.leaf, "selvedge::Future", at, |notes| notes.future(address));
+        }
         loop {
             if let Some(outcome) = this.shared.wait(&mut this.place, cx.waker()) {
                 return Poll::Ready(outcome.clone());
@@ -304,6 +314,36 @@ impl<T: Clone + Send + Sync + 'static> StdFuture for Future<T> {
                 let _taken = this.leaf.take();
             }
         }
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> Shows for Shared<T> {
+    fn is_done(&self) -> bool {
+        self.outcome.get().is_some()
+    }
+
+    fn event_loop(&self) -> &EventLoop {
+        &self.event_loop
+    }
+
+    fn with_awaited_by(&self, f: &mut dyn FnMut(&mut Option<Box<AwaitedBy>>)) {
+        f(&mut self.waiting.lock().awaited_by);
+    }
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.outcome.get() {
+            None => "pending",
+            Some(Ok(_)) => "finished",
+            Some(Err(error)) if error.is_cancelled() => "cancelled",
+            Some(Err(_)) => "failed",
+        };
+        write!(f, "<Future {state}>")
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> Future<T> {
+    pub(crate) fn untyped(&self) -> AnyFuture {
+        AnyFuture::of_future(Arc::clone(&self.shared) as Arc<dyn Shows>)
     }
 }
 
@@ -332,12 +372,6 @@ impl<T: Clone + Send + Sync + 'static> Drop for Future<T> {
 
 impl<T: Clone + Send + Sync + 'static> fmt::Debug for Future<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = match self.shared.outcome.get() {
-            None => "pending",
-            Some(Ok(_)) => "finished",
-            Some(Err(error)) if error.is_cancelled() => "cancelled",
-            Some(Err(_)) => "failed",
-        };
-        write!(f, "<Future {state}>")
+        self.shared.describe(f)
     }
 }

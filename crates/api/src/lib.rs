@@ -43,6 +43,7 @@ pub mod __private;
 #[cfg(doctest)]
 mod pages;
 
+mod callgraph;
 mod cancel;
 mod context;
 mod coroutine;
@@ -64,6 +65,10 @@ mod waiting;
 
 pub use selvedge_macros::{main, test};
 
+pub use self::callgraph::{
+    Activity, AnyFuture, FrameCallGraphEntry, FutureCallGraph, capture_call_graph, format_call_graph,
+    future_add_to_awaited_by, future_discard_from_awaited_by, print_call_graph,
+};
 pub use self::context::{Context, ContextVar, Token, copy_context};
 pub use self::coroutine::{Coroutine, ensure_future};
 pub use self::error::{

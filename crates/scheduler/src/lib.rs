@@ -13,6 +13,8 @@
 //! | `rescue.rs`, `heavy.rs` | what if a poll takes long? |
 //! | `timers.rs`, `driver.rs`, `clock.rs` | when do timers fire, and who waits for them? |
 //! | `io/` | how does a socket tell the task that waits for it? |
+//! | `hold.rs` | who keeps virtual time from moving on? |
+//! | `look.rs` | what is a task doing at this moment? |
 //! | `pool.rs`, `os.rs` | which threads are there besides? |
 //! | `metrics.rs` | what has happened so far? |
 //! | `shared.rs` | what do all threads of a scheduler see? |
@@ -22,8 +24,10 @@ mod clock;
 mod config;
 mod driver;
 mod heavy;
+mod hold;
 mod idle;
 mod io;
+mod look;
 mod metrics;
 #[cfg(selvedge_loom)]
 pub mod model;
@@ -42,7 +46,9 @@ mod worker;
 
 pub use clock::ClockKind;
 pub use config::{Config, Hooks, MAX_WORKERS, NoHooks};
+pub use hold::TimeHold;
 pub use io::{Direction, Ready, Registration, Waiter};
+pub use look::Look;
 pub use metrics::{Metrics, WorkerMetrics, poll_time_bucket_end};
 pub use pool::{BlockingJob, BlockingRefused};
 pub use scheduler::Scheduler;

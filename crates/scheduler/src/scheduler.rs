@@ -67,6 +67,10 @@ impl Scheduler {
         worker::with(|local| self.0.spawn(local.filter(|local| self.is_of(local)), future, slot))
     }
 
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.0
+    }
+
     fn is_of(&self, local: &Local) -> bool {
         Arc::ptr_eq(&local.shared, &self.0)
     }

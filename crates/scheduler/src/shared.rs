@@ -8,13 +8,14 @@ use crate::clock::{Clock, ClockKind};
 use crate::config::Config;
 use crate::driver::Driver;
 use crate::heavy::{Class, Heavy};
+use crate::hold::Holds;
 use crate::idle::Idle;
 use crate::metrics::Counters;
 use crate::parker::Parker;
 use crate::pool::Pool;
 use crate::queue::{Deque, Injector, Next, Stealer};
 use crate::rescue::Rescue;
-use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, Ordering, fence, mutation};
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, HintU64, Mutex, Ordering, fence, mutation};
 use crate::task::{self, JoinHandle, Outcome, Registry, Runnable, Slot};
 use crate::timers::{self, NEVER, TickLength, TimerSlot};
 use crate::worker;
@@ -38,6 +39,8 @@ pub(crate) struct WorkerSlot {
 pub(crate) struct Pace {
     /// Odd in a poll, and another number in each.
     pub(crate) poll: AtomicU64,
+    /// The task that is polled, or was last, by its address: to compare, not to follow.
+    pub(crate) task: HintU64,
     /// The poll that the watch has found to be long.
     pub(crate) marked: AtomicU64,
     /// The time at which the watch first saw the current poll.
@@ -56,6 +59,7 @@ impl WorkerSlot {
         Self {
             pace: CachePadded::new(Pace {
                 poll: AtomicU64::new(0),
+                task: HintU64::new(0),
                 marked: AtomicU64::new(0),
                 first_seen: AtomicU64::new(0),
                 heavy: AtomicBool::new(false),
@@ -92,6 +96,7 @@ pub(crate) struct Shared {
     pub(crate) closing: AtomicBool,
     /// A thread sees to it that all tasks are cancelled.
     pub(crate) has_closer: AtomicBool,
+    pub(crate) holds: Holds,
     timers: Box<[TimerSlot]>,
     pub(crate) registry: Registry,
 }
@@ -114,6 +119,7 @@ impl Shared {
             pool: Pool::new(&config),
             closing: AtomicBool::new(false),
             has_closer: AtomicBool::new(false),
+            holds: Holds::new(),
             timers: (0..places).map(|_| TimerSlot::new()).collect(),
             registry: Registry::new(places, this),
             config,
@@ -136,10 +142,14 @@ impl Shared {
         &self.slots[..self.rescue.places_used()]
     }
 
-    /// Every worker sleeps and no blocking job runs, so nothing happens until a timer fires or a foreign thread comes.
+    /// Every worker sleeps, no blocking job runs and nobody holds the time, so nothing happens until a timer fires or a foreign thread comes.
     pub(crate) fn is_quiescent(&self) -> bool {
         let active = self.rescue.active();
         let Some(rest) = self.idle.all_rest(active) else { return false };
+        // After that look: see `hold.rs`.
+        if self.holds.any() {
+            return false;
+        }
         // A task may be in somebody's hands between two queues: a worker's, who then got up in between, or the watch's.
         let nothing_waits = self.pool.is_quiet() && !self.has_work() && !self.rescue.is_moving_a_task();
         nothing_waits && self.idle.all_rest(active) == Some(rest)

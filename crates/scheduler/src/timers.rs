@@ -439,6 +439,12 @@ fn find(runtime: u64) -> Option<std::sync::Arc<Shared>> {
     RUNTIMES.lock().get(&runtime)?.upgrade()
 }
 
+/// The schedulers that there are.
+pub(crate) fn all_runtimes() -> Vec<std::sync::Arc<Shared>> {
+    // Upgraded under the lock, but dropped by the caller: the last reference to a scheduler takes the lock itself.
+    RUNTIMES.lock().values().filter_map(Weak::upgrade).collect()
+}
+
 /// Gives a new scheduler its number.
 pub(crate) fn register(runtime: Weak<Shared>) -> u64 {
     /// Numbers are never used again: a timer may outlive its scheduler, and must not find another one.

@@ -7,6 +7,7 @@ use std::task::Waker;
 
 use crate::driver;
 use crate::heavy::{AFTER_LONG_POLL, Class, Permit};
+use crate::look;
 use crate::queue::{Deque, Steal};
 use crate::scheduler::Scheduler;
 use crate::search::Rng;
@@ -76,11 +77,20 @@ pub(crate) fn schedule(owner: *const Shared, task: Runnable, heavy: bool) -> Res
     })
 }
 
-/// What the harness must know about a poll's length, before the task can run elsewhere.
+/// What the harness must know about a poll, before the task can run elsewhere.
 pub(crate) struct PollEnd<'a> {
     local: &'a Local,
-    /// When a heavy poll began.
-    began: Option<Instant>,
+    kind: PollKind,
+}
+
+/// Which polls are told from others.
+#[derive(Clone, Copy)]
+enum PollKind {
+    Plain,
+    /// A heavy poll, and when it began.
+    Heavy(Instant),
+    /// A poll that answers no wake, see `look.rs`.
+    Question,
 }
 
 impl PollEnd<'_> {
@@ -88,14 +98,17 @@ impl PollEnd<'_> {
     #[inline]
     pub(crate) fn is_notable(&self) -> bool {
         self.local.stage.end_poll();
-        self.began.is_some() || self.local.is_marked() || !self.local.stage.is_empty()
+        !matches!(self.kind, PollKind::Plain) || self.local.is_marked() || !self.local.stage.is_empty()
     }
 
     /// Weighs the task by the poll that has just ended. The caller is still its runner.
     #[cold]
     pub(crate) fn note(&self, task: &TaskRef) {
-        if self.began.is_some() || self.local.is_marked() {
-            self.local.weigh(task, self.began);
+        match self.kind {
+            PollKind::Heavy(began) => self.local.weigh(task, Some(began)),
+            PollKind::Question => look::owe_what_came(task),
+            PollKind::Plain if self.local.is_marked() => self.local.weigh(task, None),
+            PollKind::Plain => {}
         }
         self.local.stage.flush(self.local, task);
     }
@@ -204,9 +217,9 @@ impl Local {
 
     #[inline]
     fn run(&self, task: Runnable) {
-        self.begin_poll();
+        self.begin_poll(task.address());
         self.stage.begin_poll(&task);
-        let ran = task.run(&PollEnd { local: self, began: None });
+        let ran = task.run(&PollEnd { local: self, kind: PollKind::Plain });
         self.settle();
         if let Ran::Again(task) = ran {
             self.push_again(task);
@@ -215,23 +228,36 @@ impl Local {
 
     /// Polls a new task inside the poll of another one.
     pub(crate) fn run_inside(&self, task: Runnable) {
+        self.poll_inside(task, PollKind::Plain);
+    }
+
+    /// Polls a suspended task inside the poll of another one, and answers none of its wakes.
+    pub(crate) fn question_inside(&self, task: Runnable) {
+        self.poll_inside(task, PollKind::Question);
+    }
+
+    fn poll_inside(&self, task: Runnable, kind: PollKind) {
         TaskRef::with_current(|outer| outer.map(|outer| self.stage.flush(self, outer)));
         let staging = self.stage.begin_poll(&task);
         // A mark of the watch means the outer poll: the inner one has no number that could be marked.
         let outer = self.poll.replace(0);
-        let ran = task.run(&PollEnd { local: self, began: None });
+        let ran = task.run(&PollEnd { local: self, kind });
         self.poll.set(outer);
         self.stage.resume_poll(staging);
         if let Ran::Again(task) = ran {
-            self.push_new(task, Class::Light);
+            let class = Class::of_woken(task.with_task(TaskRef::is_heavy));
+            self.push_new(task, class);
         }
     }
 
     #[inline]
-    fn begin_poll(&self) {
+    fn begin_poll(&self, task: usize) {
         let poll = self.poll.get() + 2;
         self.poll.set(poll);
-        self.slot().pace.poll.store(poll | 1, Ordering::Relaxed);
+        let pace = &self.slot().pace;
+        // Before the number: who reads it between the two takes this task for one that is being polled already, not the last one.
+        pace.task.store(task as u64, Ordering::Relaxed);
+        pace.poll.store(poll | 1, Ordering::Relaxed);
     }
 
     /// No poll goes on: the worker searches or sleeps.
@@ -259,10 +285,10 @@ impl Local {
         let pace = &self.slot().pace;
         pace.suspect.store(is_suspect, Ordering::Relaxed);
         pace.heavy.store(true, Ordering::Relaxed);
-        self.begin_poll();
+        self.begin_poll(task.address());
         self.slot().counters.heavy_polls.add(1);
         self.stage.begin_poll(&task);
-        let ran = task.run(&PollEnd { local: self, began: Some(Instant::now()) });
+        let ran = task.run(&PollEnd { local: self, kind: PollKind::Heavy(Instant::now()) });
         pace.heavy.store(false, Ordering::Relaxed);
         self.settle();
         if let Ran::Again(task) = ran {
@@ -386,7 +412,7 @@ impl Local {
     /// Wakes those who waited for sockets. Foreign code, so the watch sees it as the poll that it may be.
     pub(crate) fn wake_ready(&self, mut woken: Vec<Waker>) {
         if !woken.is_empty() {
-            self.begin_poll();
+            self.begin_poll(0);
             self.slot().counters.firings.add(1);
             self.slot().counters.sockets_ready.add(woken.len() as u64);
             for waker in woken.drain(..) {
@@ -417,7 +443,7 @@ impl Local {
 
     /// Runs `fire`, which wakes foreign wakers, so that the watch sees it as the poll that it may be.
     pub(crate) fn firing(&self, fire: impl FnOnce() -> usize) {
-        self.begin_poll();
+        self.begin_poll(0);
         self.slot().counters.firings.add(1);
         if !self.shared.clock.is_virtual() {
             self.burst_ends.set(self.shared.clock.now() + BURST_NANOS);

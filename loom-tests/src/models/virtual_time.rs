@@ -1,6 +1,7 @@
 //! Does virtual time move on as soon as everything rests?
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::Context;
 
 use loom::thread;
@@ -73,3 +74,65 @@ pub(super) const WATCH_LOOKS_LAST: Model =
         worker.join().expect("no panic");
     })
     .finds(&["moving-is-not-told"]);
+
+/// Everything rests but for a hold: letting go of it lets time move on.
+pub(super) const HOLD_IS_LET_GO: Model =
+    Model::new("hold_is_let_go", "virtual time moves on when nobody holds it any more", || {
+        let house = virtual_house(1, 0);
+        let hold = house.scheduler().hold_time();
+        let ledger = Arc::new(Ledger::default());
+        let seat = house.reserve(0);
+        let worker = thread::spawn(move || seat.sit().work());
+        let mut handle = spawn_sleeper(&house, &ledger);
+        drop(hold);
+        assert_eq!(join(&mut handle), End::Value);
+        loom::stop_exploring();
+        house.dismiss_all();
+        worker.join().expect("no panic");
+    })
+    .finds(&["release-is-not-told"]);
+
+/// The last one to come to rest has taken a hold: the holder of the driver must not move time on before it is let go of.
+pub(super) const HOLD_IS_SEEN: Model = Model::new(
+    "hold_is_seen",
+    "virtual time stands still while the last one to rest has left a hold",
+    || {
+        loom::stop_exploring();
+        let house = virtual_house(2, 0);
+        let ledger = Arc::new(Ledger::default());
+        let (first, second) = (house.reserve(0), house.reserve(1));
+        let holder = thread::spawn(move || first.sit().work());
+        // Outside of loom: it orders nothing.
+        let is_released = Arc::new(AtomicBool::new(false));
+        let (may_move, mut timer) = (Arc::clone(&is_released), Timer::new());
+        let mut handle = spawn(&house, &ledger, move |cx: &mut Context<'_>| {
+            timer.poll(1000, cx).map(|_| {
+                assert!(may_move.load(Ordering::Relaxed), "time moved on though it was held");
+                End::Value
+            })
+        });
+        while ledger.polls() < 1 {
+            thread::yield_now();
+        }
+        wait_until_asleep(&house, 1);
+        let (scheduler, taken) = (house.scheduler(), Arc::new(Mutex::new(None)));
+        let room = Arc::clone(&taken);
+        loom::explore();
+        let other = thread::spawn(move || {
+            let seat = second.sit();
+            // As a poll does.
+            *room.lock().expect("no panic") = Some(scheduler.hold_time());
+            seat.work();
+        });
+        wait_until_asleep(&house, 2);
+        loom::stop_exploring();
+        is_released.store(true, Ordering::Relaxed);
+        drop(taken.lock().expect("no panic").take());
+        assert_eq!(join(&mut handle), End::Value);
+        house.dismiss_all();
+        holder.join().expect("no panic");
+        other.join().expect("no panic");
+    },
+)
+.finds(&["holds-are-not-looked-at"])
+.preemptions(1);

@@ -112,3 +112,68 @@ pub(super) const COALESCED_WAKE: Model =
     })
     .finds(&["wake-relaxed", "merged-wake-does-not-write"])
     .reaches(|| vec![("both merged into the first", &MERGED), ("a wake of an idle task", &SUBMITTED)]);
+
+static CLAIMED: AtomicUsize = AtomicUsize::new(0);
+static TOO_BUSY: AtomicUsize = AtomicUsize::new(0);
+
+/// Polls until nothing is owed any more, and uses what the polls have to themselves. Returns how many wakes were answered.
+fn poll_out(word: &Word, note: &Note) -> u64 {
+    let mut answered = 0;
+    loop {
+        let begun = word.begin_poll();
+        note.write();
+        answered += begun.wakes();
+        if !word.end_poll(begun) {
+            return answered;
+        }
+    }
+}
+
+/// As `look` does it: one poll that answers no wake. Returns how many were answered by the polls that had to follow.
+fn ask(word: &Word, note: &Note) -> u64 {
+    let begun = word.begin_poll();
+    note.write();
+    if word.is_woken_since_claim() {
+        reached(&OWED);
+        // The claim itself counts as one.
+        return poll_out(word, note) - 1;
+    }
+    if word.end_poll(begun) { poll_out(word, note) } else { 0 }
+}
+
+static OWED: AtomicUsize = AtomicUsize::new(0);
+
+/// The end of a poll, a wake, and somebody who asks the task if it is suspended: polls never overlap, each sees what the
+/// last one wrote, and every wake is answered by a poll that is no question.
+pub(super) const QUESTION_VS_WAKE: Model = Model::new(
+    "question_vs_wake",
+    "whoever asks a suspended task polls it alone, and answers no wake",
+    || {
+        let word = Arc::new(Word::new());
+        let note = Arc::new(Note(UnsafeCell::new(0)));
+        let (for_asker, its_note) = (Arc::clone(&word), Arc::clone(&note));
+        let asker = thread::spawn(move || {
+            if for_asker.claim() {
+                reached(&CLAIMED);
+                ask(&for_asker, &its_note)
+            } else {
+                reached(&TOO_BUSY);
+                0
+            }
+        });
+        let (for_waker, its_note) = (Arc::clone(&word), Arc::clone(&note));
+        let waker = thread::spawn(move || if for_waker.wake() { poll_out(&for_waker, &its_note) } else { 0 });
+        // The first wake is the birth of the task.
+        let answered =
+            poll_out(&word, &note) + asker.join().expect("no panic") + waker.join().expect("no panic");
+        assert_eq!(answered, 2);
+    },
+)
+.finds(&["claim-though-busy", "question-answers-wakes"])
+.reaches(|| {
+    vec![
+        ("a suspended task was claimed", &CLAIMED),
+        ("a busy one was not", &TOO_BUSY),
+        ("a wake came between the claim and the poll's end", &OWED),
+    ]
+});

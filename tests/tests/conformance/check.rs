@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::future::Future;
 
-use selvedge::{Result, Runner};
+use selvedge::{Result, Runner, RunnerBuilder, get_running_loop};
 
 use crate::recording::{Recording, read};
 use crate::trace::Trace;
 
 /// The files of scenarios.
-pub(crate) const GROUPS: [&str; 12] = [
+pub(crate) const GROUPS: [&str; 13] = [
     "tasks",
     "futures",
     "gathering",
@@ -22,6 +22,7 @@ pub(crate) const GROUPS: [&str; 12] = [
     "loops",
     "threads",
     "streams",
+    "graphs",
 ];
 
 /// How often a scenario is run on several workers.
@@ -69,29 +70,34 @@ pub(crate) use conformance;
 /// Runs a scenario in virtual time. Nobody stands in for a worker that the machine keeps waiting: one worker is one worker.
 fn run<S, F>(workers: usize, scenario: S) -> Vec<String>
 where
-    S: FnOnce(Trace) -> F,
+    S: FnOnce(Trace) -> F + Send + 'static,
     F: Future<Output = Result<()>> + Send + 'static,
 {
-    let builder = Runner::builder().workers(workers).virtual_time(true).rescue(false);
-    run_on(builder.build().expect("a loop"), scenario)
+    run_on(Runner::builder().workers(workers).virtual_time(true).rescue(false), scenario)
 }
 
-fn run_on<S, F>(runner: Runner, scenario: S) -> Vec<String>
+/// As `run` does it, so that virtual time stands still from main's end until what is left has been cancelled.
+fn run_on<S, F>(builder: RunnerBuilder, scenario: S) -> Vec<String>
 where
-    S: FnOnce(Trace) -> F,
+    S: FnOnce(Trace) -> F + Send + 'static,
     F: Future<Output = Result<()>> + Send + 'static,
 {
-    let trace = Trace::on(runner.get_loop());
-    if let Err(error) = runner.run(scenario(trace)) {
+    let (give, get) = std::sync::mpsc::channel();
+    let ended = builder.run(async move {
+        let trace = Trace::on(get_running_loop()?);
+        give.send(trace)?;
+        scenario(trace).await
+    });
+    let trace = get.recv().expect("main begins");
+    if let Err(error) = ended {
         trace.error("main", &error);
     }
-    runner.close();
     trace.finish()
 }
 
 pub(crate) fn same<S, F>(group: &str, name: &str, scenario: S)
 where
-    S: FnOnce(Trace) -> F,
+    S: FnOnce(Trace) -> F + Send + 'static,
     F: Future<Output = Result<()>> + Send + 'static,
 {
     let recording = find(group, name);
@@ -105,30 +111,30 @@ where
 
 pub(crate) fn in_any_order<S, F>(group: &str, name: &str, scenario: S)
 where
-    S: Fn(Trace) -> F,
+    S: Fn(Trace) -> F + Copy + Send + 'static,
     F: Future<Output = Result<()>> + Send + 'static,
 {
     let expected = sorted(find(group, name).lines);
     for _ in 0..ROUNDS {
-        assert_same(name, sorted(run(4, &scenario)), expected.clone());
+        assert_same(name, sorted(run(4, scenario)), expected.clone());
     }
 }
 
 pub(crate) fn whenever<S, F>(group: &str, name: &str, scenario: S)
 where
-    S: Fn(Trace) -> F,
+    S: Fn(Trace) -> F + Copy + Send + 'static,
     F: Future<Output = Result<()>> + Send + 'static,
 {
     let expected = timeless(find(group, name).lines);
     for _ in 0..ROUNDS {
-        let runner = Runner::builder().workers(4).build().expect("a loop");
-        assert_same(name, timeless(run_on(runner, &scenario)), expected.clone());
+        let told = run_on(Runner::builder().workers(4), scenario);
+        assert_same(name, timeless(told), expected.clone());
     }
 }
 
 pub(crate) fn better<S, F>(group: &str, name: &str, scenario: S, pinned: &[&str])
 where
-    S: FnOnce(Trace) -> F,
+    S: FnOnce(Trace) -> F + Send + 'static,
     F: Future<Output = Result<()>> + Send + 'static,
 {
     let recording = find(group, name);

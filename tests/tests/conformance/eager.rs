@@ -129,9 +129,9 @@ async fn a_plain_await_stays_in_the_task(t: Trace) -> Result<()> {
 async fn a_task_that_is_over_has_no_stack(t: Trace) -> Result<()> {
     let task = create_task(pause(10));
     pause(5).await?;
-    t.value("suspended", task.get_stack(None).len());
+    t.value("suspended", !task.get_stack(None).is_empty());
     pause(10).await?;
-    t.value("over", task.get_stack(None).len());
+    t.value("over", !task.get_stack(None).is_empty());
     Ok(())
 }
 

@@ -182,6 +182,13 @@ async fn what_is_left_is_cancelled_and_cleans_up(t: Trace) -> Result<()> {
     Ok(())
 }
 
+async fn what_is_left_and_sleeps_is_cancelled_too(t: Trace) -> Result<()> {
+    drop(create_task(t.nap("left over", 1000, ())));
+    pause(10).await?;
+    t.tell("main ends");
+    Ok(())
+}
+
 async fn an_error_during_the_shutdown_is_reported(t: Trace) -> Result<()> {
     drop(create_task(async {
         this_loop().create_future::<()>().await.map_err(|_| Error::msg("at the end"))
@@ -239,7 +246,7 @@ conformance! {
         sleep_returns_its_value, sleep_of_no_time_returns_its_value, sleepers_wake_by_deadline,
         the_exception_handler_is_told, the_exception_handler_is_told_the_error,
         an_error_in_a_task_nobody_keeps, an_exception_handler_that_fails_harms_nobody, run_inside_a_loop,
-        what_is_left_is_cancelled_and_cleans_up, main_is_cancelled, main_fails,
+        what_is_left_is_cancelled_and_cleans_up, what_is_left_and_sleeps_is_cancelled_too, main_is_cancelled, main_fails,
         main_is_cancelled_by_a_child_and_refuses, the_running_loop, debug_is_switched_on,
         a_timer_of_no_time, a_callback_from_within, a_callback_added_by_a_callback_runs_later,
     ]

@@ -8,6 +8,7 @@ mod deadlines;
 mod eager;
 mod futures;
 mod gathering;
+mod graphs;
 mod groups;
 mod loops;
 mod parts;

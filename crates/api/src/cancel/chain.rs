@@ -119,6 +119,7 @@ impl Chain<'_> {
     }
 
     /// What a frame that is about to open a scope here should remember.
+    #[inline]
     pub(crate) fn outside(&self) -> OutsideScopes {
         let root = self.root.requests().load();
         let made_by_scopes = self.made().wrapping_sub(root.made());
@@ -173,6 +174,7 @@ pub(super) fn root() -> Option<Requests> {
 }
 
 /// How the scopes around the code being polled stand; `None` outside of tasks.
+#[inline]
 pub(super) fn outside() -> Option<OutsideScopes> {
     #[expect(
         clippy::redundant_closure_for_method_calls,

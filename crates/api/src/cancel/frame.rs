@@ -6,6 +6,7 @@ use std::task::Poll;
 use super::chain::{self, Chain, Entered, OutsideScopes, TakenWatch};
 use super::leaf::{Leaf, poll_again};
 use super::scope::Scope;
+use crate::callgraph::capture;
 use crate::error::CancelledError;
 
 /// Polls something that may hold foreign futures (another crate's channel, say), and stands in for them: when a poll began with
@@ -40,7 +41,8 @@ impl Frame {
         }
         match polled {
             Poll::Ready(result) => FramePoll::Ready(result),
-            Poll::Pending if had_news && !was_taken => {
+            // In a question the content is not given the chance to take it.
+            Poll::Pending if had_news && !was_taken && !capture::is_on() => {
                 if began.zip(chain::root()).is_some_and(|(began, now)| began.was_rescinded_by(now)) {
                     return self.look_again();
                 }

@@ -40,6 +40,11 @@ impl Leaf {
         self.take().map(|taken| taken.error.into())
     }
 
+    /// Whether it was polled before, and in this very place: if it is pending, it has armed what will wake it.
+    pub(crate) fn is_at_home(&self) -> bool {
+        Chain::with(|chain| self.place == chain.place()).unwrap_or(true)
+    }
+
     /// Whether there is news, which stays untaken.
     pub(crate) fn has_news(&mut self) -> bool {
         Chain::with(|chain| self.compare(chain)).unwrap_or(false)

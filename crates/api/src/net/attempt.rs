@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io;
+use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -9,6 +10,7 @@ use mio::event::Source;
 use selvedge_scheduler::{Direction, Waiter};
 
 use super::socket::{Done, Socket};
+use crate::callgraph::capture;
 use crate::cancel::Leaf;
 use crate::error::Result;
 
@@ -35,6 +37,9 @@ impl Side {
         cx: &mut Context<'_>,
         mut attempt: impl FnMut(&S) -> io::Result<Done<T>>,
     ) -> Poll<Result<T>> {
+        if capture::is_on() {
+            return capture::leaf(&self.leaf, "selvedge::net", Location::caller(), |_| {});
+        }
         if !self.is_waiting
             && let Some(error) = self.leaf.cancelled()
         {
@@ -61,6 +66,7 @@ impl Side {
     }
 
     /// As `poll`, for traits that know only the operating system's errors.
+    #[track_caller]
     pub(super) fn poll_io<S: Source, T>(
         &mut self,
         socket: &Socket<S>,
@@ -106,6 +112,7 @@ where
 {
     type Output = Result<T>;
 
+    #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
         let this = self.get_mut();
         this.side.poll(this.socket, this.direction, cx, &mut this.make)

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use selvedge_scheduler::{Scheduler, TaskRef};
 
+use super::held::Hold;
 use super::waiter::Waiter;
 use crate::error::{CancelledError, EVENT_LOOP_IS_CLOSED, Error};
 use crate::event_loop::report::Waited;
@@ -48,7 +49,8 @@ impl<'a> Shutdown<'a> {
         self.deadline = Some(Instant::now());
     }
 
-    pub(super) fn finish(mut self) {
+    /// `hold` keeps virtual time from moving on until every task has been asked to stop.
+    pub(super) fn finish(mut self, hold: &Hold) {
         let is_inside = Scheduler::with_current(|current| {
             current.is_some_and(|it| it.ptr_eq(self.event_loop.scheduler()))
         });
@@ -57,7 +59,7 @@ impl<'a> Shutdown<'a> {
             let _ = self.event_loop.scheduler().close(Duration::ZERO);
             return;
         }
-        self.cancel_and_wait();
+        self.cancel_and_wait(hold);
         self.report_failures();
         let left = self.time_left().unwrap_or(Duration::MAX).max(LEAST_PATIENCE);
         let stuck = self.event_loop.scheduler().close(left);
@@ -65,12 +67,13 @@ impl<'a> Shutdown<'a> {
     }
 
     /// Tasks that are made during the shutdown get their turn when those before them have ended.
-    fn cancel_and_wait(&mut self) {
+    fn cancel_and_wait(&mut self, hold: &Hold) {
         let waiter = Waiter::new();
         loop {
             let mut fresh = self.event_loop.all_tasks();
             fresh.retain(|task| !self.cancelled.contains(task));
             if fresh.is_empty() {
+                hold.release();
                 return;
             }
             let countdown =
@@ -81,6 +84,8 @@ impl<'a> Shutdown<'a> {
                 notify(task.task_ref(), Arc::clone(&countdown) as Arc<dyn Notify>, 0);
                 task.cancel();
             }
+            // What they do now may take time.
+            hold.release();
             self.cancelled.extend(fresh);
             if !self.wait(&waiter, &countdown) {
                 self.survivors = self.cancelled.iter().filter(|task| !task.done()).cloned().collect();

@@ -1,11 +1,13 @@
 //! How does a coroutine wait until something that is shared has come to pass?
 
 use std::future::Future;
+use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use parking_lot::Mutex;
 
+use crate::callgraph::capture;
 use crate::cancel::Leaf;
 use crate::error::Result;
 
@@ -113,8 +115,12 @@ where
 
     /// A request comes before the first look, so that a loop over what is always so can be cancelled; later, what has come to pass comes
     /// before it.
+    #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
         let this = self.get_mut();
+        if capture::is_on() {
+            return capture::leaf(&this.leaf, "selvedge::streams", Location::caller(), |_| {});
+        }
         if !std::mem::replace(&mut this.has_begun, true)
             && let Some(error) = this.leaf.cancelled()
         {

@@ -10,6 +10,7 @@ use selvedge_scheduler::{Outcome, TaskRef};
 
 use super::reference::TaskRefExt;
 use super::slot::TaskSlot;
+use crate::callgraph::capture;
 use crate::cancel::Requests;
 use crate::coroutine::Coroutine;
 use crate::error::{CancelledError, EVENT_LOOP_IS_CLOSED, Error, PanicError, Result};
@@ -44,7 +45,7 @@ impl<C: Coroutine> Future for TaskBody<C> {
             match this.coro.poll(cx) {
                 Poll::Ready(result) => result,
                 // Nobody inside could be told; the scheduler drops the coroutine when it sees the result.
-                Poll::Pending if began.is_some_and(is_untaken) => Err(take_request()),
+                Poll::Pending if began.is_some_and(is_untaken) && !capture::is_on() => Err(take_request()),
                 Poll::Pending => return Poll::Pending,
             }
         };

@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use super::completion::{CallbackId, Watcher};
+use crate::callgraph::AwaitedBy;
 use crate::cancel::{Request, RequestWord, Route};
 use crate::context::Context;
 use crate::error::Error;
@@ -35,6 +36,8 @@ struct Details {
     route: Option<Route>,
     watchers: Vec<Watcher>,
     last_callback: u64,
+    /// Nearly always nobody has said so.
+    awaited_by: Option<Box<AwaitedBy>>,
 }
 
 impl Extra {
@@ -94,6 +97,11 @@ impl Extra {
 
     pub(super) fn is_retrieved(&self) -> bool {
         self.retrieved.load(Ordering::Relaxed)
+    }
+
+    /// Who was said to wait for the task, apart from those who do.
+    pub(crate) fn with_awaited_by(&self, mut f: impl FnMut(&mut Option<Box<AwaitedBy>>)) {
+        f(&mut self.details.lock().awaited_by);
     }
 
     pub(super) fn next_callback_id(&self) -> CallbackId {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use selvedge_scheduler::TaskRef;
 
+use super::Task;
 use super::reference::TaskRefExt;
 
 /// A task of unknown type: everything that [`Task`](crate::Task) offers but the result. Two handles are equal if they hold the same task.
@@ -44,6 +45,18 @@ impl TaskHandle {
 
     pub(crate) fn task_ref(&self) -> &TaskRef {
         &self.0
+    }
+}
+
+impl From<&TaskHandle> for TaskHandle {
+    fn from(task: &TaskHandle) -> TaskHandle {
+        task.clone()
+    }
+}
+
+impl<T: Send + 'static> From<&Task<T>> for TaskHandle {
+    fn from(task: &Task<T>) -> TaskHandle {
+        task.handle()
     }
 }
 

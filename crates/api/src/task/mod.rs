@@ -27,9 +27,10 @@ pub use self::handle::{TaskHandle, TaskId};
 pub(crate) use self::introspect::all_tasks_of;
 pub use self::introspect::{all_tasks, current_task};
 pub use self::methods::Coro;
-pub(crate) use self::reference::{PassedOn, TaskRefExt};
+pub(crate) use self::reference::{PassedOn, TaskRefExt, coro_name};
 pub(crate) use self::slot::TaskSlot;
 
+use crate::callgraph::capture;
 use crate::cancel::{DeliveredTo, Leaf, Outside};
 use crate::context::OutsideContext;
 use crate::coroutine::Coroutine;
@@ -137,6 +138,7 @@ fn spawn_eager_on<C: Coroutine>(scheduler: &Scheduler, coro: C, slot: TaskSlot) 
     // The new task's first poll lies inside its creator's, but in none of the creator's scopes and contexts.
     let _scopes = Outside::step();
     let _context = OutsideContext::step();
+    let _question = capture::Paused::step();
     Task { join: scheduler.spawn_eager(TaskBody::new(coro), slot), leaf: Leaf::new(), passed_on: None }
 }
 
@@ -215,8 +217,13 @@ pub(crate) fn result_was_taken() -> crate::Error {
 impl<T: Send + 'static> Future for Task<T> {
     type Output = Result<T>;
 
+    #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
         let this = self.get_mut();
+        if capture::is_on() {
+            let at = Location::caller();
+            return capture::leaf(&this.leaf, "selvedge::Task", at, |notes| notes.task(this.task_ref()));
+        }
         loop {
             if let Poll::Ready(result) = this.poll_join(cx) {
                 this.settle_passed_on(&result);

@@ -113,5 +113,6 @@ impl TaskRefExt for TaskRef {
 pub(crate) fn coro_name(task: &TaskRef) -> &'static str {
     let full = task.future_name();
     let inner = full.split_once("TaskBody<").and_then(|(_, rest)| rest.strip_suffix('>'));
-    inner.unwrap_or(full)
+    let coro = inner.unwrap_or(full);
+    coro.strip_prefix("selvedge::runner::held::Held<").and_then(|main| main.strip_suffix('>')).unwrap_or(coro)
 }

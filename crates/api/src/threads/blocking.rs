@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 use selvedge_scheduler::Scheduler;
 
 use super::running;
+use crate::callgraph::capture;
 use crate::cancel::Leaf;
 use crate::context::copy_context;
 use crate::error::{EVENT_LOOP_IS_CLOSED, Error, InvalidStateError, PanicError, Result, RuntimeError};
@@ -77,6 +78,7 @@ where
 {
     type Output = Result<T>;
 
+    #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
         let this = self.get_mut();
         if let State::New(function) = &mut this.state {
@@ -250,8 +252,12 @@ impl<T> Job<T> {
 impl<T> Future for BlockingTask<T> {
     type Output = Result<T>;
 
+    #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
         let this = self.get_mut();
+        if capture::is_on() {
+            return capture::leaf(&this.leaf, "selvedge::to_thread", Location::caller(), |_| {});
+        }
         if let Poll::Ready(result) = this.job.poll(cx) {
             return Poll::Ready(result);
         }

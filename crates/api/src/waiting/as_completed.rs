@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -11,6 +12,7 @@ use std::time::Duration;
 use futures_core::Stream;
 use selvedge_scheduler::{TaskRef, Timer};
 
+use crate::callgraph::capture;
 use crate::cancel::Leaf;
 use crate::coroutine::{Coroutine, ensure_future};
 use crate::error::{Result, TimeoutError};
@@ -159,7 +161,13 @@ impl<T: Send + 'static> AsCompleted<T> {
         NextCompleted(self)
     }
 
+    #[track_caller]
     fn poll_result(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T>>> {
+        if capture::is_on() {
+            return capture::leaf(&self.leaf, "selvedge::as_completed", Location::caller(), |notes| {
+                self.tasks.iter().flatten().for_each(|task| notes.task(task.task_ref()));
+            });
+        }
         if self.left == 0 {
             return Poll::Ready(None);
         }
@@ -182,6 +190,7 @@ impl<T: Send + 'static> AsCompleted<T> {
 impl<T: Send + 'static> Stream for AsCompleted<T> {
     type Item = Result<T>;
 
+    #[track_caller]
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<T>>> {
         let this = self.get_mut();
         let polled = this.poll_result(cx);
@@ -210,6 +219,7 @@ pub struct NextCompleted<'a, T: Send + 'static>(&'a mut AsCompleted<T>);
 impl<T: Send + 'static> Future for NextCompleted<'_, T> {
     type Output = Option<Result<T>>;
 
+    #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.get_mut().0.poll_result(cx)
     }

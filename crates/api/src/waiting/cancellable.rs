@@ -1,11 +1,13 @@
 //! How is a future stopped that cannot be told?
 
 use std::future::{Future, IntoFuture};
+use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
+use crate::callgraph::capture;
 use crate::cancel::{Frame, FramePoll};
 use crate::error::Result;
 
@@ -55,13 +57,19 @@ pin_project! {
 impl<F: Future> Future for Cancellable<F> {
     type Output = Result<F::Output>;
 
+    #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let mut content =
             this.content.as_mut().as_pin_mut().expect("`Cancellable` was polled after it had ended");
         match this.frame.poll(|| content.as_mut().poll(cx)) {
             FramePoll::Ready(value) => Poll::Ready(Ok(value)),
-            FramePoll::Pending => Poll::Pending,
+            FramePoll::Pending => {
+                if capture::is_on() {
+                    capture::frame("selvedge::cancellable", Location::caller(), |_| {});
+                }
+                Poll::Pending
+            }
             FramePoll::GiveUp(error) => {
                 this.content.set(None);
                 Poll::Ready(Err(error.into()))

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Waker};
 use pin_project_lite::pin_project;
 use selvedge_scheduler::Timer;
 
+use crate::callgraph::capture;
 use crate::cancel::{FramePoll, ScopedFrame};
 use crate::error::{Error, Result, TimeoutError};
 use crate::time;
@@ -53,7 +54,7 @@ where
         cx: &mut Context<'_>,
         deadline: &impl Deadline,
     ) -> Poll<Result<T>> {
-        if self.armed_for.is_some() {
+        if self.armed_for.is_some() && !capture::is_on() {
             self.as_mut().look_at_timer(cx, deadline);
         }
         loop {
@@ -62,6 +63,10 @@ where
                 FramePoll::GiveUp(error) => {
                     self.as_mut().project().content.set(None);
                     Err(error.into())
+                }
+                FramePoll::Pending if capture::is_on() => {
+                    self.answer(cx, deadline);
+                    return Poll::Pending;
                 }
                 FramePoll::Pending => {
                     // Only now is a timer worth its while. A deadline that has passed already is told to the content at once.
@@ -73,6 +78,14 @@ where
             };
             self.as_mut().project().timer.disarm();
             return Poll::Ready(result.map_err(|error| self.translate(error)));
+        }
+    }
+
+    /// In a question. Only a frame that was not polled before has no timer for its deadline.
+    #[cold]
+    fn answer(&self, cx: &Context<'_>, deadline: &impl Deadline) {
+        if self.armed_for.is_none() && !self.expired && deadline.ticks(cx.waker()) != time::NEVER {
+            capture::poll_for_real();
         }
     }
 

@@ -4,6 +4,7 @@ mod children;
 
 use std::fmt;
 use std::future::Future;
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -12,6 +13,7 @@ use selvedge_scheduler::TaskRef;
 
 use self::children::Children;
 pub use self::children::GatherInput;
+use crate::callgraph::capture;
 use crate::cancel::{DeliveredTo, Leaf, Taken};
 use crate::error::{CancelledError, Error, InvalidStateError, Result};
 use crate::sync::{AtomicUsize, Mutex, Ordering, mutation};
@@ -185,6 +187,16 @@ impl<C: Children> Gather<C> {
         Poll::Pending
     }
 
+    /// Whom it waits for, as a call graph asks.
+    #[cold]
+    fn answer<R>(&self, at: &'static Location<'static>) -> Poll<R> {
+        capture::leaf(&self.leaf, "selvedge::gather", at, |notes| {
+            if let Some(children) = &self.children {
+                children.for_each(&mut |_, task| notes.task(task));
+            }
+        })
+    }
+
     fn cancel_children(&self, taken: &Taken) -> PassedOn {
         let mut outcome = PassedOn::TooLate;
         self.children().for_each(&mut |_, task| match task.pass_on(taken) {
@@ -229,8 +241,12 @@ fn has_ended() -> Error {
 impl<C: Children> Future for Gather<C> {
     type Output = Result<C::Values>;
 
+    #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
+        if capture::is_on() {
+            return this.answer(Location::caller());
+        }
         if this.children.is_none() {
             return Poll::Ready(Err(has_ended()));
         }
@@ -248,8 +264,12 @@ impl<C: Children> Future for Gather<C> {
 impl<C: Children> Future for GatherResults<C> {
     type Output = Result<C::Results>;
 
+    #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut self.get_mut().0;
+        if capture::is_on() {
+            return this.answer(Location::caller());
+        }
         if this.children.is_none() {
             return Poll::Ready(Err(has_ended()));
         }

@@ -1,9 +1,11 @@
 //! How does a task outlive the one that waits for it?
 
 use std::future::Future;
+use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use crate::callgraph::capture;
 use crate::cancel::Leaf;
 use crate::coroutine::{Coroutine, ensure_future};
 use crate::error::Result;
@@ -86,6 +88,7 @@ pub struct ShieldRef<'a, T: Send + 'static> {
 impl<T: Send + 'static> Future for Shield<T> {
     type Output = Result<T>;
 
+    #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
         let this = self.get_mut();
         poll_shielded(&mut this.task, &mut this.leaf, cx)
@@ -95,17 +98,24 @@ impl<T: Send + 'static> Future for Shield<T> {
 impl<T: Send + 'static> Future for ShieldRef<'_, T> {
     type Output = Result<T>;
 
+    #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
         let this = self.get_mut();
         poll_shielded(this.task, &mut this.leaf, cx)
     }
 }
 
+#[track_caller]
 fn poll_shielded<T: Send + 'static>(
     task: &mut Task<T>,
     leaf: &mut Leaf,
     cx: &mut Context<'_>,
 ) -> Poll<Result<T>> {
+    if capture::is_on() {
+        return capture::leaf(leaf, "selvedge::shield", Location::caller(), |notes| {
+            notes.task(task.task_ref());
+        });
+    }
     match task.poll_join(cx) {
         Poll::Ready(result) => Poll::Ready(result),
         Poll::Pending => leaf.cancelled().map_or(Poll::Pending, |error| Poll::Ready(Err(error))),

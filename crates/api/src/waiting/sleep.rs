@@ -1,12 +1,14 @@
 //! How does a coroutine wait for time to pass?
 
 use std::future::Future;
+use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use selvedge_scheduler::Timer;
 
+use crate::callgraph::capture;
 use crate::cancel::Leaf;
 use crate::error::{InvalidStateError, Result};
 use crate::{task, time};
@@ -102,8 +104,12 @@ impl<V> Unpin for Sleep<V> {}
 impl<V> Future for Sleep<V> {
     type Output = Result<V>;
 
+    #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<V>> {
         let this = self.get_mut();
+        if capture::is_on() {
+            return capture::leaf(&this.leaf, "selvedge::sleep", Location::caller(), |_| {});
+        }
         let polled = if this.delay.is_zero() { this.poll_yield(cx) } else { this.poll_timer(cx) };
         polled.map(|outcome| {
             this.timer.disarm();

@@ -13,6 +13,7 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 
 use self::members::Members;
+use crate::callgraph::capture;
 use crate::cancel::{FramePoll, Leaf, ScopedFrame};
 use crate::coroutine::Coroutine;
 use crate::error::{CancelledError, Error, ExceptionGroup, PanicError, Result};
@@ -185,10 +186,24 @@ where
 {
     type Output = Result<T>;
 
+    #[track_caller]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
         self.as_mut().enter(cx);
         if self.outcome.is_none() && self.as_mut().poll_body(cx).is_pending() {
+            if capture::is_on() {
+                let members = &self.group.members;
+                capture::frame("selvedge::task_group", Location::caller(), |notes| {
+                    members.each(|task| notes.task(task));
+                });
+            }
             return Poll::Pending;
+        }
+        if capture::is_on() {
+            let members = &self.group.members;
+            let at = Location::caller();
+            return capture::leaf(&self.leaf, "selvedge::task_group", at, |notes| {
+                members.each(|task| notes.task(task));
+            });
         }
         self.as_mut().poll_members()
     }

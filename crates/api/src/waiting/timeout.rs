@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -10,6 +11,7 @@ use std::time::Duration;
 use pin_project_lite::pin_project;
 
 use super::deadline::{Deadline, DeadlineFrame};
+use crate::callgraph::capture;
 use crate::error::{Result, RuntimeError};
 use crate::sync::Mutex;
 use crate::task;
@@ -244,6 +246,7 @@ where
 {
     type Output = Result<T>;
 
+    #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
         let mut this = self.project();
         if let Some((start, body)) = this.start.take() {
@@ -258,6 +261,8 @@ where
         let polled = frame.as_mut().poll(cx, handle);
         if polled.is_ready() {
             handle.end();
+        } else if capture::is_on() {
+            capture::frame("selvedge::timeout", Location::caller(), |_| {});
         }
         polled
     }

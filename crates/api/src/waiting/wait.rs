@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::future::Future;
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use selvedge_scheduler::{TaskRef, Timer};
 
+use crate::callgraph::capture;
 use crate::cancel::Leaf;
 use crate::error::{Result, RuntimeError};
 use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering};
@@ -222,8 +224,14 @@ impl<W: Waitable> Unpin for Wait<W> {}
 impl<W: Waitable> Future for Wait<W> {
     type Output = Result<(Vec<W>, Vec<W>)>;
 
+    #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
+        if capture::is_on() {
+            return capture::leaf(&this.leaf, "selvedge::wait", Location::caller(), |notes| {
+                this.tasks.iter().for_each(|task| notes.task(task.waitable().0));
+            });
+        }
         let is_first = this.shared.is_none();
         let shared = match &this.shared {
             Some(shared) => shared,

@@ -1,6 +1,7 @@
 //! How is one await given a deadline?
 
 use std::future::{Future, IntoFuture};
+use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use pin_project_lite::pin_project;
 
 use super::deadline::{Deadline, DeadlineFrame};
+use crate::callgraph::capture;
 use crate::coroutine::CoroutineOutput;
 use crate::error::Result;
 use crate::{task, time};
@@ -79,6 +81,7 @@ where
 {
     type Output = Result<T>;
 
+    #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
         let this = self.project();
         if let Some(timeout) = this.timeout.take() {
@@ -86,6 +89,10 @@ where
             let Some(now) = time::now() else { return Poll::Ready(Err(task::no_running_loop())) };
             this.deadline.0 = Some(now.saturating_add(time::to_ticks(timeout)));
         }
-        this.frame.poll(cx, this.deadline)
+        let polled = this.frame.poll(cx, this.deadline);
+        if polled.is_pending() && capture::is_on() {
+            capture::frame("selvedge::wait_for", Location::caller(), |_| {});
+        }
+        polled
     }
 }

@@ -3,7 +3,7 @@
 use std::ptr::NonNull;
 
 use super::cell::Cell;
-use super::state::{EndPoll, Seen, State, Wake};
+use super::state::{Claim, EndPoll, Seen, State, Wake};
 
 /// Tells a model that nobody else uses the cell from here on: whatever did must have happened before.
 ///
@@ -35,6 +35,16 @@ impl Word {
     /// True: the caller holds the right to poll now.
     pub fn wake(&self) -> bool {
         matches!(self.0.wake(), Wake::Submit { .. })
+    }
+
+    /// True: the caller holds the right to poll now, because nobody else did.
+    pub fn claim(&self) -> bool {
+        self.0.claim() == Claim::Granted
+    }
+
+    /// The caller must hold the right to poll since its claim.
+    pub fn is_woken_since_claim(&self) -> bool {
+        self.0.is_woken_since_claim()
     }
 
     /// The caller must hold the right to poll.

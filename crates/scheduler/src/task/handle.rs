@@ -10,9 +10,18 @@ use std::task::{Context, Poll, Waker};
 
 use super::cell::Header;
 use super::join_waker::JoinWaker;
-use super::state::DropHandle;
-use super::{Slot, current, harness, waker};
+use super::state::{Claim, DropHandle};
+use super::{Runnable, Slot, current, harness, waker};
 use crate::sync::mutation;
+
+/// Why the right to poll could not be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unclaimed {
+    /// Somebody polls the task, or it is queued.
+    Busy,
+    /// It is done.
+    Complete,
+}
 
 /// A counted, untyped reference to a task. Equal and hashed by identity.
 pub struct TaskRef(NonNull<Header>);
@@ -87,6 +96,26 @@ impl TaskRef {
     pub fn wake(&self) {
         // SAFETY: this reference keeps the cell alive.
         unsafe { waker::wake_task(self.0) };
+    }
+
+    /// Takes the right to poll, if the task is suspended.
+    pub(crate) fn claim(&self) -> Result<Runnable, Unclaimed> {
+        match self.header().state.claim() {
+            // SAFETY: the claim handed us the right to poll.
+            Claim::Granted => Ok(unsafe { Runnable::from_raw(self.0) }),
+            Claim::Busy => Err(Unclaimed::Busy),
+            Claim::Complete => Err(Unclaimed::Complete),
+        }
+    }
+
+    /// The task was woken after [`claim`](Self::claim) had granted the right to poll, which the caller still holds.
+    pub(crate) fn is_woken_since_claim(&self) -> bool {
+        self.header().state.is_woken_since_claim()
+    }
+
+    /// As [`address_of`](super::address_of) tells of the task's wakers.
+    pub(crate) fn address(&self) -> usize {
+        self.0.addr().get()
     }
 
     /// Asks for one call of [`Slot::completed`]. True: too late, the task is done, and this call asked for nothing.

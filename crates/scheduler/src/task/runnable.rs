@@ -3,9 +3,10 @@
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
-use super::TaskRef;
 use super::cell::Header;
 use super::harness::Polled;
+use super::{TaskRef, waker};
+use crate::shared::Shared;
 use crate::worker::PollEnd;
 
 /// The only right to poll a task that is not complete. Queues hold these.
@@ -60,6 +61,23 @@ impl Runnable {
             Polled::Done => Ran::Parked,
             Polled::Requeue => Ran::Again(ManuallyDrop::into_inner(this)),
         }
+    }
+
+    /// Whether the task belongs to the scheduler `owner`.
+    pub(crate) fn is_of(&self, owner: *const Shared) -> bool {
+        // SAFETY: rule *Runner*: the task is not complete, so the cell is valid.
+        let home = unsafe { self.0.as_ref() }.home;
+        // SAFETY: rule *Home*: this is the right to poll.
+        std::ptr::eq(unsafe { home.as_ref() }.owner().as_ptr(), owner)
+    }
+
+    /// Queues the task where it belongs.
+    pub(crate) fn schedule(self) {
+        let task = ManuallyDrop::new(self).0;
+        // SAFETY: rule *Runner*: the task is not complete, so the cell is valid.
+        let heavy = unsafe { task.as_ref() }.state.load().is_heavy();
+        // SAFETY: this was the right to poll, which is given up here.
+        unsafe { waker::submit(task, heavy) };
     }
 
     /// As [`address_of`](super::address_of) tells of the task's wakers.

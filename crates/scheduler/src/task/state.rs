@@ -23,6 +23,9 @@
 //!                                                                COMPLETE
 //! ```
 //!
+//! `claim` takes the same step from idle as a wake does, but only from there: who looks at a suspended task polls it at once instead of
+//! queueing it, and a task in whatever other state is none the wiser.
+//!
 //! `refs` counts the handles, the wakers, and one for the runtime as long as the task is not complete. A queue's entry
 //! needs no count of its own: it exists only while the task is not complete.
 
@@ -121,6 +124,18 @@ pub(crate) enum Wake {
     Nothing,
 }
 
+/// What an attempt to take the right to poll found.
+#[must_use]
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// The task was idle: the caller now holds the only right to poll it.
+    Granted,
+    /// Somebody else holds that right. Nothing was counted.
+    Busy,
+    /// The task is complete.
+    Complete,
+}
+
 /// What the end of a poll leaves to the runner.
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
@@ -197,6 +212,31 @@ impl State {
             }
             // The runner went idle between the look and the write that changed nothing: count after all.
         }
+    }
+
+    /// Takes the right to poll an idle task, as a wake would, and leaves any other task as it is.
+    pub(crate) fn claim(&self) -> Claim {
+        let mut now = Snapshot(self.0.load(Ordering::Relaxed));
+        loop {
+            if now.is_complete() {
+                return Claim::Complete;
+            }
+            if now.wakes() > 0 && !mutation("claim-though-busy") {
+                return Claim::Busy;
+            }
+            // Relaxed: a claim publishes nothing, and what the last runner wrote is acquired by `begin_poll`: a read-modify-write carries on
+            // what `end_poll` released.
+            let new = now.0 + WAKE_ONE;
+            match self.0.compare_exchange_weak(now.0, new, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return Claim::Granted,
+                Err(other) => now = Snapshot(other),
+            }
+        }
+    }
+
+    /// Whoever claimed the task, and still holds the right to poll it, asks whether it has been woken meanwhile. The claim counts for one.
+    pub(crate) fn is_woken_since_claim(&self) -> bool {
+        self.load().wakes() > 1 && !mutation("question-answers-wakes")
     }
 
     /// Counts a wake and gives a reference back, in one step; None: nothing was done, because the task is complete or

@@ -52,7 +52,7 @@ pub(super) unsafe fn wake_task(task: NonNull<Header>) {
 ///
 /// The caller holds the right to poll `task`, and gives it up.
 #[inline]
-unsafe fn submit(task: NonNull<Header>, heavy: bool) {
+pub(super) unsafe fn submit(task: NonNull<Header>, heavy: bool) {
     // SAFETY: the task is not complete (rule *Runner*), so its cell is valid.
     let header = unsafe { task.as_ref() };
     // SAFETY: rule *Home*.

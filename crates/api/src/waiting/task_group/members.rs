@@ -194,6 +194,11 @@ impl Members {
         self.0.lock().phase == Phase::ShuttingDown
     }
 
+    /// The tasks that have not ended.
+    pub(super) fn each(&self, f: impl FnMut(&TaskRef)) {
+        self.0.lock().unfinished.values().for_each(f);
+    }
+
     /// There is no body left to ask.
     pub(super) fn body_ended(&self) {
         let mut state = self.0.lock();

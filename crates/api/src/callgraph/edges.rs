@@ -1,0 +1,86 @@
+//! Who else awaits it? What primitives of the program's own say about themselves.
+//!
+//! Kept with what is awaited, and by number: a waiter that was never taken back holds nothing alive, and a number of a task that is gone
+//! is found nowhere.
+
+use super::node::{AnyFuture, Node};
+use crate::task::{TaskHandle, TaskRefExt};
+
+/// The numbers of the tasks that were said to wait.
+#[derive(Debug, Default)]
+pub(crate) struct AwaitedBy(Vec<u64>);
+
+impl AnyFuture {
+    /// What was said about it.
+    pub(super) fn told_awaiters(&self) -> Vec<u64> {
+        let mut told = Vec::new();
+        self.with_awaited_by(|awaited_by| {
+            if let Some(awaited_by) = awaited_by {
+                told.clone_from(&awaited_by.0);
+            }
+        });
+        told
+    }
+
+    fn with_awaited_by(&self, mut f: impl FnMut(&mut Option<Box<AwaitedBy>>)) {
+        match &self.0 {
+            Node::Task(task) => {
+                if let Some(extra) = task.task_ref().task_slot().extra_if_any() {
+                    extra.with_awaited_by(f);
+                }
+            }
+            Node::Future(future) => future.with_awaited_by(&mut f),
+        }
+    }
+}
+
+/// Says that `waiter` waits for `future`, for call graphs only: nothing else follows from it. For primitives of one's own whose awaits
+/// the library cannot see, as in a future that is woken by hand. What tasks await through this library is found without it.
+///
+/// Said twice, it holds once. Of what is done nobody waits any more: then nothing is noted, or shown.
+///
+/// asyncio lets a future be the waiter, too; here it is the task that runs the await.
+///
+/// # Examples
+///
+/// ```
+/// # selvedge::run(async {
+/// let signal = selvedge::get_running_loop()?.create_future::<()>();
+/// let this = selvedge::current_task().expect("it runs in a task");
+/// selvedge::future_add_to_awaited_by(&signal, &this);
+/// let graph = selvedge::capture_call_graph(&signal, None)?.expect("it was named");
+/// assert_eq!(graph.awaited_by()[0].future().task(), Some(&this));
+/// selvedge::future_discard_from_awaited_by(&signal, &this);
+/// # Ok(())
+/// # }).unwrap();
+/// ```
+pub fn future_add_to_awaited_by(future: impl Into<AnyFuture>, waiter: impl Into<TaskHandle>) {
+    let (future, waiter) = (future.into(), number_of(waiter));
+    if future.done() {
+        return;
+    }
+    if let Node::Task(task) = &future.0 {
+        // Made now, if the task has none yet.
+        task.task_ref().task_slot().extra();
+    }
+    future.with_awaited_by(|awaited_by| {
+        let known = &mut awaited_by.get_or_insert_default().0;
+        if !known.contains(&waiter) {
+            known.push(waiter);
+        }
+    });
+}
+
+/// Takes back what [`future_add_to_awaited_by`] said. What was not said needs no taking back.
+pub fn future_discard_from_awaited_by(future: impl Into<AnyFuture>, waiter: impl Into<TaskHandle>) {
+    let waiter = number_of(waiter);
+    future.into().with_awaited_by(|awaited_by| {
+        if let Some(awaited_by) = awaited_by {
+            awaited_by.0.retain(|known| *known != waiter);
+        }
+    });
+}
+
+fn number_of(waiter: impl Into<TaskHandle>) -> u64 {
+    waiter.into().task_ref().task_slot().number()
+}

@@ -1,0 +1,155 @@
+//! What can be awaited by others, whatever its type?
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::edges::AwaitedBy;
+use crate::event_loop::EventLoop;
+use crate::future::Future;
+use crate::task::{Task, TaskHandle, TaskRefExt};
+
+/// A task or a future of whatever type, to ask who awaits it.
+///
+/// References to [`Task`], [`TaskHandle`] and [`Future`](crate::Future) become one where it is asked for.
+///
+/// # Examples
+///
+/// ```
+/// # selvedge::run(async {
+/// let task = selvedge::create_task(async { Ok(1) });
+/// assert_eq!(selvedge::AnyFuture::from(&task).task(), Some(&task.handle()));
+/// # Ok(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct AnyFuture(pub(super) Node);
+
+#[derive(Clone)]
+pub(super) enum Node {
+    Task(TaskHandle),
+    Future(Arc<dyn Shows>),
+}
+
+/// A future without its type.
+pub(crate) trait Shows: Send + Sync {
+    fn is_done(&self) -> bool;
+    fn event_loop(&self) -> &EventLoop;
+    fn with_awaited_by(&self, f: &mut dyn FnMut(&mut Option<Box<AwaitedBy>>));
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
+}
+
+impl AnyFuture {
+    pub(crate) fn of_future(future: Arc<dyn Shows>) -> AnyFuture {
+        AnyFuture(Node::Future(future))
+    }
+
+    /// The task, if it is one.
+    pub fn task(&self) -> Option<&TaskHandle> {
+        match &self.0 {
+            Node::Task(task) => Some(task),
+            Node::Future(_) => None,
+        }
+    }
+
+    /// Whether it has ended, however it did.
+    pub fn done(&self) -> bool {
+        match &self.0 {
+            Node::Task(task) => task.done(),
+            Node::Future(future) => future.is_done(),
+        }
+    }
+
+    /// A number that tells it from all others that live.
+    pub(super) fn number(&self) -> u64 {
+        match &self.0 {
+            Node::Task(task) => task.task_ref().task_slot().number(),
+            Node::Future(future) => address_of(future) as u64,
+        }
+    }
+}
+
+/// Tells futures apart while they live.
+pub(super) fn address_of(future: &Arc<dyn Shows>) -> usize {
+    Arc::as_ptr(future).addr()
+}
+
+impl From<TaskHandle> for AnyFuture {
+    fn from(task: TaskHandle) -> AnyFuture {
+        AnyFuture(Node::Task(task))
+    }
+}
+
+impl From<&TaskHandle> for AnyFuture {
+    fn from(task: &TaskHandle) -> AnyFuture {
+        task.clone().into()
+    }
+}
+
+impl<T: Send + 'static> From<&Task<T>> for AnyFuture {
+    fn from(task: &Task<T>) -> AnyFuture {
+        task.handle().into()
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> From<&Future<T>> for AnyFuture {
+    fn from(future: &Future<T>) -> AnyFuture {
+        future.untyped()
+    }
+}
+
+// So that `None` and a reference may stand in the same place.
+
+impl From<TaskHandle> for Option<AnyFuture> {
+    fn from(task: TaskHandle) -> Option<AnyFuture> {
+        Some(task.into())
+    }
+}
+
+impl From<&TaskHandle> for Option<AnyFuture> {
+    fn from(task: &TaskHandle) -> Option<AnyFuture> {
+        Some(task.into())
+    }
+}
+
+impl<T: Send + 'static> From<&Task<T>> for Option<AnyFuture> {
+    fn from(task: &Task<T>) -> Option<AnyFuture> {
+        Some(task.into())
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> From<&Future<T>> for Option<AnyFuture> {
+    fn from(future: &Future<T>) -> Option<AnyFuture> {
+        Some(future.into())
+    }
+}
+
+impl PartialEq for AnyFuture {
+    fn eq(&self, other: &AnyFuture) -> bool {
+        match (&self.0, &other.0) {
+            (Node::Task(one), Node::Task(other)) => one == other,
+            (Node::Future(one), Node::Future(other)) => address_of(one) == address_of(other),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for AnyFuture {}
+
+impl fmt::Debug for AnyFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Node::Task(task) => task.fmt(f),
+            Node::Future(future) => future.describe(f),
+        }
+    }
+}
+
+impl fmt::Display for AnyFuture {
+    /// As a call graph heads its part: `Task(name='Task-1', id=0x1)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Node::Task(task) => write!(f, "Task(name='{}', id={:#x})", task.get_name(), self.number()),
+            Node::Future(_) => write!(f, "Future(id={:#x})", self.number()),
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Which tasks does a question concern, and what do they say?
+
+use std::backtrace::Backtrace;
+use std::collections::HashMap;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use selvedge_scheduler::{Scheduler, TaskRef};
+
+use super::capture::{self, Awaited, Detail, Notes, Wait};
+use super::entry::FrameCallGraphEntry;
+use super::frames;
+use super::graph::Activity;
+use super::node::{AnyFuture, Node};
+use crate::event_loop::EventLoop;
+use crate::task::{TaskHandle, TaskRefExt, TaskSlot, coro_name};
+
+/// A thread that is no worker waits so long for one to answer. With rescue, a worker comes within some milliseconds.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// What a task is doing, and where it stands: innermost first.
+#[derive(Clone, Debug)]
+pub(super) struct Standing {
+    pub(super) activity: Activity,
+    pub(super) stack: Vec<FrameCallGraphEntry>,
+}
+
+/// All tasks of a loop, and who waits for whom.
+pub(super) struct Survey<'a> {
+    scheduler: &'a Scheduler,
+    tasks: HashMap<u64, TaskRef>,
+    /// By the number of the task, or the address of the future, that is awaited.
+    awaiters: HashMap<Key, Vec<u64>>,
+    standings: HashMap<u64, Standing>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Key {
+    Task(u64),
+    Future(u64),
+}
+
+impl Survey<'_> {
+    /// Asks every task of the loop whom it awaits.
+    pub(super) fn of(scheduler: &Scheduler) -> Survey<'_> {
+        let mut tasks = HashMap::new();
+        let mut awaiters: HashMap<Key, Vec<u64>> = HashMap::new();
+        for task in scheduler.tasks() {
+            let Some(number) = task.slot().map(TaskSlot::number) else { continue };
+            let (_, notes) = capture::ask(scheduler, &task, Detail::Edges);
+            for awaited in notes.awaited {
+                let known = awaiters.entry(Key::of(&awaited)).or_default();
+                if !known.contains(&number) {
+                    known.push(number);
+                }
+            }
+            tasks.insert(number, task);
+        }
+        Survey { scheduler, tasks, awaiters, standings: HashMap::new() }
+    }
+
+    pub(super) fn knows(&self, future: &AnyFuture) -> bool {
+        match &future.0 {
+            Node::Task(_) => self.tasks.contains_key(&future.number()),
+            Node::Future(future) => future.event_loop().scheduler().ptr_eq(self.scheduler),
+        }
+    }
+
+    /// Who waits for `future`, in the order in which they were made.
+    pub(super) fn awaiters_of(&self, future: &AnyFuture) -> Vec<AnyFuture> {
+        if future.done() {
+            return Vec::new();
+        }
+        let key = match &future.0 {
+            Node::Task(_) => Key::Task(future.number()),
+            Node::Future(_) => Key::Future(future.number()),
+        };
+        let mut numbers = self.awaiters.get(&key).cloned().unwrap_or_default();
+        numbers.extend(future.told_awaiters());
+        numbers.sort_unstable();
+        numbers.dedup();
+        let tasks = numbers.iter().filter_map(|number| self.tasks.get(number));
+        tasks.map(|task| TaskHandle::new(task.clone()).into()).collect()
+    }
+
+    /// What `future` is doing. A task is asked once.
+    pub(super) fn standing_of(&mut self, future: &AnyFuture) -> Standing {
+        let Node::Task(task) = &future.0 else {
+            let activity = if future.done() { Activity::Done } else { Activity::Suspended };
+            return Standing { activity, stack: Vec::new() };
+        };
+        let scheduler = self.scheduler;
+        self.standings
+            .entry(future.number())
+            .or_insert_with(|| standing_here(scheduler, task.task_ref()))
+            .clone()
+    }
+}
+
+impl Key {
+    fn of(awaited: &Awaited) -> Key {
+        match awaited {
+            Awaited::Task(task) => Key::Task(task.task_slot().number()),
+            Awaited::Future(address) => Key::Future(*address as u64),
+        }
+    }
+}
+
+/// What a task is doing, asked from any thread.
+pub(crate) fn stack_of(task: &TaskRef) -> Vec<FrameCallGraphEntry> {
+    if task.is_done() {
+        return Vec::new();
+    }
+    if let Some(here) = Scheduler::current() {
+        let standing = standing_here(&here, task);
+        if standing.activity != Activity::Unknown {
+            return standing.stack;
+        }
+    }
+    let asked = task.clone();
+    let answer = Scheduler::of(task)
+        .and_then(EventLoop::of)
+        .and_then(|event_loop| on_a_worker(&event_loop, move |here| standing_here(here, &asked).stack));
+    answer.unwrap_or_else(|| vec![coroutine_of(task)])
+}
+
+/// Asks on a worker of `event_loop`, and waits for the answer, but not for long.
+pub(super) fn on_a_worker<R: Send + 'static>(
+    event_loop: &EventLoop,
+    ask: impl FnOnce(&Scheduler) -> R + Send + 'static,
+) -> Option<R> {
+    let (sender, receiver) = mpsc::channel();
+    let asked = event_loop.clone();
+    let call = event_loop.call_soon(move || {
+        // Whoever asked may have gone.
+        let _ = sender.send(ask(asked.scheduler()));
+    });
+    let answer = receiver.recv_timeout(PATIENCE).ok();
+    call.cancel();
+    answer
+}
+
+/// On a worker of `scheduler`.
+fn standing_here(scheduler: &Scheduler, task: &TaskRef) -> Standing {
+    if TaskRef::with_current(|current| current == Some(task)) {
+        let mut stack = frames::of_program(&Backtrace::force_capture());
+        if stack.is_empty() {
+            stack.push(coroutine_of(task));
+        }
+        return Standing { activity: Activity::Asking, stack };
+    }
+    let (look, notes) = capture::ask(scheduler, task, Detail::Stack);
+    let activity = if task.is_done() { Activity::Done } else { look.into() };
+    let stack = if activity == Activity::Done { Vec::new() } else { stack_from(task, &notes) };
+    Standing { activity, stack }
+}
+
+/// The awaits, then the functions of the program around them. Where no function has a name, the coroutine stands for them.
+fn stack_from(task: &TaskRef, notes: &Notes) -> Vec<FrameCallGraphEntry> {
+    let awaits = notes.waits.iter().map(|Wait { what, at }| {
+        // An await inside of this library's own has no place of the program's.
+        let is_own = at.file().contains(frames::OWN_FILES);
+        FrameCallGraphEntry::at(what, (!is_own).then_some(*at))
+    });
+    let mut stack: Vec<_> = awaits.collect();
+    let functions = notes.trace.as_ref().map(frames::of_program).unwrap_or_default();
+    if functions.is_empty() {
+        stack.push(coroutine_of(task));
+    }
+    stack.extend(functions);
+    stack
+}
+
+/// What is known of a task that cannot be asked: what it runs, and where it was made.
+pub(crate) fn coroutine_of(task: &TaskRef) -> FrameCallGraphEntry {
+    FrameCallGraphEntry::at(coro_name(task), Some(task.task_slot().created_at()))
+}

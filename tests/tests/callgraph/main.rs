@@ -1,0 +1,27 @@
+//! Who awaits whom, and where does each stand? Nobody writes it down; the tasks are asked.
+
+mod busy;
+mod edges;
+mod harmless;
+mod own;
+mod stacks;
+mod text;
+
+use selvedge::{AnyFuture, FutureCallGraph, Result, capture_call_graph};
+
+/// The graph of a task or future.
+fn graph_of(future: impl Into<AnyFuture>) -> Result<FutureCallGraph> {
+    Ok(capture_call_graph(Some(future.into()), None)?.expect("it was named"))
+}
+
+/// The names of the tasks that await the first of the graph.
+fn awaiters(graph: &FutureCallGraph) -> Vec<String> {
+    let names =
+        graph.awaited_by().iter().map(|awaiter| awaiter.future().task().expect("only tasks wait").get_name());
+    names.collect()
+}
+
+/// The functions of a stack, without their paths.
+fn functions(graph: &FutureCallGraph) -> Vec<&str> {
+    graph.call_stack().iter().map(|entry| entry.function().rsplit("::").next().unwrap_or_default()).collect()
+}
