@@ -303,13 +303,14 @@ fn a_timer_can_be_started_without_a_look_at_the_clock() {
 #[test]
 fn a_timer_that_a_destructor_arms_is_armed() {
     let scheduler = start(1);
-    let kept = Arc::new(parking_lot::Mutex::new(None));
-    let keeps = Arc::clone(&kept);
-    let mut guard = None;
-    let task = spawn(
-        &scheduler,
-        poll_fn(move |cx| {
-            let (waker, keeps) = (cx.waker().clone(), Arc::clone(&keeps));
+    for has_own_waker in [true, false] {
+        let kept = Arc::new(parking_lot::Mutex::new(None));
+        let keeps = Arc::clone(&kept);
+        let mut guard = None;
+        // Not inside of another future, which would drop this one in its own poll.
+        let arms = poll_fn(move |cx| {
+            let waker = if has_own_waker { cx.waker().clone() } else { common::waker_of(|| {}) };
+            let keeps = Arc::clone(&keeps);
             let former = guard.replace(common::OnDrop(move || {
                 let mut timer = Timer::new();
                 let polled = timer.poll(u64::MAX - 1, &mut std::task::Context::from_waker(&waker));
@@ -317,14 +318,14 @@ fn a_timer_that_a_destructor_arms_is_armed() {
                 *keeps.lock() = Some(timer);
             }));
             assert!(former.is_none());
-            Poll::Ready(())
-        }),
-    );
-    block_on(join(task));
-    assert_eq!(scheduler.metrics().timers_armed, 1);
-    run(&scheduler, async {});
-    drop(kept.lock().take().expect("the destructor has run"));
-    assert_eq!(scheduler.metrics().timers_armed, 0);
+            Poll::Ready(common::End::Value(()))
+        });
+        block_on(join(scheduler.spawn(arms, common::NoSlot)));
+        assert_eq!(scheduler.metrics().timers_armed, 1);
+        run(&scheduler, async {});
+        drop(kept.lock().take().expect("the destructor has run"));
+        assert_eq!(scheduler.metrics().timers_armed, 0);
+    }
     scheduler.close(Duration::from_secs(10));
 }
 
