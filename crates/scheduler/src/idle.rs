@@ -203,7 +203,8 @@ impl Idle {
     }
 }
 
-#[cfg(all(test, not(selvedge_loom)))]
+#[cfg(test)]
+#[cfg(not(selvedge_loom))]
 mod tests {
     use super::*;
 

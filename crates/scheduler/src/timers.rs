@@ -459,7 +459,8 @@ pub(crate) fn unregister(runtime: u64) {
     RUNTIMES.lock().remove(&runtime);
 }
 
-#[cfg(all(test, not(selvedge_loom)))]
+#[cfg(test)]
+#[cfg(not(selvedge_loom))]
 mod tests {
     use super::*;
 

@@ -169,6 +169,52 @@ fn a_timer_that_moves_to_another_worker_in_the_poll_that_armed_it_is_not_early()
     scheduler.close(Duration::from_secs(10));
 }
 
+/// And it wakes whoever polled it last.
+#[test]
+fn a_timer_that_moves_to_another_worker_in_the_poll_that_armed_it_fires_there() {
+    let scheduler = start(2);
+    let ((moves, arrives), (tells, told)) =
+        (std::sync::mpsc::channel::<(Timer, u64)>(), std::sync::mpsc::channel());
+    let other = spawn(&scheduler, async move {
+        let (mut timer, deadline) = arrives.recv().expect("the other task sends it");
+        poll_fn(|cx| timer.poll(deadline, cx)).await.expect("on a worker");
+        assert!(now() >= deadline, "early");
+        tells.send(()).expect("waited for");
+    });
+    run(&scheduler, async move {
+        let (mut timer, deadline) = (Timer::new(), now() + 20_000_000);
+        arm(&mut timer, deadline).await;
+        moves.send((timer, deadline)).expect("waited for");
+        told.recv().expect("it fires for the other task");
+    });
+    block_on(join(other));
+    scheduler.close(Duration::from_secs(10));
+}
+
+/// The first keys of two wheels are equal: a timer of one must not be taken for what is staged at the other.
+#[test]
+fn timers_of_two_workers_with_equal_keys_are_kept_apart() {
+    let scheduler = common::start_without_rescue(2);
+    let ((moves, arrives), (tells, told)) = (std::sync::mpsc::channel::<Timer>(), std::sync::mpsc::channel());
+    let other = spawn(&scheduler, async move {
+        let (mut kept, deadline) = (Timer::new(), now() + 20_000_000);
+        arm(&mut kept, deadline).await;
+        drop(arrives.recv().expect("the other task sends it"));
+        poll_fn(|cx| kept.poll(deadline, cx)).await.expect("on a worker");
+        tells.send(now() >= deadline).expect("waited for");
+    });
+    let in_time = run(&scheduler, async move {
+        let mut sent = Timer::new();
+        arm(&mut sent, u64::MAX - 1).await;
+        moves.send(sent).expect("waited for");
+        told.recv().expect("the other task's timer fires")
+    });
+    assert!(in_time, "early");
+    block_on(join(other));
+    assert_eq!(scheduler.metrics().timers_armed, 0);
+    scheduler.close(Duration::from_secs(10));
+}
+
 #[test]
 fn an_armed_timer_fires_when_its_poll_goes_on_to_start_another_task() {
     let scheduler = start_virtual(1);
@@ -251,10 +297,12 @@ fn a_timer_that_is_polled_for_another_deadline_moves() {
 #[test]
 fn a_timer_that_moves_to_another_scheduler_is_armed_there_and_not_here() {
     const DEADLINE: u64 = u64::MAX - 1;
+    // Before the other scheduler's first timer, which says nothing about this one.
+    const EARLIER: u64 = u64::MAX / 2;
     let (first, second) = (start(1), start(1));
     let mut moved = run(&first, async {
         let mut timer = Timer::new();
-        arm(&mut timer, DEADLINE).await;
+        arm(&mut timer, EARLIER).await;
         timer
     });
     assert_eq!((first.metrics().timers_armed, second.metrics().timers_armed), (1, 0));
@@ -268,7 +316,7 @@ fn a_timer_that_moves_to_another_scheduler_is_armed_there_and_not_here() {
         arm(&mut own, DEADLINE).await;
         common::yield_now().await;
         drop(dropped);
-        arm(&mut moved, DEADLINE).await;
+        arm(&mut moved, EARLIER).await;
         common::yield_now().await;
         (own, moved)
     });
@@ -303,13 +351,14 @@ fn a_timer_can_be_started_without_a_look_at_the_clock() {
 #[test]
 fn a_timer_that_a_destructor_arms_is_armed() {
     let scheduler = start(1);
-    let kept = Arc::new(parking_lot::Mutex::new(None));
-    let keeps = Arc::clone(&kept);
-    let mut guard = None;
-    let task = spawn(
-        &scheduler,
-        poll_fn(move |cx| {
-            let (waker, keeps) = (cx.waker().clone(), Arc::clone(&keeps));
+    for has_own_waker in [true, false] {
+        let kept = Arc::new(parking_lot::Mutex::new(None));
+        let keeps = Arc::clone(&kept);
+        let mut guard = None;
+        // Not inside of another future, which would drop this one in its own poll.
+        let arms = poll_fn(move |cx| {
+            let waker = if has_own_waker { cx.waker().clone() } else { common::waker_of(|| {}) };
+            let keeps = Arc::clone(&keeps);
             let former = guard.replace(common::OnDrop(move || {
                 let mut timer = Timer::new();
                 let polled = timer.poll(u64::MAX - 1, &mut std::task::Context::from_waker(&waker));
@@ -317,14 +366,14 @@ fn a_timer_that_a_destructor_arms_is_armed() {
                 *keeps.lock() = Some(timer);
             }));
             assert!(former.is_none());
-            Poll::Ready(())
-        }),
-    );
-    block_on(join(task));
-    assert_eq!(scheduler.metrics().timers_armed, 1);
-    run(&scheduler, async {});
-    drop(kept.lock().take().expect("the destructor has run"));
-    assert_eq!(scheduler.metrics().timers_armed, 0);
+            Poll::Ready(common::End::Value(()))
+        });
+        block_on(join(scheduler.spawn(arms, common::NoSlot)));
+        assert_eq!(scheduler.metrics().timers_armed, 1);
+        run(&scheduler, async {});
+        drop(kept.lock().take().expect("the destructor has run"));
+        assert_eq!(scheduler.metrics().timers_armed, 0);
+    }
     scheduler.close(Duration::from_secs(10));
 }
 

@@ -250,9 +250,12 @@ mod tests {
     #[test]
     fn chunks_never_grow() {
         let mut slab = Slab::new();
-        let keys: Vec<_> = (0..5_000).map(|value| put(&mut slab, value)).collect();
-        for chunk in &slab.chunks {
-            assert!(chunk.capacity().is_power_of_two() && chunk.capacity() <= 1 << FULL_BITS);
+        let mut keys = Vec::new();
+        for value in 0..5_000 {
+            keys.push(put(&mut slab, value));
+            for (number, chunk) in slab.chunks.iter().enumerate() {
+                assert_eq!(chunk.capacity(), 1 << (FIRST_BITS as usize + number).min(FULL_BITS as usize));
+            }
         }
         for (value, key) in (0..).zip(keys) {
             assert_eq!(slab.value(key), Some(&value));

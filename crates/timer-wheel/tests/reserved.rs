@@ -71,3 +71,24 @@ proptest! {
         prop_assert_eq!(fired, expected);
     }
 }
+
+#[test]
+fn a_key_that_is_released_is_stale_and_its_room_is_used_again() {
+    let mut wheel = Wheel::new(0);
+    let first = wheel.reserve();
+    wheel.release(first);
+    let second = wheel.reserve();
+    assert_ne!(second, first);
+    assert_eq!(second.to_bits() >> 32, first.to_bits() >> 32, "the room");
+    assert_eq!(wheel.arm(first, 1, "stale"), Err("stale"));
+    wheel.release(first);
+    assert_eq!(wheel.arm(second, 1, "armed"), Ok(()));
+    assert_eq!(wheel.len(), 1);
+}
+
+#[test]
+fn a_wheel_shows_its_time_and_size() {
+    let mut wheel = Wheel::new(3);
+    wheel.insert(7, ());
+    assert_eq!(format!("{wheel:?}"), "Wheel { now: 3, len: 1, .. }");
+}
