@@ -12,9 +12,11 @@ use crate::neutral::{poll_once, yield_now};
 use crate::probe::{Probe, ask};
 use crate::rival::{Rival, Spawner};
 
-/// A power of two: tables that double are full then, and nobody pays for room that happens to be spare.
+/// A power of two: tables that double are full then, and nobody pays for room that happens to be spare. As many tasks again come first,
+/// uncounted, so that every worker has taken part: what a thread takes once is not the tasks'.
 const COUNT: u64 = 1 << 17;
-const WARM_UP: u64 = 1 << 10;
+/// Tasks that are spawned at a time. Fewer than the smallest run queue holds, so that none grows: its room is not the tasks'.
+const BATCH: u64 = 32;
 const FAR: Duration = Duration::from_hours(1);
 
 /// Trivial tasks that wait for ever.
@@ -50,11 +52,11 @@ impl Workload for HeapPerTimer {
 pub fn heap_per_task<R: Rival>(runtime: &R) -> Vec<f64> {
     let spawner = runtime.spawner();
     runtime.block_on(async move {
-        let mut handles = Vec::with_capacity((WARM_UP + COUNT) as usize);
-        park(spawner, &mut handles, WARM_UP).await;
+        let mut handles = Vec::with_capacity(2 * COUNT as usize);
+        park(spawner, &mut handles, COUNT).await;
         heap::start_counting();
         let before = heap::in_use();
-        park(spawner, &mut handles, WARM_UP + COUNT).await;
+        park(spawner, &mut handles, 2 * COUNT).await;
         let grown = heap::in_use() - before;
         std::mem::forget(handles);
         vec![grown as f64 / COUNT as f64]
@@ -65,10 +67,10 @@ pub fn heap_per_task<R: Rival>(runtime: &R) -> Vec<f64> {
 /// Relaxed: the count publishes nothing.
 static PARKED: AtomicU64 = AtomicU64::new(0);
 
-/// Spawns until `target` tasks wait. A few at a time, so that the run queues stay short: their room is not the tasks'.
+/// Spawns until `target` tasks wait, a batch at a time.
 async fn park<S: Spawner>(spawner: S, handles: &mut Vec<S::Handle<()>>, target: u64) {
     while (handles.len() as u64) < target {
-        for _ in 0..BETWEEN_YIELDS {
+        for _ in 0..BATCH {
             handles.push(spawner.spawn(poll_fn(|_| {
                 PARKED.fetch_add(1, Ordering::Relaxed);
                 Poll::Pending

@@ -18,7 +18,8 @@ const LONGEST: Duration = Duration::from_micros(30);
 const SHORTEST: Duration = Duration::from_micros(1);
 /// How often the core is offered: the worker may still be on its way the first time.
 const OFFERS: u32 = 3;
-/// So many waits later a thread that has given up tries again in earnest. Less than one in a hundred: on a busy machine that one is late.
+/// So many waits later a thread that has given up tries again in earnest, and after as many again each time it fails: on a busy machine
+/// a core that is offered may come back milliseconds later, so that must stay rare.
 const RETRY: u32 = 256;
 /// Looking at the clock takes longer than looking at the task.
 const LOOKS_PER_CLOCK: u32 = 32;
@@ -37,8 +38,8 @@ impl Patience {
         if was_worth_it {
             return Patience { most: LONGEST, failures: 0 };
         }
-        let failures = self.failures + 1;
-        if failures.is_multiple_of(RETRY) {
+        let failures = self.failures.wrapping_add(1);
+        if failures >= RETRY && failures.is_power_of_two() {
             return Patience { most: LONGEST, failures };
         }
         let shorter = self.most / 4;
@@ -101,6 +102,12 @@ mod tests {
         assert_eq!(patience.most, Duration::ZERO);
         patience = patience.after(false);
         assert_eq!(patience.most, LONGEST, "it tries again now and then");
+        let tries = |patience: &mut Patience| {
+            *patience = patience.after(false);
+            patience.most == LONGEST
+        };
+        let mut busy = patience;
+        assert_eq!((RETRY..100 * RETRY).filter(|_| tries(&mut busy)).count(), 6, "more and more seldom");
         patience = patience.after(false).after(true);
         assert_eq!(patience.most, LONGEST);
     }
