@@ -108,7 +108,7 @@ fn a_loop_that_closes_tells_those_who_wait_elsewhere() {
             let accepted = listener.accept().await?;
             Ok((UnixStream::pair()?, listener, opened, accepted))
         });
-        let (began, begun) = mpsc::channel();
+        let (began, wait) = mpsc::channel();
         let ((one, _two), listener, (mut reader, _writer), _accepted) = sockets.expect("sockets");
         // Nothing ever comes to any of them.
         let waits = other.get_loop().create_task(async move {
@@ -118,7 +118,7 @@ fn a_loop_that_closes_tells_those_who_wait_elsewhere() {
                 _ => telling(began, reader.read_to_end()).await.map(drop),
             }
         });
-        begun.recv().expect("it waits");
+        wait.recv().expect("it waits");
         home.close();
         let error = other.run(waits).expect_err("nobody watches");
         assert!(error.to_string().contains("closed"), "{what}: {error}");

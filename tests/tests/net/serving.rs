@@ -1,5 +1,6 @@
 //! What a server does with its connections.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use selvedge::streams::{StreamReader, StreamWriter};
@@ -151,10 +152,7 @@ async fn a_server_listens_at_all_addresses_of_its_name() -> Result<()> {
     let addrs = ["127.0.0.1:0".parse()?, "127.0.0.2:0".parse()?];
     let server = start_server(async |_, writer| writer.write("here"), &addrs[..]).await?;
     let local = server.local_addrs();
-    assert_eq!(
-        local.iter().map(|addr| addr.ip()).collect::<Vec<_>>(),
-        addrs.map(|addr: std::net::SocketAddr| addr.ip())
-    );
+    assert_eq!(local.iter().map(SocketAddr::ip).collect::<Vec<_>>(), addrs.map(|addr: SocketAddr| addr.ip()));
     for addr in local {
         let (mut reader, writer) = open_connection(addr).await?;
         assert_eq!((writer.peer_addr(), reader.read_to_end().await?), (Some(addr), b"here".to_vec()));
@@ -166,7 +164,7 @@ async fn a_server_listens_at_all_addresses_of_its_name() -> Result<()> {
 
 #[selvedge::test(workers = 2)]
 async fn a_closed_server_gives_its_port_back_at_once() -> Result<()> {
-    let mut addr = "127.0.0.1:0".parse::<std::net::SocketAddr>()?;
+    let mut addr = "127.0.0.1:0".parse::<SocketAddr>()?;
     for _ in 0..20 {
         let server = start_server(async |_, writer| writer.write("here"), addr).await?;
         addr = server.local_addrs()[0];

@@ -45,13 +45,13 @@ fn sockets_are_served_while_every_worker_is_stuck() {
             let mut releases = Vec::new();
             let mut stuck = Vec::new();
             for _ in 0..workers {
-                let (release, released) = mpsc::channel::<()>();
+                let (release, wait) = mpsc::channel::<()>();
                 let begun = event_loop.create_future();
                 let begins = begun.clone();
                 let task = create_task(async move {
                     begins.set_result(())?;
                     // The worker is held until the echo is over: if that needs this worker, the limit ends it and the test fails.
-                    let ended = released.recv_timeout(Duration::from_secs(20));
+                    let ended = wait.recv_timeout(Duration::from_secs(20));
                     assert_ne!(
                         ended,
                         Err(mpsc::RecvTimeoutError::Timeout),
