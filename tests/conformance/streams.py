@@ -523,7 +523,6 @@ async def a_connection_is_refused(t):
     address = server.sockets[0].getsockname()
     server.close()
     await t.outcome("connect", asyncio.open_connection(*address))
-    await t.outcome("in a hurry", asyncio.open_connection(*address, happy_eyeballs_delay=0.25))
 
 
 @scenario("ST5")

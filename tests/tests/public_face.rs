@@ -38,6 +38,10 @@ fn the_types_are_what_they_are_said_to_be() {
     is_handle::<selvedge::Future<String>>();
     is_handle::<Context>();
     is_handle::<ThreadPoolExecutor>();
+    is_handle::<selvedge::streams::Server>();
+    is_handle::<selvedge::streams::StreamFeed>();
+    is_shared::<selvedge::streams::StreamReader>();
+    is_shared::<selvedge::streams::StreamWriter>();
     is_shared::<ContextVar<String>>();
     is_shared::<Task<String>>();
     is_shared::<ConcurrentFuture<String>>();
@@ -53,6 +57,8 @@ fn the_types_are_what_they_are_said_to_be() {
     is_error::<ExceptionGroup>();
     is_error::<PanicError>();
     is_error::<KeyboardInterrupt>();
+    is_error::<selvedge::IncompleteReadError>();
+    is_error::<selvedge::LimitOverrunError>();
     is_shown::<Error>();
     is_shown::<selvedge::TaskId>();
     assert_eq!(size_of::<Error>(), size_of::<usize>());

@@ -557,7 +557,6 @@ async fn a_connection_is_refused(t: Trace) -> Result<()> {
     let addr = server.local_addrs()[0];
     server.close();
     t.outcome("connect", open_connection(addr)).await;
-    t.outcome("in a hurry", open_connection(addr).happy_eyeballs_delay(ms(250))).await;
     Ok(())
 }
 

@@ -36,13 +36,13 @@ fn ten_thousand_connections_leave_nothing_behind() {
 
 async fn ten_thousand() -> Result<()> {
     let count = Arc::new(AtomicUsize::new(0));
-    let served = Arc::clone(&count);
+    let counts = Arc::clone(&count);
     let server = start_server(
         move |mut reader, writer| {
-            let served = Arc::clone(&served);
+            let counts = Arc::clone(&counts);
             async move {
                 let asked = reader.readexactly(4).await?;
-                served.fetch_add(1, Ordering::Relaxed);
+                counts.fetch_add(1, Ordering::Relaxed);
                 let answered = writer.write(asked);
                 // A peer that resets does not wait for its answer.
                 assert!(

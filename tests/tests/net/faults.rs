@@ -72,6 +72,30 @@ async fn plain_sockets_learn_of_a_reset_while_they_wait() -> Result<()> {
     Ok(())
 }
 
+/// A task that reads finds the end when another one closes, and so does the peer.
+#[selvedge::test(workers = 2)]
+async fn who_reads_finds_the_end_when_the_writer_closes() -> Result<()> {
+    for aborts in [false, true] {
+        let (server, mut reader, writer) = served(async |mut reader, _writer| {
+            assert_eq!(reader.read(1).await?, b"");
+            Ok(())
+        })
+        .await?;
+        let reads = create_task(async move { reader.read(1).await });
+        selvedge::sleep(Duration::ZERO).await?;
+        if aborts {
+            writer.abort();
+        } else {
+            writer.close();
+        }
+        assert_eq!(reads.await?, b"");
+        writer.wait_closed().await?;
+        server.close();
+        server.wait_closed().await?;
+    }
+    Ok(())
+}
+
 /// The peer ends its side, and still reads.
 #[selvedge::test(workers = 2)]
 async fn a_connection_that_is_half_open_carries_the_other_half() -> Result<()> {
@@ -155,7 +179,7 @@ async fn a_million_bytes_without_a_newline_are_not_kept() -> Result<()> {
     let reports = reports.all();
     assert_eq!(reports.len(), 1, "{reports:?}");
     assert_eq!(reports[0].message(), "Unhandled exception in client_connected_cb");
-    assert!(reports[0].exception().is_some_and(|error| error.is::<LimitOverrunError>()));
+    assert!(reports[0].exception().is_some_and(selvedge::Error::is::<LimitOverrunError>));
     assert!(reports[0].task().is_some());
     Ok(())
 }

@@ -1,11 +1,10 @@
 //! Sockets, and loops that are not theirs.
 
+use std::future::poll_fn;
 use std::sync::mpsc;
-use std::task::Poll;
 
-use futures_util::poll;
 use selvedge::net::{TcpListener, UnixStream};
-use selvedge::{Result, Runner, create_task, open_connection, run_coroutine_threadsafe, start_server};
+use selvedge::{Runner, create_task, open_connection, run_coroutine_threadsafe, start_server};
 
 use super::{pattern, served};
 
@@ -103,37 +102,38 @@ fn a_task_of_another_loop_reads_what_this_one_writes() {
 fn a_loop_that_closes_tells_those_who_wait_elsewhere() {
     for what in ["read", "accept", "stream"] {
         let (home, other) = (runner(1), runner(1));
-        let (pair, listener, opened) = home
-            .run(async {
-                let listener = TcpListener::bind("127.0.0.1:0").await?;
-                let opened = open_connection(listener.local_addr()?).await?;
-                listener.accept().await?;
-                // Whoever waits here waits for ever.
-                Ok((UnixStream::pair()?, listener, opened))
-            })
-            .expect("sockets");
-        let (began, begun) = mpsc::channel();
-        let waits = other.get_loop().create_task(async move {
-            let (mut buffer, (mut reader, _writer), (one, _two)) = ([0; 8], opened, pair);
-            let waiting: std::pin::Pin<Box<dyn Future<Output = Result<()>> + Send>> = match what {
-                "read" => Box::pin(async move { one.read(&mut buffer).await.map(drop) }),
-                "accept" => Box::pin(async move { listener.accept().await.map(drop) }),
-                _ => Box::pin(async move { reader.read_to_end().await.map(drop) }),
-            };
-            let mut waiting = waiting;
-            let first = poll!(waiting.as_mut());
-            // The stream's peer has gone, so that it has its end at once.
-            if what != "stream" {
-                assert!(matches!(first, Poll::Pending), "it waits");
-            }
-            began.send(()).expect("the test waits");
-            if first.is_pending() { waiting.await } else { Err(selvedge::Error::msg("it is closed")) }
+        let sockets = home.run(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await?;
+            let opened = open_connection(listener.local_addr()?).await?;
+            let accepted = listener.accept().await?;
+            Ok((UnixStream::pair()?, listener, opened, accepted))
         });
-        begun.recv().expect("it waits");
+        let (began, wait) = mpsc::channel();
+        let ((one, _two), listener, (mut reader, _writer), _accepted) = sockets.expect("sockets");
+        // Nothing ever comes to any of them.
+        let waits = other.get_loop().create_task(async move {
+            match what {
+                "read" => telling(began, one.read(&mut [0; 8])).await.map(drop),
+                "accept" => telling(began, listener.accept()).await.map(drop),
+                _ => telling(began, reader.read_to_end()).await.map(drop),
+            }
+        });
+        wait.recv().expect("it waits");
         home.close();
         let error = other.run(waits).expect_err("nobody watches");
         assert!(error.to_string().contains("closed"), "{what}: {error}");
     }
+}
+
+/// Awaits, and tells when the wait has begun.
+async fn telling<F: Future>(began: mpsc::Sender<()>, future: F) -> F::Output {
+    let mut future = std::pin::pin!(future);
+    poll_fn(|cx| {
+        let polled = future.as_mut().poll(cx);
+        let _ = began.send(());
+        polled
+    })
+    .await
 }
 
 /// What was written and not sent is given up, and that is told.

@@ -13,7 +13,7 @@ const LENGTH: usize = 2_000_000;
 
 #[selvedge::test(workers = 2)]
 async fn of_a_write_that_is_cancelled_a_prefix_arrives() -> Result<()> {
-    let whole = Arc::new(pattern(4 * LENGTH));
+    let whole = Arc::new(pattern(6 * LENGTH));
     let mut cancelled = 0;
     for round in 0..20 {
         let (client, server) = pair().await?;
@@ -34,7 +34,15 @@ async fn of_a_write_that_is_cancelled_a_prefix_arrives() -> Result<()> {
 #[selvedge::test(workers = 2)]
 async fn a_read_loop_that_is_cancelled_goes_on_where_it_was() -> Result<()> {
     let (client, server) = pair().await?;
-    let sender = create_task(async move { client.write_all(&pattern(LENGTH)).await });
+    let go = get_running_loop()?.create_future();
+    let goes = go.clone();
+    let sender = create_task(async move {
+        let bytes = pattern(LENGTH);
+        client.write_all(&bytes[..LENGTH / 2]).await?;
+        // So that the first reader cannot come to the end.
+        goes.await?;
+        client.write_all(&bytes[LENGTH / 2..]).await
+    });
     let server = Arc::new(server);
     let received = Arc::new(Mutex::new(Vec::new()));
     let mut cancelled = 0;
@@ -64,6 +72,7 @@ async fn a_read_loop_that_is_cancelled_goes_on_where_it_was() -> Result<()> {
             Err(error) => assert!(error.is_cancelled(), "{error}"),
         }
         cancelled += 1;
+        let _ = go.set_result(());
     }
     sender.await?;
     assert!(*received.lock() == pattern(LENGTH), "{} bytes", received.lock().len());

@@ -51,6 +51,17 @@ const LARGEST_CHUNK: usize = 64 * 1024;
 /// # }).unwrap();
 /// ```
 ///
+/// A second reader at the same time is refused:
+///
+/// ```compile_fail,E0499
+/// # async fn f(mut reader: selvedge::streams::StreamReader) -> selvedge::Result<()> {
+/// let one = reader.readline();
+/// let other = reader.readline();
+/// selvedge::gather((async { one.await }, async { other.await })).await?;
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 ///
 /// [`CancelledError`](crate::CancelledError); [`std::io::Error`] (`ConnectionReset` …) once what had come before it is read, and from then on
