@@ -145,7 +145,11 @@ impl Local {
         let patience = if self.stole_crumbs.get() { PATIENCE } else { Duration::ZERO };
         // One spinner is enough: it takes the pushes of all, and the others' cores may be wanted.
         let alone = self.shared.idle.searches_alone();
-        let limit = if alone { self.shared.rescue.spin.limit().max(patience) } else { patience };
+        // With sockets, and nobody who waits for them, what it would spin for most likely comes from there: it is better off in the poll,
+        // which returns at once if something is ready.
+        let driver = &self.shared.driver;
+        let polls = driver.reactor().is_some() && driver.is_vacant();
+        let limit = if alone && !polls { self.shared.rescue.spin.limit().max(patience) } else { patience };
         loop {
             let spun = began.elapsed();
             if spun >= limit || self.has_due_timer() {
