@@ -17,13 +17,11 @@ use crate::error::Result;
 pub(super) struct Side {
     leaf: Leaf,
     waiter: Waiter,
-    /// The last poll ended `Pending`.
-    is_waiting: bool,
 }
 
 impl Side {
     pub(super) const fn new() -> Side {
-        Side { leaf: Leaf::new(), waiter: Waiter::new(), is_waiting: false }
+        Side { leaf: Leaf::new(), waiter: Waiter::new() }
     }
 
     /// Makes attempts. A request comes before the first one, so that a loop over a socket that is always ready can be cancelled; a wait
@@ -35,7 +33,8 @@ impl Side {
         cx: &mut Context<'_>,
         mut attempt: impl FnMut(&S) -> io::Result<Done<T>>,
     ) -> Poll<Result<T>> {
-        if !self.is_waiting
+        // The last poll ended `Pending` if there is a waiter.
+        if !self.waiter.is_waiting()
             && let Some(error) = self.leaf.cancelled()
         {
             return Poll::Ready(Err(error));
@@ -54,8 +53,6 @@ impl Side {
         };
         if polled.is_ready() {
             self.end(socket, direction);
-        } else {
-            self.is_waiting = true;
         }
         polled
     }
