@@ -14,10 +14,11 @@ use selvedge_benches::workloads::Setting;
 static HEAP: Counting = Counting;
 
 const USAGE: &str = "\
-usage: http [--workers N] [--rows SUBSTRING] [--rounds K] [--quick] [--json FILE] [--gate]
+usage: http [--workers N] [--rows SUBSTRING] [--rounds K] [--only RUNTIME] [--quick] [--json FILE] [--gate]
   --workers N       worker threads of each runtime (default: 2, for which the targets hold)
   --rows SUBSTRING  only rows whose name contains it
   --rounds K        measurements of each runtime; their median is shown (default: 5)
+  --only RUNTIME    one column, for a profiler
   --quick           shorter spans
   --json FILE       also write the table to FILE
   --gate            fail when a row misses its target, or when none was judged";
@@ -31,6 +32,7 @@ struct Options {
     gate: bool,
     probe: Option<Probe>,
     runtime: Option<Contender>,
+    only: Option<Contender>,
     load: Option<Kind>,
     at: Option<At>,
     connections: usize,
@@ -52,7 +54,7 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
         contender.answer(probe, &options.setting);
         return Ok(ExitCode::SUCCESS);
     }
-    let contenders = Contender::COLUMNS;
+    let contenders = options.only.map_or(Contender::COLUMNS, |only| Vec::leak(vec![only]));
     let mut table = Vec::new();
     for entry in entries() {
         if entry.rows[0].name.contains(&options.rows) {
@@ -85,6 +87,7 @@ fn parse() -> Result<Option<Options>, lexopt::Error> {
         gate: false,
         probe: None,
         runtime: None,
+        only: None,
         load: None,
         at: None,
         connections: 1,
@@ -97,6 +100,7 @@ fn parse() -> Result<Option<Options>, lexopt::Error> {
             Long("workers") => options.setting.workers = arguments.value()?.parse::<usize>()?.max(1),
             Long("rows") => options.rows = arguments.value()?.string()?,
             Long("rounds") => options.rounds = arguments.value()?.parse::<usize>()?.max(1),
+            Long("only") => options.only = Some(arguments.value()?.parse_with(runtime_name)?),
             Long("quick") => options.setting.quick = true,
             Long("json") => options.json = Some(arguments.value()?.into()),
             Long("gate") => options.gate = true,

@@ -62,14 +62,14 @@ pub(super) fn echo_unix<R: Network>(runtime: &R, path: PathBuf) -> Serving {
 /// Serves HTTP: `/`, `/healthz`, and `/tile`, which takes so many steps of computing.
 pub(super) fn http<R: Http>(runtime: &R, tile_steps: u64) -> Serving {
     let (listener, addr) = runtime.outside().call(R::listen_tcp()).expect("the loopback has free ports");
-    serve(runtime, listener, At::Tcp(addr), move |stream| connection::<R>(stream, tile_steps))
+    serve(runtime, listener, At::Tcp(addr), move |stream, open| connection::<R>(stream, open, tile_steps))
 }
 
 fn serve<R: Rival, L: Listener, F>(
     runtime: &R,
     listener: L,
     at: At,
-    each: impl Fn(L::Stream) -> F + Send + Sync + 'static,
+    each: impl Fn(L::Stream, Open) -> F + Send + Sync + 'static,
 ) -> Serving
 where
     F: Future<Output = ()> + Send + 'static,
@@ -86,7 +86,7 @@ async fn accept<L: Listener, F>(
     listener: L,
     stopped: Receiver<()>,
     connections: Arc<AtomicUsize>,
-    each: impl Fn(L::Stream) -> F + Send + Sync + 'static,
+    each: impl Fn(L::Stream, Open) -> F + Send + Sync + 'static,
 ) where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -96,19 +96,16 @@ async fn accept<L: Listener, F>(
             let _ = stopped.recv().await;
             None
         };
-        let next = futures_lite::future::or(async { Some(listener.accept().await) }, stop).await;
+        // The stop first: a runtime that cancels its tasks at its end does so after that.
+        let next = futures_lite::future::or(stop, async { Some(listener.accept().await) }).await;
         let Some(stream) = next else { return };
-        let open = Open::count(&connections);
-        let serving = each(stream.expect("the clients keep within what the system grants"));
-        spawner.detach(async move {
-            serving.await;
-            drop(open);
-        });
+        let stream = stream.expect("the clients keep within what the system grants");
+        spawner.detach(each(stream, Open::count(&connections)));
     }
 }
 
-/// A connection that counts.
-struct Open(Arc<AtomicUsize>);
+/// A connection that counts, as long as its task has this.
+pub(super) struct Open(Arc<AtomicUsize>);
 
 impl Open {
     fn count(connections: &Arc<AtomicUsize>) -> Self {
@@ -123,7 +120,7 @@ impl Drop for Open {
     }
 }
 
-async fn echo(mut stream: impl Stream) {
+async fn echo(mut stream: impl Stream, _open: Open) {
     let mut buffer = vec![0; 4096];
     while let Ok(n @ 1..) = stream.read(&mut buffer).await {
         if stream.write_all(&buffer[..n]).await.is_err() {
@@ -132,7 +129,7 @@ async fn echo(mut stream: impl Stream) {
     }
 }
 
-async fn connection<R: Http>(stream: <R::Tcp as Listener>::Stream, tile_steps: u64) {
+async fn connection<R: Http>(stream: <R::Tcp as Listener>::Stream, _open: Open, tile_steps: u64) {
     let service = service_fn(move |request| answer(request, tile_steps));
     let serving = http1::Builder::new().timer(R::timer()).serve_connection(R::io(stream), service);
     // A client that goes away is an error of its connection, and nobody's business here.

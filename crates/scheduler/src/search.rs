@@ -151,7 +151,12 @@ impl Local {
         let patience = if waits { PATIENCE } else { Duration::ZERO };
         // One spinner is enough: it takes the pushes of all, and the others' cores may be wanted.
         let alone = self.shared.idle.searches_alone();
-        let mut limit = if alone { self.shared.rescue.spin.limit().max(patience) } else { patience };
+        // With sockets, and nobody who waits for them, what it would spin for most likely comes from there: it is better off in the poll,
+        // which returns at once if something is ready.
+        let driver = &self.shared.driver;
+        let polls = driver.reactor().is_some() && driver.is_vacant();
+        let mut limit =
+            if alone && !polls { self.shared.rescue.spin.limit().max(patience) } else { patience };
         if limit.is_zero() && alone && self.shared.has_work() {
             limit = ONLY_TASK;
         }

@@ -342,7 +342,7 @@ async fn drain_waits_for_a_slow_reader(t: Trace) -> Result<()> {
     };
     let several = [drain(), drain(), drain()];
     pause(10).await?;
-    t.value("done", several.each_ref().map(|task| task.done()));
+    t.value("done", several.each_ref().map(|task| selvedge::Task::done(task)));
     go.set_result(())?;
     selvedge::gather(several).await?;
     t.tell("drained");
@@ -481,8 +481,8 @@ async fn wait_closed_waits_for_connections(t: Trace) -> Result<()> {
     let (mut reader, writer) = served.connect().await?;
     pause(5).await?;
     served.server.close();
-    let server = served.server.clone();
-    let waiting = create_task(async move { server.wait_closed().await });
+    let closing = served.server.clone();
+    let waiting = create_task(async move { closing.wait_closed().await });
     pause(5).await?;
     t.value("waits", !waiting.done());
     writer.write(b"bye")?;
@@ -530,8 +530,8 @@ async fn abort_clients_drops_the_rest(t: Trace) -> Result<()> {
 
 async fn serve_forever_closes_when_it_is_cancelled(t: Trace) -> Result<()> {
     let served = Served::by(hang_up).await?;
-    let server = served.server.clone();
-    let task = create_task(async move { server.serve_forever().await });
+    let closing = served.server.clone();
+    let task = create_task(async move { closing.serve_forever().await });
     pause(10).await?;
     t.outcome("twice", served.server.serve_forever()).await;
     task.cancel();
@@ -544,8 +544,8 @@ async fn serve_forever_closes_when_it_is_cancelled(t: Trace) -> Result<()> {
 
 async fn serve_forever_ends_when_the_server_is_closed(t: Trace) -> Result<()> {
     let served = Served::by(hang_up).await?;
-    let server = served.server.clone();
-    let task = create_task(async move { server.serve_forever().await });
+    let closing = served.server.clone();
+    let task = create_task(async move { closing.serve_forever().await });
     pause(10).await?;
     served.server.close();
     t.outcome("serve_forever", task).await;

@@ -19,13 +19,11 @@ use crate::error::Result;
 pub(crate) struct Side {
     leaf: Leaf,
     waiter: Waiter,
-    /// The last poll ended `Pending`.
-    is_waiting: bool,
 }
 
 impl Side {
     pub(crate) const fn new() -> Side {
-        Side { leaf: Leaf::new(), waiter: Waiter::new(), is_waiting: false }
+        Side { leaf: Leaf::new(), waiter: Waiter::new() }
     }
 
     /// Makes attempts. A request comes before the first one, so that a loop over a socket that is always ready can be cancelled; a wait
@@ -40,7 +38,8 @@ impl Side {
         if capture::is_on() {
             return capture::leaf(&self.leaf, "selvedge::net", Location::caller(), |_| {});
         }
-        if !self.is_waiting
+        // The last poll ended `Pending` if there is a waiter.
+        if !self.waiter.is_waiting()
             && let Some(error) = self.leaf.cancelled()
         {
             return Poll::Ready(Err(error));
@@ -59,8 +58,6 @@ impl Side {
         };
         if polled.is_ready() {
             self.end(socket, direction);
-        } else {
-            self.is_waiting = true;
         }
         polled
     }

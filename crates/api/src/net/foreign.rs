@@ -1,5 +1,6 @@
 //! How do traits read that hand in memory without a value?
 
+use std::cell::Cell;
 use std::io;
 use std::task::{Context, Poll};
 
@@ -9,6 +10,11 @@ use super::stream::Bytes;
 
 /// As much as one read takes: the size of the buffers that such traits come with.
 const CHUNK: usize = 16 * 1024;
+
+thread_local! {
+    /// Room that has a value, once for each thread: to write zeros over so much memory before each read costs as much as a short read.
+    static ROOM: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// Reads at most `room` bytes and gives them to `put`.
 ///
@@ -21,7 +27,10 @@ pub(super) fn poll_read<S: Bytes>(
     room: usize,
     put: impl FnOnce(&[u8]),
 ) -> Poll<io::Result<()>> {
-    let mut chunk = [0; CHUNK];
-    let chunk = &mut chunk[..room.min(CHUNK)];
-    side.poll_read(socket, cx, chunk).map_ok(|n| put(&chunk[..n]))
+    // Taken, not borrowed: should a waker that is cloned below come back here, or the thread be ending, there is a new one.
+    let mut chunk = ROOM.try_with(Cell::take).unwrap_or_default();
+    chunk.resize(CHUNK, 0);
+    let polled = side.poll_read(socket, cx, &mut chunk[..room.min(CHUNK)]).map_ok(|n| put(&chunk[..n]));
+    let _ = ROOM.try_with(|room| room.set(chunk));
+    polled
 }

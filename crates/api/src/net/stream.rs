@@ -61,9 +61,10 @@ bytes!(mio::net::UnixStream);
 
 /// What coroutines do with a stream. Each is a leaf.
 impl<S: Bytes> Socket<S> {
-    pub(super) async fn read(&self, buffer: &mut [u8]) -> Result<usize> {
+    // Not `async`: each layer of those keeps the arguments once more, for as long as a connection waits.
+    pub(super) fn read(&self, buffer: &mut [u8]) -> impl Future<Output = Result<usize>> {
         let attempt = |source: &S| Ok(Done::bytes(source.read_once(buffer)?, buffer.len()));
-        self.attempt(Direction::Read, attempt).await
+        self.attempt(Direction::Read, attempt)
     }
 
     pub(super) async fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
@@ -98,9 +99,9 @@ impl<S: Bytes> Socket<S> {
         }
     }
 
-    pub(super) async fn write(&self, bytes: &[u8]) -> Result<usize> {
+    pub(super) fn write(&self, bytes: &[u8]) -> impl Future<Output = Result<usize>> {
         let attempt = |source: &S| Ok(Done::bytes(source.write_once(bytes)?, bytes.len()));
-        self.attempt(Direction::Write, attempt).await
+        self.attempt(Direction::Write, attempt)
     }
 
     pub(super) async fn write_vectored(&self, slices: &[IoSlice<'_>]) -> Result<usize> {
@@ -196,8 +197,8 @@ macro_rules! reading {
         /// # Cancellation
         ///
         /// No byte is lost: what is there is returned, or stays for the next one who reads.
-        pub async fn read(&self, buffer: &mut [u8]) -> Result<usize> {
-            self.socket().read(buffer).await
+        pub fn read(&self, buffer: &mut [u8]) -> impl Future<Output = Result<usize>> {
+            self.socket().read(buffer)
         }
 
         /// As [`read`](Self::read), into several buffers, one after the other.
@@ -214,8 +215,8 @@ macro_rules! reading {
         /// # Cancellation
         ///
         /// What has been read so far lies in `buffer`, but nothing tells how much that is. Who wants to go on reads in a loop of his own.
-        pub async fn read_exact(&self, buffer: &mut [u8]) -> Result<()> {
-            self.socket().read_exact(buffer).await
+        pub fn read_exact(&self, buffer: &mut [u8]) -> impl Future<Output = Result<()>> {
+            self.socket().read_exact(buffer)
         }
 
         /// Reads until the peer ends its side, and appends to `buffer`. Returns how much that was.
@@ -250,8 +251,8 @@ macro_rules! writing {
         /// # Cancellation
         ///
         /// Nothing has been written if it ends with an error.
-        pub async fn write(&self, bytes: &[u8]) -> Result<usize> {
-            self.socket().write(bytes).await
+        pub fn write(&self, bytes: &[u8]) -> impl Future<Output = Result<usize>> {
+            self.socket().write(bytes)
         }
 
         /// As [`write`](Self::write), from several slices, one after the other.
@@ -264,8 +265,8 @@ macro_rules! writing {
         /// # Cancellation
         ///
         /// A part may have been written. Who has to know how much writes in a loop of his own.
-        pub async fn write_all(&self, bytes: &[u8]) -> Result<()> {
-            self.socket().write_all(bytes).await
+        pub fn write_all(&self, bytes: &[u8]) -> impl Future<Output = Result<()>> {
+            self.socket().write_all(bytes)
         }
 
         /// Writes what there is room for without waiting.

@@ -5,6 +5,7 @@
 //! it: whoever is to wait is on the list before the lock is released under which it saw that nothing is ready.
 
 use std::io;
+use std::num::NonZeroU32;
 use std::task::{Context, Poll, Waker};
 
 use mio::event::Event;
@@ -29,12 +30,17 @@ pub struct Ready {
 
 /// Tells one who waits for a socket from the others.
 #[derive(Debug, Default)]
-pub struct Waiter(Option<u32>);
+pub struct Waiter(Option<NonZeroU32>);
 
 impl Waiter {
     /// Not waiting.
     pub const fn new() -> Self {
         Self(None)
+    }
+
+    /// The last poll ended `Pending`, and nobody has called [`forget`](super::Registration::forget) since.
+    pub const fn is_waiting(&self) -> bool {
+        self.0.is_some()
     }
 }
 
@@ -65,8 +71,8 @@ struct State {
     write: Side,
     /// Nobody watches any more.
     is_closed: bool,
-    /// The number of the next waiter.
-    next: u32,
+    /// The number of the last waiter, modulo its range.
+    last: u32,
 }
 
 #[derive(Debug)]
@@ -78,19 +84,21 @@ struct Side {
     changes: u32,
     /// Nearly always one waits, if any.
     first: Option<Waiting>,
-    more: Vec<Waiting>,
+    /// In a box of its own: there are many sockets, and few where it is not empty.
+    #[allow(clippy::box_collection, reason = "a vector alone takes three words of each socket")]
+    more: Option<Box<Vec<Waiting>>>,
 }
 
 #[derive(Debug)]
 struct Waiting {
-    number: u32,
+    number: NonZeroU32,
     waker: Waker,
 }
 
 impl Default for Side {
     /// Nobody has tried yet, so it is worth trying.
     fn default() -> Self {
-        Self { is_ready: true, is_over: false, changes: 0, first: None, more: Vec::new() }
+        Self { is_ready: true, is_over: false, changes: 0, first: None, more: None }
     }
 }
 
@@ -103,12 +111,13 @@ impl Side {
     }
 
     fn take_waiting(&mut self, woken: &mut Vec<Waker>) {
-        woken.extend(self.first.take().into_iter().chain(self.more.drain(..)).map(|waiting| waiting.waker));
+        let more = self.more.iter_mut().flat_map(|more| more.drain(..));
+        woken.extend(self.first.take().into_iter().chain(more).map(|waiting| waiting.waker));
     }
 
     /// Puts a waiter on the list, or brings its waker up to date. Returns the waker that it had, to be dropped outside the lock.
-    fn wait(&mut self, number: u32, waker: Waker) -> Option<Waker> {
-        let mut all = self.first.iter_mut().chain(&mut self.more);
+    fn wait(&mut self, number: NonZeroU32, waker: Waker) -> Option<Waker> {
+        let mut all = self.first.iter_mut().chain(self.more.iter_mut().flat_map(|more| more.iter_mut()));
         if let Some(waiting) = all.find(|waiting| waiting.number == number) {
             return Some(std::mem::replace(&mut waiting.waker, waker));
         }
@@ -116,17 +125,18 @@ impl Side {
         if self.first.is_none() {
             self.first = Some(waiting);
         } else {
-            self.more.push(waiting);
+            self.more.get_or_insert_default().push(waiting);
         }
         None
     }
 
-    fn forget(&mut self, number: u32) -> Option<Waiting> {
+    fn forget(&mut self, number: NonZeroU32) -> Option<Waiting> {
         if self.first.as_ref().is_some_and(|waiting| waiting.number == number) {
             return self.first.take();
         }
-        let place = self.more.iter().position(|waiting| waiting.number == number)?;
-        Some(self.more.swap_remove(place))
+        let more = self.more.as_mut()?;
+        let place = more.iter().position(|waiting| waiting.number == number)?;
+        Some(more.swap_remove(place))
     }
 }
 
@@ -136,6 +146,13 @@ impl State {
             Direction::Read => &mut self.read,
             Direction::Write => &mut self.write,
         }
+    }
+
+    /// For a new waiter.
+    fn number(&mut self) -> NonZeroU32 {
+        let next = NonZeroU32::MIN.saturating_add(self.last);
+        self.last = if next == NonZeroU32::MAX { 0 } else { next.get() };
+        next
     }
 
     /// What there is to say at once; None: wait.
@@ -170,10 +187,7 @@ impl Source {
         {
             return Poll::Ready(answer);
         }
-        let number = waiter.0.unwrap_or(state.next);
-        if waiter.0.replace(number).is_none() {
-            state.next = state.next.wrapping_add(1);
-        }
+        let number = *waiter.0.get_or_insert_with(|| state.number());
         let old = state.side(direction).wait(number, waker);
         drop(state);
         drop(old);
