@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
+use selvedge::net::UnixStream;
 use selvedge::{
     Error, Result, TaskHandle, as_completed, create_task, gather, get_running_loop, sleep, task_group,
     timeout, to_thread, wait, wait_for,
@@ -108,7 +109,23 @@ asked_or_not! {
     a_group_with_a_body_ends: task_group(async |tg| { tg.create_task(sleep(LONG)); sleep(NAP).await?; tg.cancel(); Ok(()) }).await;
     a_group_fails: task_group(async |tg| { tg.create_task(async { sleep(NAP).await?; Err::<(), _>(Error::msg("no")) }); sleep(LONG).await }).await;
     awaits_side_by_side_end: futures_util::try_join!(sleep(NAP), wait_for(sleep(LONG), NAP / 2)).map(drop);
+    a_read_is_ended_by_its_deadline: { let (one, _other) = UnixStream::pair()?; wait_for(one.read(&mut [0]), NAP).await.map(drop) };
     clean_up_is_not_disturbed: { let slept = sleep(NAP).await; sleep(NAP).await?; slept };
+}
+
+/// What lies in a socket is read by the poll that its coming leads to, not by one that happens to come before.
+#[selvedge::test(workers = 1, virtual_time)]
+async fn a_question_reads_nothing() -> Result<()> {
+    let (one, other) = UnixStream::pair()?;
+    let task = create_task(async move { one.read(&mut [0; 8]).await });
+    settle().await?;
+    // The only worker is here, so it has not heard of these.
+    other.try_write(b"four")?;
+    let graph = graph_of(&task)?;
+    assert!(graph.call_stack().iter().any(|entry| entry.function() == "selvedge::net"), "{graph}");
+    assert!(!task.done());
+    assert_eq!(task.await?, 4);
+    Ok(())
 }
 
 #[selvedge::test(workers = 1, virtual_time)]

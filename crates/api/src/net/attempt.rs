@@ -28,6 +28,7 @@ impl Side {
 
     /// Makes attempts. A request comes before the first one, so that a loop over a socket that is always ready can be cancelled; a wait
     /// that has begun is told of it only if there is nothing to be had.
+    #[track_caller]
     pub(crate) fn poll<S: Source, T>(
         &mut self,
         socket: &Socket<S>,
