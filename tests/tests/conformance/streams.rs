@@ -342,7 +342,7 @@ async fn drain_waits_for_a_slow_reader(t: Trace) -> Result<()> {
     };
     let several = [drain(), drain(), drain()];
     pause(10).await?;
-    t.value("done", several.each_ref().map(|task| selvedge::Task::done(task)));
+    t.value("done", several.each_ref().map(selvedge::Task::done));
     go.set_result(())?;
     selvedge::gather(several).await?;
     t.tell("drained");
