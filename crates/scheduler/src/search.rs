@@ -141,7 +141,6 @@ impl Local {
             // Under the models no time passes, so a spin would never end.
             return None;
         }
-        let began = Instant::now();
         let patience = if self.stole_crumbs.get() { PATIENCE } else { Duration::ZERO };
         // One spinner is enough: it takes the pushes of all, and the others' cores may be wanted.
         let alone = self.shared.idle.searches_alone();
@@ -149,7 +148,16 @@ impl Local {
         // which returns at once if something is ready.
         let driver = &self.shared.driver;
         let polls = driver.reactor().is_some() && driver.is_vacant();
-        let limit = if alone && !polls { self.shared.rescue.spin.limit().max(patience) } else { patience };
+        let budget = match polls {
+            false => self.shared.rescue.spin.limit(),
+            true if self.shared.has_work() => ONLY_TASK,
+            true => Duration::ZERO,
+        };
+        let limit = if alone { budget.max(patience) } else { patience };
+        if limit.is_zero() {
+            return None;
+        }
+        let began = Instant::now();
         loop {
             let spun = began.elapsed();
             if spun >= limit || self.has_due_timer() {

@@ -111,8 +111,12 @@ impl Side {
     }
 
     fn take_waiting(&mut self, woken: &mut Vec<Waker>) {
-        let more = self.more.iter_mut().flat_map(|more| more.drain(..));
-        woken.extend(self.first.take().into_iter().chain(more).map(|waiting| waiting.waker));
+        if let Some(first) = self.first.take() {
+            woken.push(first.waker);
+        }
+        if let Some(more) = &mut self.more {
+            woken.extend(more.drain(..).map(|waiting| waiting.waker));
+        }
     }
 
     /// Puts a waiter on the list, or brings its waker up to date. Returns the waker that it had, to be dropped outside the lock.
