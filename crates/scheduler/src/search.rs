@@ -145,7 +145,6 @@ impl Local {
             // Under the models no time passes, so a spin would never end.
             return None;
         }
-        let began = Instant::now();
         // What is to be waited for is another worker's queue.
         let waits = self.stole_crumbs.get() && self.shared.idle.sleeping() + 1 < self.shared.rescue.active();
         let patience = if waits { PATIENCE } else { Duration::ZERO };
@@ -155,11 +154,15 @@ impl Local {
         // which returns at once if something is ready.
         let driver = &self.shared.driver;
         let polls = driver.reactor().is_some() && driver.is_vacant();
-        let mut limit =
-            if alone && !polls { self.shared.rescue.spin.limit().max(patience) } else { patience };
+        let budget = if polls { Duration::ZERO } else { self.shared.rescue.spin.limit() };
+        let mut limit = if alone { budget.max(patience) } else { patience };
         if limit.is_zero() && alone && self.shared.has_work() {
             limit = ONLY_TASK;
         }
+        if limit.is_zero() {
+            return None;
+        }
+        let began = Instant::now();
         loop {
             let spun = began.elapsed();
             if spun >= limit || self.has_due_timer() {

@@ -46,16 +46,19 @@ impl Side {
             return Poll::Ready(Err(error));
         }
         let mut polled = socket.poll(direction, &mut self.waiter, cx, &mut attempt);
-        if polled.is_pending() && self.leaf.has_news() {
+        let has_news = polled.is_pending() && self.leaf.has_news();
+        if has_news {
             // It may have come just now, and nobody has looked since.
             polled = socket.poll_once_more(attempt);
         }
         let polled = match polled {
             Poll::Ready(result) => Poll::Ready(result.map_err(Into::into)),
-            Poll::Pending => match self.leaf.cancelled() {
+            Poll::Pending if has_news => match self.leaf.cancelled() {
                 Some(error) => Poll::Ready(Err(error)),
+                // It has been rescinded.
                 None => Poll::Pending,
             },
+            Poll::Pending => Poll::Pending,
         };
         if polled.is_ready() {
             self.end(socket, direction);

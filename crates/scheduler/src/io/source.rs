@@ -111,8 +111,12 @@ impl Side {
     }
 
     fn take_waiting(&mut self, woken: &mut Vec<Waker>) {
-        let more = self.more.iter_mut().flat_map(|more| more.drain(..));
-        woken.extend(self.first.take().into_iter().chain(more).map(|waiting| waiting.waker));
+        if let Some(first) = self.first.take() {
+            woken.push(first.waker);
+        }
+        if let Some(more) = &mut self.more {
+            woken.extend(more.drain(..).map(|waiting| waiting.waker));
+        }
     }
 
     /// Puts a waiter on the list, or brings its waker up to date. Returns the waker that it had, to be dropped outside the lock.
@@ -226,5 +230,53 @@ impl Source {
         state.is_closed = true;
         state.read.take_waiting(woken);
         state.write.take_waiting(woken);
+    }
+}
+
+#[cfg(all(test, not(selvedge_loom)))]
+mod tests {
+    use super::*;
+
+    fn woken_by(source: &Source, change: Change) -> usize {
+        let mut woken = Vec::new();
+        source.note(change, &mut woken);
+        woken.len()
+    }
+
+    /// The first, one in the middle and the last: those who are left are woken, once, and by their own direction.
+    #[test]
+    fn a_waiter_that_leaves_takes_nobody_with_it() {
+        let source = Source::new();
+        let mut cx = Context::from_waker(Waker::noop());
+        let (read, write) = (Direction::Read, Direction::Write);
+        let ready = source.poll_ready(read, &mut Waiter::new(), &mut cx);
+        let Poll::Ready(Ok(ready)) = ready else { panic!("nobody has tried yet") };
+        source.clear(ready);
+        for leaves in 0..4 {
+            let mut waiters: [Waiter; 4] = Default::default();
+            for waiter in &mut waiters {
+                assert!(source.poll_ready(read, waiter, &mut cx).is_pending() && waiter.is_waiting());
+                // Polled again it is there once.
+                assert!(source.poll_ready(read, waiter, &mut cx).is_pending());
+            }
+            source.forget(read, &mut waiters[leaves]);
+            assert!(!waiters[leaves].is_waiting());
+            let (readable, writable) = (Some(false), Some(false));
+            assert_eq!(woken_by(&source, Change { read: None, write: writable }), 0);
+            assert_eq!(woken_by(&source, Change { read: readable, write: None }), 3);
+            assert_eq!(woken_by(&source, Change { read: readable, write: None }), 0);
+            let ready = source.poll_ready(read, &mut Waiter::new(), &mut cx);
+            let Poll::Ready(Ok(ready)) = ready else { panic!("it has become ready") };
+            source.clear(ready);
+            assert!(source.poll_ready(write, &mut Waiter::new(), &mut cx).is_ready());
+        }
+    }
+
+    #[test]
+    fn numbers_of_waiters_wrap() {
+        let mut state = State { last: u32::MAX - 1, ..State::default() };
+        assert_eq!(state.number(), NonZeroU32::MAX);
+        assert_eq!(state.number(), NonZeroU32::MIN);
+        assert_eq!(state.number().get(), 2);
     }
 }
