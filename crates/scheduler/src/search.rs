@@ -150,11 +150,10 @@ impl Local {
         let patience = if waits { PATIENCE } else { Duration::ZERO };
         // One spinner is enough: it takes the pushes of all, and the others' cores may be wanted.
         let alone = self.shared.idle.searches_alone();
-        // With sockets, and nobody who waits for them, what it would spin for most likely comes from there: it is better off in the poll,
-        // which returns at once if something is ready.
-        let driver = &self.shared.driver;
-        let polls = driver.reactor().is_some() && driver.is_vacant();
-        let budget = if polls { Duration::ZERO } else { self.shared.rescue.spin.limit() };
+        // With sockets, what it would spin for most likely comes from there: the first to have nothing to do is better off in the poll,
+        // and another one asleep, until the first has more than it can do.
+        let has_sockets = self.shared.driver.reactor().is_some();
+        let budget = if has_sockets { Duration::ZERO } else { self.shared.rescue.spin.limit() };
         let mut limit = if alone { budget.max(patience) } else { patience };
         if limit.is_zero() && alone && self.shared.has_work() {
             limit = ONLY_TASK;
