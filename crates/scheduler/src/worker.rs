@@ -23,6 +23,9 @@ const CHECK_INTERVAL: u32 = 61;
 const TIMER_LOOK_NANOS: u64 = 30_000;
 /// A worker that has just fired many timers works so long on what they woke before it wakes a colleague.
 const BURST_NANOS: u64 = 150_000;
+/// So few tasks whose sockets are ready are no reason to wake a colleague: each takes some microseconds, mostly in system calls, and to wake
+/// somebody takes as long as some of them.
+const FEW_SOCKETS: usize = 8;
 /// A heavy poll that was shorter than this takes weight off its task.
 const SHORT_POLL_NANOS: u64 = 500_000;
 
@@ -44,8 +47,8 @@ pub(crate) struct Local {
     poll: Cell<u64>,
     /// Something was pushed during this poll, and nobody has been notified for sure.
     owes_notify: Cell<bool>,
-    /// Timers have just woken many tasks. Such tasks are short as a rule, and to wake a colleague costs as much as to run a
-    /// hundred of them, so until this time nobody is woken. Zero: no such burst.
+    /// Timers have just woken many tasks, or sockets a few. Such tasks are short as a rule, and to wake a colleague costs as much as to run
+    /// what sockets woke, or a hundred of what timers did; so until this time nobody is woken. Zero: no such burst.
     burst_ends: Cell<u64>,
     /// Room for the wakers of those who waited for sockets; empty in between.
     pub(crate) woken: Cell<Vec<Waker>>,
@@ -413,6 +416,10 @@ impl Local {
     pub(crate) fn wake_ready(&self, mut woken: Vec<Waker>) {
         if !woken.is_empty() {
             self.begin_poll(0);
+            if woken.len() <= FEW_SOCKETS {
+                // Until the next look around, or until nothing is left.
+                self.burst_ends.set(1);
+            }
             self.slot().counters.firings.add(1);
             self.slot().counters.sockets_ready.add(woken.len() as u64);
             for waker in woken.drain(..) {
