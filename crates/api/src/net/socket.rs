@@ -61,7 +61,7 @@ impl<S: Source> Socket<S> {
             match attempt(self) {
                 Ok(Done { value, is_drained }) => {
                     if is_drained {
-                        self.registration.clear(ready);
+                        self.registration.drained(ready);
                     }
                     return Poll::Ready(Ok(value));
                 }
