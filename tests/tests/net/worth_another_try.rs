@@ -1,9 +1,58 @@
 //! What an attempt says about the next one: less than was asked for is not always all there was, and an error is not always the end.
 
-use std::time::Duration;
+use std::io::{IoSlice, IoSliceMut};
+use std::time::{Duration, Instant};
 
-use selvedge::net::UnixDatagram;
+use selvedge::net::{TcpListener, TcpStream, UnixDatagram};
 use selvedge::{Result, sleep, wait_for};
+
+/// More than the operating system takes in one call.
+const MANY: usize = 3000;
+
+/// For an await that has nothing to wait for. One that is given up looks once more, and would find it: so the time tells.
+async fn at_once(wait: impl Future<Output = Result<usize>>) -> Result<usize> {
+    let began = Instant::now();
+    let n = wait_for(wait, Duration::from_secs(2)).await?;
+    assert!(began.elapsed() < Duration::from_secs(2), "it waited for what had been told already");
+    Ok(n)
+}
+
+async fn pair() -> Result<(TcpStream, TcpStream)> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let one = TcpStream::connect(listener.local_addr()?).await?;
+    let (other, _) = listener.accept().await?;
+    Ok((one, other))
+}
+
+#[selvedge::test]
+async fn more_slices_than_the_system_takes_at_once_are_written_bit_by_bit() -> Result<()> {
+    let (one, other) = pair().await?;
+    let slices = vec![IoSlice::new(b"x"); MANY];
+    let mut sent = 0;
+    while sent < MANY {
+        sent += at_once(one.write_vectored(&slices[sent..])).await?;
+    }
+    drop(one);
+    let mut read = Vec::new();
+    assert_eq!(other.read_to_end(&mut read).await?, MANY);
+    Ok(())
+}
+
+#[selvedge::test]
+async fn more_buffers_than_the_system_fills_at_once_are_filled_bit_by_bit() -> Result<()> {
+    let (one, other) = pair().await?;
+    one.write_all(&[b'x'; MANY]).await?;
+    // All of it is there, and has been told, before the first attempt.
+    while other.peek(&mut [0; MANY]).await? < MANY {}
+    sleep(Duration::from_millis(20)).await?;
+    let mut read = 0;
+    while read < MANY {
+        let mut bytes = vec![[0; 1]; MANY - read];
+        let mut buffers: Vec<_> = bytes.iter_mut().map(|byte| IoSliceMut::new(byte)).collect();
+        read += at_once(other.read_vectored(&mut buffers)).await?;
+    }
+    Ok(())
+}
 
 /// An error that a packet socket reports passes; it can be sent to again, and has to be waited for.
 #[selvedge::test]

@@ -68,7 +68,7 @@ impl<S: Bytes> Socket<S> {
     }
 
     pub(super) async fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
-        let asked = buffers.iter().map(|buffer| buffer.len()).sum();
+        let asked = at_least(buffers.iter().map(|buffer| buffer.len()));
         let attempt = |source: &S| Ok(Done::bytes(source.read_once_vectored(buffers)?, asked));
         self.attempt(Direction::Read, attempt).await
     }
@@ -105,7 +105,7 @@ impl<S: Bytes> Socket<S> {
     }
 
     pub(super) async fn write_vectored(&self, slices: &[IoSlice<'_>]) -> Result<usize> {
-        let asked = slices.iter().map(|slice| slice.len()).sum();
+        let asked = at_least(slices.iter().map(|slice| slice.len()));
         let attempt = |source: &S| Ok(Done::bytes(source.write_once_vectored(slices)?, asked));
         self.attempt(Direction::Write, attempt).await
     }
@@ -140,7 +140,7 @@ impl Side {
         cx: &mut Context<'_>,
         buffers: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
-        let asked = buffers.iter().map(|buffer| buffer.len()).sum();
+        let asked = at_least(buffers.iter().map(|buffer| buffer.len()));
         self.poll_io(socket, Direction::Read, cx, |source| {
             Ok(Done::bytes(source.read_once_vectored(buffers)?, asked))
         })
@@ -163,11 +163,18 @@ impl Side {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let asked = slices.iter().map(|slice| slice.len()).sum();
+        let asked = at_least(slices.iter().map(|slice| slice.len()));
         self.poll_io(socket, Direction::Write, cx, |source| {
             Ok(Done::bytes(source.write_once_vectored(slices)?, asked))
         })
     }
+}
+
+/// So many bytes a call with several buffers asks for, or more. The system takes the first ones only, at least as many as POSIX demands, and who gets
+/// all of those has not learned that nothing is left.
+fn at_least(lengths: impl Iterator<Item = usize>) -> usize {
+    const TAKEN: usize = 16;
+    lengths.take(TAKEN).sum()
 }
 
 /// The least room that `read_to_end` offers.
