@@ -54,6 +54,22 @@ async fn more_buffers_than_the_system_fills_at_once_are_filled_bit_by_bit() -> R
     Ok(())
 }
 
+#[cfg(target_os = "linux")]
+#[selvedge::test]
+async fn a_read_that_ends_at_urgent_data_is_not_the_last() -> Result<()> {
+    let (one, other) = pair().await?;
+    one.write_all(b"ab").await?;
+    socket2::SockRef::from(&one).send_out_of_band(b"!")?;
+    one.write_all(b"cd").await?;
+    sleep(Duration::from_millis(20)).await?;
+    let (mut read, mut buffer) = (Vec::new(), [0; 16]);
+    while !read.ends_with(b"cd") {
+        let n = at_once(other.read(&mut buffer)).await?;
+        read.extend_from_slice(&buffer[..n]);
+    }
+    Ok(())
+}
+
 /// An error that a packet socket reports passes; it can be sent to again, and has to be waited for.
 #[selvedge::test]
 async fn a_socket_that_had_an_error_can_still_be_full() -> Result<()> {

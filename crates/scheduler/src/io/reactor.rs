@@ -28,6 +28,12 @@ struct Sources {
     is_closed: bool,
 }
 
+/// Urgent data are told apart: a read ends before them although there is more.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE).add(Interest::PRIORITY);
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE);
+
 pub(super) fn closed() -> io::Error {
     io::Error::other("the event loop that watches this socket is closed; make the socket in a loop that runs")
 }
@@ -56,8 +62,7 @@ impl Reactor {
         };
         // From here on dropping it takes the source out again.
         let registration = Registration { source, reactor: Arc::clone(self), key };
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        self.registry.register(socket, Token(key + poller::FIRST_SOCKET), interest)?;
+        self.registry.register(socket, Token(key + poller::FIRST_SOCKET), INTEREST)?;
         Ok(registration)
     }
 

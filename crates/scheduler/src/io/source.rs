@@ -44,7 +44,7 @@ impl Waiter {
     }
 }
 
-/// What the operating system tells: which directions have become ready, and whether for ever.
+/// What the operating system tells: which directions have become ready, and whether for ever, or so that only an attempt in vain shows the end of it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Change {
     pub(crate) read: Option<bool>,
@@ -57,7 +57,12 @@ impl Change {
         let is_error = event.is_error();
         let read = event.is_readable() || event.is_read_closed() || is_error;
         let write = event.is_writable() || event.is_write_closed() || is_error;
-        Self { read: read.then(|| event.is_read_closed()), write: write.then(|| event.is_write_closed()) }
+        // With urgent data a read may get less than it asked for although there is more, as with the end.
+        let is_read_over = event.is_read_closed() || event.is_priority();
+        Self {
+            read: (read || is_read_over).then_some(is_read_over),
+            write: write.then(|| event.is_write_closed()),
+        }
     }
 }
 
