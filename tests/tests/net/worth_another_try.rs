@@ -3,7 +3,7 @@
 use std::io::{IoSlice, IoSliceMut};
 use std::time::{Duration, Instant};
 
-use selvedge::net::{TcpListener, TcpStream, UnixDatagram};
+use selvedge::net::{TcpListener, TcpStream, UnixDatagram, UnixStream};
 use selvedge::{Result, sleep, wait_for};
 
 /// More than the operating system takes in one call.
@@ -60,6 +60,32 @@ async fn a_read_that_ends_at_urgent_data_is_not_the_last() -> Result<()> {
     let (one, other) = pair().await?;
     one.write_all(b"ab").await?;
     socket2::SockRef::from(&one).send_out_of_band(b"!")?;
+    one.write_all(b"cd").await?;
+    sleep(Duration::from_millis(20)).await?;
+    let (mut read, mut buffer) = (Vec::new(), [0; 16]);
+    while !read.ends_with(b"cd") {
+        let n = at_once(other.read(&mut buffer)).await?;
+        read.extend_from_slice(&buffer[..n]);
+    }
+    Ok(())
+}
+
+/// A message that carries a descriptor is read apart from what lies behind it.
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+#[selvedge::test]
+async fn a_read_that_ends_at_a_passed_descriptor_is_not_the_last() -> Result<()> {
+    use std::os::fd::AsRawFd;
+
+    let (one, other) = UnixStream::pair()?;
+    let mut control = [0; 24];
+    // A `cmsghdr`: its length, SOL_SOCKET, SCM_RIGHTS, and the descriptor.
+    control[..8].copy_from_slice(&20_u64.to_ne_bytes());
+    control[8..12].copy_from_slice(&1_i32.to_ne_bytes());
+    control[12..16].copy_from_slice(&1_i32.to_ne_bytes());
+    control[16..20].copy_from_slice(&one.as_raw_fd().to_ne_bytes());
+    let bytes = [IoSlice::new(b"ab")];
+    let message = socket2::MsgHdr::new().with_buffers(&bytes).with_control(&control);
+    assert_eq!(socket2::SockRef::from(&one).sendmsg(&message, 0)?, 2);
     one.write_all(b"cd").await?;
     sleep(Duration::from_millis(20)).await?;
     let (mut read, mut buffer) = (Vec::new(), [0; 16]);

@@ -31,10 +31,12 @@ pub trait Bytes: Source + 'static {
     fn write_once(&self, bytes: &[u8]) -> io::Result<usize>;
     fn write_once_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
     fn end(&self) -> io::Result<()>;
+    /// Whether a read that got less than it asked for has taken all there was.
+    fn is_drained_by_short_reads(&self) -> bool;
 }
 
 macro_rules! bytes {
-    ($source:ty) => {
+    ($source:ty, $is_drained:literal) => {
         impl Bytes for $source {
             fn read_once(mut self: &Self, buffer: &mut [u8]) -> io::Result<usize> {
                 self.read(buffer)
@@ -51,25 +53,29 @@ macro_rules! bytes {
             fn end(&self) -> io::Result<()> {
                 self.shutdown(std::net::Shutdown::Write)
             }
+            fn is_drained_by_short_reads(&self) -> bool {
+                $is_drained
+            }
         }
     };
 }
 
-bytes!(mio::net::TcpStream);
+bytes!(mio::net::TcpStream, true);
+// A message that carries a descriptor or a name ends a read, whatever is behind it.
 #[cfg(unix)]
-bytes!(mio::net::UnixStream);
+bytes!(mio::net::UnixStream, false);
 
 /// What coroutines do with a stream. Each is a leaf.
 impl<S: Bytes> Socket<S> {
     // Not `async`: each layer of those keeps the arguments once more, for as long as a connection waits.
     pub(super) fn read(&self, buffer: &mut [u8]) -> impl Future<Output = Result<usize>> {
-        let attempt = |source: &S| Ok(Done::bytes(source.read_once(buffer)?, buffer.len()));
+        let attempt = |source: &S| Ok(Done::read_from(source, source.read_once(buffer)?, buffer.len()));
         self.attempt(Direction::Read, attempt)
     }
 
     pub(super) async fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
         let asked = at_least(buffers.iter().map(|buffer| buffer.len()));
-        let attempt = |source: &S| Ok(Done::bytes(source.read_once_vectored(buffers)?, asked));
+        let attempt = |source: &S| Ok(Done::read_from(source, source.read_once_vectored(buffers)?, asked));
         self.attempt(Direction::Read, attempt).await
     }
 
@@ -130,7 +136,7 @@ impl Side {
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         self.poll_io(socket, Direction::Read, cx, |source| {
-            Ok(Done::bytes(source.read_once(buffer)?, buffer.len()))
+            Ok(Done::read_from(source, source.read_once(buffer)?, buffer.len()))
         })
     }
 
@@ -142,7 +148,7 @@ impl Side {
     ) -> Poll<io::Result<usize>> {
         let asked = at_least(buffers.iter().map(|buffer| buffer.len()));
         self.poll_io(socket, Direction::Read, cx, |source| {
-            Ok(Done::bytes(source.read_once_vectored(buffers)?, asked))
+            Ok(Done::read_from(source, source.read_once_vectored(buffers)?, asked))
         })
     }
 
