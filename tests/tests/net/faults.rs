@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use selvedge::net::TcpListener;
-use selvedge::streams::StreamWriter;
+use selvedge::streams::{StreamFeed, StreamReader, StreamWriter};
 use selvedge::{
     LimitOverrunError, Result, create_task, get_running_loop, open_connection, start_server, wait_for,
 };
@@ -233,5 +233,36 @@ async fn a_waker_that_panics_keeps_nobody_waiting() -> Result<()> {
     wait_for(waiting, Duration::from_secs(5)).await?;
     assert_eq!(wait_for(reader.read(1), Duration::from_secs(5)).await?, b"");
     server.close();
+    Ok(())
+}
+
+/// An error that comes too late is dropped by whoever fed it, and what it takes along may look at the feed.
+#[selvedge::test]
+async fn an_error_that_comes_too_late_may_use_the_feed() -> Result<()> {
+    struct Nosy(StreamFeed);
+    impl std::fmt::Debug for Nosy {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("Nosy")
+        }
+    }
+    impl std::fmt::Display for Nosy {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("nosy")
+        }
+    }
+    impl std::error::Error for Nosy {}
+    impl Drop for Nosy {
+        fn drop(&mut self) {
+            assert!(!self.0.is_paused());
+        }
+    }
+    let (_reader, feed) = StreamReader::with_feed(16)?;
+    feed.feed_eof();
+    let (done, is_done) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        feed.set_exception(Nosy(feed.clone()));
+        let _ = done.send(());
+    });
+    is_done.recv_timeout(Duration::from_secs(5)).expect("it waits for itself");
     Ok(())
 }
