@@ -98,3 +98,27 @@ async fn an_error_nobody_asked_for_is_reported() -> Result<()> {
     assert_eq!(reports.messages(), ["Future exception was never retrieved"]);
     Ok(())
 }
+
+/// A waker of the program's own panics: whoever waits beside it is woken all the same, and callbacks are called.
+#[selvedge::test(virtual_time)]
+async fn a_waker_that_panics_keeps_nobody_waiting() -> Result<()> {
+    use std::future::{Future as _, IntoFuture as _};
+    use std::sync::Arc;
+    use std::task::{Context, Wake, Waker};
+
+    struct Panics;
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("on purpose");
+        }
+    }
+    let one = future();
+    let mut waits = std::pin::pin!(one.clone().into_future());
+    let panics = Waker::from(Arc::new(Panics));
+    assert!(waits.as_mut().poll(&mut Context::from_waker(&panics)).is_pending());
+    let beside = create_task(one.clone());
+    settle().await?;
+    one.set_result(1)?;
+    assert_eq!(wait_for(beside, MOMENT).await?, 1);
+    Ok(())
+}

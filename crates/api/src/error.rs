@@ -8,11 +8,11 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-pub(crate) use self::kinds::drop_quietly;
 pub use self::kinds::{
     CancelledError, ExceptionGroup, InvalidStateError, KeyboardInterrupt, PanicError, RuntimeError,
     TimeoutError,
 };
+pub(crate) use self::kinds::{drop_quietly, wake_quietly};
 
 /// What a coroutine returns: Python raises, Rust returns `Err`, and `?` is the unwinding.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -10,7 +10,7 @@ use std::task::{Context as PollContext, Poll, Waker};
 use crate::callgraph::{AnyFuture, AwaitedBy, Shows, capture};
 use crate::cancel::Leaf;
 use crate::context::{Context, copy_context};
-use crate::error::{CancelledError, Error, InvalidStateError, PanicError, Result};
+use crate::error::{CancelledError, Error, InvalidStateError, PanicError, Result, wake_quietly};
 use crate::event_loop::{EventLoop, ExceptionContext, report};
 use crate::sync::{AtomicBool, Mutex, Ordering, mutation};
 use crate::task::CallbackId;
@@ -212,7 +212,7 @@ impl<T: Clone + Send + Sync + 'static> Shared<T> {
             (std::mem::take(&mut waiting.wakers), std::mem::take(&mut waiting.callbacks))
         };
         for (_, waker) in wakers {
-            waker.wake();
+            wake_quietly(waker);
         }
         if !callbacks.is_empty() {
             Shared::call_soon(this, callbacks);

@@ -1,9 +1,11 @@
 //! Peers that do harm, by accident or on purpose.
 
 use std::io::ErrorKind;
+use std::sync::Arc;
 use std::time::Duration;
 
 use selvedge::net::TcpListener;
+use selvedge::streams::{StreamFeed, StreamReader, StreamWriter};
 use selvedge::{
     LimitOverrunError, Result, create_task, get_running_loop, open_connection, start_server, wait_for,
 };
@@ -181,5 +183,86 @@ async fn a_million_bytes_without_a_newline_are_not_kept() -> Result<()> {
     assert_eq!(reports[0].message(), "Unhandled exception in client_connected_cb");
     assert!(reports[0].exception().is_some_and(selvedge::Error::is::<LimitOverrunError>));
     assert!(reports[0].task().is_some());
+    Ok(())
+}
+
+/// The pieces are the program's own, and so is what makes bytes of them: it may look at the writer, or panic.
+#[selvedge::test]
+async fn a_piece_may_use_the_writer_that_it_is_written_to() -> Result<()> {
+    struct Nosy(Arc<StreamWriter>);
+    impl AsRef<[u8]> for Nosy {
+        fn as_ref(&self) -> &[u8] {
+            assert_eq!(self.0.unsent(), 0);
+            b"piece"
+        }
+    }
+    let (server, mut reader, writer) =
+        served(async |mut reader, writer| writer.write(reader.readexactly(10).await?)).await?;
+    let writer = Arc::new(writer);
+    let (done, is_done) = std::sync::mpsc::channel();
+    let writes = writer.clone();
+    std::thread::spawn(move || {
+        let written = writes.writelines([Nosy(writes.clone()), Nosy(writes.clone())]);
+        let _ = done.send(written);
+    });
+    is_done.recv_timeout(Duration::from_secs(5)).expect("it waits for itself")?;
+    assert_eq!(reader.readexactly(10).await?, b"piecepiece");
+    server.close();
+    Ok(())
+}
+
+/// A waker of the program's own panics: whoever waits beside it is woken all the same, and the connection is closed.
+#[selvedge::test]
+async fn a_waker_that_panics_keeps_nobody_waiting() -> Result<()> {
+    struct Panics;
+    impl std::task::Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("on purpose");
+        }
+    }
+    let (server, mut reader, writer) =
+        served(async |mut reader, _writer| reader.read_to_end().await.map(drop)).await?;
+    let writer = Arc::new(writer);
+    let mut waits = std::pin::pin!(writer.wait_closed());
+    let panics = std::task::Waker::from(Arc::new(Panics));
+    assert!(waits.as_mut().poll(&mut std::task::Context::from_waker(&panics)).is_pending());
+    let waiter = writer.clone();
+    let waiting = create_task(async move { waiter.wait_closed().await });
+    selvedge::sleep(Duration::from_millis(20)).await?;
+    writer.abort();
+    wait_for(waiting, Duration::from_secs(5)).await?;
+    assert_eq!(wait_for(reader.read(1), Duration::from_secs(5)).await?, b"");
+    server.close();
+    Ok(())
+}
+
+/// An error that comes too late is dropped by whoever fed it, and what it takes along may look at the feed.
+#[selvedge::test]
+async fn an_error_that_comes_too_late_may_use_the_feed() -> Result<()> {
+    struct Nosy(StreamFeed);
+    impl std::fmt::Debug for Nosy {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("Nosy")
+        }
+    }
+    impl std::fmt::Display for Nosy {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("nosy")
+        }
+    }
+    impl std::error::Error for Nosy {}
+    impl Drop for Nosy {
+        fn drop(&mut self) {
+            assert!(!self.0.is_paused());
+        }
+    }
+    let (_reader, feed) = StreamReader::with_feed(16)?;
+    feed.feed_eof();
+    let (done, is_done) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        feed.set_exception(Nosy(feed.clone()));
+        let _ = done.send(());
+    });
+    is_done.recv_timeout(Duration::from_secs(5)).expect("it waits for itself");
     Ok(())
 }

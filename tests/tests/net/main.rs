@@ -11,6 +11,7 @@ mod loops;
 mod serving;
 mod stuck;
 mod transfers;
+mod worth_another_try;
 
 use std::future::Future;
 use std::io;

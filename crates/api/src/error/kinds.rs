@@ -5,6 +5,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::Waker;
 
 use super::Error;
 
@@ -206,6 +207,13 @@ pub(crate) fn drop_quietly(payload: Box<dyn Any + Send>) {
         && !again.is::<&'static str>()
     {
         std::mem::forget(again);
+    }
+}
+
+/// Wakes one of several, or before something else that is to be done: a waker may be foreign code, and its panic must not keep back the rest.
+pub(crate) fn wake_quietly(waker: Waker) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+        drop_quietly(payload);
     }
 }
 

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use mio::event::Source;
 use selvedge_scheduler::{Direction, Registration, Scheduler, Waiter};
 
+use super::stream::Bytes;
 use crate::error::Result;
 use crate::task;
 
@@ -32,6 +33,11 @@ impl<T> Done<T> {
 }
 
 impl Done<usize> {
+    /// So many of `asked` bytes were read.
+    pub(crate) fn read_from(source: &(impl Bytes + ?Sized), value: usize, asked: usize) -> Done<usize> {
+        if source.is_drained_by_short_reads() { Done::bytes(value, asked) } else { Done::whole(value) }
+    }
+
     /// So many of `asked` bytes were read or written. None at all is the end, which stays.
     pub(crate) fn bytes(value: usize, asked: usize) -> Done<usize> {
         Done { value, is_drained: 0 < value && value < asked }
@@ -61,7 +67,7 @@ impl<S: Source> Socket<S> {
             match attempt(self) {
                 Ok(Done { value, is_drained }) => {
                     if is_drained {
-                        self.registration.clear(ready);
+                        self.registration.drained(ready);
                     }
                     return Poll::Ready(Ok(value));
                 }

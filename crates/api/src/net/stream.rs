@@ -31,10 +31,12 @@ pub trait Bytes: Source + 'static {
     fn write_once(&self, bytes: &[u8]) -> io::Result<usize>;
     fn write_once_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
     fn end(&self) -> io::Result<()>;
+    /// Whether a read that got less than it asked for has taken all there was.
+    fn is_drained_by_short_reads(&self) -> bool;
 }
 
 macro_rules! bytes {
-    ($source:ty) => {
+    ($source:ty, $is_drained:literal) => {
         impl Bytes for $source {
             fn read_once(mut self: &Self, buffer: &mut [u8]) -> io::Result<usize> {
                 self.read(buffer)
@@ -51,25 +53,29 @@ macro_rules! bytes {
             fn end(&self) -> io::Result<()> {
                 self.shutdown(std::net::Shutdown::Write)
             }
+            fn is_drained_by_short_reads(&self) -> bool {
+                $is_drained
+            }
         }
     };
 }
 
-bytes!(mio::net::TcpStream);
+bytes!(mio::net::TcpStream, true);
+// A message that carries a descriptor or a name ends a read, whatever is behind it.
 #[cfg(unix)]
-bytes!(mio::net::UnixStream);
+bytes!(mio::net::UnixStream, false);
 
 /// What coroutines do with a stream. Each is a leaf.
 impl<S: Bytes> Socket<S> {
     // Not `async`: each layer of those keeps the arguments once more, for as long as a connection waits.
     pub(super) fn read(&self, buffer: &mut [u8]) -> impl Future<Output = Result<usize>> {
-        let attempt = |source: &S| Ok(Done::bytes(source.read_once(buffer)?, buffer.len()));
+        let attempt = |source: &S| Ok(Done::read_from(source, source.read_once(buffer)?, buffer.len()));
         self.attempt(Direction::Read, attempt)
     }
 
     pub(super) async fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
-        let asked = buffers.iter().map(|buffer| buffer.len()).sum();
-        let attempt = |source: &S| Ok(Done::bytes(source.read_once_vectored(buffers)?, asked));
+        let asked = at_least(buffers.iter().map(|buffer| buffer.len()));
+        let attempt = |source: &S| Ok(Done::read_from(source, source.read_once_vectored(buffers)?, asked));
         self.attempt(Direction::Read, attempt).await
     }
 
@@ -105,7 +111,7 @@ impl<S: Bytes> Socket<S> {
     }
 
     pub(super) async fn write_vectored(&self, slices: &[IoSlice<'_>]) -> Result<usize> {
-        let asked = slices.iter().map(|slice| slice.len()).sum();
+        let asked = at_least(slices.iter().map(|slice| slice.len()));
         let attempt = |source: &S| Ok(Done::bytes(source.write_once_vectored(slices)?, asked));
         self.attempt(Direction::Write, attempt).await
     }
@@ -130,7 +136,7 @@ impl Side {
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         self.poll_io(socket, Direction::Read, cx, |source| {
-            Ok(Done::bytes(source.read_once(buffer)?, buffer.len()))
+            Ok(Done::read_from(source, source.read_once(buffer)?, buffer.len()))
         })
     }
 
@@ -140,9 +146,9 @@ impl Side {
         cx: &mut Context<'_>,
         buffers: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
-        let asked = buffers.iter().map(|buffer| buffer.len()).sum();
+        let asked = at_least(buffers.iter().map(|buffer| buffer.len()));
         self.poll_io(socket, Direction::Read, cx, |source| {
-            Ok(Done::bytes(source.read_once_vectored(buffers)?, asked))
+            Ok(Done::read_from(source, source.read_once_vectored(buffers)?, asked))
         })
     }
 
@@ -163,11 +169,18 @@ impl Side {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let asked = slices.iter().map(|slice| slice.len()).sum();
+        let asked = at_least(slices.iter().map(|slice| slice.len()));
         self.poll_io(socket, Direction::Write, cx, |source| {
             Ok(Done::bytes(source.write_once_vectored(slices)?, asked))
         })
     }
+}
+
+/// So many bytes a call with several buffers asks for, or more. The system takes the first ones only, at least as many as POSIX demands, and who gets
+/// all of those has not learned that nothing is left.
+fn at_least(lengths: impl Iterator<Item = usize>) -> usize {
+    const TAKEN: usize = 16;
+    lengths.take(TAKEN).sum()
 }
 
 /// The least room that `read_to_end` offers.

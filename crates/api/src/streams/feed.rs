@@ -150,7 +150,13 @@ impl Drop for Feeding {
 
 impl Fed {
     fn end(&self, how: Result<()>) {
-        self.0.change(|state| _ = state.end.get_or_insert(how));
+        // One that comes too late is dropped after the lock: an error is foreign code.
+        let mut how = Some(how);
+        self.0.change(|state| {
+            if state.end.is_none() {
+                state.end = how.take();
+            }
+        });
     }
 
     /// Waits for bytes, and moves them to `buffer`. False: there will be no more.

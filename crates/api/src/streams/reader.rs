@@ -242,7 +242,7 @@ impl StreamReader {
                     match bytes.read_once(buffer.room(asked)) {
                         Ok(n) => {
                             buffer.fill(n);
-                            Ok(Done::bytes(n, asked))
+                            Ok(Done::read_from(bytes, n, asked))
                         }
                         Err(error) => {
                             buffer.rest();

@@ -187,12 +187,12 @@ impl Membership {
     /// Enters a connection.
     pub(super) fn enter(shared: &Arc<Shared>, link: &Arc<Link>) {
         let number = shared.with(|state| {
-            let number = state.next;
             state.next += 1;
-            state.clients.insert(number, Arc::downgrade(link));
-            number
+            state.next
         });
         link.join(Membership { shared: Arc::clone(shared), number });
+        // Only now: whoever finds the connection here may close it, and with that its membership ends.
+        shared.with(|state| state.clients.insert(number, Arc::downgrade(link)));
     }
 }
 

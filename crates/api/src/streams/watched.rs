@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use crate::callgraph::capture;
 use crate::cancel::Leaf;
-use crate::error::Result;
+use crate::error::{Result, wake_quietly};
 
 /// A value under a lock, and who waits for it to change. Wakers are cloned, woken and dropped after the lock.
 pub(super) struct Watched<S>(Mutex<Inner<S>>);
@@ -41,7 +41,7 @@ impl<S> Watched<S> {
         let waiting = std::mem::take(&mut inner.waiting);
         drop(inner);
         for (_, waker) in waiting {
-            waker.wake();
+            wake_quietly(waker);
         }
         result
     }

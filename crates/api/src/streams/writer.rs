@@ -74,7 +74,9 @@ impl StreamWriter {
         I::Item: AsRef<[u8]>,
     {
         let pieces: Vec<I::Item> = pieces.into_iter().collect();
-        self.link.write(pieces.iter().map(AsRef::as_ref))
+        // The program's code, which may use this writer, or panic: not under the lock.
+        let pieces: Vec<&[u8]> = pieces.iter().map(AsRef::as_ref).collect();
+        self.link.write(pieces.into_iter())
     }
 
     /// Waits while more than 64 KiB are unsent, until it is 16 KiB or less; else it returns at once. Any number of tasks may wait.

@@ -56,9 +56,14 @@ impl Registration {
         self.source.poll_ready(direction, waiter, cx)
     }
 
-    /// The attempt that `ready` allowed found nothing (more) to do. What has come since then stands.
+    /// The attempt that `ready` allowed found nothing to do. What has come since then stands.
     pub fn clear(&self, ready: Ready) {
         self.source.clear(ready);
+    }
+
+    /// The attempt that `ready` allowed left nothing for another one, unless the direction has ended. What has come since then stands.
+    pub fn drained(&self, ready: Ready) {
+        self.source.drained(ready);
     }
 
     /// `waiter` waits no longer.

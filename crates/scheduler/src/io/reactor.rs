@@ -23,10 +23,16 @@ pub(crate) struct Reactor {
 #[derive(Debug, Default)]
 struct Sources {
     /// By the number that the operating system gives back. One that is used again may get what was meant for its predecessor, if
-    /// that came in one batch with the change; then an attempt is made in vain.
+    /// that came in one batch with the change; then an attempt is made in vain, which undoes it.
     all: Slab<Arc<Source>>,
     is_closed: bool,
 }
+
+/// Urgent data are told apart: a read ends before them although there is more.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE).add(Interest::PRIORITY);
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
 pub(super) fn closed() -> io::Error {
     io::Error::other("the event loop that watches this socket is closed; make the socket in a loop that runs")
@@ -56,8 +62,7 @@ impl Reactor {
         };
         // From here on dropping it takes the source out again.
         let registration = Registration { source, reactor: Arc::clone(self), key };
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        self.registry.register(socket, Token(key + poller::FIRST_SOCKET), interest)?;
+        self.registry.register(socket, Token(key + poller::FIRST_SOCKET), INTEREST)?;
         Ok(registration)
     }
 
@@ -105,5 +110,50 @@ impl Reactor {
         for waker in woken {
             crate::task::silently(|| waker.wake());
         }
+    }
+}
+
+#[cfg(all(test, unix, not(selvedge_loom)))]
+mod tests {
+    use std::task::Context;
+    use std::time::Duration;
+
+    use mio::net::UnixStream;
+    use mio::{Events, Poll};
+
+    use super::*;
+    use crate::io::{Direction, Waiter};
+
+    /// The operating system told of a socket that is gone before it is noted, and another one has its number by now.
+    #[test]
+    fn what_was_meant_for_a_predecessor_costs_one_attempt() {
+        let mut poll = Poll::new().expect("a poll");
+        let waker = PollWaker::new(poll.registry(), Token(0)).expect("a waker");
+        let registry = poll.registry().try_clone().expect("a copy");
+        let reactor = Arc::new(Reactor::new(registry, waker));
+        let (mut ended, peer) = UnixStream::pair().expect("a pair");
+        let former = reactor.register(&mut ended).expect("there is room");
+        drop(peer);
+        let mut events = Events::with_capacity(8);
+        poll.poll(&mut events, Some(Duration::from_secs(5))).expect("it tells of the end");
+        former.deregister(&mut ended);
+        drop((former, ended));
+
+        let (mut fresh, _peer) = UnixStream::pair().expect("a pair");
+        let registration = reactor.register(&mut fresh).expect("there is room");
+        let mut woken = Vec::new();
+        assert_eq!(reactor.note(events.iter(), &mut woken), 1, "it has the number of the former one");
+        let mut cx = Context::from_waker(Waker::noop());
+        for direction in [Direction::Read, Direction::Write] {
+            let mut waiter = Waiter::new();
+            let std::task::Poll::Ready(Ok(ready)) = registration.poll_ready(direction, &mut waiter, &mut cx)
+            else {
+                panic!("nobody has tried yet");
+            };
+            registration.clear(ready);
+            assert!(registration.poll_ready(direction, &mut waiter, &mut cx).is_pending(), "{direction:?}");
+            registration.forget(direction, &mut waiter);
+        }
+        registration.deregister(&mut fresh);
     }
 }

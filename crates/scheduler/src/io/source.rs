@@ -1,7 +1,7 @@
 //! What is a socket ready for, and who waits for that?
 //!
 //! The operating system tells each change once (edge-triggered). So readiness is remembered until an attempt finds that there is nothing to do
-//! (`clear`), and counted, so that a change which came during that attempt is not forgotten with it. One lock a socket decides all of
+//! (`clear`, `drained`), and counted, so that a change which came during that attempt is not forgotten with it. One lock a socket decides all of
 //! it: whoever is to wait is on the list before the lock is released under which it saw that nothing is ready.
 
 use std::io;
@@ -44,7 +44,7 @@ impl Waiter {
     }
 }
 
-/// What the operating system tells: which directions have become ready, and whether for ever.
+/// What the operating system tells: which directions have become ready, and whether for ever, or so that only an attempt in vain shows the end of it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Change {
     pub(crate) read: Option<bool>,
@@ -57,7 +57,12 @@ impl Change {
         let is_error = event.is_error();
         let read = event.is_readable() || event.is_read_closed() || is_error;
         let write = event.is_writable() || event.is_write_closed() || is_error;
-        Self { read: read.then(|| event.is_read_closed()), write: write.then(|| event.is_write_closed()) }
+        // With urgent data a read may get less than it asked for although there is more, as with the end.
+        let is_read_over = event.is_read_closed() || event.is_priority();
+        Self {
+            read: (read || is_read_over).then_some(is_read_over),
+            write: write.then(|| event.is_write_closed()),
+        }
     }
 }
 
@@ -78,7 +83,8 @@ struct State {
 #[derive(Debug)]
 struct Side {
     is_ready: bool,
-    /// It will be ready for ever: the peer has ended this direction, or the connection.
+    /// It was told that it will be ready for ever: the peer has ended this direction, or the connection. Not to be relied on: it may have been meant for
+    /// another socket that had the same number, and an error that looks like an end may pass. So an attempt in vain disproves it.
     is_over: bool,
     /// How often it became ready, modulo its range.
     changes: u32,
@@ -198,10 +204,21 @@ impl Source {
         Poll::Pending
     }
 
+    /// The attempt was in vain. What was told before it was not so, or is so no longer; also that it is over.
     pub(crate) fn clear(&self, ready: Ready) {
+        self.clear_to(ready, |_| false);
+    }
+
+    /// The attempt brought less than was asked for, so another one would be in vain. But it would find the end, which is told only once.
+    pub(crate) fn drained(&self, ready: Ready) {
+        self.clear_to(ready, |side| side.is_over);
+    }
+
+    fn clear_to(&self, ready: Ready, is_over: impl FnOnce(&Side) -> bool) {
         let mut state = self.0.lock();
         let side = state.side(ready.direction);
         if side.changes == ready.changes || mutation("clear-forgets-a-change") {
+            side.is_over = is_over(side);
             side.is_ready = side.is_over;
         }
     }

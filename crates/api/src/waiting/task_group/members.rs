@@ -177,13 +177,20 @@ impl Members {
     /// The block is being polled: whom to wake, and what to ask. Returns whether the group is shutting down.
     pub(super) fn attach(&self, scope: &Arc<Scope>, waker: &Waker) -> bool {
         let owner = TaskRef::with_current(|task| task?.slot::<TaskSlot>().map(TaskSlot::number));
-        let mut state = self.0.lock();
+        let mut fresh = None;
+        let mut state = loop {
+            let state = self.0.lock();
+            let is_known = state.waker.as_ref().is_some_and(|known| known.will_wake(waker));
+            if is_known || fresh.is_some() {
+                break state;
+            }
+            // Cloning a waker is foreign code: not under the lock.
+            drop(state);
+            fresh = Some(waker.clone());
+        };
         state.owner = owner;
         let former_scope = if state.is_body_over { None } else { state.scope.replace(Arc::clone(scope)) };
-        let former_waker = match &state.waker {
-            Some(known) if known.will_wake(waker) => None,
-            _ => state.waker.replace(waker.clone()),
-        };
+        let former_waker = fresh.and_then(|fresh| state.waker.replace(fresh));
         let is_shutting_down = state.phase == Phase::ShuttingDown;
         drop(state);
         drop((former_scope, former_waker));
