@@ -28,13 +28,11 @@
 //!
 //! # Cancellation
 //!
-//! It arrives at the connection's socket, and hyper takes it for the end of the connection. If no HTTP request is under way, hyper returns `Ok(())`, so that
-//! neither the cancelled task nor a [`timeout`](crate::timeout()) around the connection says at its end what has happened. Else hyper drops the service,
-//! which is not told, and returns a [`hyper::Error`] that is not [`is_cancelled`](crate::Error::is_cancelled), even after `?`. A cancellation is delivered
-//! once, so a loop that serves the next connection then goes on: give each connection a task of its own.
+//! hyper cannot be told. If a request comes while the service waits for something of this library, it arrives there, as `Err(CancelledError)`, and the service may still
+//! answer. Else, with the connection at rest or in the middle of a head or a body, the frame around it drops the connection, as with every future of another
+//! crate: the task, or the [`timeout`](crate::timeout()) around it, ends with its error.
 //!
-//! For a server that ends well, stop accepting, call hyper's `graceful_shutdown` on each connection, and wait for their tasks. A
-//! [`task_group`](crate::task_group()) is no help there: cancelled from further out, it cancels its tasks at once.
+//! For a server that ends well, stop accepting, call hyper's `graceful_shutdown` on each connection, and wait for their tasks; `examples/tiles` does it.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::io;
 use std::task::{Context, Poll};
 
-use super::attempt::Side;
+use super::attempt::{Side, Teller};
 use super::socket::Socket;
 use super::stream::Bytes;
 
@@ -21,6 +21,7 @@ thread_local! {
 /// To read into memory that has no value yet, and to say afterwards that it has one, takes unsafe code with these traits. A copy of what was
 /// read costs a hundredth of the read.
 pub(super) fn poll_read<S: Bytes>(
+    teller: Teller,
     socket: &Socket<S>,
     side: &mut Side,
     cx: &mut Context<'_>,
@@ -30,7 +31,8 @@ pub(super) fn poll_read<S: Bytes>(
     // Taken, not borrowed: should a waker that is cloned below come back here, or the thread be ending, there is a new one.
     let mut chunk = ROOM.try_with(Cell::take).unwrap_or_default();
     chunk.resize(CHUNK, 0);
-    let polled = side.poll_read(socket, cx, &mut chunk[..room.min(CHUNK)]).map_ok(|n| put(&chunk[..n]));
+    let polled =
+        side.poll_read(teller, socket, cx, &mut chunk[..room.min(CHUNK)]).map_ok(|n| put(&chunk[..n]));
     let _ = ROOM.try_with(|room| room.set(chunk));
     polled
 }

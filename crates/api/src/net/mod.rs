@@ -5,8 +5,9 @@
 //!
 //! Methods return [`selvedge::Result`](crate::Result); what the operating system answered is found with
 //! `error.downcast_ref::<std::io::Error>()`. For code that is written against traits the streams implement
-//! [`futures_io::AsyncRead`] and [`futures_io::AsyncWrite`]; with the features `tokio-io` and `hyper` those of tokio and hyper too. There a cancellation comes as a
+//! [`futures_io::AsyncRead`] and [`futures_io::AsyncWrite`]; with the features `tokio-io` and `hyper` those of tokio and hyper too. With futures-io's and tokio's a cancellation comes as a
 //! [`std::io::Error`] that turns back into a `CancelledError` when `?` makes it a [`selvedge::Error`](crate::Error).
+//! hyper's are no leaves: see [`hyper`](crate::hyper).
 //!
 //! A socket belongs to the loop in which it was made. Any task may use it, of another loop too, as long as that loop runs.
 //!

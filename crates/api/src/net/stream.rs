@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use mio::event::Source;
 use selvedge_scheduler::Direction;
 
-use super::attempt::Side;
+use super::attempt::{Side, Teller};
 use super::socket::{Done, Socket};
 use crate::error::Result;
 
@@ -131,46 +131,50 @@ impl<S: Bytes> Socket<S> {
 impl Side {
     pub(super) fn poll_read<S: Bytes>(
         &mut self,
+        teller: Teller,
         socket: &Socket<S>,
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        self.poll_io(socket, Direction::Read, cx, |source| {
+        self.poll_io(teller, socket, Direction::Read, cx, |source| {
             Ok(Done::read_from(source, source.read_once(buffer)?, buffer.len()))
         })
     }
 
     pub(super) fn poll_read_vectored<S: Bytes>(
         &mut self,
+        teller: Teller,
         socket: &Socket<S>,
         cx: &mut Context<'_>,
         buffers: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
         let asked = at_least(buffers.iter().map(|buffer| buffer.len()));
-        self.poll_io(socket, Direction::Read, cx, |source| {
+        self.poll_io(teller, socket, Direction::Read, cx, |source| {
             Ok(Done::read_from(source, source.read_once_vectored(buffers)?, asked))
         })
     }
 
     pub(super) fn poll_write<S: Bytes>(
         &mut self,
+        teller: Teller,
         socket: &Socket<S>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.poll_io(socket, Direction::Write, cx, |source| {
+        self.poll_io(teller, socket, Direction::Write, cx, |source| {
             Ok(Done::bytes(source.write_once(bytes)?, bytes.len()))
         })
     }
 
     pub(super) fn poll_write_vectored<S: Bytes>(
         &mut self,
+        teller: Teller,
         socket: &Socket<S>,
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let asked = at_least(slices.iter().map(|slice| slice.len()));
-        self.poll_io(socket, Direction::Write, cx, |source| {
+        self.poll_io(teller, socket, Direction::Write, cx, |source| {
             Ok(Done::bytes(source.write_once_vectored(slices)?, asked))
         })
     }
@@ -303,7 +307,7 @@ macro_rules! reading_traits {
                 buffer: &mut [u8],
             ) -> Poll<io::Result<usize>> {
                 let (socket, side) = self.get_mut().reader();
-                side.poll_read(socket, cx, buffer)
+                side.poll_read($crate::net::attempt::Teller::Leaf, socket, cx, buffer)
             }
 
             fn poll_read_vectored(
@@ -312,7 +316,7 @@ macro_rules! reading_traits {
                 buffers: &mut [IoSliceMut<'_>],
             ) -> Poll<io::Result<usize>> {
                 let (socket, side) = self.get_mut().reader();
-                side.poll_read_vectored(socket, cx, buffers)
+                side.poll_read_vectored($crate::net::attempt::Teller::Leaf, socket, cx, buffers)
             }
         }
 
@@ -324,7 +328,7 @@ macro_rules! reading_traits {
                 buffer: &mut tokio::io::ReadBuf<'_>,
             ) -> Poll<io::Result<()>> {
                 let (socket, side) = self.get_mut().reader();
-                $crate::net::foreign::poll_read(socket, side, cx, buffer.remaining(), |bytes| buffer.put_slice(bytes))
+                $crate::net::foreign::poll_read($crate::net::attempt::Teller::Leaf, socket, side, cx, buffer.remaining(), |bytes| buffer.put_slice(bytes))
             }
         }
 
@@ -336,7 +340,7 @@ macro_rules! reading_traits {
                 mut buffer: hyper::rt::ReadBufCursor<'_>,
             ) -> Poll<io::Result<()>> {
                 let (socket, side) = self.get_mut().reader();
-                $crate::net::foreign::poll_read(socket, side, cx, buffer.remaining(), |bytes| buffer.put_slice(bytes))
+                $crate::net::foreign::poll_read($crate::net::attempt::Teller::Frame, socket, side, cx, buffer.remaining(), |bytes| buffer.put_slice(bytes))
             }
         }
     };
@@ -352,7 +356,7 @@ macro_rules! writing_traits {
                 bytes: &[u8],
             ) -> Poll<io::Result<usize>> {
                 let (socket, side) = self.get_mut().writer();
-                side.poll_write(socket, cx, bytes)
+                side.poll_write($crate::net::attempt::Teller::Leaf, socket, cx, bytes)
             }
 
             fn poll_write_vectored(
@@ -361,7 +365,7 @@ macro_rules! writing_traits {
                 slices: &[IoSlice<'_>],
             ) -> Poll<io::Result<usize>> {
                 let (socket, side) = self.get_mut().writer();
-                side.poll_write_vectored(socket, cx, slices)
+                side.poll_write_vectored($crate::net::attempt::Teller::Leaf, socket, cx, slices)
             }
 
             /// There is nothing to flush: what is written is with the operating system.
@@ -376,23 +380,24 @@ macro_rules! writing_traits {
         }
 
         #[cfg(feature = "tokio-io")]
-        $crate::net::stream::foreign_writing_traits!([$($generics)*] tokio::io::AsyncWrite, $type);
+        $crate::net::stream::foreign_writing_traits!([$($generics)*] tokio::io::AsyncWrite, $type, Leaf);
         #[cfg(feature = "hyper")]
-        $crate::net::stream::foreign_writing_traits!([$($generics)*] hyper::rt::Write, $type);
+        $crate::net::stream::foreign_writing_traits!([$($generics)*] hyper::rt::Write, $type, Frame);
     };
 }
 
 /// tokio's trait and hyper's have the same methods.
 #[cfg(any(feature = "tokio-io", feature = "hyper"))]
 macro_rules! foreign_writing_traits {
-    ([$($generics:tt)*] $trait:path, $type:ty) => {
+    ([$($generics:tt)*] $trait:path, $type:ty, $teller:ident) => {
         impl<$($generics)*> $trait for $type {
             fn poll_write(
                 self: Pin<&mut Self>,
                 cx: &mut Context<'_>,
                 bytes: &[u8],
             ) -> Poll<io::Result<usize>> {
-                futures_io::AsyncWrite::poll_write(self, cx, bytes)
+                let (socket, side) = self.get_mut().writer();
+                side.poll_write($crate::net::attempt::Teller::$teller, socket, cx, bytes)
             }
 
             fn poll_write_vectored(
@@ -400,7 +405,8 @@ macro_rules! foreign_writing_traits {
                 cx: &mut Context<'_>,
                 slices: &[IoSlice<'_>],
             ) -> Poll<io::Result<usize>> {
-                futures_io::AsyncWrite::poll_write_vectored(self, cx, slices)
+                let (socket, side) = self.get_mut().writer();
+                side.poll_write_vectored($crate::net::attempt::Teller::$teller, socket, cx, slices)
             }
 
             fn is_write_vectored(&self) -> bool {

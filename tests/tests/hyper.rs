@@ -1,0 +1,77 @@
+//! Who is told when a connection that hyper serves is cancelled?
+
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use selvedge::net::UnixStream;
+use selvedge::{Error, Result, create_task, sleep, timeout, wait_for};
+use selvedge_tests::{LONG, settle};
+
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: here\r\n\r\n";
+
+async fn hello(_: Request<Incoming>) -> Result<Response<String>, Error> {
+    Ok(Response::new("hello".into()))
+}
+
+async fn serve(stream: UnixStream) -> Result<()> {
+    Ok(http1::Builder::new().serve_connection(stream, service_fn(hello)).await?)
+}
+
+async fn answer_of(stream: &UnixStream) -> Result<String> {
+    stream.write_all(REQUEST).await?;
+    let mut answer = [0; 1000];
+    let n = stream.read(&mut answer).await?;
+    Ok(String::from_utf8_lossy(&answer[..n]).into_owned())
+}
+
+#[selvedge::test(virtual_time)]
+async fn a_connection_at_rest_is_dropped_and_its_task_is_cancelled() -> Result<()> {
+    for has_served in [false, true] {
+        let (client, server) = UnixStream::pair()?;
+        let task = create_task(serve(server));
+        if has_served {
+            assert!(answer_of(&client).await?.ends_with("hello"));
+        }
+        settle().await?;
+        task.cancel();
+        assert!(task.await.expect_err("it was cancelled").is_cancelled(), "served before: {has_served}");
+        assert_eq!(client.read(&mut [0; 8]).await?, 0, "the connection is closed");
+    }
+    Ok(())
+}
+
+#[selvedge::test(virtual_time)]
+async fn a_time_limit_around_a_connection_says_that_it_has_passed() -> Result<()> {
+    let (_client, server) = UnixStream::pair()?;
+    assert!(wait_for(serve(server), Duration::from_secs(30)).await.expect_err("nobody asks").is_timeout());
+    let (client, server) = UnixStream::pair()?;
+    // In the middle of a head.
+    client.write_all(&REQUEST[..10]).await?;
+    let served = timeout(Duration::from_secs(30), async |_| serve(server).await).await;
+    assert!(served.expect_err("the head never ends").is_timeout());
+    Ok(())
+}
+
+#[selvedge::test(virtual_time)]
+async fn a_service_that_awaits_is_told_and_may_answer() -> Result<()> {
+    let (client, server) = UnixStream::pair()?;
+    let task = create_task(async move {
+        let slow = service_fn(async |_: Request<Incoming>| {
+            let slept = sleep(LONG).await;
+            assert!(slept.expect_err("it is cancelled").is_cancelled());
+            Ok::<_, Error>(Response::new("told".to_owned()))
+        });
+        Ok(http1::Builder::new().serve_connection(server, slow).await?)
+    });
+    client.write_all(REQUEST).await?;
+    settle().await?;
+    task.cancel();
+    let mut answer = [0; 1000];
+    let n = client.read(&mut answer).await?;
+    assert!(String::from_utf8_lossy(&answer[..n]).ends_with("told"));
+    drop(client);
+    task.await
+}
