@@ -90,6 +90,10 @@ impl Driver {
         if is_new {
             // The holder, if there is one, waits without them.
             self.recheck(shared);
+            if !shared.rescues() {
+                // If there is none, no watch will call one.
+                shared.notify();
+            }
         }
         Ok(&sockets.reactor)
     }

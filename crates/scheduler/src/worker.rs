@@ -408,6 +408,11 @@ impl Local {
         let mut woken = self.woken.take();
         if let Some(driving) = driver.try_drive(self.index) {
             driving.glance(&mut woken);
+            drop(driving);
+            if !self.shared.rescues() {
+                // Who sleeps does so without the seat, perhaps because of this glance, and no watch will call anybody to it.
+                self.shared.notify();
+            }
         }
         self.wake_ready(woken);
     }
