@@ -1,7 +1,7 @@
 //! Which addresses does a name stand for?
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
-use std::{io, vec};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, ToSocketAddrs as _};
+use std::{fmt, io};
 
 use crate::error::{Error, Result};
 use crate::threads::to_thread;
@@ -54,16 +54,42 @@ pub async fn lookup_host(target: impl ToSocketAddrs) -> Result<Vec<SocketAddr>> 
 }
 
 pub(crate) async fn lookup(target: Target) -> Result<Vec<SocketAddr>> {
-    let found: io::Result<vec::IntoIter<SocketAddr>> = match target {
+    let (name, port) = match target {
         Target::Known(addrs) => return Ok(addrs),
-        Target::Named(name, None) => {
-            to_thread(move || std::net::ToSocketAddrs::to_socket_addrs(name.as_str())).await?
-        }
-        Target::Named(name, Some(port)) => {
-            to_thread(move || std::net::ToSocketAddrs::to_socket_addrs(&(name.as_str(), port))).await?
-        }
+        Target::Named(name, port) => (name, port),
     };
-    Ok(found?.collect())
+    let look_up = move || -> io::Result<Vec<SocketAddr>> {
+        let found = match port {
+            None if !name.contains(':') => {
+                let missing = format!("a port is missing: write \"{name}:80\", or (\"{name}\", 80)");
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, missing));
+            }
+            None => name.to_socket_addrs(),
+            Some(port) => (name.as_str(), port).to_socket_addrs(),
+        };
+        Ok(found.map_err(about(name))?.collect())
+    };
+    Ok(to_thread(look_up).await??)
+}
+
+/// The same error, which says what it is about. One that is about something else (no more descriptors) is left as it is: its number tells more
+/// than its kind.
+pub(super) fn about(what: impl fmt::Display) -> impl FnOnce(io::Error) -> io::Error {
+    use io::ErrorKind as Kind;
+    move |error| match error.kind() {
+        Kind::AddrInUse
+        | Kind::AddrNotAvailable
+        | Kind::ConnectionRefused
+        | Kind::ConnectionReset
+        | Kind::HostUnreachable
+        | Kind::InvalidInput
+        | Kind::NetworkUnreachable
+        | Kind::PermissionDenied
+        | Kind::TimedOut => io::Error::new(error.kind(), format!("{error}: {what}")),
+        // A look-up's, which has no number.
+        kind if error.raw_os_error().is_none() => io::Error::new(kind, format!("{error}: {what}")),
+        _ => error,
+    }
 }
 
 /// What went wrong with the addresses that were tried so far.

@@ -49,7 +49,7 @@ impl TcpListener {
     pub async fn bind(target: impl ToSocketAddrs) -> Result<TcpListener> {
         let mut failures = Failures::default();
         for addr in resolve::lookup(target.target()).await? {
-            match mio::net::TcpListener::bind(addr) {
+            match mio::net::TcpListener::bind(addr).map_err(resolve::about(addr)) {
                 Ok(listener) => return Ok(TcpListener { socket: Socket::watch(listener)? }),
                 Err(error) => failures.note(error.into())?,
             }
@@ -147,8 +147,10 @@ impl TcpStream {
     }
 
     async fn connect_to(addr: SocketAddr) -> Result<TcpStream> {
-        let stream = TcpStream::watch(mio::net::TcpStream::connect(addr)?)?;
-        stream.socket.attempt(Direction::Write, is_connected).await?;
+        let stream = mio::net::TcpStream::connect(addr).map_err(resolve::about(addr))?;
+        let stream = TcpStream::watch(stream)?;
+        let attempt = |stream: &mio::net::TcpStream| is_connected(stream, addr);
+        stream.socket.attempt(Direction::Write, attempt).await?;
         Ok(stream)
     }
 
@@ -250,9 +252,9 @@ impl TcpStream {
 }
 
 /// The attempt that ends a `connect`.
-fn is_connected(stream: &mio::net::TcpStream) -> io::Result<Done<()>> {
+fn is_connected(stream: &mio::net::TcpStream, addr: SocketAddr) -> io::Result<Done<()>> {
     if let Some(error) = stream.take_error()? {
-        return Err(error);
+        return Err(resolve::about(addr)(error));
     }
     match stream.peer_addr() {
         Ok(_) => Ok(Done::whole(())),

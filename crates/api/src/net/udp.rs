@@ -43,7 +43,7 @@ impl UdpSocket {
     pub async fn bind(target: impl ToSocketAddrs) -> Result<UdpSocket> {
         let mut failures = Failures::default();
         for addr in resolve::lookup(target.target()).await? {
-            match mio::net::UdpSocket::bind(addr) {
+            match mio::net::UdpSocket::bind(addr).map_err(resolve::about(addr)) {
                 Ok(socket) => return Ok(UdpSocket { socket: Socket::watch(socket)? }),
                 Err(error) => failures.note(error.into())?,
             }
@@ -61,7 +61,7 @@ impl UdpSocket {
     pub async fn connect(&self, target: impl ToSocketAddrs) -> Result<()> {
         let mut failures = Failures::default();
         for addr in resolve::lookup(target.target()).await? {
-            match self.socket.connect(addr) {
+            match self.socket.connect(addr).map_err(resolve::about(addr)) {
                 Ok(()) => return Ok(()),
                 Err(error) => failures.note(error.into())?,
             }
