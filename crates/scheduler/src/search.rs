@@ -256,15 +256,19 @@ impl Local {
         let began = Instant::now();
         let mut due = None;
         let mut woken = self.woken.take();
-        if let Some(driving) = self.shared.driver.try_drive(self.index) {
-            due = self.drive(&driving, &mut woken);
+        let driving = self.shared.driver.try_drive(self.index);
+        if let Some(driving) = &driving {
+            due = self.drive(driving, &mut woken);
         } else {
             if self.shared.clock.is_virtual() && !mutation("rest-is-not-told") {
                 self.shared.driver.recheck(&self.shared);
             }
             self.slot().parker.park(None);
         }
+        // With the seat still taken: the wakers out of the poll are in this worker's hands, and if whoever takes the seat next found it asleep, virtual
+        // time would move on over them.
         let right = idle.cancel_sleep(self.index).err();
+        drop(driving);
         if searched {
             // A sleep that a timer ended says nothing about spinning.
             let soon = began.elapsed() < Duration::from_micros(SPIN_MAX_MICROS.into());

@@ -62,8 +62,9 @@ impl Drop for Watched {
     }
 }
 
-/// Bytes go round in a ring of tasks.
-fn ring(scheduler: &Scheduler, length: usize, rounds: u8) {
+/// Bytes go round in a ring of tasks. Returns the scheduler's time at the end.
+async fn ring(scheduler: Scheduler, length: usize, rounds: u8) -> u64 {
+    let scheduler = &scheduler;
     let (mut ins, mut outs) = (Vec::new(), Vec::new());
     for _ in 0..length {
         let (one, other) = Watched::pair(scheduler);
@@ -76,20 +77,25 @@ fn ring(scheduler: &Scheduler, length: usize, rounds: u8) {
         .into_iter()
         .zip(outs)
         .map(|(input, output)| {
+            let clock = scheduler.clone();
             spawn(scheduler, async move {
                 loop {
                     match input.read().await {
                         Ok(round) if round < rounds => output.write(round + 1),
                         // The end of it: who waits for this one finds the stream closed.
-                        Ok(_) => return true,
-                        Err(_) => return false,
+                        Ok(_) => return Some(clock.now()),
+                        Err(_) => return None,
                     }
                 }
             })
         })
         .collect();
-    let ended: Vec<bool> = tasks.into_iter().map(|task| block_on(join(task))).collect();
-    assert_eq!(ended.iter().filter(|&&last| last).count(), 1, "one task saw the last round");
+    let mut ended = Vec::new();
+    for task in tasks {
+        ended.extend(join(task).await);
+    }
+    assert_eq!(ended.len(), 1, "one task saw the last round");
+    ended[0]
 }
 
 #[test]
@@ -97,7 +103,7 @@ fn bytes_go_round() {
     for workers in [1, 2, 4] {
         for scheduler in [start(workers), start_without_rescue(workers)] {
             for length in [1, 2, 10] {
-                ring(&scheduler, length, 200);
+                run(&scheduler, ring(scheduler.clone(), length, 200));
             }
             assert_eq!(scheduler.metrics().sockets, 0, "all are closed");
             close(&scheduler);
@@ -193,29 +199,51 @@ fn a_worker_that_waits_for_sockets_hears_of_tasks_and_timers() {
 fn virtual_time_stands_still_while_a_socket_is_ready() {
     let scheduler = start_with(Config { workers: 2, clock: ClockKind::Virtual, ..Config::default() });
     let (one, other) = Watched::pair(&scheduler);
-    let sleeper = spawn(&scheduler, async {
-        let mut timer = Timer::new();
-        poll_fn(|cx| timer.poll(3_600_000_000_000, cx)).await.expect("on a worker");
-    });
-    let echo = spawn(&scheduler, async move {
-        while let Ok(byte) = one.read().await {
-            one.write(byte);
-        }
-    });
     let clock = scheduler.clone();
     let times = run(&scheduler, async move {
+        let sleeper = spawn(&clock, async {
+            let mut timer = Timer::new();
+            poll_fn(|cx| timer.poll(3_600_000_000_000, cx)).await.expect("on a worker");
+        });
+        let echo = spawn(&clock, async move {
+            while let Ok(byte) = one.read().await {
+                one.write(byte);
+            }
+        });
         let mut times = Vec::new();
         for byte in 0..100 {
             other.write(byte);
             assert_eq!(other.read().await.expect("it comes back"), byte);
             times.push(clock.now());
         }
+        drop(other);
+        join(echo).await;
+        join(sleeper).await;
         times
     });
     assert!(times.iter().all(|&time| time == 0), "an hour passed while bytes were on their way: {times:?}");
-    block_on(join(echo));
-    block_on(join(sleeper));
     close(&scheduler);
+}
+
+/// A worker that comes out of the poll has wakers in its hands, and another may take its seat before it has woken anybody.
+#[test]
+fn virtual_time_stands_still_while_a_wake_is_on_its_way() {
+    for max_spares in [None, Some(0)] {
+        let clock = ClockKind::Virtual;
+        let scheduler = start_with(Config { workers: 4, clock, max_spares, ..Config::default() });
+        let of_ring = scheduler.clone();
+        let passed = run(&scheduler, async move {
+            let sleeper = spawn(&of_ring, async {
+                let mut timer = Timer::new();
+                poll_fn(|cx| timer.poll(3_600_000_000_000, cx)).await.expect("on a worker");
+            });
+            let passed = ring(of_ring, 10, 250).await;
+            join(sleeper).await;
+            passed
+        });
+        assert_eq!(passed, 0, "an hour passed while bytes went round");
+        close(&scheduler);
+    }
 }
 
 #[test]
