@@ -44,22 +44,29 @@ fn timer_not_fired_because_next_wake_was_updated_after_unlock() {
 
 /// A task that sleeps for `nanos`: where it armed its timer, and when that is due.
 fn spawn_sleeper(scheduler: &Scheduler, nanos: u64, fired: &Signal) -> (usize, u64) {
-    let fired = fired.clone();
-    let (sender, place) = std::sync::mpsc::channel();
-    let mut deadline = None;
-    let mut timer = Timer::new();
-    let future = poll_fn(move |cx| {
-        let deadline = *deadline.get_or_insert_with(|| now() + nanos);
-        let polled = timer.poll(deadline, cx);
-        if polled.is_pending() {
-            let _ = sender.send((Scheduler::current_worker().expect("on a worker"), deadline));
-        } else {
-            fired.set();
+    loop {
+        let fired = fired.clone();
+        let (sender, place) = std::sync::mpsc::channel();
+        let mut deadline = None;
+        let mut timer = Timer::new();
+        let mut has_waited = false;
+        let future = poll_fn(move |cx| {
+            let deadline = *deadline.get_or_insert_with(|| now() + nanos);
+            let polled = timer.poll(deadline, cx);
+            if polled.is_pending() {
+                has_waited = true;
+                let _ = sender.send((Scheduler::current_worker().expect("on a worker"), deadline));
+            } else if has_waited {
+                fired.set();
+            }
+            polled.map(Result::unwrap)
+        });
+        drop(spawn(scheduler, future));
+        // On a slow machine it may be due before it could be armed: then another one is.
+        if let Ok(place) = place.recv() {
+            return place;
         }
-        polled.map(Result::unwrap)
-    });
-    drop(spawn(scheduler, future));
-    place.recv().expect("polled")
+    }
 }
 
 /// Never rests until the timer has fired, which is to be soon.
