@@ -179,6 +179,22 @@ async fn a_closed_server_gives_its_port_back_at_once() -> Result<()> {
 }
 
 #[selvedge::test(workers = 2)]
+async fn a_closed_server_takes_its_socket_file_away_at_once() -> Result<()> {
+    let path = std::env::temp_dir().join(format!("selvedge-closing-{}", std::process::id()));
+    for _ in 0..100 {
+        let server = start_unix_server(async |_, writer| writer.write("here"), &path).await?;
+        // The other worker is busy accepting these.
+        let clients = std::iter::repeat_with(|| std::os::unix::net::UnixStream::connect(&path));
+        let clients = clients.take(20).collect::<std::io::Result<Vec<_>>>()?;
+        server.close();
+        assert!(!path.exists());
+        drop(clients);
+        server.wait_closed().await?;
+    }
+    Ok(())
+}
+
+#[selvedge::test(workers = 2)]
 async fn a_socket_file_makes_way_and_another_file_does_not() -> Result<()> {
     let path = std::env::temp_dir().join(format!("selvedge-serving-{}", std::process::id()));
     let old = start_unix_server(async |_, writer| writer.write("old"), &path).await?;

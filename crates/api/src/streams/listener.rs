@@ -14,6 +14,9 @@ use crate::error::Result;
 use crate::net::UnixListener;
 use crate::net::{Failures, Side, TcpListener};
 
+/// A connection, and where it comes from if that can be told.
+pub(super) type Accepted = (Transport, Option<SocketAddr>);
+
 /// A listening socket of either kind.
 pub(super) enum Listener {
     Tcp(TcpListener),
@@ -58,11 +61,7 @@ impl Listener {
         Ok(Listener::Unix { listener, _file: file })
     }
 
-    pub(super) fn poll_accept(
-        &self,
-        side: &mut Side,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(Transport, Option<SocketAddr>)>> {
+    pub(super) fn poll_accept(&self, side: &mut Side, cx: &mut Context<'_>) -> Poll<Result<Accepted>> {
         match self {
             Listener::Tcp(listener) => {
                 let accepted = listener.poll_accept(side, cx);

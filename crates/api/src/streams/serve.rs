@@ -233,9 +233,10 @@ where
                     Poll::Pending => return Poll::Pending,
                 }
             }
-            // Held only while it is asked, so that closing the server closes it.
-            let Some(listener) = self.host.shared.listener(self.index) else { return Poll::Ready(()) };
-            match listener.poll_accept(&mut self.side, cx) {
+            let Some(accepted) = self.host.shared.poll_accept(self.index, &mut self.side, cx) else {
+                return Poll::Ready(());
+            };
+            match accepted {
                 Poll::Ready(Ok((transport, peer))) => match self.host.serve(transport, peer) {
                     Ok(()) => {}
                     Err(_) if self.host.event_loop.is_closed() => return Poll::Ready(()),

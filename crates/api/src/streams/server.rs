@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
 
 use super::link::Link;
-use super::listener::Listener;
+use super::listener::{Accepted, Listener};
 use super::watched::Watched;
 use crate::error::{Result, RuntimeError};
+use crate::net::Side;
 
 /// Accepts connections and runs a coroutine for each: asyncio's class of that name. Made by [`start_server`](crate::start_server) and
 /// [`start_unix_server`](crate::start_unix_server).
@@ -51,7 +53,7 @@ pub(super) type Shared = Watched<State>;
 
 pub(super) struct State {
     /// Empty once it is closed.
-    listeners: Vec<Arc<Listener>>,
+    listeners: Vec<Listener>,
     clients: BTreeMap<u64, Weak<Link>>,
     next: u64,
     is_served_for_ever: bool,
@@ -65,7 +67,6 @@ impl State {
 
 impl Server {
     pub(super) fn of(listeners: Vec<Listener>) -> Server {
-        let listeners = listeners.into_iter().map(Arc::new).collect();
         let state = State { listeners, clients: BTreeMap::new(), next: 0, is_served_for_ever: false };
         Server { shared: Arc::new(Watched::new(state)) }
     }
@@ -74,7 +75,7 @@ impl Server {
         &self.shared
     }
 
-    /// Accepts no more connections; those that exist go on. Who connects from now on is refused. Again: does nothing.
+    /// Accepts no more connections; those that exist go on. Who connects from now on is refused, and the address is free. Again: does nothing.
     pub fn close(&self) {
         let listeners = self.shared.change(|state| std::mem::take(&mut state.listeners));
         drop(listeners);
@@ -166,9 +167,14 @@ impl Drop for Serving<'_> {
 }
 
 impl Watched<State> {
-    /// The listener to accept from; `None`: the server is closed.
-    pub(super) fn listener(&self, index: usize) -> Option<Arc<Listener>> {
-        self.with(|state| state.listeners.get(index).cloned())
+    /// Accepts from a listener; `None`: the server is closed. Under the lock, so that its address is free as soon as `close` returns.
+    pub(super) fn poll_accept(
+        &self,
+        index: usize,
+        side: &mut Side,
+        cx: &mut Context<'_>,
+    ) -> Option<Poll<Result<Accepted>>> {
+        self.with(|state| Some(state.listeners.get(index)?.poll_accept(side, cx)))
     }
 
     /// What `until` looks for who accepts.
