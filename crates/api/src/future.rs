@@ -12,7 +12,7 @@ use crate::cancel::Leaf;
 use crate::context::{Context, copy_context};
 use crate::error::{CancelledError, Error, InvalidStateError, PanicError, Result, wake_quietly};
 use crate::event_loop::{EventLoop, ExceptionContext, report};
-use crate::sync::{AtomicBool, Mutex, Ordering, mutation};
+use crate::sync::{AtomicBool, Mutex, Ordering, lock_to_wait, mutation};
 use crate::task::CallbackId;
 
 /// A result that is set by hand, for any number of awaiters. Made by [`EventLoop::create_future`].
@@ -246,10 +246,15 @@ impl<T: Clone + Send + Sync + 'static> Shared<T> {
         }
     }
 
-    /// Looks under the lock under which the outcome is set, so that one in between is not missed.
+    /// Looks again under the lock under which the outcome is set, so that one in between is not missed.
     fn wait(&self, place: &mut Option<u64>, waker: &Waker) -> Option<&Result<T>> {
+        if let Some(outcome) = self.retrieve() {
+            return Some(outcome);
+        }
         let was_set = mutation("future-looks-before-its-lock").then(|| self.outcome.get().is_some());
-        let mut waiting = self.waiting.lock();
+        let (fresh, mut waiting) = lock_to_wait(&self.waiting, waker, |waiting| {
+            waiting.wakers.iter().find(|(id, _)| Some(*id) == *place).map(|(_, known)| known)
+        });
         if was_set.unwrap_or_else(|| self.outcome.get().is_some()) {
             drop(waiting);
             return self.retrieve();
@@ -258,14 +263,14 @@ impl<T: Clone + Send + Sync + 'static> Shared<T> {
             waiting.next_id += 1;
             waiting.next_id
         });
-        let former = match waiting.wakers.iter_mut().find(|(other, _)| *other == id) {
-            Some((_, known)) if known.will_wake(waker) => None,
-            Some((_, known)) => Some(std::mem::replace(known, waker.clone())),
-            None => {
-                waiting.wakers.push((id, waker.clone()));
-                None
-            }
-        };
+        let former =
+            fresh.and_then(|fresh| match waiting.wakers.iter_mut().find(|(other, _)| *other == id) {
+                Some((_, known)) => Some(std::mem::replace(known, fresh)),
+                None => {
+                    waiting.wakers.push((id, fresh));
+                    None
+                }
+            });
         drop(waiting);
         drop(former);
         None

@@ -50,3 +50,23 @@ pub(crate) use imp::{
     thread_locals, update,
 };
 pub(crate) use std::sync::atomic::Ordering;
+use std::task::Waker;
+
+/// Locks a state in which whoever waits leaves its waker. Comes with a clone of `waker`, to be left there, unless the one that is `known` wakes the same.
+/// Cloning and dropping are foreign code, so they happen outside the lock: also of a clone that turns out not to be needed, if both are bound in
+/// this order.
+pub(crate) fn lock_to_wait<'a, T>(
+    state: &'a Mutex<T>,
+    waker: &Waker,
+    known: impl Fn(&T) -> Option<&Waker>,
+) -> (Option<Waker>, MutexGuard<'a, T>) {
+    let mut fresh = None;
+    loop {
+        let locked = state.lock();
+        if fresh.is_some() || known(&locked).is_some_and(|known| known.will_wake(waker)) {
+            return (fresh, locked);
+        }
+        drop(locked);
+        fresh = Some(waker.clone());
+    }
+}

@@ -14,7 +14,7 @@ use crate::callgraph::capture;
 use crate::cancel::Leaf;
 use crate::context::copy_context;
 use crate::error::{EVENT_LOOP_IS_CLOSED, Error, InvalidStateError, PanicError, Result, RuntimeError};
-use crate::sync::Mutex;
+use crate::sync::{Mutex, lock_to_wait};
 use crate::task;
 
 /// Calls a function that blocks, or computes for long, on a thread of the pool, in a copy of the caller's context.
@@ -228,7 +228,7 @@ impl<T> Job<T> {
     }
 
     fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<T>> {
-        let mut state = self.0.lock();
+        let (fresh, mut state) = lock_to_wait(&self.0, cx.waker(), |state| state.waker.as_ref());
         if matches!(state.progress, Progress::Done(_))
             && let Progress::Done(result) = std::mem::replace(&mut state.progress, Progress::Abandoned)
         {
@@ -239,10 +239,7 @@ impl<T> Job<T> {
                 InvalidStateError::new("the function's value was moved out before").into()
             ));
         }
-        let former = match &state.waker {
-            Some(known) if known.will_wake(cx.waker()) => None,
-            _ => state.waker.replace(cx.waker().clone()),
-        };
+        let former = fresh.and_then(|fresh| state.waker.replace(fresh));
         drop(state);
         drop(former);
         Poll::Pending

@@ -16,7 +16,7 @@ use crate::callgraph::capture;
 use crate::cancel::Leaf;
 use crate::coroutine::{Coroutine, ensure_future};
 use crate::error::{Result, TimeoutError};
-use crate::sync::Mutex;
+use crate::sync::{Mutex, lock_to_wait};
 use crate::task::{self, Notify, Task, notify};
 use crate::time;
 
@@ -116,14 +116,16 @@ impl Notify for Shared {
 impl Shared {
     /// The next child that is done; else `waker` is woken when one is.
     fn take(&self, waker: &Waker) -> Option<usize> {
-        let mut state = self.0.lock();
-        if let Some(index) = state.completed.pop_front() {
+        if let Some(index) = self.0.lock().completed.pop_front() {
             return Some(index);
         }
-        let former = state.waker.replace(waker.clone());
+        let (fresh, mut state) = lock_to_wait(&self.0, waker, |state| state.waker.as_ref());
+        // It may have come since.
+        let next = state.completed.pop_front();
+        let former = if next.is_none() { fresh.and_then(|fresh| state.waker.replace(fresh)) } else { fresh };
         drop(state);
         drop(former);
-        None
+        next
     }
 }
 

@@ -16,7 +16,7 @@ pub use self::children::GatherInput;
 use crate::callgraph::capture;
 use crate::cancel::{DeliveredTo, Leaf, Taken};
 use crate::error::{CancelledError, Error, InvalidStateError, Result};
-use crate::sync::{AtomicUsize, Mutex, Ordering, mutation};
+use crate::sync::{AtomicUsize, Mutex, Ordering, lock_to_wait, mutation};
 use crate::task::{Notify, PassedOn, TaskRefExt, notify};
 
 /// Runs coroutines side by side, each as a task, and returns what they return, in the order in which they were given: a `Vec` for a
@@ -117,11 +117,8 @@ impl Shared {
 
     /// Registers before the caller looks again, so that a child that ends in between is not missed.
     fn register(&self, waker: &Waker) {
-        let mut known = self.waker.lock();
-        let former = match &*known {
-            Some(known) if known.will_wake(waker) => None,
-            _ => known.replace(waker.clone()),
-        };
+        let (fresh, mut known) = lock_to_wait(&self.waker, waker, Option::as_ref);
+        let former = fresh.and_then(|fresh| known.replace(fresh));
         drop(known);
         drop(former);
     }

@@ -13,7 +13,7 @@ use pin_project_lite::pin_project;
 use super::deadline::{Deadline, DeadlineFrame};
 use crate::callgraph::capture;
 use crate::error::{Result, RuntimeError};
-use crate::sync::Mutex;
+use crate::sync::{Mutex, lock_to_wait};
 use crate::task;
 use crate::time::{self, When};
 
@@ -176,13 +176,10 @@ impl fmt::Debug for Timeout {
 
 impl Deadline for Timeout {
     fn ticks(&self, waker: &Waker) -> u64 {
-        let mut state = self.0.state.lock();
-        let ticks = state.ticks;
         // Read and registered under one lock: a deadline that moves later wakes the block.
-        let former = match &state.waker {
-            Some(known) if known.will_wake(waker) => None,
-            _ => state.waker.replace(waker.clone()),
-        };
+        let (fresh, mut state) = lock_to_wait(&self.0.state, waker, |state| state.waker.as_ref());
+        let ticks = state.ticks;
+        let former = fresh.and_then(|fresh| state.waker.replace(fresh));
         drop(state);
         drop(former);
         ticks

@@ -14,7 +14,7 @@ use selvedge_scheduler::{TaskRef, Timer};
 use crate::callgraph::capture;
 use crate::cancel::Leaf;
 use crate::error::{Result, RuntimeError};
-use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering};
+use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, lock_to_wait};
 use crate::task::{self, Notify, Task, TaskHandle, TaskRefExt, notify, stop_notifying};
 use crate::time;
 
@@ -160,7 +160,9 @@ impl Shared {
     }
 
     fn register(&self, waker: &Waker) {
-        let former = self.waker.lock().replace(waker.clone());
+        let (fresh, mut known) = lock_to_wait(&self.waker, waker, Option::as_ref);
+        let former = fresh.and_then(|fresh| known.replace(fresh));
+        drop(known);
         drop(former);
     }
 }

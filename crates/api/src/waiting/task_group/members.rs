@@ -9,7 +9,7 @@ use selvedge_scheduler::TaskRef;
 
 use crate::cancel::{Route, Scope};
 use crate::error::{Error, Result, RuntimeError};
-use crate::sync::{Mutex, mutation};
+use crate::sync::{Mutex, lock_to_wait, mutation};
 use crate::task::{Notify, TaskRefExt, TaskSlot, notify};
 
 /// What the block, the body and the tasks share.
@@ -177,17 +177,7 @@ impl Members {
     /// The block is being polled: whom to wake, and what to ask. Returns whether the group is shutting down.
     pub(super) fn attach(&self, scope: &Arc<Scope>, waker: &Waker) -> bool {
         let owner = TaskRef::with_current(|task| task?.slot::<TaskSlot>().map(TaskSlot::number));
-        let mut fresh = None;
-        let mut state = loop {
-            let state = self.0.lock();
-            let is_known = state.waker.as_ref().is_some_and(|known| known.will_wake(waker));
-            if is_known || fresh.is_some() {
-                break state;
-            }
-            // Cloning a waker is foreign code: not under the lock.
-            drop(state);
-            fresh = Some(waker.clone());
-        };
+        let (fresh, mut state) = lock_to_wait(&self.0, waker, |state| state.waker.as_ref());
         state.owner = owner;
         let former_scope = if state.is_body_over { None } else { state.scope.replace(Arc::clone(scope)) };
         let former_waker = fresh.and_then(|fresh| state.waker.replace(fresh));
