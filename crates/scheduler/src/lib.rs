@@ -20,6 +20,7 @@
 //! | `shared.rs` | what do all threads of a scheduler see? |
 //! | `sync.rs` | on which atomics, cells, locks does it stand? |
 
+mod between;
 mod clock;
 mod config;
 mod driver;

@@ -86,7 +86,7 @@ impl Local {
 
     fn find_or_sleep(&self) -> Option<Runnable> {
         self.pause();
-        self.end_burst();
+        self.between.end_burst();
         let mut searching = None;
         loop {
             if self.is_dismissed() {
@@ -255,7 +255,7 @@ impl Local {
         self.stole_crumbs.set(false);
         let began = Instant::now();
         let mut due = None;
-        let mut woken = self.woken.take();
+        let mut woken = self.between.woken.take();
         let driving = self.shared.driver.try_drive(self.index);
         if let Some(driving) = &driving {
             due = self.drive(driving, &mut woken);
@@ -276,7 +276,7 @@ impl Local {
         }
         self.shared.rescue.worker_awake(&self.shared);
         if due.is_none() && woken.is_empty() {
-            self.woken.set(woken);
+            self.between.woken.set(woken);
             return right;
         }
         // As in `find_or_sleep`.

@@ -3,29 +3,18 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Waker;
 
-use crate::driver;
+use crate::between::Between;
 use crate::heavy::{AFTER_LONG_POLL, Class, Permit};
 use crate::look;
-use crate::queue::{Deque, Steal};
+use crate::queue::Deque;
 use crate::scheduler::Scheduler;
 use crate::search::Rng;
 use crate::shared::{Shared, WorkerSlot};
 use crate::sync::{Instant, Ordering, mutation};
 use crate::task::{Ran, Runnable, TaskRef};
-use crate::timers::{NEVER, Stage};
+use crate::timers::Stage;
 
-/// Polls between two looks at the injector, the heavy queue and the timers. Prime, so that it does not fall into step
-/// with patterns of the program.
-const CHECK_INTERVAL: u32 = 61;
-/// With timers armed, the interval is fitted so that a look at the clock comes about this often.
-const TIMER_LOOK_NANOS: u64 = 30_000;
-/// A worker that has just fired many timers works so long on what they woke before it wakes a colleague.
-const BURST_NANOS: u64 = 150_000;
-/// So few tasks whose sockets are ready are no reason to wake a colleague: each takes some microseconds, mostly in system calls, and to wake
-/// somebody takes as long as some of them.
-const FEW_SOCKETS: usize = 8;
 /// A heavy poll that was shorter than this takes weight off its task.
 const SHORT_POLL_NANOS: u64 = 500_000;
 
@@ -40,18 +29,10 @@ pub(crate) struct Local {
     pub(crate) stage: Stage,
     /// The last steal brought next to nothing.
     pub(crate) stole_crumbs: Cell<bool>,
-    /// Polls until the next look around.
-    countdown: Cell<u32>,
-    interval: Cell<u32>,
-    last_look: Cell<u64>,
-    poll: Cell<u64>,
+    pub(crate) poll: Cell<u64>,
+    pub(crate) between: Between,
     /// Something was pushed during this poll, and nobody has been notified for sure.
     owes_notify: Cell<bool>,
-    /// Timers have just woken many tasks, or sockets a few. Such tasks are short as a rule, and to wake a colleague costs as much as to run
-    /// what sockets woke, or a hundred of what timers did; so until this time nobody is woken. Zero: no such burst.
-    burst_ends: Cell<u64>,
-    /// Room for the wakers of those who waited for sockets; empty in between.
-    pub(crate) woken: Cell<Vec<Waker>>,
 }
 
 crate::sync::thread_locals! {
@@ -141,7 +122,7 @@ impl Local {
         if !self.shared.rescues() {
             // There is no watch: what a sleeper that was missed would cost might be for ever.
             self.shared.notify();
-        } else if self.shared.idle.seems_wanted() && !self.in_burst() {
+        } else if self.shared.idle.seems_wanted() && !self.between.in_burst() {
             self.shared.notify_if_visible();
         } else {
             self.owes_notify.set(true);
@@ -149,18 +130,8 @@ impl Local {
     }
 
     #[inline]
-    fn in_burst(&self) -> bool {
-        self.burst_ends.get() != 0
-    }
-
-    /// Nothing is left of a burst, or nothing came of it.
-    pub(crate) fn end_burst(&self) {
-        self.burst_ends.set(0);
-    }
-
-    #[inline]
-    fn settle(&self) {
-        if self.owes_notify.get() && !self.in_burst() {
+    pub(crate) fn settle(&self) {
+        if self.owes_notify.get() && !self.between.in_burst() {
             self.owes_notify.set(false);
             if !self.deque.is_empty() {
                 self.shared.notify_if_visible();
@@ -205,11 +176,9 @@ impl Local {
     /// The next task; None: leave.
     #[inline]
     fn next_task(&self) -> Option<Runnable> {
-        let countdown = self.countdown.get();
-        if countdown == 0 {
+        if self.between.is_time_to_look() {
             return self.look_around();
         }
-        self.countdown.set(countdown - 1);
         self.pop().or_else(|| self.search_or_sleep())
     }
 
@@ -219,7 +188,7 @@ impl Local {
     }
 
     #[inline]
-    fn run(&self, task: Runnable) {
+    pub(crate) fn run(&self, task: Runnable) {
         self.begin_poll(task.address());
         self.stage.begin_poll(&task);
         let ran = task.run(&PollEnd { local: self, kind: PollKind::Plain });
@@ -254,7 +223,7 @@ impl Local {
     }
 
     #[inline]
-    fn begin_poll(&self, task: usize) {
+    pub(crate) fn begin_poll(&self, task: usize) {
         let poll = self.poll.get() + 2;
         self.poll.set(poll);
         let pace = &self.slot().pace;
@@ -300,7 +269,7 @@ impl Local {
     }
 
     #[inline]
-    fn is_marked(&self) -> bool {
+    pub(crate) fn is_marked(&self) -> bool {
         self.slot().pace.marked.load(Ordering::Relaxed) == self.poll.get() | 1
     }
 
@@ -336,106 +305,6 @@ impl Local {
         crate::task::silently(|| hooks.slow_poll(task, lasted));
     }
 
-    /// What must not wait until the local queue runs dry: the injector, due timers, heavy tasks, idle colleagues.
-    #[cold]
-    fn look_around(&self) -> Option<Runnable> {
-        if self.is_dismissed() {
-            return None;
-        }
-        self.fire_own_timers();
-        if self.shared.driver.take_overdue() {
-            let now = self.shared.tick_length.containing(self.shared.clock.now());
-            self.shared.all_timers().iter().for_each(|timers| _ = timers.fire(now));
-        }
-        self.glance_at_sockets();
-        self.countdown.set(self.interval.get());
-        if self.in_burst() && self.last_look.get() >= self.burst_ends.get() {
-            self.end_burst();
-        }
-        if !self.in_burst() && !self.deque.is_empty() {
-            self.shared.notify_if_visible();
-        }
-        if let Some((task, permit)) = self.shared.heavy.take() {
-            self.run_heavy(task, permit);
-        }
-        if let Steal::Success(task) = self.shared.injector.steal_one() {
-            return Some(task);
-        }
-        if let Some(task) = self.pop() {
-            if self.shared.is_closing() {
-                drop(task);
-            } else {
-                self.run_sampled(task);
-            }
-        }
-        self.pop().or_else(|| self.search_or_sleep())
-    }
-
-    /// Runs a task and counts its time.
-    fn run_sampled(&self, task: Runnable) {
-        let began = Instant::now();
-        self.run(task);
-        // Long polls are all counted, by `weigh`.
-        if !self.is_marked() {
-            self.slot().counters.poll_times.note(crate::clock::nanos(began.elapsed()));
-        }
-    }
-
-    /// Fires what is due in this worker's wheel, and fits the interval of looks to the length of polls.
-    pub(crate) fn fire_own_timers(&self) -> usize {
-        let timers = self.shared.timers_of(self.index);
-        if timers.next() == NEVER && !self.in_burst() && self.shared.driver.reactor().is_none() {
-            self.interval.set(CHECK_INTERVAL);
-            return 0;
-        }
-        let now = self.shared.clock.now();
-        let since = now.saturating_sub(self.last_look.replace(now));
-        let interval = self.interval.get();
-        self.interval.set(if since > TIMER_LOOK_NANOS {
-            (interval / 2).max(1)
-        } else {
-            (interval * 2).min(CHECK_INTERVAL)
-        });
-        timers.fire(self.shared.tick_length.containing(now))
-    }
-
-    /// Looks for sockets that are ready, unless somebody waits for them.
-    fn glance_at_sockets(&self) {
-        let driver = &self.shared.driver;
-        if driver.reactor().is_none() {
-            return;
-        }
-        let mut woken = self.woken.take();
-        if let Some(driving) = driver.try_drive(self.index) {
-            driving.glance(&mut woken);
-            drop(driving);
-            if !self.shared.rescues() {
-                // Who sleeps does so without the seat, perhaps because of this glance, and no watch will call anybody to it.
-                self.shared.notify();
-            }
-        }
-        self.wake_ready(woken);
-    }
-
-    /// Wakes those who waited for sockets. Foreign code, so the watch sees it as the poll that it may be.
-    pub(crate) fn wake_ready(&self, mut woken: Vec<Waker>) {
-        if !woken.is_empty() {
-            self.begin_poll(0);
-            if woken.len() <= FEW_SOCKETS {
-                // Until the next look around, or until nothing is left.
-                self.burst_ends.set(1);
-            }
-            self.slot().counters.firings.add(1);
-            self.slot().counters.sockets_ready.add(woken.len() as u64);
-            for waker in woken.drain(..) {
-                crate::task::silently(|| waker.wake());
-            }
-            self.settle();
-            self.pause();
-        }
-        self.woken.set(woken);
-    }
-
     /// Hands over what is left here.
     fn leave(&self) {
         self.pause();
@@ -451,35 +320,6 @@ impl Local {
         if !closing {
             self.shared.notify();
         }
-    }
-
-    /// Runs `fire`, which wakes foreign wakers, so that the watch sees it as the poll that it may be.
-    pub(crate) fn firing(&self, fire: impl FnOnce() -> usize) {
-        self.begin_poll(0);
-        self.slot().counters.firings.add(1);
-        if !self.shared.clock.is_virtual() {
-            self.burst_ends.set(self.shared.clock.now() + BURST_NANOS);
-        }
-        if fire() < driver::MANY {
-            self.end_burst();
-        } else {
-            // Look around soon, and less often as the tasks turn out to be short.
-            self.interval.set(1);
-            self.countdown.set(1);
-        }
-        self.settle();
-        self.pause();
-    }
-
-    /// A timer of its own is due that an idle worker should fire.
-    pub(crate) fn has_due_timer(&self) -> bool {
-        let shared = &self.shared;
-        let next = shared.timers_of(self.index).next();
-        if next == NEVER {
-            return false;
-        }
-        let now = shared.clock.now();
-        shared.driver.when_dense(shared.tick_length.start_of(next), now) <= now
     }
 
     /// The worker should leave its place.
@@ -509,13 +349,9 @@ fn enter(shared: Arc<Shared>, index: usize, deque: Deque) -> Rc<Local> {
         rng,
         stage: Stage::default(),
         stole_crumbs: Cell::new(false),
-        countdown: Cell::new(CHECK_INTERVAL),
-        interval: Cell::new(CHECK_INTERVAL),
-        last_look: Cell::new(0),
         poll: Cell::new(poll),
+        between: Between::new(),
         owes_notify: Cell::new(false),
-        burst_ends: Cell::new(0),
-        woken: Cell::default(),
     });
     LOCAL.with(|here| *here.borrow_mut() = Some(Rc::clone(&local)));
     local

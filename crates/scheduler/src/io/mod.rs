@@ -39,7 +39,7 @@ pub struct Registration {
 }
 
 impl Registration {
-    /// Ready when an attempt in `direction` is worth making; else `waiter` is woken once it is.
+    /// Ready when an attempt in `direction` is worth making, and `waiter` waits no longer; else it is woken once one is.
     ///
     /// A new registration is ready in both directions, as nobody has tried yet. Attempts by several tasks are fine: each has a waiter of its
     /// own, and all are woken.

@@ -186,22 +186,28 @@ impl Source {
         waiter: &mut Waiter,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Ready>> {
-        if let Some(answer) = self.0.lock().answer(direction) {
-            return Poll::Ready(answer);
+        let mut fresh = None;
+        loop {
+            let mut state = self.0.lock();
+            let looks = fresh.is_none() || !mutation("wait-without-second-look");
+            if looks && let Some(answer) = state.answer(direction) {
+                let gone = waiter.0.take().and_then(|number| state.side(direction).forget(number));
+                drop(state);
+                drop(gone);
+                return Poll::Ready(answer);
+            }
+            let Some(waker) = fresh.take() else {
+                // Cloning a waker is foreign code: not under the lock.
+                drop(state);
+                fresh = Some(cx.waker().clone());
+                continue;
+            };
+            let number = *waiter.0.get_or_insert_with(|| state.number());
+            let old = state.side(direction).wait(number, waker);
+            drop(state);
+            drop(old);
+            return Poll::Pending;
         }
-        // Cloning a waker is foreign code: not under the lock.
-        let waker = cx.waker().clone();
-        let mut state = self.0.lock();
-        if !mutation("wait-without-second-look")
-            && let Some(answer) = state.answer(direction)
-        {
-            return Poll::Ready(answer);
-        }
-        let number = *waiter.0.get_or_insert_with(|| state.number());
-        let old = state.side(direction).wait(number, waker);
-        drop(state);
-        drop(old);
-        Poll::Pending
     }
 
     /// The attempt was in vain. What was told before it was not so, or is so no longer; also that it is over.
