@@ -76,21 +76,19 @@ pub struct Timer;
 
 impl rt::Timer for Timer {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn rt::Sleep>> {
-        let now = time::now().unwrap_or(0);
-        Box::pin(Sleep { deadline: now.saturating_add(time::to_ticks(duration)), timer: Armed::new() })
+        Box::pin(Sleep::until(time::after(duration)))
     }
 
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn rt::Sleep>> {
-        self.sleep(deadline.saturating_duration_since(self.now()))
+        Box::pin(Sleep::until(time::at(deadline)))
     }
 
     fn reset(&self, sleep: &mut Pin<Box<dyn rt::Sleep>>, deadline: Instant) {
-        let now = time::now().unwrap_or(0);
-        let wait = deadline.saturating_duration_since(self.now());
+        let until = Sleep::until(time::at(deadline));
         match sleep.as_mut().downcast_mut_pin::<Sleep>() {
             // Moved where it is: the next poll arms it anew.
-            Some(armed) => armed.get_mut().deadline = now.saturating_add(time::to_ticks(wait)),
-            None => *sleep = self.sleep(wait),
+            Some(armed) => armed.get_mut().deadline = until.deadline,
+            None => *sleep = Box::pin(until),
         }
     }
 }
@@ -100,12 +98,19 @@ struct Sleep {
     timer: Armed,
 }
 
+impl Sleep {
+    /// Without a loop there is no time that could pass; hyper has no error for that, so the limit counts as reached.
+    fn until(deadline: Option<u64>) -> Sleep {
+        Sleep { deadline: deadline.unwrap_or(0), timer: Armed::new() }
+    }
+}
+
 impl Future for Sleep {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        // Without a loop there is no time that could pass; hyper has no error for that, so the limit counts as reached.
+        // An error says that there is no loop, as above.
         this.timer.poll(this.deadline, cx).map(|_| ())
     }
 }

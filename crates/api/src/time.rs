@@ -17,6 +17,16 @@ pub(crate) fn now() -> Option<u64> {
     Scheduler::with_current(|scheduler| scheduler.map(Scheduler::now))
 }
 
+/// The loop's clock when `wait` will have passed; `None` outside of a loop.
+pub(crate) fn after(wait: Duration) -> Option<u64> {
+    now().map(|now| now.saturating_add(to_ticks(wait)))
+}
+
+/// The loop's clock at a moment of the machine's clock; `None` outside of a loop.
+pub(crate) fn at(instant: Instant) -> Option<u64> {
+    Scheduler::with_current(|scheduler| scheduler.map(|scheduler| scheduler.time_at(instant)))
+}
+
 /// A moment, given as the loop's [time](crate::EventLoop::time) or as an [`Instant`]; `None` never comes.
 ///
 /// An `Instant` is read on the machine's clock, so it means little to a loop that runs in virtual time. One that is past means now.
@@ -43,14 +53,11 @@ enum Moment {
 
 impl When {
     /// As the loop's timers count it; `None` if that takes the loop's clock and there is none here.
-    pub(crate) fn ticks(self, now: Option<u64>) -> Option<u64> {
+    pub(crate) fn ticks(self) -> Option<u64> {
         match self.0 {
             Moment::Never => Some(NEVER),
             Moment::Loop(when) => Some(to_ticks(when)),
-            Moment::Machine(instant) => {
-                let left = instant.saturating_duration_since(Instant::now());
-                now.map(|now| now.saturating_add(to_ticks(left)))
-            }
+            Moment::Machine(instant) => at(instant),
         }
     }
 }
@@ -80,15 +87,13 @@ mod tests {
     #[test]
     fn what_the_clock_cannot_show_never_comes() {
         assert_eq!(to_ticks(Duration::MAX), NEVER);
-        assert_eq!(When::from(Duration::MAX).ticks(Some(0)), Some(NEVER));
-        assert_eq!(When::from(None::<Duration>).ticks(Some(7)), Some(NEVER));
-        assert_eq!(When::from(Duration::from_nanos(5)).ticks(Some(7)), Some(5));
+        assert_eq!(When::from(Duration::MAX).ticks(), Some(NEVER));
+        assert_eq!(When::from(None::<Duration>).ticks(), Some(NEVER));
     }
 
     #[test]
     fn only_an_instant_takes_a_clock() {
-        assert_eq!(When::from(Duration::from_nanos(5)).ticks(None), Some(5));
-        assert_eq!(When::from(Instant::now()).ticks(Some(7)), Some(7));
-        assert_eq!(When::from(Instant::now()).ticks(None), None);
+        assert_eq!(When::from(Duration::from_nanos(5)).ticks(), Some(5));
+        assert_eq!(When::from(Instant::now()).ticks(), None);
     }
 }

@@ -37,6 +37,16 @@ impl Clock {
         }
     }
 
+    /// What `now` tells at a moment of the machine's clock, see [`Scheduler::time_at`](crate::Scheduler::time_at).
+    pub(crate) fn at(&self, instant: std::time::Instant) -> u64 {
+        #[cfg(not(selvedge_loom))]
+        if let Self::Real(origin) = self {
+            return nanos(instant.saturating_duration_since(*origin));
+        }
+        let ahead = instant.saturating_duration_since(std::time::Instant::now());
+        self.now().saturating_add(nanos(ahead))
+    }
+
     pub(crate) fn is_virtual(&self) -> bool {
         matches!(self, Self::Virtual(_))
     }
@@ -52,4 +62,27 @@ impl Clock {
 /// Nanoseconds, or the largest number if there are more.
 pub(crate) fn nanos(duration: Duration) -> u64 {
     duration.as_nanos().try_into().unwrap_or(u64::MAX)
+}
+
+#[cfg(all(test, not(selvedge_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_of_the_machines_clock_has_its_place_on_ours() {
+        let real = Clock::new(ClockKind::Real);
+        let Clock::Real(origin) = real else { panic!("it was made so") };
+        assert_eq!(real.at(origin + Duration::from_nanos(5)), 5);
+        assert_eq!(origin.checked_sub(Duration::from_nanos(5)).map_or(0, |before| real.at(before)), 0);
+        let before = real.now();
+        let now = real.at(Instant::now());
+        assert!((before..=real.now()).contains(&now));
+
+        let stands_still = Clock::new(ClockKind::Virtual);
+        stands_still.advance_to(1000);
+        assert_eq!(stands_still.at(origin), 1000);
+        let hour = Duration::from_hours(1);
+        let ahead = stands_still.at(Instant::now() + hour);
+        assert!((1001..=1000 + nanos(hour)).contains(&ahead), "{ahead}");
+    }
 }

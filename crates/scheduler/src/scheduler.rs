@@ -120,6 +120,12 @@ impl Scheduler {
         self.0.clock.now()
     }
 
+    /// What [`now`](Self::now) tells at a moment of the machine's clock: zero for one before the scheduler's start. A virtual clock is taken to run beside
+    /// the machine's from now on, and shows at least what it shows now.
+    pub fn time_at(&self, instant: std::time::Instant) -> u64 {
+        self.0.clock.at(instant)
+    }
+
     /// What was given as [`Config::hooks`]; the layer above finds its own type there again.
     pub fn hooks(&self) -> &Arc<dyn Hooks> {
         &self.0.config.hooks

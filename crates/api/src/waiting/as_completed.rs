@@ -148,8 +148,8 @@ impl<T: Send + 'static> AsCompleted<T> {
     /// # }).unwrap();
     /// ```
     pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> AsCompleted<T> {
-        let now = time::now().unwrap_or(0);
-        self.deadline = timeout.into().map(|timeout| now.saturating_add(time::to_ticks(timeout)));
+        let after = |timeout| time::after(timeout).unwrap_or_else(|| time::to_ticks(timeout));
+        self.deadline = timeout.into().map(after);
         self
     }
 

@@ -87,8 +87,9 @@ impl<V> Sleep<V> {
         if let Some(error) = self.leaf.cancelled() {
             return Poll::Ready(Err(error));
         }
-        let Some(now) = time::now() else { return Poll::Ready(Err(task::no_running_loop())) };
-        let deadline = now.saturating_add(time::to_ticks(self.delay));
+        let Some(deadline) = time::after(self.delay) else {
+            return Poll::Ready(Err(task::no_running_loop()));
+        };
         self.deadline = Some(deadline);
         // It lies ahead, so the clock need not be read again.
         match self.timer.start(deadline, cx) {

@@ -122,7 +122,7 @@ impl Timeout {
     ///
     /// [`RuntimeError`] if the block has expired or ended, or if an [`Instant`](std::time::Instant) is given on a thread that runs no loop.
     pub fn reschedule(&self, when: impl Into<When>) -> Result<()> {
-        let ticks = when.into().ticks(time::now()).ok_or_else(task::no_running_loop)?;
+        let ticks = when.into().ticks().ok_or_else(task::no_running_loop)?;
         let waker = {
             let mut state = self.0.state.lock();
             if state.phase != Phase::Active {
@@ -200,8 +200,8 @@ impl Start {
     fn ticks(self) -> Option<u64> {
         match self {
             Start::After(None) => Some(time::NEVER),
-            Start::After(Some(delay)) => Some(time::now()?.saturating_add(time::to_ticks(delay))),
-            Start::At(when) => when.ticks(Some(time::now()?)),
+            Start::After(Some(delay)) => time::after(delay),
+            Start::At(when) => time::now().and_then(|_| when.ticks()),
         }
     }
 }

@@ -189,8 +189,7 @@ impl<W: Waitable> Wait<W> {
             return Err(RuntimeError::new("Set of Tasks/Futures is empty.").into());
         }
         if let Some(timeout) = self.timeout {
-            let now = time::now().ok_or_else(task::no_running_loop)?;
-            self.deadline = Some(now.saturating_add(time::to_ticks(timeout)));
+            self.deadline = Some(time::after(timeout).ok_or_else(task::no_running_loop)?);
         }
         let shared = Arc::new(Shared {
             return_when: self.return_when,

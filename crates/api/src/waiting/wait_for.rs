@@ -86,8 +86,10 @@ where
         let this = self.project();
         if let Some(timeout) = this.timeout.take() {
             // Without a clock the deadline would never come.
-            let Some(now) = time::now() else { return Poll::Ready(Err(task::no_running_loop())) };
-            this.deadline.0 = Some(now.saturating_add(time::to_ticks(timeout)));
+            let Some(deadline) = time::after(timeout) else {
+                return Poll::Ready(Err(task::no_running_loop()));
+            };
+            this.deadline.0 = Some(deadline);
         }
         let polled = this.frame.poll(cx, this.deadline);
         if polled.is_pending() && capture::is_on() {
