@@ -27,7 +27,7 @@ const SAMPLE_INTERVAL: u64 = 61;
 /// How long a worker that has just fired many timers works alone on what they woke.
 const TIMERS_BURST_NANOS: u64 = 150_000;
 /// The same for sockets.
-const SOCKETS_BURST_NANOS: u64 = 100_000;
+const SOCKETS_BURST_NANOS: u64 = 60_000;
 
 /// What a worker remembers from look to look.
 pub(crate) struct Between {
