@@ -128,7 +128,7 @@ sanitize = RUSTC_BOOTSTRAP=1 RUSTFLAGS="$${RUSTFLAGS:-} --cfg selvedge_sanitize 
 .PHONY: tsan
 tsan: ## All tests under ThreadSanitizer, for by hand: takes minutes; SANITIZE_ARGS='--test lifecycles'
 	TSAN_OPTIONS="suppressions=$(SUPPRESSIONS)/tsan.supp" \
-	  $(call sanitize,tsan,-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer)
+	  $(call sanitize,tsan,--cfg selvedge_tsan -Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer)
 
 .PHONY: asan
 asan: ## All tests under AddressSanitizer, with leaks; SANITIZE_ARGS='--test lifecycles'
