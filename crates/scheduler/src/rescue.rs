@@ -35,6 +35,8 @@ const LINGER: u32 = 10;
 const PATIENCE: u32 = 3;
 /// A thread that has used so much of a core between two looks was not kept from it.
 const COMPUTED: u64 = 250_000;
+/// A suspect whose poll lasts longer no longer keeps others like it waiting.
+const EXPOSED: Duration = Duration::from_millis(2);
 /// A heavy poll that lasts longer may be waiting for one that is queued: it no longer holds its permit.
 const BLOCKED: Duration = Duration::from_millis(50);
 
@@ -211,7 +213,7 @@ impl<'a> Watch<'a> {
                 let age = now.saturating_sub(pace.first_seen.load(Ordering::Relaxed));
                 if pace.heavy.load(Ordering::Relaxed) {
                     let is_suspect = pace.suspect.load(Ordering::Relaxed);
-                    stuck.exposed += usize::from(is_suspect);
+                    stuck.exposed += usize::from(is_suspect && age > nanos(EXPOSED));
                     stuck.blocked += usize::from(!is_suspect && age > nanos(BLOCKED));
                 }
             }

@@ -164,7 +164,7 @@ impl Local {
         let began = Instant::now();
         loop {
             let spun = began.elapsed();
-            if spun >= limit || self.has_due_timer() {
+            if spun >= limit || self.shared.heavy.is_due() || self.has_due_timer() {
                 return None;
             }
             let least = match spun {

@@ -286,6 +286,9 @@ impl Local {
             self.report_if_slow(task, lasted);
         } else if lasted < SHORT_POLL_NANOS {
             task.set_weight(task.weight().saturating_sub(1));
+            if self.slot().pace.suspect.load(Ordering::Relaxed) {
+                self.shared.heavy.kinds.note_short_poll(task.kind());
+            }
         }
     }
 
