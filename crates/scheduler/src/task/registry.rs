@@ -10,9 +10,13 @@ use super::{JoinHandle, Outcome, Runnable, Slot, TaskRef};
 use crate::shared::Shared;
 use crate::sync::{Mutex, mutation};
 
+/// Shards for what a worker spawns, each.
+const OWN_SHARDS: usize = if cfg!(selvedge_loom) { 1 } else { 8 };
+/// Spawns in a row that go to the same one of these: about half of what a thief takes at once.
+const OWN_STAY: usize = 16;
 /// Shards for what foreign threads spawn.
 const FOREIGN_SHARDS: usize = if cfg!(selvedge_loom) { 2 } else { 16 };
-/// Spawns in a row that go to the same one of these.
+/// The same for these.
 const FOREIGN_STAY: usize = 128;
 
 /// A task's neighbours in its shard.
@@ -45,18 +49,23 @@ struct List {
 impl Registry {
     pub(crate) fn new(workers: usize, owner: &Weak<Shared>) -> Self {
         let shard = |_| CachePadded::new(Shard::new(owner.clone()));
-        Self { shards: (0..workers + FOREIGN_SHARDS).map(shard).collect(), own: workers }
+        let own = workers * OWN_SHARDS;
+        Self { shards: (0..own + FOREIGN_SHARDS).map(shard).collect(), own }
     }
 
-    /// The shard for a task that a foreign thread spawns. A thread stays with one for a while and then moves on, so that it is
-    /// seldom at the same one as the workers, who run what it spawned earlier.
-    fn foreign_shard(&self) -> usize {
+    /// The shard for a task that the calling thread spawns, a worker or a foreign one. It stays with one for a while and then moves on, so that it is
+    /// seldom at the same one as those who run what it spawned earlier, and take their tasks out.
+    #[inline]
+    fn next_shard(&self, worker: Option<usize>) -> usize {
         crate::sync::thread_locals! {
             static SPAWNED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
         }
         let spawned = SPAWNED.get();
         SPAWNED.set(spawned.wrapping_add(1));
-        self.own + spawned / FOREIGN_STAY % FOREIGN_SHARDS
+        match worker {
+            Some(worker) => worker * OWN_SHARDS + spawned / OWN_STAY % OWN_SHARDS,
+            None => self.own + spawned / FOREIGN_STAY % FOREIGN_SHARDS,
+        }
     }
 
     /// Creates a task. There is nothing to queue if the registry is closed: then the handle resolves to `Outcome::closed`.
@@ -73,7 +82,7 @@ impl Registry {
         F::Output: Outcome,
         S: Slot,
     {
-        let home = &*self.shards[worker.unwrap_or_else(|| self.foreign_shard())];
+        let home = &*self.shards[self.next_shard(worker)];
         // SAFETY: rule *Home*: a linked task keeps the registry from being freed, and one that is refused completes right here.
         let (runnable, handle) = unsafe { new_task(future, slot, NonNull::from(home), weight) };
         (home.insert(&runnable).then_some(runnable), handle)
