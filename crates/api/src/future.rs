@@ -173,7 +173,7 @@ impl<T: Clone + Send + Sync + 'static> Future<T> {
         waiting.next_id += 1;
         let id = waiting.next_id;
         let callback = Callback { id, context, function: Box::new(f) };
-        if self.done() {
+        if self.done() && !mutation("callback-though-done") {
             drop(waiting);
             Shared::call_soon(&self.shared, vec![callback]);
         } else {

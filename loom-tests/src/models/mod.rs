@@ -75,4 +75,9 @@ pub(crate) const MODELS: &[Model] = &[
     waiting::FUTURE_SET_VS_AWAIT,
     waiting::GATHER_VS_CHILD_EXIT,
     waiting::WAIT_VS_CHILD_EXIT,
+    waiting::COMPLETED_VS_CHILD_EXIT,
+    waiting::CALL_VS_AWAIT,
+    waiting::DEADLINE_MOVES_VS_AWAIT,
+    waiting::CALLBACK_VS_COMPLETE,
+    waiting::CALLBACK_VS_SET,
 ];

@@ -1,9 +1,13 @@
-//! Is whoever awaits told? Futures that are set by hand, and what waits for several tasks, as they ship.
+//! Is whoever awaits told? Futures that are set by hand, calls on threads, deadlines that move, callbacks, and what waits for several tasks, as they ship.
 
-use std::sync::atomic::AtomicUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use loom::thread;
-use selvedge::{EventLoop, Future, Result, Task, create_task, gather, wait};
+use selvedge::{
+    EventLoop, Future, Result, Task, as_completed, create_task, gather, timeout, to_thread, wait,
+};
 use selvedge_scheduler::model::{House, Worker};
 
 use crate::support::{Model, drain, loop_house, reached};
@@ -83,3 +87,89 @@ pub(super) const WAIT_VS_CHILD_EXIT: Model =
         });
     })
     .finds(&["watch-though-complete"]);
+
+/// `as_completed` looks, leaves its waker and looks again while the task ends.
+pub(super) const COMPLETED_VS_CHILD_EXIT: Model = Model::new(
+    "completed_vs_child_exit",
+    "a task ends while somebody begins to wait for the next that does",
+    || {
+        while_a_child_ends(|child| async { as_completed([child]).next().await.expect("there is one") });
+    },
+)
+.finds(&["completed-looks-once", "watch-though-complete"]);
+
+/// A call ends on a thread of the pool while the task that asked for it begins to wait.
+pub(super) const CALL_VS_AWAIT: Model =
+    Model::new("call_vs_await", "a call on a thread ends while a task begins to wait for it", || {
+        let (house, event_loop) = loop_house(1, false);
+        let worker = house.reserve(0).sit();
+        let task = event_loop.create_task(to_thread(|| 7));
+        while !task.done() {
+            assert!(worker.turn());
+        }
+        assert_eq!(*task.result().expect("the call's value"), 7);
+        drop(worker);
+        house.scheduler().close(Duration::MAX);
+    })
+    .finds(&["job-looks-before-its-lock"]);
+
+/// The deadline of a block moves to a time that has passed while the block begins to wait.
+pub(super) const DEADLINE_MOVES_VS_AWAIT: Model = Model::new(
+    "deadline_moves_vs_await",
+    "a deadline is moved from outside while its block begins to wait",
+    || {
+        let (house, event_loop) = loop_house(1, false);
+        let worker = house.reserve(0).sit();
+        let never = event_loop.create_future::<u32>();
+        let task = event_loop.create_task(timeout(None, move |deadline| {
+            thread::spawn(move || deadline.reschedule(Duration::ZERO).expect("the block has not ended"));
+            never
+        }));
+        while !task.done() {
+            assert!(worker.turn());
+        }
+        assert!(task.result().is_err_and(|error| error.is_timeout()));
+    },
+)
+.finds(&["timeout-reads-before-its-lock"]);
+
+/// A task ends while a foreign thread asks to be called then.
+pub(super) const CALLBACK_VS_COMPLETE: Model =
+    Model::new("callback_vs_complete", "a task ends while a callback is added to it", || {
+        let (house, event_loop) = loop_house(1, false);
+        let worker = house.reserve(0).sit();
+        let task = event_loop.create_task(async { Ok(7) });
+        let calls = Arc::new(AtomicUsize::new(0));
+        let (handle, counts) = (task.handle(), Arc::clone(&calls));
+        let asks = thread::spawn(move || {
+            handle.add_done_callback(move |task| {
+                assert!(task.done());
+                reached(&counts);
+            });
+        });
+        assert!(worker.turn());
+        asks.join().expect("no panic");
+        drain(&house, &worker);
+        assert_eq!(calls.load(Ordering::Relaxed), 1);
+    })
+    .finds(&["watch-though-complete"]);
+
+/// The same with a future that is set.
+pub(super) const CALLBACK_VS_SET: Model =
+    Model::new("callback_vs_set", "a future is set while a callback is added to it", || {
+        let (house, event_loop) = loop_house(1, false);
+        let worker = house.reserve(0).sit();
+        let future = event_loop.create_future();
+        let sets = future.clone();
+        let setter = thread::spawn(move || sets.set_result(7).expect("set once"));
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counts = Arc::clone(&calls);
+        future.add_done_callback(move |outcome| {
+            assert!(matches!(outcome, Ok(7)));
+            reached(&counts);
+        });
+        setter.join().expect("no panic");
+        drain(&house, &worker);
+        assert_eq!(calls.load(Ordering::Relaxed), 1);
+    })
+    .finds(&["callback-though-done"]);

@@ -13,7 +13,7 @@ use pin_project_lite::pin_project;
 use super::deadline::{Deadline, DeadlineFrame};
 use crate::callgraph::capture;
 use crate::error::{Result, RuntimeError};
-use crate::sync::{Mutex, lock_to_wait};
+use crate::sync::{Mutex, lock_to_wait, mutation};
 use crate::task;
 use crate::time::{self, When};
 
@@ -176,9 +176,10 @@ impl fmt::Debug for Timeout {
 
 impl Deadline for Timeout {
     fn ticks(&self, waker: &Waker) -> u64 {
+        let seen = mutation("timeout-reads-before-its-lock").then(|| self.0.state.lock().ticks);
         // Read and registered under one lock: a deadline that moves later wakes the block.
         let (fresh, mut state) = lock_to_wait(&self.0.state, waker, |state| state.waker.as_ref());
-        let ticks = state.ticks;
+        let ticks = seen.unwrap_or(state.ticks);
         let former = fresh.and_then(|fresh| state.waker.replace(fresh));
         drop(state);
         drop(former);
