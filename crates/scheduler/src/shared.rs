@@ -82,7 +82,7 @@ impl WorkerSlot {
 
 /// A scheduler, as its threads see it.
 pub(crate) struct Shared {
-    pub(crate) id: u64,
+    pub(crate) id: u32,
     pub(crate) config: Config,
     pub(crate) slots: Box<[WorkerSlot]>,
     pub(crate) injector: Injector,

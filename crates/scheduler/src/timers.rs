@@ -301,7 +301,7 @@ struct Armed {
     deadline: u64,
     key: Key,
     slot: u32,
-    runtime: u64,
+    runtime: u32,
 }
 
 impl Timer {
@@ -433,9 +433,9 @@ impl Armed {
 }
 
 /// All schedulers by number, for timers that leave their threads.
-static RUNTIMES: parking_lot::Mutex<BTreeMap<u64, Weak<Shared>>> = parking_lot::Mutex::new(BTreeMap::new());
+static RUNTIMES: parking_lot::Mutex<BTreeMap<u32, Weak<Shared>>> = parking_lot::Mutex::new(BTreeMap::new());
 
-fn find(runtime: u64) -> Option<std::sync::Arc<Shared>> {
+fn find(runtime: u32) -> Option<std::sync::Arc<Shared>> {
     RUNTIMES.lock().get(&runtime)?.upgrade()
 }
 
@@ -446,16 +446,17 @@ pub(crate) fn all_runtimes() -> Vec<std::sync::Arc<Shared>> {
 }
 
 /// Gives a new scheduler its number.
-pub(crate) fn register(runtime: Weak<Shared>) -> u64 {
+pub(crate) fn register(runtime: Weak<Shared>) -> u32 {
     /// Numbers are never used again: a timer may outlive its scheduler, and must not find another one.
     static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
     let id = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let id = u32::try_from(id).expect("a process makes at most four billion schedulers");
     RUNTIMES.lock().insert(id, runtime);
     id
 }
 
 /// Forgets a scheduler that ends.
-pub(crate) fn unregister(runtime: u64) {
+pub(crate) fn unregister(runtime: u32) {
     RUNTIMES.lock().remove(&runtime);
 }
 

@@ -37,15 +37,22 @@ use crate::{task, time};
 /// A sleep whose time is up ends well, even if a request came meanwhile. A mere yield has no result to lose, so there the request
 /// comes first.
 pub fn sleep(delay: Duration) -> Sleep {
-    Sleep { delay, deadline: None, timer: Timer::new(), leaf: Leaf::new(), value: Some(()) }
+    Sleep {
+        when: time::to_ticks(delay),
+        is_counting: false,
+        timer: Timer::new(),
+        leaf: Leaf::new(),
+        value: Some(()),
+    }
 }
 
 /// The future of [`sleep`].
 #[must_use = "futures do nothing unless awaited"]
 pub struct Sleep<V = ()> {
-    delay: Duration,
-    /// Set by the first poll.
-    deadline: Option<u64>,
+    /// The delay until the first poll, the deadline from then on. Zero: a yield.
+    when: u64,
+    /// It has been polled.
+    is_counting: bool,
     timer: Timer,
     leaf: Leaf,
     value: Option<V>,
@@ -54,8 +61,8 @@ pub struct Sleep<V = ()> {
 impl<V> Sleep<V> {
     /// Returns `value` in the end; asyncio's `sleep(delay, result)`. Dropped with the sleep if that is cancelled.
     pub fn returning<W>(self, value: W) -> Sleep<W> {
-        let Sleep { delay, deadline, timer, leaf, value: _ } = self;
-        Sleep { delay, deadline, timer, leaf, value: Some(value) }
+        let Sleep { when, is_counting, timer, leaf, value: _ } = self;
+        Sleep { when, is_counting, timer, leaf, value: Some(value) }
     }
 
     /// Gives way once: whatever is due on this worker runs before this goes on.
@@ -63,7 +70,7 @@ impl<V> Sleep<V> {
         if let Some(error) = self.leaf.cancelled() {
             return Poll::Ready(Err(error));
         }
-        if self.deadline.replace(0).is_some() {
+        if std::mem::replace(&mut self.is_counting, true) {
             return Poll::Ready(Ok(()));
         }
         cx.waker().wake_by_ref();
@@ -71,8 +78,10 @@ impl<V> Sleep<V> {
     }
 
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        let Some(deadline) = self.deadline else { return self.poll_first(cx) };
-        match self.timer.poll(deadline, cx) {
+        if !self.is_counting {
+            return self.poll_first(cx);
+        }
+        match self.timer.poll(self.when, cx) {
             Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
             Poll::Ready(Err(_)) => Poll::Ready(Err(task::no_running_loop())),
             Poll::Pending => match self.leaf.cancelled() {
@@ -87,12 +96,11 @@ impl<V> Sleep<V> {
         if let Some(error) = self.leaf.cancelled() {
             return Poll::Ready(Err(error));
         }
-        let Some(deadline) = time::after(self.delay) else {
-            return Poll::Ready(Err(task::no_running_loop()));
-        };
-        self.deadline = Some(deadline);
+        let Some(now) = time::now() else { return Poll::Ready(Err(task::no_running_loop())) };
+        self.when = now.saturating_add(self.when);
+        self.is_counting = true;
         // It lies ahead, so the clock need not be read again.
-        match self.timer.start(deadline, cx) {
+        match self.timer.start(self.when, cx) {
             Ok(()) => Poll::Pending,
             Err(_) => Poll::Ready(Err(task::no_running_loop())),
         }
@@ -111,12 +119,22 @@ impl<V> Future for Sleep<V> {
         if capture::is_on() {
             return capture::leaf(&this.leaf, "selvedge::sleep", Location::caller(), |_| {});
         }
-        let polled = if this.delay.is_zero() { this.poll_yield(cx) } else { this.poll_timer(cx) };
+        let polled = if this.when == 0 { this.poll_yield(cx) } else { this.poll_timer(cx) };
         polled.map(|outcome| {
             this.timer.disarm();
             outcome.and_then(|()| {
                 this.value.take().ok_or_else(|| InvalidStateError::new("the sleep has ended already").into())
             })
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sleeping_task_is_small() {
+        assert_eq!(size_of::<Sleep>(), 56);
     }
 }
