@@ -68,6 +68,17 @@ struct Waiting<T> {
     awaited_by: Option<Box<AwaitedBy>>,
 }
 
+impl<T> Waiting<T> {
+    /// Leaves a waker, and returns the one that makes way.
+    fn put(&mut self, id: u64, waker: Waker) -> Option<Waker> {
+        if let Some((_, known)) = self.wakers.iter_mut().find(|(other, _)| *other == id) {
+            return Some(std::mem::replace(known, waker));
+        }
+        self.wakers.push((id, waker));
+        None
+    }
+}
+
 type DoneFn<T> = dyn FnOnce(&Result<T>) + Send;
 
 struct Callback<T> {
@@ -263,14 +274,7 @@ impl<T: Clone + Send + Sync + 'static> Shared<T> {
             waiting.next_id += 1;
             waiting.next_id
         });
-        let former =
-            fresh.and_then(|fresh| match waiting.wakers.iter_mut().find(|(other, _)| *other == id) {
-                Some((_, known)) => Some(std::mem::replace(known, fresh)),
-                None => {
-                    waiting.wakers.push((id, fresh));
-                    None
-                }
-            });
+        let former = fresh.and_then(|fresh| waiting.put(id, fresh));
         drop(waiting);
         drop(former);
         None

@@ -130,8 +130,7 @@ impl Server {
 
     /// Where it listens: several addresses if the name it was given stands for several. Empty once it is closed, and for a Unix socket.
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
-        self.shared
-            .with(|state| state.listeners.iter().filter_map(|listener| listener.local_addr()).collect())
+        self.shared.with(|state| state.listeners.iter().filter_map(Listener::local_addr).collect())
     }
 
     /// How many connections there are.
