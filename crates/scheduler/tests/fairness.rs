@@ -255,11 +255,11 @@ fn a_single_task_is_shared_also_after_a_chain() {
         done.block();
         run(&scheduler, async {
             let served = Signal::new();
-            let serves = served.clone();
-            let child = spawn_here(async move { serves.set() });
+            let tells = served.clone();
+            let child = spawn_here(async move { tells.set() });
             // Blocks this worker.
             served.block();
-            join(child).await
+            join(child).await;
         });
     }
     close(&scheduler);
