@@ -433,11 +433,14 @@ CLOSED = ("10 waits: true", "10 closed", '10 answer: "bye"', "10 server is close
 
 @scenario("ST4", unordered=True, since=(3, 12, 1), expected=CLOSED)
 async def wait_closed_waits_for_connections(t):
+    told = asyncio.get_running_loop().create_future()
+
     async def callback(reader, writer):
         writer.write(await reader.readexactly(3))
         writer.close()
         await writer.wait_closed()
         t.tell("closed")
+        told.set_result(None)
 
     async with Served(callback) as served:
         reader, writer = await served.connect()
@@ -451,6 +454,7 @@ async def wait_closed_waits_for_connections(t):
         writer.close()
         await waiting
         t.tell("server is closed")
+        await told
 
 
 @scenario("ST4", since=(3, 13), expected=('10 answer: "hello"', "10 server is closed"))

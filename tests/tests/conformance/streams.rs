@@ -470,12 +470,18 @@ async fn a_closed_server_refuses_and_lets_connections_go_on(t: Trace) -> Result<
 }
 
 async fn wait_closed_waits_for_connections(t: Trace) -> Result<()> {
-    let served = Served::by(move |mut reader, writer| async move {
-        writer.write(reader.readexactly(3).await?)?;
-        writer.close();
-        writer.wait_closed().await?;
-        t.tell("closed");
-        Ok(())
+    // The connection's end is told before its coroutine has told of it.
+    let told = get_running_loop()?.create_future();
+    let tells = told.clone();
+    let served = Served::by(move |mut reader, writer| {
+        let tells = tells.clone();
+        async move {
+            writer.write(reader.readexactly(3).await?)?;
+            writer.close();
+            writer.wait_closed().await?;
+            t.tell("closed");
+            tells.set_result(())
+        }
     })
     .await?;
     let (mut reader, writer) = served.connect().await?;
@@ -489,7 +495,7 @@ async fn wait_closed_waits_for_connections(t: Trace) -> Result<()> {
     t.result("answer", &text(reader.read_to_end().await));
     waiting.await?;
     t.tell("server is closed");
-    Ok(())
+    told.await
 }
 
 async fn close_clients_closes_them(t: Trace) -> Result<()> {
