@@ -17,6 +17,10 @@
 //! it may miss is a worker that goes to sleep at that moment and could have helped; it looks again when its poll ends. In a burst of timers or
 //! sockets it looks a little later (`between.rs`), and the watch looks for it if a poll of that burst is long.
 //!
+//! For the same reason W3 passes over the only task of a worker that has begun another poll since the last look (`Local::has_to_give`), and after some wakes in
+//! vain a push of a single task into the own deque wakes nobody (`pays_for_one`): its worker is awake and comes to it, and if it does not, in a long
+//! poll, the watch wakes somebody. Without the watch neither is done.
+//!
 //! Proof, in two cases. The fences are totally ordered. If P2 comes first, W3 sees the task of P1. If W2 comes first, P3
 //! sees the word of W1: the worker among the sleepers and no longer among the searchers; so the pusher wakes a sleeper,
 //! unless another worker searches. That one either comes across the task, or goes through W1 to W3 itself
