@@ -29,7 +29,7 @@ pub(crate) fn at(instant: Instant) -> Option<u64> {
 
 /// A moment, given as the loop's [time](crate::EventLoop::time) or as an [`Instant`]; `None` never comes.
 ///
-/// An `Instant` is read on the machine's clock, so it means little to a loop that runs in virtual time. One that is past means now.
+/// An `Instant` is read on the machine's clock, so it means little to a loop that runs in virtual time. One that is past has come.
 ///
 /// # Examples
 ///

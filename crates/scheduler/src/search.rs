@@ -88,7 +88,6 @@ impl Local {
 
     fn find_or_sleep(&self) -> Option<Runnable> {
         self.pause();
-        self.between.end_burst();
         let mut searching = None;
         loop {
             if self.is_dismissed() {
@@ -106,11 +105,13 @@ impl Local {
                 self.firing(|| self.fire_own_timers());
             }
             if let Some(task) = self.pop() {
+                self.was_woken.set(false);
                 if let Some(searching) = searching {
                     self.stop_searching(searching);
                 }
                 return Some(task);
             }
+            self.between.end_burst();
             searching = searching.or_else(|| self.shared.idle.try_search(self.shared.rescue.active()));
             if let Some(right) = searching.take() {
                 let was_woken = self.was_woken.take();
@@ -126,7 +127,9 @@ impl Local {
                     }
                     Err(right) => {
                         searching = Some(right);
-                        if was_woken {
+                        // It may have been woken for something that is not stolen.
+                        let shared = &self.shared;
+                        if was_woken && !shared.heavy.is_due() && !shared.driver.is_wanted(shared) {
                             self.shared.idle.note_search(false);
                         }
                     }
@@ -149,12 +152,20 @@ impl Local {
         self.shared.rescues() && self.deque.is_empty() && !self.shared.is_closing()
     }
 
-    /// Runs the only task that this worker was woken for. If that is short, it was not worth it.
+    /// Runs the only task that this worker was woken for. If that is short, and its former worker has got on meanwhile, it was not worth it.
     fn run_lone(&self, task: Runnable) {
         let began = Instant::now();
         self.run(task);
-        self.shared.idle.note_search(began.elapsed() > WORTH_WAKING);
+        self.shared.idle.note_search(self.somebody_stands() || began.elapsed() > WORTH_WAKING);
         self.pause();
+    }
+
+    /// Another worker is still in the poll in which it was last noted.
+    fn somebody_stands(&self) -> bool {
+        self.shared.places().iter().enumerate().any(|(index, slot)| {
+            let noted = self.paces[index].get();
+            index != self.index && noted % 2 == 1 && slot.pace.poll.load(Ordering::Relaxed) == noted
+        })
     }
 
     /// One search, with a spin at its end.
@@ -171,6 +182,9 @@ impl Local {
 
     /// Notes which poll each worker is at.
     fn note_paces(&self) {
+        if cfg!(selvedge_loom) {
+            return;
+        }
         for (pace, slot) in self.paces.iter().zip(self.shared.places()) {
             pace.set(slot.pace.poll.load(Ordering::Relaxed));
         }
@@ -297,6 +311,9 @@ impl Local {
     fn sleep(&self, searching: Option<Searching>) -> Option<Searching> {
         let idle = &self.shared.idle;
         let searched = searching.is_some();
+        if !searched {
+            self.note_paces();
+        }
         idle.sleep(self.index, searching);
         if (self.has_work_to_take() && !mutation("sleep-without-second-look") && !mutation("retry-is-empty"))
             || self.is_dismissed()
