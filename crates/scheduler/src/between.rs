@@ -95,7 +95,7 @@ impl Local {
         if between.in_burst() && between.clock.get() >= between.burst_ends.get() {
             between.end_burst();
         }
-        if !between.in_burst() && !self.deque.is_empty() && self.has_to_share() {
+        if !between.in_burst() && !self.deque.is_empty() {
             self.shared.notify_if_visible();
         }
         if let Some((task, permit)) = self.shared.heavy.take() {

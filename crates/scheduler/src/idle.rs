@@ -17,10 +17,6 @@
 //! it may miss is a worker that goes to sleep at that moment and could have helped; it looks again when its poll ends. In a burst of timers or
 //! sockets it looks a little later (`between.rs`), and the watch looks for it if a poll of that burst is long.
 //!
-//! For the same reason W3 passes over the only task of a worker that has begun another poll since the last look (`Local::has_to_give`), and after some wakes in
-//! vain a push of a single task into the own deque wakes nobody (`pays_for_one`): its worker is awake and comes to it, and if it does not, in a long
-//! poll, the watch wakes somebody. Without the watch neither is done.
-//!
 //! Proof, in two cases. The fences are totally ordered. If P2 comes first, W3 sees the task of P1. If W2 comes first, P3
 //! sees the word of W1: the worker among the sleepers and no longer among the searchers; so the pusher wakes a sleeper,
 //! unless another worker searches. That one either comes across the task, or goes through W1 to W3 itself
@@ -41,16 +37,11 @@ const SEARCHING_ONE: usize = 1;
 const SLEEPING_SHIFT: u32 = usize::BITS / 2;
 const SLEEPING_ONE: usize = 1 << SLEEPING_SHIFT;
 
-/// So many vain wakes in a row show that single tasks are best left to their worker.
-const VAIN_ENOUGH: usize = 4;
-
 /// Who sleeps and who searches.
 pub(crate) struct Idle {
     word: CachePadded<AtomicUsize>,
     /// Changes together with the word.
     sleepers: Mutex<Sleepers>,
-    /// How many in a row were woken and found nothing. A hint.
-    vain: AtomicUsize,
 }
 
 struct Sleepers {
@@ -97,7 +88,6 @@ impl Idle {
         Self {
             word: CachePadded::new(AtomicUsize::new(0)),
             sleepers: Mutex::new(Sleepers { list: Vec::with_capacity(workers), departures: 0 }),
-            vain: AtomicUsize::new(0),
         }
     }
 
@@ -137,24 +127,6 @@ impl Idle {
         // Relaxed: the count of searchers publishes nothing; the lock orders it with the list.
         self.word.fetch_add(SEARCHING_ONE.wrapping_sub(SLEEPING_ONE), Ordering::Relaxed);
         Some(index)
-    }
-
-    /// Whether it has paid of late to wake somebody for a single task. In a chain, where each task spawns the next, its worker has run it before anybody else
-    /// comes.
-    #[inline]
-    pub(crate) fn pays_for_one(&self) -> bool {
-        self.vain.load(Ordering::Relaxed) < VAIN_ENOUGH
-    }
-
-    /// A worker that was woken has found something to do, or nothing.
-    pub(crate) fn note_search(&self, found: bool) {
-        // Relaxed, in two steps: a hint.
-        let vain = self.vain.load(Ordering::Relaxed);
-        if found && vain > 0 {
-            self.vain.store(0, Ordering::Relaxed);
-        } else if !found && vain < VAIN_ENOUGH {
-            self.vain.store(vain + 1, Ordering::Relaxed);
-        }
     }
 
     /// Begins a search, unless half of `workers` search already.
@@ -324,22 +296,6 @@ mod tests {
         let searching = idle.cancel_sleep(1).expect_err("it was woken");
         idle.sleep(1, Some(searching));
         assert!(idle.all_rest(2).is_some_and(|last| last != again && last != rests), "one was woken");
-    }
-
-    #[test]
-    fn vain_wakes_show_that_single_tasks_are_best_left_alone_until_one_is_not() {
-        let idle = Idle::new(2);
-        for _ in 1..VAIN_ENOUGH {
-            idle.note_search(false);
-            assert!(idle.pays_for_one());
-        }
-        for _ in 0..3 {
-            idle.note_search(false);
-            assert!(!idle.pays_for_one());
-        }
-        idle.note_search(true);
-        assert!(idle.pays_for_one());
-        assert_eq!(idle.vain.load(Ordering::Relaxed), 0);
     }
 
     #[test]

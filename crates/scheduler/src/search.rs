@@ -23,8 +23,6 @@ const SPIN_MIN_MICROS: u32 = 4;
 /// A worker's only task is left to it for this long: nearly always it is about to run it, and a task that hops between
 /// cores takes its caches along each time.
 const ONLY_TASK: Duration = Duration::from_micros(2);
-/// To wake a worker for a shorter task than this takes longer than to run it.
-const WORTH_WAKING: Duration = Duration::from_micros(20);
 /// A thief whose last steal brought next to nothing leaves a queue of fewer tasks alone …
 const CRUMBS: usize = 32;
 /// … for this long. Else it takes each task as soon as a worker has created it, and both spend more time on passing tasks over than
@@ -88,6 +86,7 @@ impl Local {
 
     fn find_or_sleep(&self) -> Option<Runnable> {
         self.pause();
+        self.between.end_burst();
         let mut searching = None;
         loop {
             if self.is_dismissed() {
@@ -105,34 +104,16 @@ impl Local {
                 self.firing(|| self.fire_own_timers());
             }
             if let Some(task) = self.pop() {
-                self.was_woken.set(false);
                 if let Some(searching) = searching {
                     self.stop_searching(searching);
                 }
                 return Some(task);
             }
-            self.between.end_burst();
             searching = searching.or_else(|| self.shared.idle.try_search(self.shared.rescue.active()));
             if let Some(right) = searching.take() {
-                let was_woken = self.was_woken.take();
                 match self.search(right) {
-                    // A model plays a worker turn by turn, so there each task is given back.
-                    Ok(task) if was_woken && !cfg!(selvedge_loom) && self.is_lone() => {
-                        self.run_lone(task);
-                        continue;
-                    }
-                    Ok(task) => {
-                        self.shared.idle.note_search(true);
-                        return Some(task);
-                    }
-                    Err(right) => {
-                        searching = Some(right);
-                        // It may have been woken for something that is not stolen.
-                        let shared = &self.shared;
-                        if was_woken && !shared.heavy.is_due() && !shared.driver.is_wanted(shared) {
-                            self.shared.idle.note_search(false);
-                        }
-                    }
+                    Ok(task) => return Some(task),
+                    Err(right) => searching = Some(right),
                 }
             }
             if let Some((task, permit)) = self.shared.heavy.take() {
@@ -147,67 +128,16 @@ impl Local {
         }
     }
 
-    /// What was just found is all there was. Without the watch that does not matter: then every task that is queued wakes somebody.
-    fn is_lone(&self) -> bool {
-        self.shared.rescues() && self.deque.is_empty() && !self.shared.is_closing()
-    }
-
-    /// Runs the only task that this worker was woken for. If that is short, and its former worker has got on meanwhile, it was not worth it.
-    fn run_lone(&self, task: Runnable) {
-        let began = Instant::now();
-        self.run(task);
-        self.shared.idle.note_search(self.somebody_stands() || began.elapsed() > WORTH_WAKING);
-        self.pause();
-    }
-
-    /// Another worker is still in the poll in which it was last noted.
-    fn somebody_stands(&self) -> bool {
-        self.shared.places().iter().enumerate().any(|(index, slot)| {
-            let noted = self.paces[index].get();
-            index != self.index && noted % 2 == 1 && slot.pace.poll.load(Ordering::Relaxed) == noted
-        })
-    }
-
     /// One search, with a spin at its end.
     fn search(&self, searching: Searching) -> Result<Runnable, Searching> {
-        self.note_paces();
         let at_once = if self.stole_crumbs.get() { None } else { self.steal(2) };
-        if let Some(task) = at_once.or_else(|| self.spin()).or_else(|| self.steal(1)) {
-            self.stop_searching(searching);
-            return Ok(task);
+        match at_once.or_else(|| self.spin()).or_else(|| self.steal(1)) {
+            Some(task) => {
+                self.stop_searching(searching);
+                Ok(task)
+            }
+            None => Err(searching),
         }
-        self.note_paces();
-        Err(searching)
-    }
-
-    /// Notes which poll each worker is at.
-    fn note_paces(&self) {
-        if cfg!(selvedge_loom) {
-            return;
-        }
-        for (pace, slot) in self.paces.iter().zip(self.shared.places()) {
-            pace.set(slot.pace.poll.load(Ordering::Relaxed));
-        }
-    }
-
-    /// A worker has so many tasks that there is something to take: several, or one that it does not get to. It has begun another poll since the last note if
-    /// it gets on: in a chain, where each task spawns the next, there is always one, and never the same.
-    fn has_to_give(&self, index: usize, least: usize) -> bool {
-        let slot = &self.shared.slots[index];
-        let len = slot.stealer.len();
-        // The models look at every task; without the watch nobody would come back to one that was left alone.
-        let gets_on = || {
-            !cfg!(selvedge_loom)
-                && self.shared.rescues()
-                && slot.pace.poll.load(Ordering::Relaxed) != self.paces[index].get()
-        };
-        len >= least && !(len == 1 && gets_on())
-    }
-
-    /// There is something for this worker to take.
-    fn has_work_to_take(&self) -> bool {
-        let shared = &self.shared;
-        shared.has_common_work() || (0..shared.places().len()).any(|index| self.has_to_give(index, 1))
     }
 
     fn spin(&self) -> Option<Runnable> {
@@ -281,7 +211,7 @@ impl Local {
             let slots = self.shared.places();
             let first = self.rng.below(slots.len());
             for index in (first..slots.len()).chain(0..first) {
-                if index == self.index || !self.has_to_give(index, least) {
+                if index == self.index || slots[index].stealer.len() < least {
                     continue;
                 }
                 match slots[index].stealer.steal_batch(&self.deque) {
@@ -311,11 +241,8 @@ impl Local {
     fn sleep(&self, searching: Option<Searching>) -> Option<Searching> {
         let idle = &self.shared.idle;
         let searched = searching.is_some();
-        if !searched {
-            self.note_paces();
-        }
         idle.sleep(self.index, searching);
-        if (self.has_work_to_take() && !mutation("sleep-without-second-look") && !mutation("retry-is-empty"))
+        if (self.shared.has_work() && !mutation("sleep-without-second-look") && !mutation("retry-is-empty"))
             || self.is_dismissed()
         {
             // Whoever sees work may look for it, however many search already.
@@ -341,7 +268,6 @@ impl Local {
         // With the seat still taken: the wakers out of the poll are in this worker's hands, and if whoever takes the seat next found it asleep, virtual
         // time would move on over them.
         let right = idle.cancel_sleep(self.index).err();
-        self.was_woken.set(right.is_some());
         drop(driving);
         if searched {
             // A sleep that a timer ended says nothing about spinning.

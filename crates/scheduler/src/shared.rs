@@ -264,12 +264,9 @@ impl Shared {
 
     /// There is something to steal or to take for worker `index`.
     pub(crate) fn has_work(&self) -> bool {
-        self.has_common_work() || self.places().iter().any(|slot| !slot.stealer.is_empty())
-    }
-
-    /// There is something that is queued for everybody.
-    pub(crate) fn has_common_work(&self) -> bool {
-        !self.injector.is_empty() || self.heavy.is_due()
+        !self.injector.is_empty()
+            || self.heavy.is_due()
+            || self.places().iter().any(|slot| !slot.stealer.is_empty())
     }
 
     /// Tells every worker to leave, and wakes it.

@@ -27,10 +27,6 @@ pub(crate) struct Local {
     pub(crate) deque: Deque,
     pub(crate) rng: Rng,
     pub(crate) stage: Stage,
-    /// At which poll each worker was when this one last noted it, by place.
-    pub(crate) paces: Box<[Cell<u64>]>,
-    /// It got up because somebody woke it, and has not searched since.
-    pub(crate) was_woken: Cell<bool>,
     /// The last steal brought next to nothing.
     pub(crate) stole_crumbs: Cell<bool>,
     pub(crate) poll: Cell<u64>,
@@ -126,24 +122,18 @@ impl Local {
         if !self.shared.rescues() {
             // There is no watch: what a sleeper that was missed would cost might be for ever.
             self.shared.notify();
-        } else if self.shared.idle.seems_wanted() && !self.between.in_burst() && self.has_to_share() {
+        } else if self.shared.idle.seems_wanted() && !self.between.in_burst() {
             self.shared.notify_if_visible();
         } else {
             self.owes_notify.set(true);
         }
     }
 
-    /// What is queued here is worth waking somebody for. A single task that nobody comes for is found by the watch, should its worker not get to it.
-    #[inline]
-    pub(crate) fn has_to_share(&self) -> bool {
-        !self.shared.rescues() || self.shared.idle.pays_for_one() || self.slot().stealer.len() > 1
-    }
-
     #[inline]
     pub(crate) fn settle(&self) {
         if self.owes_notify.get() && !self.between.in_burst() {
             self.owes_notify.set(false);
-            if !self.deque.is_empty() && self.has_to_share() {
+            if !self.deque.is_empty() {
                 self.shared.notify_if_visible();
             }
         }
@@ -354,7 +344,6 @@ fn enter(shared: Arc<Shared>, index: usize, deque: Deque) -> Rc<Local> {
     let poll = shared.slots[index].pace.poll.load(Ordering::Relaxed) & !1;
     shared.slots[index].parker.occupy();
     shared.slots[index].pace.thread.store(crate::os::current_thread(), Ordering::Relaxed);
-    let paces = shared.slots.iter().map(|_| Cell::new(0)).collect();
     let local = Rc::new(Local {
         scheduler: Local::scheduler(&shared),
         shared,
@@ -362,8 +351,6 @@ fn enter(shared: Arc<Shared>, index: usize, deque: Deque) -> Rc<Local> {
         deque,
         rng,
         stage: Stage::default(),
-        paces,
-        was_woken: Cell::new(false),
         stole_crumbs: Cell::new(false),
         poll: Cell::new(poll),
         between: Between::new(),

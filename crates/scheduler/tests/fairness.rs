@@ -240,8 +240,7 @@ fn one_worker_runs_tasks_in_the_order_of_spawns_and_of_wakes() {
     close(&scheduler);
 }
 
-/// A chain, where each task spawns the next, teaches the workers that nobody need be woken for a single task. One whose spawner does not get to it finds another
-/// worker all the same.
+/// In a chain, where each task spawns the next, whoever is woken comes too late. A single task whose spawner does not get to it finds another worker all the same.
 #[test]
 fn a_single_task_is_shared_also_after_a_chain() {
     fn link(left: u32, done: Signal) {
