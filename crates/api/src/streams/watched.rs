@@ -11,7 +11,8 @@ use crate::callgraph::capture;
 use crate::cancel::Leaf;
 use crate::error::{Result, wake_quietly};
 
-/// A value under a lock, and who waits for it to change. Wakers are cloned, woken and dropped after the lock.
+/// A value under a lock, and who waits for it to change. Their wakers are cloned, woken and dropped after the lock; what `with` and `change` are given runs under
+/// it.
 pub(super) struct Watched<S>(Mutex<Inner<S>>);
 
 struct Inner<S> {
