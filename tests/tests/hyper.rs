@@ -1,13 +1,15 @@
 //! Who is told when a connection that hyper serves is cancelled?
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
+use hyper::rt::Timer as _;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
+use selvedge::hyper::Timer;
 use selvedge::net::UnixStream;
-use selvedge::{Error, Result, create_task, sleep, timeout, wait_for};
+use selvedge::{Error, Result, Runner, create_task, get_running_loop, sleep, timeout, wait_for};
 use selvedge_tests::{LONG, settle};
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: here\r\n\r\n";
@@ -74,4 +76,25 @@ async fn a_service_that_awaits_is_told_and_may_answer() -> Result<()> {
     assert!(String::from_utf8_lossy(&answer[..n]).ends_with("told"));
     drop(client);
     task.await
+}
+
+/// hyper may ask for a time limit before anybody runs a loop.
+#[test]
+fn a_sleep_made_outside_of_a_loop_takes_its_time_in_the_loop_that_polls_it() {
+    let day = Duration::from_secs(24 * 60 * 60);
+    let sleeps = [Timer.sleep(day), Timer.sleep_until(Instant::now() + day), Timer.sleep(Duration::MAX)];
+    let main = async move {
+        let event_loop = get_running_loop()?;
+        let [after, until, never] = sleeps;
+        for sleep in [after, until] {
+            let began = event_loop.time();
+            wait_for(async { Ok(sleep.await) }, 2 * day).await?;
+            // They have counted since they were made, by the machine's clock.
+            assert!(event_loop.time() - began > day - LONG);
+        }
+        let waited = wait_for(async { Ok(never.await) }, 2 * day).await;
+        assert!(waited.expect_err("it never ends").is_timeout());
+        Ok(())
+    };
+    Runner::builder().virtual_time(true).run(main).unwrap();
 }

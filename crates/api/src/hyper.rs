@@ -76,32 +76,53 @@ pub struct Timer;
 
 impl rt::Timer for Timer {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn rt::Sleep>> {
-        Box::pin(Sleep::until(time::after(duration)))
+        Box::pin(Sleep::new(Deadline::after(duration)))
     }
 
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn rt::Sleep>> {
-        Box::pin(Sleep::until(time::at(deadline)))
+        Box::pin(Sleep::new(Deadline::at(deadline)))
     }
 
     fn reset(&self, sleep: &mut Pin<Box<dyn rt::Sleep>>, deadline: Instant) {
-        let until = Sleep::until(time::at(deadline));
+        let deadline = Deadline::at(deadline);
         match sleep.as_mut().downcast_mut_pin::<Sleep>() {
             // Moved where it is: the next poll arms it anew.
-            Some(armed) => armed.get_mut().deadline = until.deadline,
-            None => *sleep = Box::pin(until),
+            Some(armed) => armed.get_mut().deadline = deadline,
+            None => *sleep = Box::pin(Sleep::new(deadline)),
         }
     }
 }
 
 struct Sleep {
-    deadline: u64,
+    deadline: Deadline,
     timer: Armed,
 }
 
+#[derive(Clone, Copy)]
+enum Deadline {
+    /// By the loop's clock.
+    Loop(u64),
+    /// By the machine's, until a loop polls it: it was made outside of one.
+    Machine(Instant),
+}
+
+impl Deadline {
+    fn after(duration: Duration) -> Deadline {
+        match (time::after(duration), Instant::now().checked_add(duration)) {
+            (Some(deadline), _) => Deadline::Loop(deadline),
+            (None, Some(instant)) => Deadline::Machine(instant),
+            (None, None) => Deadline::Loop(time::NEVER),
+        }
+    }
+
+    fn at(instant: Instant) -> Deadline {
+        time::at(instant).map_or(Deadline::Machine(instant), Deadline::Loop)
+    }
+}
+
 impl Sleep {
-    /// Without a loop there is no time that could pass; hyper has no error for that, so the limit counts as reached.
-    fn until(deadline: Option<u64>) -> Sleep {
-        Sleep { deadline: deadline.unwrap_or(0), timer: Armed::new() }
+    fn new(deadline: Deadline) -> Sleep {
+        Sleep { deadline, timer: Armed::new() }
     }
 }
 
@@ -110,8 +131,15 @@ impl Future for Sleep {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        // An error says that there is no loop, as above.
-        this.timer.poll(this.deadline, cx).map(|_| ())
+        if let Deadline::Machine(instant) = this.deadline {
+            this.deadline = Deadline::at(instant);
+        }
+        let Deadline::Loop(deadline) = this.deadline else {
+            // Without a loop there is no time that could pass; hyper has no error for that, so the limit counts as reached.
+            return Poll::Ready(());
+        };
+        // An error says that the loop is closed: as above.
+        this.timer.poll(deadline, cx).map(|_| ())
     }
 }
 

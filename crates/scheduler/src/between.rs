@@ -10,6 +10,7 @@ use std::cell::Cell;
 use std::task::Waker;
 
 use crate::driver;
+use crate::lone::SOON;
 use crate::queue::Steal;
 use crate::sync::Instant;
 use crate::task::{self, Runnable, silently};
@@ -95,7 +96,7 @@ impl Local {
         if between.in_burst() && between.clock.get() >= between.burst_ends.get() {
             between.end_burst();
         }
-        if !between.in_burst() && !self.deque.is_empty() {
+        if !between.in_burst() && self.has_to_share() {
             self.shared.notify_if_visible();
         }
         if let Some((task, permit)) = self.shared.heavy.take() {
@@ -124,9 +125,13 @@ impl Local {
         self.between.sampled.set(poll);
         let began = Instant::now();
         self.run(task);
+        let lasted = began.elapsed();
+        if lasted >= SOON {
+            self.share();
+        }
         // Long polls are all counted, by `weigh`.
         if !self.is_marked() {
-            self.slot().counters.poll_times.note(crate::clock::nanos(began.elapsed()));
+            self.slot().counters.poll_times.note(crate::clock::nanos(lasted));
         }
     }
 
@@ -205,9 +210,11 @@ impl Local {
     pub(crate) fn firing(&self, fire: impl FnOnce() -> usize) {
         self.begin_poll(0);
         self.slot().counters.firings.add(1);
+        let former = self.between.burst_ends.get();
         self.begin_burst(TIMERS_BURST_NANOS);
         if fire() < driver::MANY {
-            self.between.end_burst();
+            // One of sockets may go on.
+            self.between.burst_ends.set(former);
         } else {
             // Look around soon, and less often as the tasks turn out to be short.
             self.between.interval.set(1);

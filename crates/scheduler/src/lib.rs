@@ -9,7 +9,7 @@
 //! | `task/` | what is a task's cell, and who may touch what in it? |
 //! | `queue/` | where do runnable tasks wait? |
 //! | `worker.rs`, `search.rs` | what does a worker do next, and what if it has run out of work? |
-//! | `idle.rs`, `parker.rs` | which worker is woken, which may sleep? |
+//! | `idle.rs`, `lone.rs`, `parker.rs` | which worker is woken, which may sleep? |
 //! | `rescue.rs`, `heavy.rs` | what if a poll takes long? |
 //! | `timers.rs`, `driver.rs`, `clock.rs` | when do timers fire, and who waits for them? |
 //! | `io/` | how does a socket tell the task that waits for it? |
@@ -28,6 +28,7 @@ mod heavy;
 mod hold;
 mod idle;
 mod io;
+mod lone;
 mod look;
 mod metrics;
 #[cfg(selvedge_loom)]

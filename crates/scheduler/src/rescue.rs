@@ -187,7 +187,7 @@ impl<'a> Watch<'a> {
         }
         if shared.idle.sleeping() > 0 && !shared.idle.anybody_searches() {
             // The second is a safety net: who pushes has notified.
-            if shared.driver.is_wanted(shared) || shared.has_work() {
+            if shared.driver.is_wanted(shared) || shared.has_work_to_give() {
                 shared.notify();
             }
         }

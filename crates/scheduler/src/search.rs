@@ -86,7 +86,6 @@ impl Local {
 
     fn find_or_sleep(&self) -> Option<Runnable> {
         self.pause();
-        self.between.end_burst();
         let mut searching = None;
         loop {
             if self.is_dismissed() {
@@ -109,6 +108,7 @@ impl Local {
                 }
                 return Some(task);
             }
+            self.between.end_burst();
             searching = searching.or_else(|| self.shared.idle.try_search(self.shared.rescue.active()));
             if let Some(right) = searching.take() {
                 match self.search(right) {
@@ -155,7 +155,7 @@ impl Local {
         let has_sockets = self.shared.driver.reactor().is_some();
         let budget = if has_sockets { Duration::ZERO } else { self.shared.rescue.spin.limit() };
         let mut limit = if alone { budget.max(patience) } else { patience };
-        if limit.is_zero() && alone && self.shared.has_work() {
+        if limit.is_zero() && alone && self.shared.has_work_to_give() {
             limit = ONLY_TASK;
         }
         if limit.is_zero() {
@@ -188,7 +188,7 @@ impl Local {
             // Ordering: a push that relied on this searcher came before its fence saw the searcher leave, so this look sees it.
             // The partner is the fence in `Idle::notify`.
             fence(Ordering::SeqCst);
-            if !self.deque.is_empty() || self.shared.has_work() {
+            if !self.deque.is_empty() || self.shared.has_work_to_give() {
                 self.shared.notify();
             }
         }
@@ -211,7 +211,7 @@ impl Local {
             let slots = self.shared.places();
             let first = self.rng.below(slots.len());
             for index in (first..slots.len()).chain(0..first) {
-                if index == self.index || slots[index].stealer.len() < least {
+                if index == self.index || !slots[index].has_to_give(least) {
                     continue;
                 }
                 match slots[index].stealer.steal_batch(&self.deque) {
@@ -242,7 +242,7 @@ impl Local {
         let idle = &self.shared.idle;
         let searched = searching.is_some();
         idle.sleep(self.index, searching);
-        if (self.shared.has_work() && !mutation("sleep-without-second-look") && !mutation("retry-is-empty"))
+        if (self.shared.has_work_to_give() && !mutation("sleep-without-second-look") && !mutation("retry-is-empty"))
             || self.is_dismissed()
         {
             // Whoever sees work may look for it, however many search already.

@@ -15,7 +15,7 @@ use crate::parker::Parker;
 use crate::pool::Pool;
 use crate::queue::{Deque, Injector, Next, Stealer};
 use crate::rescue::Rescue;
-use crate::sync::{AtomicBool, AtomicU32, AtomicU64, HintU64, Mutex, Ordering, fence, mutation};
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, HintBool, HintU64, Mutex, Ordering, fence, mutation};
 use crate::task::{self, JoinHandle, Outcome, Registry, Runnable, Slot};
 use crate::timers::{self, NEVER, TickLength, TimerSlot};
 use crate::worker;
@@ -32,6 +32,8 @@ pub(crate) struct WorkerSlot {
     pub(crate) parker: Parker,
     /// The worker should leave: a spare that is not needed any more, or everybody at the end.
     pub(crate) leave: AtomicBool,
+    /// A task that is alone in this deque is left to its worker, see `lone.rs`.
+    pub(crate) keeps_lone: HintBool,
 }
 
 /// Is this worker getting on? Written by the worker and by the watch, read by the other one; all Relaxed, because only
@@ -72,6 +74,7 @@ impl WorkerSlot {
             vacant: Mutex::new(Some(deque)),
             parker: Parker::new(),
             leave: AtomicBool::new(false),
+            keeps_lone: HintBool::new(false),
         }
     }
 
@@ -262,11 +265,18 @@ impl Shared {
         }
     }
 
-    /// There is something to steal or to take for worker `index`.
+    /// Something is queued.
     pub(crate) fn has_work(&self) -> bool {
-        !self.injector.is_empty()
-            || self.heavy.is_due()
-            || self.places().iter().any(|slot| !slot.stealer.is_empty())
+        self.has_common_work() || self.places().iter().any(|slot| !slot.stealer.is_empty())
+    }
+
+    /// There is something to steal or to take.
+    pub(crate) fn has_work_to_give(&self) -> bool {
+        self.has_common_work() || self.places().iter().any(|slot| slot.has_to_give(1))
+    }
+
+    fn has_common_work(&self) -> bool {
+        !self.injector.is_empty() || self.heavy.is_due()
     }
 
     /// Tells every worker to leave, and wakes it.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::between::Between;
 use crate::heavy::{AFTER_LONG_POLL, Class, Permit};
+use crate::lone::Lone;
 use crate::look;
 use crate::queue::Deque;
 use crate::scheduler::Scheduler;
@@ -31,6 +32,7 @@ pub(crate) struct Local {
     pub(crate) stole_crumbs: Cell<bool>,
     pub(crate) poll: Cell<u64>,
     pub(crate) between: Between,
+    pub(crate) lone: Lone,
     /// Something was pushed during this poll, and nobody has been notified for sure.
     owes_notify: Cell<bool>,
 }
@@ -119,13 +121,15 @@ impl Local {
     /// the watch, should the poll be long.
     #[inline]
     fn notify_for_own(&self) {
-        if !self.shared.rescues() {
+        if self.shared.rescues() {
+            self.owes_notify.set(true);
+            let is_wanted = self.shared.idle.seems_wanted() && !self.between.in_burst();
+            if is_wanted || self.lone.keeps() {
+                self.notify_if_worth_it(is_wanted);
+            }
+        } else {
             // There is no watch: what a sleeper that was missed would cost might be for ever.
             self.shared.notify();
-        } else if self.shared.idle.seems_wanted() && !self.between.in_burst() {
-            self.shared.notify_if_visible();
-        } else {
-            self.owes_notify.set(true);
         }
     }
 
@@ -133,7 +137,8 @@ impl Local {
     pub(crate) fn settle(&self) {
         if self.owes_notify.get() && !self.between.in_burst() {
             self.owes_notify.set(false);
-            if !self.deque.is_empty() {
+            self.learn_from_poll();
+            if self.has_to_share() {
                 self.shared.notify_if_visible();
             }
         }
@@ -279,6 +284,7 @@ impl Local {
             None => self.since_first_seen(),
         };
         if self.is_marked() {
+            self.share();
             self.slot().counters.long_polls.add(1);
             self.slot().counters.poll_times.note(lasted);
             task.set_weight(AFTER_LONG_POLL);
@@ -343,6 +349,7 @@ fn enter(shared: Arc<Shared>, index: usize, deque: Deque) -> Rc<Local> {
     let rng = Rng::new(shared.config.seed ^ (index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let poll = shared.slots[index].pace.poll.load(Ordering::Relaxed) & !1;
     shared.slots[index].parker.occupy();
+    shared.slots[index].keeps_lone.store(false, Ordering::Relaxed);
     shared.slots[index].pace.thread.store(crate::os::current_thread(), Ordering::Relaxed);
     let local = Rc::new(Local {
         scheduler: Local::scheduler(&shared),
@@ -354,6 +361,7 @@ fn enter(shared: Arc<Shared>, index: usize, deque: Deque) -> Rc<Local> {
         stole_crumbs: Cell::new(false),
         poll: Cell::new(poll),
         between: Between::new(),
+        lone: Lone::new(),
         owes_notify: Cell::new(false),
     });
     LOCAL.with(|here| *here.borrow_mut() = Some(Rc::clone(&local)));

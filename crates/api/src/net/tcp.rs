@@ -80,18 +80,13 @@ impl TcpListener {
         Ok((TcpStream::watch(stream)?, peer))
     }
 
-    /// What [`accept`](Self::accept) does, for one who also waits for something else.
+    /// What [`accept`](Self::accept) does, for one who also waits for something else, and watches the connection later.
     pub(crate) fn poll_accept(
         &self,
         side: &mut Side,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(TcpStream, SocketAddr)>> {
-        let accepted =
-            side.poll(&self.socket, Direction::Read, cx, |listener| listener.accept().map(Done::whole));
-        accepted.map(|accepted| {
-            let (stream, peer) = accepted?;
-            Ok((TcpStream::watch(stream)?, peer))
-        })
+    ) -> Poll<Result<(mio::net::TcpStream, SocketAddr)>> {
+        side.poll(&self.socket, Direction::Read, cx, |listener| listener.accept().map(Done::whole))
     }
 
     /// Where it listens.
@@ -154,7 +149,7 @@ impl TcpStream {
         Ok(stream)
     }
 
-    fn watch(stream: mio::net::TcpStream) -> Result<TcpStream> {
+    pub(crate) fn watch(stream: mio::net::TcpStream) -> Result<TcpStream> {
         // A peer that has gone already shows with the first read.
         let _ = stream.set_nodelay(true);
         Ok(TcpStream { socket: Socket::watch(stream)?, read_side: Side::new(), write_side: Side::new() })

@@ -67,11 +67,15 @@ impl UnixListener {
         Ok((UnixStream::watch(stream)?, peer))
     }
 
-    /// What [`accept`](Self::accept) does, for one who also waits for something else.
-    pub(crate) fn poll_accept(&self, side: &mut Side, cx: &mut Context<'_>) -> Poll<Result<UnixStream>> {
-        let accepted =
-            side.poll(&self.socket, Direction::Read, cx, |listener| listener.accept().map(Done::whole));
-        accepted.map(|accepted| UnixStream::watch(accepted?.0))
+    /// What [`accept`](Self::accept) does, for one who also waits for something else, and watches the connection later.
+    pub(crate) fn poll_accept(
+        &self,
+        side: &mut Side,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<mio_net::UnixStream>> {
+        side.poll(&self.socket, Direction::Read, cx, |listener| {
+            listener.accept().map(|(stream, _)| Done::whole(stream))
+        })
     }
 
     /// Where it listens.
@@ -127,7 +131,7 @@ impl UnixStream {
         Ok((UnixStream::watch(one)?, UnixStream::watch(other)?))
     }
 
-    fn watch(stream: mio_net::UnixStream) -> Result<UnixStream> {
+    pub(crate) fn watch(stream: mio_net::UnixStream) -> Result<UnixStream> {
         Ok(UnixStream { socket: Socket::watch(stream)?, read_side: Side::new(), write_side: Side::new() })
     }
 

@@ -11,11 +11,27 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::transport::Transport;
 use crate::error::Result;
 #[cfg(unix)]
-use crate::net::UnixListener;
-use crate::net::{Failures, Side, TcpListener};
+use crate::net::{UnixListener, UnixStream};
+use crate::net::{Failures, Side, TcpListener, TcpStream};
 
-/// A connection, and where it comes from if that can be told.
-pub(super) type Accepted = (Transport, Option<SocketAddr>);
+/// A connection that no loop watches yet.
+pub(super) enum Accepted {
+    Tcp(mio::net::TcpStream, SocketAddr),
+    #[cfg(unix)]
+    Unix(mio::net::UnixStream),
+}
+
+impl Accepted {
+    /// Has the running loop watch it; also says where it comes from if that can be told. A loop that is being closed wakes foreign wakers here, so not under
+    /// a lock.
+    pub(super) fn watch(self) -> Result<(Transport, Option<SocketAddr>)> {
+        match self {
+            Accepted::Tcp(stream, peer) => Ok((Transport::Tcp(TcpStream::watch(stream)?), Some(peer))),
+            #[cfg(unix)]
+            Accepted::Unix(stream) => Ok((Transport::Unix(UnixStream::watch(stream)?), None)),
+        }
+    }
+}
 
 /// A listening socket of either kind.
 pub(super) enum Listener {
@@ -64,13 +80,10 @@ impl Listener {
     pub(super) fn poll_accept(&self, side: &mut Side, cx: &mut Context<'_>) -> Poll<Result<Accepted>> {
         match self {
             Listener::Tcp(listener) => {
-                let accepted = listener.poll_accept(side, cx);
-                accepted.map_ok(|(stream, peer)| (Transport::Tcp(stream), Some(peer)))
+                listener.poll_accept(side, cx).map_ok(|(stream, peer)| Accepted::Tcp(stream, peer))
             }
             #[cfg(unix)]
-            Listener::Unix { listener, .. } => {
-                listener.poll_accept(side, cx).map_ok(|stream| (Transport::Unix(stream), None))
-            }
+            Listener::Unix { listener, .. } => listener.poll_accept(side, cx).map_ok(Accepted::Unix),
         }
     }
 

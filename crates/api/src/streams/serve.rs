@@ -11,11 +11,10 @@ use std::task::{Context as PollContext, Poll};
 use std::time::Duration;
 
 use super::link::Link;
-use super::listener::Listener;
+use super::listener::{Accepted, Listener};
 use super::open::Where;
 use super::reader::{DEFAULT_LIMIT, StreamReader, check_limit};
 use super::server::{Membership, Server, Shared};
-use super::transport::Transport;
 use super::watched::{Place, Watched};
 use super::writer::StreamWriter;
 use crate::context::{Context, copy_context};
@@ -237,7 +236,7 @@ where
                 return Poll::Ready(());
             };
             match accepted {
-                Poll::Ready(Ok((transport, peer))) => match self.host.serve(transport, peer) {
+                Poll::Ready(Ok(accepted)) => match self.host.serve(accepted) {
                     Ok(()) => {}
                     Err(_) if self.host.event_loop.is_closed() => return Poll::Ready(()),
                     Err(error) => self.host.report("a connection was lost as it was accepted", error),
@@ -268,7 +267,8 @@ where
     C: Fn(StreamReader, StreamWriter) -> F + Send + Sync + 'static,
     F: Future<Output = Result<()>> + Send + 'static,
 {
-    fn serve(self: &Arc<Self>, transport: Transport, peer: Option<std::net::SocketAddr>) -> Result<()> {
+    fn serve(self: &Arc<Self>, accepted: Accepted) -> Result<()> {
+        let (transport, peer) = accepted.watch()?;
         let link = Link::new(transport, peer)?;
         Membership::enter(&self.shared, &link);
         let ends = CloseUnlessWell(Some(Arc::clone(&link)));
