@@ -242,7 +242,9 @@ impl Local {
         let idle = &self.shared.idle;
         let searched = searching.is_some();
         idle.sleep(self.index, searching);
-        if (self.shared.has_work_to_give() && !mutation("sleep-without-second-look") && !mutation("retry-is-empty"))
+        if (self.shared.has_work_to_give()
+            && !mutation("sleep-without-second-look")
+            && !mutation("retry-is-empty"))
             || self.is_dismissed()
         {
             // Whoever sees work may look for it, however many search already.

@@ -10,9 +10,9 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::transport::Transport;
 use crate::error::Result;
+use crate::net::{Failures, Side, TcpListener, TcpStream};
 #[cfg(unix)]
 use crate::net::{UnixListener, UnixStream};
-use crate::net::{Failures, Side, TcpListener, TcpStream};
 
 /// A connection that no loop watches yet.
 pub(super) enum Accepted {
