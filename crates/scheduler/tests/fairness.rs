@@ -240,7 +240,7 @@ fn one_worker_runs_tasks_in_the_order_of_spawns_and_of_wakes() {
     close(&scheduler);
 }
 
-/// In a chain, where each task spawns the next, whoever is woken comes too late. A single task whose spawner does not get to it finds another worker all the same.
+/// A chain, where each task spawns the next, teaches the workers to keep single tasks. A single task whose spawner does not get to it finds another worker all the same.
 #[test]
 fn a_single_task_is_shared_also_after_a_chain() {
     fn link(left: u32, done: Signal) {
@@ -260,32 +260,6 @@ fn a_single_task_is_shared_also_after_a_chain() {
             served.block();
             join(child).await;
         });
-    }
-    close(&scheduler);
-}
-
-/// A chain, where each task spawns the next, teaches the workers to keep single tasks. One whose spawner does not get to it finds another worker all the same.
-#[test]
-fn a_single_task_is_shared_also_after_a_chain() {
-    fn link(left: u32, done: Signal) {
-        drop(spawn_here(async move { if left == 0 { done.set() } else { link(left - 1, done) } }));
-    }
-    let scheduler = start(2);
-    for _ in 0..5 {
-        let done = Signal::new();
-        let told = done.clone();
-        run(&scheduler, async move { link(20_000, told) });
-        done.block();
-        for _ in 0..20 {
-            run(&scheduler, async {
-                let served = Signal::new();
-                let serves = served.clone();
-                let child = spawn_here(async move { serves.set() });
-                // Blocks this worker.
-                served.block();
-                join(child).await
-            });
-        }
     }
     close(&scheduler);
 }
