@@ -28,7 +28,7 @@ pub(super) const READY_VS_WAIT: Model =
         let has_data = Arc::new(AtomicBool::new(false));
         let (kernel_socket, kernel_data) = (Arc::clone(&socket), Arc::clone(&has_data));
         let kernel = thread::spawn(move || {
-            // The system's own order: the data are there before it tells. The socket's lock orders the two for the reader.
+            // The system's own order: the data are there before it tells. The word of readiness orders the two for the reader.
             kernel_data.store(true, Ordering::Relaxed);
             kernel_socket.becomes_ready();
         });
@@ -44,4 +44,31 @@ pub(super) const READY_VS_WAIT: Model =
         }
         kernel.join().expect("no panic");
     })
-    .finds(&["wait-without-second-look", "clear-forgets-a-change"]);
+    .finds(&["wait-without-second-look", "clear-forgets-a-change", "look-relaxed"]);
+
+/// A reader lies down and gives up, while something comes and another reader finds that there is nothing left. Nobody may keep its waker.
+pub(super) const FORGET_VS_READY: Model =
+    Model::new("forget_vs_ready", "a wait that is given up while data come and go", || {
+        let socket = Arc::new(Socket::new());
+        let mut cx = Context::from_waker(Waker::noop());
+        if let Poll::Ready(nobody_has_tried) = socket.poll_ready(&mut Waiter::new(), &mut cx) {
+            socket.clear(nobody_has_tried);
+        }
+        let others = Arc::clone(&socket);
+        let others = thread::spawn(move || {
+            others.becomes_ready();
+            let mut cx = Context::from_waker(Waker::noop());
+            if let Poll::Ready(ready) = others.poll_ready(&mut Waiter::new(), &mut cx) {
+                others.clear(ready);
+            }
+        });
+        let bell = Bell::silent();
+        let waker = Waker::from(Arc::clone(&bell));
+        let mut waiter = Waiter::new();
+        let _ = socket.poll_ready(&mut waiter, &mut Context::from_waker(&waker));
+        socket.forget(&mut waiter);
+        others.join().expect("no panic");
+        drop(waker);
+        assert_eq!(Arc::strong_count(&bell), 1, "the socket keeps the waker of one who waits no longer");
+    })
+    .finds(&["place-from-before-the-lock"]);

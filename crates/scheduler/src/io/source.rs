@@ -1,8 +1,22 @@
 //! What is a socket ready for, and who waits for that?
 //!
 //! The operating system tells each change once (edge-triggered). So readiness is remembered until an attempt finds that there is nothing to do
-//! (`clear`, `drained`), and counted, so that a change which came during that attempt is not forgotten with it. One lock a socket decides all of
-//! it: whoever is to wait is on the list before the lock is released under which it saw that nothing is ready.
+//! (`clear`, `drained`), and counted, so that a change which came during that attempt is not forgotten with it.
+//!
+//! Each direction has a word of its own:
+//!
+//! ```text
+//! changes: 29 | CLOSED | OVER | READY
+//!
+//!            note, under the lock                       the counted changes are those that the attempt began with
+//! any ────────────────────────────▶ READY, changes + 1 ───────────────────────────────────────────────────────▶ not READY
+//! ```
+//!
+//! The lock decides who waits. **Whoever is on the list saw under the lock that the direction was not ready, and every change is noted under the lock, after
+//! which nobody is on the list.** So no change is missed; and who finds another count of changes than when it got on the list has been taken off.
+//!
+//! A change is noted with Release and looked at with Acquire: who sees it makes an attempt that finds what it tells of. All else about the word is Relaxed: it publishes
+//! nothing, and what it decides for those who wait is ordered by the lock.
 
 use std::io;
 use std::num::NonZeroU32;
@@ -10,7 +24,16 @@ use std::task::{Context, Poll, Waker};
 
 use mio::event::Event;
 
-use crate::sync::{Mutex, mutation};
+use crate::sync::{AtomicU32, Mutex, Ordering, mutation, weaken};
+
+const READY: u32 = 1 << 0;
+/// It was told that it will be ready for ever: the peer has ended this direction, or the connection. Not to be relied on: it may have been meant for
+/// another socket that had the same number, and an error that looks like an end may pass. So an attempt in vain disproves it.
+const OVER: u32 = 1 << 1;
+/// Nobody watches any more.
+const CLOSED: u32 = 1 << 2;
+const CHANGE_SHIFT: u32 = 3;
+const CHANGE_ONE: u32 = 1 << CHANGE_SHIFT;
 
 /// What is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,12 +48,19 @@ pub enum Direction {
 #[derive(Debug, Clone, Copy)]
 pub struct Ready {
     direction: Direction,
-    changes: u32,
+    seen: Seen,
 }
 
 /// Tells one who waits for a socket from the others.
 #[derive(Debug, Default)]
-pub struct Waiter(Option<NonZeroU32>);
+pub struct Waiter(Option<Place>);
+
+/// Where a waiter got on the list.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    number: NonZeroU32,
+    seen: Seen,
+}
 
 impl Waiter {
     /// Not waiting.
@@ -41,6 +71,24 @@ impl Waiter {
     /// The last poll ended `Pending`, and nobody has called [`forget`](super::Registration::forget) since.
     pub const fn is_waiting(&self) -> bool {
         self.0.is_some()
+    }
+}
+
+/// One look at a direction's word.
+#[derive(Debug, Clone, Copy)]
+struct Seen(u32);
+
+impl Seen {
+    fn is_ready(self) -> bool {
+        self.0 & READY != 0
+    }
+
+    fn is_closed(self) -> bool {
+        self.0 & CLOSED != 0
+    }
+
+    fn has_the_changes_of(self, other: Seen) -> bool {
+        self.0 >> CHANGE_SHIFT == other.0 >> CHANGE_SHIFT
     }
 }
 
@@ -68,90 +116,73 @@ impl Change {
 
 /// A socket, as those who watch it see it.
 #[derive(Debug)]
-pub(crate) struct Source(Mutex<State>);
+pub(crate) struct Source {
+    read: AtomicU32,
+    write: AtomicU32,
+    waiting: Mutex<Waiting>,
+}
 
+/// Who waits.
 #[derive(Debug, Default)]
-struct State {
-    read: Side,
-    write: Side,
-    /// Nobody watches any more.
-    is_closed: bool,
+struct Waiting {
+    read: List,
+    write: List,
     /// The number of the last waiter, modulo its range.
     last: u32,
 }
 
-#[derive(Debug)]
-struct Side {
-    is_ready: bool,
-    /// It was told that it will be ready for ever: the peer has ended this direction, or the connection. Not to be relied on: it may have been meant for
-    /// another socket that had the same number, and an error that looks like an end may pass. So an attempt in vain disproves it.
-    is_over: bool,
-    /// How often it became ready, modulo its range.
-    changes: u32,
+#[derive(Debug, Default)]
+struct List {
     /// Nearly always one waits, if any.
-    first: Option<Waiting>,
+    first: Option<Entry>,
     /// In a box of its own: there are many sockets, and few where it is not empty.
     #[allow(clippy::box_collection, reason = "a vector alone takes three words of each socket")]
-    more: Option<Box<Vec<Waiting>>>,
+    more: Option<Box<Vec<Entry>>>,
 }
 
 #[derive(Debug)]
-struct Waiting {
+struct Entry {
     number: NonZeroU32,
     waker: Waker,
 }
 
-impl Default for Side {
-    /// Nobody has tried yet, so it is worth trying.
-    fn default() -> Self {
-        Self { is_ready: true, is_over: false, changes: 0, first: None, more: None }
-    }
-}
-
-impl Side {
-    fn set_ready(&mut self, is_over: bool, woken: &mut Vec<Waker>) {
-        self.is_ready = true;
-        self.is_over |= is_over;
-        self.changes = self.changes.wrapping_add(1);
-        self.take_waiting(woken);
-    }
-
-    fn take_waiting(&mut self, woken: &mut Vec<Waker>) {
+impl List {
+    fn take_all(&mut self, woken: &mut Vec<Waker>) {
         if let Some(first) = self.first.take() {
             woken.push(first.waker);
         }
         if let Some(more) = &mut self.more {
-            woken.extend(more.drain(..).map(|waiting| waiting.waker));
+            woken.extend(more.drain(..).map(|entry| entry.waker));
         }
     }
 
     /// Puts a waiter on the list, or brings its waker up to date. Returns the waker that it had, to be dropped outside the lock.
     fn wait(&mut self, number: NonZeroU32, waker: Waker) -> Option<Waker> {
         let mut all = self.first.iter_mut().chain(self.more.iter_mut().flat_map(|more| more.iter_mut()));
-        if let Some(waiting) = all.find(|waiting| waiting.number == number) {
-            return Some(std::mem::replace(&mut waiting.waker, waker));
+        if let Some(entry) = all.find(|entry| entry.number == number) {
+            return Some(std::mem::replace(&mut entry.waker, waker));
         }
-        let waiting = Waiting { number, waker };
+        let entry = Entry { number, waker };
         if self.first.is_none() {
-            self.first = Some(waiting);
+            self.first = Some(entry);
         } else {
-            self.more.get_or_insert_default().push(waiting);
+            self.more.get_or_insert_default().push(entry);
         }
         None
     }
 
-    fn forget(&mut self, number: NonZeroU32) -> Option<Waiting> {
-        if self.first.as_ref().is_some_and(|waiting| waiting.number == number) {
+    fn forget(&mut self, number: NonZeroU32) -> Option<Entry> {
+        if self.first.as_ref().is_some_and(|entry| entry.number == number) {
             return self.first.take();
         }
         let more = self.more.as_mut()?;
-        let place = more.iter().position(|waiting| waiting.number == number)?;
+        let place = more.iter().position(|entry| entry.number == number)?;
         Some(more.swap_remove(place))
     }
 }
 
-impl State {
-    fn side(&mut self, direction: Direction) -> &mut Side {
+impl Waiting {
+    fn list(&mut self, direction: Direction) -> &mut List {
         match direction {
             Direction::Read => &mut self.read,
             Direction::Write => &mut self.write,
@@ -164,95 +195,139 @@ impl State {
         self.last = if next == NonZeroU32::MAX { 0 } else { next.get() };
         next
     }
-
-    /// What there is to say at once; None: wait.
-    fn answer(&mut self, direction: Direction) -> Option<io::Result<Ready>> {
-        if self.is_closed {
-            return Some(Err(super::reactor::closed()));
-        }
-        let side = self.side(direction);
-        side.is_ready.then_some(Ok(Ready { direction, changes: side.changes }))
-    }
 }
 
 impl Source {
+    /// Nobody has tried yet, so it is worth trying.
     pub(crate) fn new() -> Self {
-        Self(Mutex::new(State::default()))
+        Self { read: AtomicU32::new(READY), write: AtomicU32::new(READY), waiting: Mutex::default() }
     }
 
+    #[inline]
+    fn word(&self, direction: Direction) -> &AtomicU32 {
+        match direction {
+            Direction::Read => &self.read,
+            Direction::Write => &self.write,
+        }
+    }
+
+    #[inline]
+    fn look(&self, direction: Direction) -> Seen {
+        // Ordering: Acquire pairs with the Release of `note`.
+        Seen(self.word(direction).load(weaken("look-relaxed", Ordering::Acquire)))
+    }
+
+    /// What there is to say at once; None: wait.
+    #[inline]
+    fn answer(direction: Direction, seen: Seen) -> Option<io::Result<Ready>> {
+        if seen.is_closed() {
+            return Some(Err(super::reactor::closed()));
+        }
+        seen.is_ready().then_some(Ok(Ready { direction, seen }))
+    }
+
+    #[inline]
     pub(crate) fn poll_ready(
         &self,
         direction: Direction,
         waiter: &mut Waiter,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Ready>> {
-        let mut fresh = None;
-        loop {
-            let mut state = self.0.lock();
-            let looks = fresh.is_none() || !mutation("wait-without-second-look");
-            if looks && let Some(answer) = state.answer(direction) {
-                let gone = waiter.0.take().and_then(|number| state.side(direction).forget(number));
-                drop(state);
-                drop(gone);
-                return Poll::Ready(answer);
+        let seen = self.look(direction);
+        match Self::answer(direction, seen) {
+            Some(answer) => {
+                self.forget(direction, waiter);
+                Poll::Ready(answer)
             }
-            let Some(waker) = fresh.take() else {
-                // Cloning a waker is foreign code: not under the lock.
-                drop(state);
-                fresh = Some(cx.waker().clone());
-                continue;
-            };
-            let number = *waiter.0.get_or_insert_with(|| state.number());
-            let old = state.side(direction).wait(number, waker);
-            drop(state);
-            drop(old);
-            return Poll::Pending;
+            None => self.wait(direction, waiter, cx, seen),
         }
+    }
+
+    /// `before` the lock there was nothing to do.
+    fn wait(
+        &self,
+        direction: Direction,
+        waiter: &mut Waiter,
+        cx: &mut Context<'_>,
+        before: Seen,
+    ) -> Poll<io::Result<Ready>> {
+        // Cloning a waker is foreign code: not under the lock.
+        let waker = cx.waker().clone();
+        let mut waiting = self.waiting.lock();
+        let seen = self.look(direction);
+        if let Some(answer) = Self::answer(direction, seen)
+            && !mutation("wait-without-second-look")
+        {
+            let gone = waiter.0.take().and_then(|place| waiting.list(direction).forget(place.number));
+            drop(waiting);
+            drop((gone, waker));
+            return Poll::Ready(answer);
+        }
+        let number = waiter.0.map_or_else(|| waiting.number(), |place| place.number);
+        waiter.0 =
+            Some(Place { number, seen: if mutation("place-from-before-the-lock") { before } else { seen } });
+        let old = waiting.list(direction).wait(number, waker);
+        drop(waiting);
+        drop(old);
+        Poll::Pending
     }
 
     /// The attempt was in vain. What was told before it was not so, or is so no longer; also that it is over.
     pub(crate) fn clear(&self, ready: Ready) {
-        self.clear_to(ready, |_| false);
+        self.settle(ready, |seen| seen & !(READY | OVER));
     }
 
     /// The attempt brought less than was asked for, so another one would be in vain. But it would find the end, which is told only once.
+    #[inline]
     pub(crate) fn drained(&self, ready: Ready) {
-        self.clear_to(ready, |side| side.is_over);
+        self.settle(ready, |seen| if seen & OVER == 0 { seen & !READY } else { seen });
     }
 
-    fn clear_to(&self, ready: Ready, is_over: impl FnOnce(&Side) -> bool) {
-        let mut state = self.0.lock();
-        let side = state.side(ready.direction);
-        if side.changes == ready.changes || mutation("clear-forgets-a-change") {
-            side.is_over = is_over(side);
-            side.is_ready = side.is_over;
+    #[inline]
+    fn settle(&self, ready: Ready, settled: impl Fn(u32) -> u32) {
+        let word = self.word(ready.direction);
+        let mut now = ready.seen;
+        // Who sees another count of changes than the attempt began with has learned nothing of the last one.
+        while now.has_the_changes_of(ready.seen) || mutation("clear-forgets-a-change") {
+            let new = settled(now.0);
+            match word.compare_exchange_weak(now.0, new, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(other) => now = Seen(other),
+            }
         }
     }
 
-    pub(super) fn forget(&self, direction: Direction, waiter: &mut Waiter) {
-        if let Some(number) = waiter.0.take() {
-            let gone = self.0.lock().side(direction).forget(number);
+    #[inline]
+    pub(crate) fn forget(&self, direction: Direction, waiter: &mut Waiter) {
+        if let Some(place) = waiter.0.take()
+            && self.look(direction).has_the_changes_of(place.seen)
+        {
+            let gone = self.waiting.lock().list(direction).forget(place.number);
             drop(gone);
         }
     }
 
     /// Notes a change. The wakers of those who waited for it go to `woken`.
     pub(crate) fn note(&self, change: Change, woken: &mut Vec<Waker>) {
-        let mut state = self.0.lock();
-        if let Some(is_over) = change.read {
-            state.read.set_ready(is_over, woken);
-        }
-        if let Some(is_over) = change.write {
-            state.write.set_ready(is_over, woken);
+        let mut waiting = self.waiting.lock();
+        for (direction, told) in [(Direction::Read, change.read), (Direction::Write, change.write)] {
+            if let Some(is_over) = told {
+                let told = if is_over { READY | OVER } else { READY };
+                let counted = |now: u32| Some(now.wrapping_add(CHANGE_ONE) | told);
+                // Ordering: Release pairs with the Acquire of `look`.
+                let _ = self.word(direction).fetch_update(Ordering::Release, Ordering::Relaxed, counted);
+                waiting.list(direction).take_all(woken);
+            }
         }
     }
 
     /// Nobody watches any more.
     pub(crate) fn close(&self, woken: &mut Vec<Waker>) {
-        let mut state = self.0.lock();
-        state.is_closed = true;
-        state.read.take_waiting(woken);
-        state.write.take_waiting(woken);
+        let mut waiting = self.waiting.lock();
+        for direction in [Direction::Read, Direction::Write] {
+            self.word(direction).fetch_or(CLOSED, Ordering::Relaxed);
+            waiting.list(direction).take_all(woken);
+        }
     }
 }
 
@@ -297,9 +372,9 @@ mod tests {
 
     #[test]
     fn numbers_of_waiters_wrap() {
-        let mut state = State { last: u32::MAX - 1, ..State::default() };
-        assert_eq!(state.number(), NonZeroU32::MAX);
-        assert_eq!(state.number(), NonZeroU32::MIN);
-        assert_eq!(state.number().get(), 2);
+        let mut waiting = Waiting { last: u32::MAX - 1, ..Waiting::default() };
+        assert_eq!(waiting.number(), NonZeroU32::MAX);
+        assert_eq!(waiting.number(), NonZeroU32::MIN);
+        assert_eq!(waiting.number().get(), 2);
     }
 }

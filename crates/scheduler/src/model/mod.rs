@@ -157,6 +157,11 @@ impl Socket {
         self.0.clear(ready);
     }
 
+    /// As [`Registration::forget`](crate::Registration::forget).
+    pub fn forget(&self, waiter: &mut Waiter) {
+        self.0.forget(Direction::Read, waiter);
+    }
+
     /// The operating system tells that there is something to read.
     pub fn becomes_ready(&self) {
         let mut woken = Vec::new();
