@@ -257,6 +257,7 @@ impl Local {
             || !self.deque.is_empty()
             || self.shared.driver.is_wanted(&self.shared)
         {
+            self.share();
             self.shared.notify();
         }
         let pace = &self.slot().pace;
