@@ -32,7 +32,78 @@
 //! answer. Else, with the connection at rest or in the middle of a head or a body, the frame around it drops the connection, as with every future of another
 //! crate: the task, or the [`timeout`](crate::timeout()) around it, ends with its error.
 //!
-//! For a server that ends well, stop accepting, call hyper's `graceful_shutdown` on each connection, and wait for their tasks; `examples/tiles` does it.
+//! # A server that ends well
+//!
+//! It stops accepting, calls hyper's `graceful_shutdown` on each connection, and waits for their tasks, for so long and no longer. A [`Future`](crate::Future) tells all
+//! connections at once. (`examples/tiles` is such a server, with Ctrl-C.)
+//!
+//! ```
+//! use std::convert::Infallible;
+//! use std::future::{Future, poll_fn};
+//! use std::pin::{Pin, pin};
+//! use std::time::Duration;
+//!
+//! use hyper::body::Incoming;
+//! use hyper::server::conn::http1;
+//! use hyper::service::service_fn;
+//! use hyper::{Request, Response};
+//! use selvedge::net::{TcpListener, TcpStream};
+//! use selvedge::{create_task, gather, get_running_loop, sleep, wait_for};
+//!
+//! async fn hello(_request: Request<Incoming>) -> Result<Response<String>, Infallible> {
+//!     Ok(Response::new("hello".into()))
+//! }
+//!
+//! async fn serve(stream: TcpStream, stop: selvedge::Future<()>) -> selvedge::Result<()> {
+//!     let mut serving = pin!(http1::Builder::new().serve_connection(stream, service_fn(hello)));
+//!     let mut stop = Some(stop);
+//!     let ended = poll_fn(|cx| {
+//!         // Once: then it ends with the request under way, or at once if there is none.
+//!         if stop.as_mut().is_some_and(|stop| Pin::new(stop).poll(cx).is_ready()) {
+//!             stop = None;
+//!             serving.as_mut().graceful_shutdown();
+//!         }
+//!         serving.as_mut().poll(cx)
+//!     });
+//!     Ok(ended.await?)
+//! }
+//!
+//! async fn serve_all(listener: TcpListener) -> selvedge::Result<()> {
+//!     let stop = get_running_loop()?.create_future::<()>();
+//!     let mut connections = Vec::new();
+//!     loop {
+//!         match listener.accept().await {
+//!             Ok((stream, _)) => connections.push(create_task(serve(stream, stop.clone()))),
+//!             // Clean-up may await: what is under way has ten seconds.
+//!             Err(error) if error.is_cancelled() => {
+//!                 drop(listener);
+//!                 stop.set_result(())?;
+//!                 wait_for(gather(connections).return_exceptions(), Duration::from_secs(10)).await?;
+//!                 return Err(error);
+//!             }
+//!             // No more descriptors, perhaps.
+//!             Err(_) => sleep(Duration::from_millis(100)).await?,
+//!         }
+//!         connections.retain(|connection| !connection.done());
+//!     }
+//! }
+//!
+//! # selvedge::run(async {
+//! let listener = TcpListener::bind("127.0.0.1:0").await?;
+//! # let address = listener.local_addr()?;
+//! let serving = create_task(serve_all(listener));
+//! # let client = TcpStream::connect(address).await?;
+//! # client.write_all(b"GET / HTTP/1.1\r\nhost: here\r\n\r\n").await?;
+//! # let mut answer = [0; 1000];
+//! # let n = client.read(&mut answer).await?;
+//! # assert!(answer[..n].ends_with(b"hello"));
+//! // … and when it is time to go:
+//! serving.cancel();
+//! assert!(serving.await.is_err_and(|error| error.is_cancelled()));
+//! # assert_eq!(client.read(&mut answer).await?, 0);
+//! # Ok(())
+//! # }).unwrap();
+//! ```
 
 use std::future::Future;
 use std::pin::Pin;
