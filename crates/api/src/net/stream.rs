@@ -26,21 +26,23 @@ pub(super) mod sealed {
 
 /// An operating system's stream, which is read and written through a shared reference.
 pub trait Bytes: Source + 'static {
-    fn read_once(&self, buffer: &mut [u8]) -> io::Result<Done<usize>>;
-    fn read_once_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<Done<usize>>;
+    fn read_once(&self, buffer: &mut [u8]) -> io::Result<usize>;
+    fn read_once_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize>;
     fn write_once(&self, bytes: &[u8]) -> io::Result<usize>;
     fn write_once_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
     fn end(&self) -> io::Result<()>;
+    /// Whether a read that got less than it asked for has taken all there was.
+    fn is_drained(&self) -> bool;
 }
 
 macro_rules! bytes {
-    ($source:ty, $reads:ident) => {
+    ($source:ty, $is_drained:expr) => {
         impl Bytes for $source {
-            fn read_once(&self, buffer: &mut [u8]) -> io::Result<Done<usize>> {
-                $reads::read(self, buffer)
+            fn read_once(mut self: &Self, buffer: &mut [u8]) -> io::Result<usize> {
+                self.read(buffer)
             }
-            fn read_once_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<Done<usize>> {
-                $reads::read_vectored(self, buffers)
+            fn read_once_vectored(mut self: &Self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+                self.read_vectored(buffers)
             }
             fn write_once(mut self: &Self, bytes: &[u8]) -> io::Result<usize> {
                 self.write(bytes)
@@ -51,87 +53,30 @@ macro_rules! bytes {
             fn end(&self) -> io::Result<()> {
                 self.shutdown(std::net::Shutdown::Write)
             }
+            fn is_drained(&self) -> bool {
+                $is_drained(self)
+            }
         }
     };
 }
 
-bytes!(mio::net::TcpStream, tcp);
+bytes!(mio::net::TcpStream, |_| true);
+// A message that carries a descriptor ends a read, whatever is behind it. To ask costs less than to try.
 #[cfg(unix)]
-bytes!(mio::net::UnixStream, unix);
-
-/// A read that got less than it asked for has taken all there was.
-mod tcp {
-    use super::{Done, IoSliceMut, Read, at_least, io};
-
-    pub(super) fn read(mut stream: &mio::net::TcpStream, buffer: &mut [u8]) -> io::Result<Done<usize>> {
-        Ok(Done::bytes(stream.read(buffer)?, buffer.len()))
-    }
-
-    pub(super) fn read_vectored(
-        mut stream: &mio::net::TcpStream,
-        buffers: &mut [IoSliceMut<'_>],
-    ) -> io::Result<Done<usize>> {
-        let asked = at_least(buffers.iter().map(|buffer| buffer.len()));
-        Ok(Done::bytes(stream.read_vectored(buffers)?, asked))
-    }
-}
-
-/// A passed descriptor or credentials end a read, whatever is behind them. Linux tells that, as there is no room for them here.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-mod unix {
-    use mio::net::UnixStream;
-    use rustix::net::{RecvAncillaryBuffer, RecvFlags, ReturnFlags, recvmsg};
-
-    use super::{Done, IoSliceMut, at_least, io};
-
-    /// The system takes no more in one call.
-    const MOST_BUFFERS: usize = 1024;
-
-    pub(super) fn read(stream: &UnixStream, buffer: &mut [u8]) -> io::Result<Done<usize>> {
-        read_vectored(stream, &mut [IoSliceMut::new(buffer)])
-    }
-
-    pub(super) fn read_vectored(
-        stream: &UnixStream,
-        buffers: &mut [IoSliceMut<'_>],
-    ) -> io::Result<Done<usize>> {
-        let taken = buffers.len().min(MOST_BUFFERS);
-        let asked = at_least(buffers.iter().map(|buffer| buffer.len()));
-        let mut nothing = RecvAncillaryBuffer::default();
-        let read = recvmsg(stream, &mut buffers[..taken], &mut nothing, RecvFlags::empty())?;
-        let may_go_on = read.flags.contains(ReturnFlags::CTRUNC);
-        Ok(if may_go_on { Done::whole(read.bytes) } else { Done::bytes(read.bytes, asked) })
-    }
-}
-
-/// Elsewhere nothing tells why a read got less than it asked for.
-#[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
-mod unix {
-    use mio::net::UnixStream;
-
-    use super::{Done, IoSliceMut, Read, io};
-
-    pub(super) fn read(mut stream: &UnixStream, buffer: &mut [u8]) -> io::Result<Done<usize>> {
-        stream.read(buffer).map(Done::whole)
-    }
-
-    pub(super) fn read_vectored(
-        mut stream: &UnixStream,
-        buffers: &mut [IoSliceMut<'_>],
-    ) -> io::Result<Done<usize>> {
-        stream.read_vectored(buffers).map(Done::whole)
-    }
-}
+bytes!(mio::net::UnixStream, |stream| rustix::io::ioctl_fionread(stream).is_ok_and(|left| left == 0));
 
 /// What coroutines do with a stream. Each is a leaf.
 impl<S: Bytes> Socket<S> {
     // Not `async`: each layer of those keeps the arguments once more, for as long as a connection waits.
     pub(super) fn read(&self, buffer: &mut [u8]) -> impl Future<Output = Result<usize>> {
-        self.attempt(Direction::Read, |source: &S| source.read_once(buffer))
+        let attempt = |source: &S| Ok(Done::read_from(source, source.read_once(buffer)?, buffer.len()));
+        self.attempt(Direction::Read, attempt)
     }
 
     pub(super) async fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
-        self.attempt(Direction::Read, |source: &S| source.read_once_vectored(buffers)).await
+        let asked = at_least(buffers.iter().map(|buffer| buffer.len()));
+        let attempt = |source: &S| Ok(Done::read_from(source, source.read_once_vectored(buffers)?, asked));
+        self.attempt(Direction::Read, attempt).await
     }
 
     pub(super) async fn read_exact(&self, mut buffer: &mut [u8]) -> Result<()> {
@@ -191,7 +136,9 @@ impl Side {
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        self.poll_io(teller, socket, Direction::Read, cx, |source| source.read_once(buffer))
+        self.poll_io(teller, socket, Direction::Read, cx, |source| {
+            Ok(Done::read_from(source, source.read_once(buffer)?, buffer.len()))
+        })
     }
 
     pub(super) fn poll_read_vectored<S: Bytes>(
@@ -201,7 +148,10 @@ impl Side {
         cx: &mut Context<'_>,
         buffers: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_io(teller, socket, Direction::Read, cx, |source| source.read_once_vectored(buffers))
+        let asked = at_least(buffers.iter().map(|buffer| buffer.len()));
+        self.poll_io(teller, socket, Direction::Read, cx, |source| {
+            Ok(Done::read_from(source, source.read_once_vectored(buffers)?, asked))
+        })
     }
 
     pub(super) fn poll_write<S: Bytes>(
@@ -301,7 +251,7 @@ macro_rules! reading {
         ///
         /// `WouldBlock` if there is nothing.
         pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-            self.socket().read_once(buffer).map(|done| done.value)
+            self.socket().read_once(buffer)
         }
     };
 }

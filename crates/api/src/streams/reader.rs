@@ -12,6 +12,7 @@ use super::separator::{Search, Separator};
 use super::{IncompleteReadError, LimitOverrunError};
 use crate::cancel::Leaf;
 use crate::error::{Error, Result, RuntimeError};
+use crate::net::Done;
 
 /// The default [limit](StreamReader) of a reader, in bytes: asyncio's.
 pub const DEFAULT_LIMIT: usize = 64 * 1024;
@@ -239,9 +240,9 @@ impl StreamReader {
                 let buffer = &mut self.buffer;
                 let attempt = link.transport().attempt(Direction::Read, |bytes| {
                     match bytes.read_once(buffer.room(asked)) {
-                        Ok(done) => {
-                            buffer.fill(done.value);
-                            Ok(done)
+                        Ok(n) => {
+                            buffer.fill(n);
+                            Ok(Done::read_from(bytes, n, asked))
                         }
                         Err(error) => {
                             buffer.rest();
