@@ -6,11 +6,11 @@
 //!
 //! * **It shares** at first: it wakes somebody for a lone task, and looks how long the poll goes on after that. After [`ENOUGH`] polls in a row
 //!   that ended soon, it keeps.
-//! * **It keeps** its lone task: nobody is woken for it, nor takes it. It times the poll after every [`SAMPLE`]th such push, and shares again as soon as one goes on, a
-//!   poll is found to be long on any other occasion, or it has pushed several tasks.
+//! * **It keeps** the lone task that a poll pushes, as long as that poll goes on: nobody is woken for it, nor takes it. It times the poll after every [`SAMPLE`]th such
+//!   push, and shares again as soon as one goes on, a poll is found to be long on any other occasion, or it has pushed several tasks.
 //!
-//! A kept task whose spawner goes on, against all experience, waits for the watch as whatever waits behind a long poll does: while the watch holds a poll for long, nothing is kept. No task can
-//! be lost: its worker is awake and comes to it. Without the watch nothing is kept.
+//! If the poll goes on, against all experience, the task waits for the watch, as what waits behind a long poll does: what the watch has marked as long keeps nothing. Heavy
+//! polls, known to be long, keep nothing either, and teach nothing. No task can be lost: its worker is awake and comes to it. Without the watch nothing is kept.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -23,8 +23,10 @@ use crate::worker::Local;
 pub(crate) const SOON: Duration = Duration::from_micros(20);
 /// So many in a row make a worker keep its lone task.
 const ENOUGH: u32 = 16;
-/// One of so many pushes is timed while it keeps.
-const SAMPLE: u32 = 16;
+/// One of so many pushes is timed while it keeps. Prime, so that it does not fall into step with patterns of the program.
+const SAMPLE: u32 = 17;
+/// What `keeps_lone` holds while nothing is kept: no poll's number.
+pub(crate) const NOTHING: u64 = 0;
 
 /// What a worker has learned about lone tasks.
 pub(crate) struct Lone {
@@ -48,6 +50,10 @@ impl Lone {
 
     /// A lone task has been pushed, and if this worker does not keep it, somebody has been woken.
     fn pushed(&self) {
+        if self.pushed.get().is_some() {
+            // Timed from the first one on.
+            return;
+        }
         let untimed = self.untimed.get() + 1;
         let is_timed = !self.keeps() || untimed >= SAMPLE;
         self.untimed.set(if is_timed { 0 } else { untimed });
@@ -56,13 +62,13 @@ impl Lone {
         }
     }
 
-    /// The poll has ended. True: it was timed.
+    /// The poll has ended.
     #[inline]
-    fn poll_ended(&self, now: impl FnOnce() -> Instant) -> bool {
-        let Some(pushed) = self.pushed.take() else { return false };
-        let soon = now().saturating_duration_since(pushed) < SOON;
-        self.soon.set(if soon { (self.soon.get() + 1).min(ENOUGH) } else { 0 });
-        true
+    fn poll_ended(&self, now: impl FnOnce() -> Instant) {
+        if let Some(pushed) = self.pushed.take() {
+            let soon = now().saturating_duration_since(pushed) < SOON;
+            self.soon.set(if soon { (self.soon.get() + 1).min(ENOUGH) } else { 0 });
+        }
     }
 
     fn share(&self) {
@@ -74,15 +80,16 @@ impl WorkerSlot {
     /// There is something to take for a thief that asks for `least` tasks.
     #[inline]
     pub(crate) fn has_to_give(&self, least: usize) -> bool {
-        match self.stealer.len() {
-            1 if least == 1 => !self.keeps_its_lone_task(),
-            len => len >= least,
-        }
+        let len = self.stealer.len();
+        len >= least && (len > 1 || !self.keeps_its_lone_task())
     }
 
+    /// It pushed that task in the poll that still goes on, and is expected to come to it at once.
     fn keeps_its_lone_task(&self) -> bool {
-        let is_long = || self.pace.marked.load(Ordering::Relaxed) == self.pace.poll.load(Ordering::Relaxed);
-        self.keeps_lone.load(Ordering::Relaxed) && !is_long()
+        let poll = self.pace.poll.load(Ordering::Relaxed);
+        self.keeps_lone.load(Ordering::Relaxed) == poll
+            && self.pace.marked.load(Ordering::Relaxed) != poll
+            && !self.pace.heavy.load(Ordering::Relaxed)
     }
 }
 
@@ -92,49 +99,43 @@ impl Local {
         self.slot().stealer.len() == 1 && self.slot().next.is_empty()
     }
 
-    /// After a push, while a colleague sleeps (`is_wanted`) or this worker keeps its lone task: wakes somebody if it is worth it.
+    /// After a push, while a colleague sleeps (`is_wanted`) or this worker keeps lone tasks: wakes somebody if it is worth it.
     #[cold]
     pub(crate) fn notify_if_worth_it(&self, is_wanted: bool) {
         let is_lone = self.has_lone_task();
         if !is_lone {
             self.share();
         }
-        if !is_wanted {
-            return;
-        }
-        if !self.lone.keeps() {
+        let is_heavy = self.slot().pace.heavy.load(Ordering::Relaxed);
+        if self.lone.keeps() && !is_heavy {
+            self.slot().keeps_lone.store(self.slot().pace.poll.load(Ordering::Relaxed), Ordering::Relaxed);
+        } else if is_wanted {
             self.shared.notify_if_visible();
         }
-        if is_lone {
+        if is_lone && is_wanted && !is_heavy {
             self.lone.pushed();
         }
     }
 
-    /// A poll has ended that owes a look at the sleepers.
+    /// A poll has ended that owes a look at the sleepers. True: what is left here is worth waking somebody for.
     #[inline]
-    pub(crate) fn learn_from_poll(&self) {
-        if self.lone.poll_ended(Instant::now) {
-            self.publish();
-        }
+    pub(crate) fn has_to_share_after_poll(&self) -> bool {
+        self.lone.poll_ended(Instant::now);
+        self.has_to_share()
     }
 
-    /// What is left here is worth waking somebody for.
+    /// What is queued here is worth waking somebody for.
     #[inline]
     pub(crate) fn has_to_share(&self) -> bool {
         !self.deque.is_empty() && (!self.lone.keeps() || !self.has_lone_task())
     }
 
-    /// Shares its lone task from now on, for the time being.
+    /// Keeps nothing from now on, for the time being.
     pub(crate) fn share(&self) {
-        self.lone.share();
-        self.publish();
-    }
-
-    fn publish(&self) {
-        let keeps = &self.slot().keeps_lone;
-        if keeps.load(Ordering::Relaxed) != self.lone.keeps() {
-            keeps.store(self.lone.keeps(), Ordering::Relaxed);
+        if self.lone.keeps() {
+            self.slot().keeps_lone.store(NOTHING, Ordering::Relaxed);
         }
+        self.lone.share();
     }
 }
 
@@ -146,7 +147,8 @@ mod tests {
     fn poll(lone: &Lone, ends_soon: bool) -> bool {
         lone.pushed();
         let pushed = lone.pushed.get();
-        lone.poll_ended(|| pushed.expect("timed") + if ends_soon { Duration::ZERO } else { SOON })
+        lone.poll_ended(|| pushed.expect("timed") + if ends_soon { Duration::ZERO } else { SOON });
+        pushed.is_some()
     }
 
     #[test]
@@ -173,7 +175,7 @@ mod tests {
         for _ in 0..ENOUGH {
             poll(&lone, true);
         }
-        assert!(!lone.poll_ended(|| unreachable!("nothing is timed")));
+        lone.poll_ended(|| unreachable!("nothing is timed"));
         assert!(lone.keeps());
         lone.share();
         assert!(!lone.keeps());

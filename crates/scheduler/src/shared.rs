@@ -10,12 +10,13 @@ use crate::driver::Driver;
 use crate::heavy::{Class, Heavy};
 use crate::hold::Holds;
 use crate::idle::Idle;
+use crate::lone::NOTHING;
 use crate::metrics::Counters;
 use crate::parker::Parker;
 use crate::pool::Pool;
 use crate::queue::{Deque, Injector, Next, Stealer};
 use crate::rescue::Rescue;
-use crate::sync::{AtomicBool, AtomicU32, AtomicU64, HintBool, HintU64, Mutex, Ordering, fence, mutation};
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, HintU64, Mutex, Ordering, fence, mutation};
 use crate::task::{self, JoinHandle, Outcome, Registry, Runnable, Slot};
 use crate::timers::{self, NEVER, TickLength, TimerSlot};
 use crate::worker;
@@ -32,8 +33,8 @@ pub(crate) struct WorkerSlot {
     pub(crate) parker: Parker,
     /// The worker should leave: a spare that is not needed any more, or everybody at the end.
     pub(crate) leave: AtomicBool,
-    /// A task that is alone in this deque is left to its worker, see `lone.rs`.
-    pub(crate) keeps_lone: HintBool,
+    /// The poll that pushed a task which is left to this worker while that poll goes on, see `lone.rs`.
+    pub(crate) keeps_lone: HintU64,
 }
 
 /// Is this worker getting on? Written by the worker and by the watch, read by the other one; all Relaxed, because only
@@ -74,7 +75,7 @@ impl WorkerSlot {
             vacant: Mutex::new(Some(deque)),
             parker: Parker::new(),
             leave: AtomicBool::new(false),
-            keeps_lone: HintBool::new(false),
+            keeps_lone: HintU64::new(NOTHING),
         }
     }
 

@@ -99,4 +99,4 @@ mod imp {
 pub(crate) mod imp;
 
 pub(crate) use imp::*;
-pub(crate) use std::sync::atomic::{AtomicBool as HintBool, AtomicU64 as HintU64, Ordering};
+pub(crate) use std::sync::atomic::{AtomicU64 as HintU64, Ordering};

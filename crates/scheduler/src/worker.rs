@@ -137,8 +137,7 @@ impl Local {
     pub(crate) fn settle(&self) {
         if self.owes_notify.get() && !self.between.in_burst() {
             self.owes_notify.set(false);
-            self.learn_from_poll();
-            if self.has_to_share() {
+            if self.has_to_share_after_poll() {
                 self.shared.notify_if_visible();
             }
         }
@@ -257,7 +256,6 @@ impl Local {
             || !self.deque.is_empty()
             || self.shared.driver.is_wanted(&self.shared)
         {
-            self.share();
             self.shared.notify();
         }
         let pace = &self.slot().pace;
@@ -350,7 +348,6 @@ fn enter(shared: Arc<Shared>, index: usize, deque: Deque) -> Rc<Local> {
     let rng = Rng::new(shared.config.seed ^ (index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let poll = shared.slots[index].pace.poll.load(Ordering::Relaxed) & !1;
     shared.slots[index].parker.occupy();
-    shared.slots[index].keeps_lone.store(false, Ordering::Relaxed);
     shared.slots[index].pace.thread.store(crate::os::current_thread(), Ordering::Relaxed);
     let local = Rc::new(Local {
         scheduler: Local::scheduler(&shared),

@@ -7,6 +7,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use common::{
     Count, Signal, block_on, close, join, join_all, run, spawn, spawn_here, start, start_with,
@@ -240,12 +241,14 @@ fn one_worker_runs_tasks_in_the_order_of_spawns_and_of_wakes() {
     close(&scheduler);
 }
 
+/// A chain, where each task spawns the next.
+fn link(left: u32, done: Signal) {
+    drop(spawn_here(async move { if left == 0 { done.set() } else { link(left - 1, done) } }));
+}
+
 /// A chain, where each task spawns the next, teaches the workers to keep single tasks. A single task whose spawner does not get to it finds another worker all the same.
 #[test]
 fn a_single_task_is_shared_also_after_a_chain() {
-    fn link(left: u32, done: Signal) {
-        drop(spawn_here(async move { if left == 0 { done.set() } else { link(left - 1, done) } }));
-    }
     let scheduler = start(2);
     for _ in 0..5 {
         let done = Signal::new();
@@ -261,5 +264,54 @@ fn a_single_task_is_shared_also_after_a_chain() {
             join(child).await;
         });
     }
+    close(&scheduler);
+}
+
+/// What a chain taught concerns what a poll spawns and nothing else: of two tasks that take turns on one worker each is alone in the queue while the other one runs,
+/// and the other worker has one of them soon.
+#[test]
+fn two_tasks_that_yield_are_shared_also_after_a_chain() {
+    const TURNS: usize = 60;
+    /// Computes for a while in each turn until the partner does so at the same time; how many turns that took, or all there were.
+    async fn turns_alone(
+        mine: Arc<AtomicBool>,
+        partners: Arc<AtomicBool>,
+        have_met: Arc<AtomicBool>,
+    ) -> usize {
+        for turn in 0..TURNS {
+            mine.store(true, Ordering::Relaxed);
+            let began = Instant::now();
+            while began.elapsed() < Duration::from_micros(700) {
+                if partners.load(Ordering::Relaxed) {
+                    have_met.store(true, Ordering::Relaxed);
+                }
+                std::hint::spin_loop();
+            }
+            mine.store(false, Ordering::Relaxed);
+            if have_met.load(Ordering::Relaxed) {
+                return turn;
+            }
+            yield_now().await;
+        }
+        TURNS
+    }
+    let scheduler = start(2);
+    // The machine may keep the other worker's thread from a core, but not each time.
+    let least = (0..10).map(|_| {
+        let done = Signal::new();
+        let told = done.clone();
+        run(&scheduler, async move { link(20_000, told) });
+        done.block();
+        run(&scheduler, async {
+            let [one, other, have_met]: [Arc<AtomicBool>; 3] = Default::default();
+            let partner =
+                spawn_here(turns_alone(Arc::clone(&other), Arc::clone(&one), Arc::clone(&have_met)));
+            let turns = turns_alone(one, other, have_met).await;
+            join(partner).await.max(turns)
+        })
+    });
+    let mut turns: Vec<_> = least.collect();
+    turns.sort_unstable();
+    assert!(turns[4] < TURNS / 8, "so many turns on one worker: {turns:?}");
     close(&scheduler);
 }
