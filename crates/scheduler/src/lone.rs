@@ -19,8 +19,8 @@ use crate::shared::WorkerSlot;
 use crate::sync::{Instant, Ordering};
 use crate::worker::Local;
 
-/// A poll that ends so soon after the push is over before a colleague has got up.
-pub(crate) const SOON: Duration = Duration::from_micros(20);
+/// A poll that ends so soon after the push is over long before a colleague has got up, which takes 15 µs and more.
+pub(crate) const SOON: Duration = Duration::from_micros(5);
 /// So many in a row make a worker keep its lone task.
 const ENOUGH: u32 = 16;
 /// One of so many pushes is timed while it keeps. Prime, so that it does not fall into step with patterns of the program.
@@ -62,11 +62,11 @@ impl Lone {
         }
     }
 
-    /// The poll has ended.
+    /// The poll has ended. `is_gone`: what it pushed has been taken, and perhaps it ended only because of that.
     #[inline]
-    fn poll_ended(&self, now: impl FnOnce() -> Instant) {
+    fn poll_ended(&self, is_gone: bool, now: impl FnOnce() -> Instant) {
         if let Some(pushed) = self.pushed.take() {
-            let soon = now().saturating_duration_since(pushed) < SOON;
+            let soon = !is_gone && now().saturating_duration_since(pushed) < SOON;
             self.soon.set(if soon { (self.soon.get() + 1).min(ENOUGH) } else { 0 });
         }
     }
@@ -120,7 +120,7 @@ impl Local {
     /// A poll has ended that owes a look at the sleepers. True: what is left here is worth waking somebody for.
     #[inline]
     pub(crate) fn has_to_share_after_poll(&self) -> bool {
-        self.lone.poll_ended(Instant::now);
+        self.lone.poll_ended(self.deque.is_empty(), Instant::now);
         self.has_to_share()
     }
 
@@ -147,7 +147,7 @@ mod tests {
     fn poll(lone: &Lone, ends_soon: bool) -> bool {
         lone.pushed();
         let pushed = lone.pushed.get();
-        lone.poll_ended(|| pushed.expect("timed") + if ends_soon { Duration::ZERO } else { SOON });
+        lone.poll_ended(false, || pushed.expect("timed") + if ends_soon { Duration::ZERO } else { SOON });
         pushed.is_some()
     }
 
@@ -175,9 +175,19 @@ mod tests {
         for _ in 0..ENOUGH {
             poll(&lone, true);
         }
-        lone.poll_ended(|| unreachable!("nothing is timed"));
+        lone.poll_ended(true, || unreachable!("nothing is timed"));
         assert!(lone.keeps());
         lone.share();
         assert!(!lone.keeps());
+    }
+
+    #[test]
+    fn a_task_that_a_colleague_took_was_worth_it() {
+        let lone = Lone::new();
+        for _ in 0..2 * ENOUGH {
+            lone.pushed();
+            lone.poll_ended(true, Instant::now);
+            assert!(!lone.keeps());
+        }
     }
 }
