@@ -2,13 +2,15 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use selvedge::net::{UnixDatagram, UnixListener, UnixStream};
 use selvedge::streams::{StreamReader, StreamWriter};
 use selvedge::{
-    ContextVar, ExceptionContext, Result, all_tasks, get_running_loop, open_connection, open_unix_connection,
-    start_server, start_unix_server,
+    ContextVar, ExceptionContext, Result, RuntimeError, all_tasks, get_running_loop, open_connection,
+    open_unix_connection, sleep, start_server, start_unix_server, wait_for,
 };
-use selvedge_tests::Reports;
+use selvedge_tests::{LONG, Reports};
 
 use super::{kind, served, sockets_come_down_to};
 
@@ -192,6 +194,50 @@ async fn a_closed_server_takes_its_socket_file_away_at_once() -> Result<()> {
         server.wait_closed().await?;
     }
     Ok(())
+}
+
+/// Nobody accepts any more: nobody should be let in, nor wait for its end.
+#[test]
+fn a_server_whose_loop_is_closed_is_closed() {
+    let started = selvedge::run(async {
+        let server =
+            start_server(async |mut reader, _| reader.read(1).await.map(|_| ()), "127.0.0.1:0").await?;
+        let addr = server.local_addrs()[0];
+        let client = std::net::TcpStream::connect(addr)?;
+        while server.clients() == 0 {
+            sleep(Duration::from_millis(1)).await?;
+        }
+        Ok((server, addr, client))
+    });
+    let (server, addr, _client) = started.unwrap();
+    assert!(!server.is_serving() && server.clients() == 0);
+    assert_eq!(std::net::TcpStream::connect(addr).unwrap_err().kind(), std::io::ErrorKind::ConnectionRefused);
+    let served = selvedge::run(async move {
+        wait_for(server.wait_closed(), LONG).await?;
+        server.serve_forever().await
+    });
+    assert!(served.unwrap_err().is::<RuntimeError>());
+}
+
+/// Errors say which path, and a bind that fails outside of a loop leaves nothing there.
+#[cfg(unix)]
+#[test]
+fn unix_sockets_name_their_path_and_leave_none_without_a_loop() {
+    let path = std::env::temp_dir().join(format!("selvedge-nowhere-{}", std::process::id()));
+    assert!(UnixListener::bind(&path).is_err() && UnixDatagram::bind(&path).is_err());
+    assert!(!path.exists());
+    let told = selvedge::run(async move {
+        let errors = [
+            UnixStream::connect(&path).await.map(|_| ()),
+            open_unix_connection(&path).await.map(|_| ()),
+            UnixListener::bind(path.join("below")).map(|_| ()),
+            UnixDatagram::bind(path.join("below")).map(|_| ()),
+            start_unix_server(async |_, _| Ok(()), path.join("below")).await.map(|_| ()),
+        ];
+        let path = path.display().to_string();
+        Ok(errors.map(|error| error.is_err_and(|error| error.to_string().contains(&path))))
+    });
+    assert_eq!(told.unwrap(), [true; 5]);
 }
 
 #[selvedge::test(workers = 2)]

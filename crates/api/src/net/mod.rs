@@ -58,7 +58,7 @@ mod udp;
 mod unix;
 
 pub(crate) use self::attempt::Side;
-pub(crate) use self::resolve::{Failures, Target, lookup};
+pub(crate) use self::resolve::{Failures, Target, about, lookup};
 pub use self::resolve::{ToSocketAddrs, lookup_host};
 pub(crate) use self::socket::Done;
 pub use self::split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};

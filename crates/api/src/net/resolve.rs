@@ -74,7 +74,7 @@ pub(crate) async fn lookup(target: Target) -> Result<Vec<SocketAddr>> {
 
 /// The same error, which says what it is about. One that is about something else (no more descriptors) is left as it is: its number tells more
 /// than its kind.
-pub(super) fn about(what: impl fmt::Display) -> impl FnOnce(io::Error) -> io::Error {
+pub(crate) fn about(what: impl fmt::Display) -> impl FnOnce(io::Error) -> io::Error {
     use io::ErrorKind as Kind;
     move |error| match error.kind() {
         Kind::AddrInUse
@@ -84,6 +84,7 @@ pub(super) fn about(what: impl fmt::Display) -> impl FnOnce(io::Error) -> io::Er
         | Kind::HostUnreachable
         | Kind::InvalidInput
         | Kind::NetworkUnreachable
+        | Kind::NotFound
         | Kind::PermissionDenied
         | Kind::TimedOut => io::Error::new(error.kind(), format!("{error}: {what}")),
         // A look-up's, which has no number.

@@ -205,7 +205,8 @@ impl Drop for Filling<'_> {
 /// The methods of reading, in terms of `self.socket()`.
 macro_rules! reading {
     () => {
-        /// Reads what is there, up to the length of `buffer`, and waits if there is nothing. Zero: the peer has ended its side (or `buffer` is empty).
+        /// Reads what is there, up to the length of `buffer`, and waits if there is nothing. Zero: the peer has ended its side. (An empty `buffer` is
+        /// filled at once or when there is something to read: do not rely on either.)
         ///
         /// # Errors
         ///

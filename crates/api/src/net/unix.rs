@@ -12,10 +12,12 @@ use mio::net as mio_net;
 use selvedge_scheduler::Direction;
 
 use super::attempt::Side;
+use super::resolve::about;
 use super::socket::{Done, Socket, descriptor};
 use super::split::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use super::stream::{ByteStream, Bytes, reading, reading_traits, sealed, writing, writing_traits};
 use crate::error::Result;
+use crate::event_loop::get_running_loop;
 
 /// Waits for connections at a path of the file system.
 ///
@@ -51,7 +53,11 @@ impl UnixListener {
     /// [`std::io::Error`]: `AddrInUse` if there is something at the path, also what a listener that has gone left there;
     /// [`RuntimeError`](crate::RuntimeError) outside of a loop.
     pub fn bind(path: impl AsRef<Path>) -> Result<UnixListener> {
-        Ok(UnixListener { socket: Socket::watch(mio_net::UnixListener::bind(path)?)? })
+        let path = path.as_ref();
+        // Before the path exists.
+        get_running_loop()?;
+        let listener = mio_net::UnixListener::bind(path).map_err(about(path.display()))?;
+        Ok(UnixListener { socket: Socket::watch(listener)? })
     }
 
     /// Takes over a listener of the standard library for the running loop.
@@ -116,7 +122,9 @@ impl UnixStream {
     /// [`std::io::Error`]: `NotFound`, `ConnectionRefused`, and `WouldBlock` if more wait there than the listener admits;
     /// [`RuntimeError`](crate::RuntimeError) outside of a loop.
     pub async fn connect(path: impl AsRef<Path>) -> Result<UnixStream> {
-        let stream = UnixStream::watch(mio_net::UnixStream::connect(path)?)?;
+        let path = path.as_ref();
+        let stream = mio_net::UnixStream::connect(path).map_err(about(path.display()))?;
+        let stream = UnixStream::watch(stream)?;
         let attempt = |stream: &mio_net::UnixStream| match stream.take_error()? {
             None => Ok(Done::whole(())),
             Some(error) => Err(error),
@@ -226,7 +234,11 @@ impl UnixDatagram {
     ///
     /// As [`UnixListener::bind`].
     pub fn bind(path: impl AsRef<Path>) -> Result<UnixDatagram> {
-        Ok(UnixDatagram { socket: Socket::watch(mio_net::UnixDatagram::bind(path)?)? })
+        let path = path.as_ref();
+        // Before the path exists.
+        get_running_loop()?;
+        let socket = mio_net::UnixDatagram::bind(path).map_err(about(path.display()))?;
+        Ok(UnixDatagram { socket: Socket::watch(socket)? })
     }
 
     /// A socket without a path: others cannot answer it.
@@ -248,7 +260,8 @@ impl UnixDatagram {
 
     /// From here on packets go to this peer and come from it alone.
     pub fn connect(&self, path: impl AsRef<Path>) -> Result<()> {
-        Ok(self.socket.connect(path)?)
+        let path = path.as_ref();
+        Ok(self.socket.connect(path).map_err(about(path.display()))?)
     }
 
     /// Sends a packet to the peer, and waits while it has no room for it.

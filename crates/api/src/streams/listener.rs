@@ -70,7 +70,7 @@ impl Listener {
             std::fs::remove_file(path)?;
         }
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-        socket.bind(&socket2::SockAddr::unix(path)?)?;
+        socket.bind(&socket2::SockAddr::unix(path)?).map_err(crate::net::about(path.display()))?;
         let file = SocketFile::at(path);
         socket.listen(backlog)?;
         let listener = UnixListener::from_std(std::os::fd::OwnedFd::from(socket).into())?;

@@ -132,7 +132,8 @@ impl<C> StartServer<C> {
         self
     }
 
-    /// How many connections may wait to be accepted. 100 by default; the operating system has a bound of its own.
+    /// How many connections may wait to be accepted. 100 by default, as in asyncio; the operating system has a bound of its own. When hundreds of clients connect at the same
+    /// moment and find no place, they try again only after a second: then 1,024 are better.
     pub fn backlog(mut self, backlog: u32) -> StartServer<C> {
         self.backlog = backlog;
         self
@@ -252,6 +253,14 @@ where
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+}
+
+/// Whatever ends it, the server accepts no more. Most likely its loop is being closed; then nobody would ever answer who connects, nor wake who waits for
+/// the server to be closed.
+impl<C> Drop for Accepting<C> {
+    fn drop(&mut self) {
+        self.host.shared.close();
     }
 }
 

@@ -77,8 +77,7 @@ impl Server {
 
     /// Accepts no more connections; those that exist go on. Who connects from now on is refused, and the address is free. Again: does nothing.
     pub fn close(&self) {
-        let listeners = self.shared.change(|state| std::mem::take(&mut state.listeners));
-        drop(listeners);
+        self.shared.close();
     }
 
     /// Whether it accepts connections.
@@ -108,7 +107,20 @@ impl Server {
     ///
     /// # Cancellation
     ///
-    /// Closes the server, and waits for its connections before it returns the error. A second request ends that wait.
+    /// Closes the server, and waits for its connections before it returns the error, as asyncio's does: for as long as their coroutines and their peers like. A second request ends
+    /// that wait. So the first Ctrl-C seems to do nothing while somebody is connected. Where that is not meant, close the connections too:
+    ///
+    /// ```
+    /// # async fn serve(server: selvedge::streams::Server) -> selvedge::Result<()> {
+    /// if let Err(told) = server.wait_closed().await {
+    ///     server.close();
+    ///     server.close_clients();
+    ///     server.wait_closed().await?;
+    ///     return Err(told);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn serve_forever(&self) -> Result<()> {
         let begins = self.shared.with(|state| {
             let begins = !state.is_closed() && !state.is_served_for_ever;
@@ -166,6 +178,12 @@ impl Drop for Serving<'_> {
 }
 
 impl Watched<State> {
+    /// Accepts no more.
+    pub(super) fn close(&self) {
+        let listeners = self.change(|state| std::mem::take(&mut state.listeners));
+        drop(listeners);
+    }
+
     /// Accepts from a listener; `None`: the server is closed. Under the lock, so that its address is free as soon as `close` returns.
     pub(super) fn poll_accept(
         &self,

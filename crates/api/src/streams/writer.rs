@@ -13,6 +13,8 @@ use crate::error::Result;
 /// waits for it or not. [`drain`](Self::drain) waits while more than 64 KiB are kept; who calls it after each write never has more than that and one write in
 /// memory, however slow the peer is. Several tasks may write through one reference, each write whole.
 ///
+/// What is not sent when the loop is closed is lost, and the peer sees an ordinary end, as with asyncio: await [`wait_closed`](Self::wait_closed) before main returns.
+///
 /// Dropped, it ends its side when the rest is sent, as [`write_eof`](Self::write_eof) does; the reader may go on. The connection is closed when both are gone,
 /// or by [`close`](Self::close).
 ///

@@ -92,6 +92,9 @@ pub struct Task<T: Send + 'static> {
 /// # }).unwrap();
 /// ```
 ///
+/// A loop that only an error ends has no type of its own to tell: end it with `#[expect(unreachable_code)] Ok(())`, or make it an
+/// `async fn … -> selvedge::Result<()>`.
+///
 /// # Panics
 ///
 /// If no event loop is running on this thread; [`try_create_task`] returns an error instead.
