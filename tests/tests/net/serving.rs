@@ -212,11 +212,11 @@ fn a_server_whose_loop_is_closed_is_closed() {
     let (server, addr, _client) = started.unwrap();
     assert!(!server.is_serving() && server.clients() == 0);
     assert_eq!(std::net::TcpStream::connect(addr).unwrap_err().kind(), std::io::ErrorKind::ConnectionRefused);
-    let served = selvedge::run(async move {
+    let ended = selvedge::run(async move {
         wait_for(server.wait_closed(), LONG).await?;
         server.serve_forever().await
     });
-    assert!(served.unwrap_err().is::<RuntimeError>());
+    assert!(ended.unwrap_err().is::<RuntimeError>());
 }
 
 /// Errors say which path, and a bind that fails outside of a loop leaves nothing there.
