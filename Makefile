@@ -118,8 +118,8 @@ stress-smoke: ## The same for half a minute
 
 # Sanitizers are an unstable option of the stable compiler, hence RUSTC_BOOTSTRAP, and need a target that is named. Each has a target folder
 # of its own. SANITIZE_ARGS selects tests. The library has no frame
-# pointers: without the slow unwinder a suppression would not find its function. Panics print no backtraces under ThreadSanitizer: what the standard
-# library remembers for them lies under a lock that is not seen.
+# pointers: without the slow unwinder a suppression would not find its function. What panics print is not captured under ThreadSanitizer, and
+# without backtraces: what the standard library keeps for both lies under locks that are not seen.
 SANITIZED := -p selvedge-timer-wheel -p selvedge-scheduler -p selvedge -p selvedge-tests
 SANITIZE_ARGS ?=
 SUPPRESSIONS := $(CURDIR)/tests/sanitizers
@@ -128,7 +128,7 @@ sanitize = RUSTC_BOOTSTRAP=1 RUSTFLAGS="$${RUSTFLAGS:-} --cfg selvedge_sanitize 
 
 .PHONY: tsan
 tsan: ## All tests under ThreadSanitizer, for by hand: takes minutes; SANITIZE_ARGS='--test lifecycles'
-	RUST_BACKTRACE=0 TSAN_OPTIONS="suppressions=$(SUPPRESSIONS)/tsan.supp" \
+	RUST_BACKTRACE=0 RUST_TEST_NOCAPTURE=1 TSAN_OPTIONS="suppressions=$(SUPPRESSIONS)/tsan.supp" \
 	  $(call sanitize,tsan,--cfg selvedge_tsan -Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer)
 
 .PHONY: asan
