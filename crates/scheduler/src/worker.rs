@@ -33,7 +33,7 @@ pub(crate) struct Local {
     pub(crate) poll: Cell<u64>,
     pub(crate) between: Between,
     pub(crate) lone: Lone,
-    /// Something was pushed during this poll, and nobody has been notified for sure.
+    /// Something was pushed during this poll: its end looks at the sleepers once more.
     owes_notify: Cell<bool>,
 }
 

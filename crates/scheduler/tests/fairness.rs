@@ -297,7 +297,7 @@ fn two_tasks_that_yield_are_shared_also_after_a_chain() {
     }
     let scheduler = start(2);
     // The machine may keep the other worker's thread from a core, but not each time.
-    let least = (0..10).map(|_| {
+    let rounds = (0..10).map(|_| {
         let done = Signal::new();
         let told = done.clone();
         run(&scheduler, async move { link(20_000, told) });
@@ -310,7 +310,7 @@ fn two_tasks_that_yield_are_shared_also_after_a_chain() {
             join(partner).await.max(turns)
         })
     });
-    let mut turns: Vec<_> = least.collect();
+    let mut turns: Vec<_> = rounds.collect();
     turns.sort_unstable();
     assert!(turns[4] < TURNS / 8, "so many turns on one worker: {turns:?}");
     close(&scheduler);

@@ -12,8 +12,8 @@
 //! any ────────────────────────────▶ READY, changes + 1 ───────────────────────────────────────────────────────▶ not READY
 //! ```
 //!
-//! The lock decides who waits. **Whoever is on the list saw under the lock that the direction was not ready, and every change is noted under the lock, after
-//! which nobody is on the list.** So no change is missed; and who finds another count of changes than when it got on the list has been taken off.
+//! The lock decides who waits. **Whoever is on the list saw under the lock that the direction was not ready, and every change and the end of the watch are noted under the lock,
+//! after which nobody is on the list.** So no change is missed; and who finds another count of changes than when it got on the list has been taken off.
 //!
 //! A change is noted with Release and looked at with Acquire: who sees it makes an attempt that finds what it tells of. All else about the word is Relaxed: it publishes
 //! nothing, and what it decides for those who wait is ordered by the lock.
