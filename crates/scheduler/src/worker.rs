@@ -157,11 +157,18 @@ impl Local {
     /// Queues a task that woke itself. No thread is woken for it: this one will come to it, and notifies when it looks around.
     #[inline]
     fn push_again(&self, task: Runnable) {
-        if task.with_task(TaskRef::is_heavy) {
+        if !task.with_task(TaskRef::is_heavy) {
+            self.deque.push(task);
+        } else if self.has_own_tasks() {
+            // They come first.
             self.shared.push_heavy(task, false);
         } else {
-            self.deque.push(task);
+            self.shared.heavy.push(task, false);
         }
+    }
+
+    fn has_own_tasks(&self) -> bool {
+        !self.slot().next.is_empty() || !self.deque.is_empty()
     }
 
     /// Works until the worker is told to leave.
@@ -252,10 +259,7 @@ impl Local {
     }
 
     fn poll_heavy(&self, task: Runnable, is_suspect: bool) {
-        if !self.slot().next.is_empty()
-            || !self.deque.is_empty()
-            || self.shared.driver.is_wanted(&self.shared)
-        {
+        if self.has_own_tasks() || self.shared.driver.is_wanted(&self.shared) {
             self.shared.notify();
         }
         let pace = &self.slot().pace;
