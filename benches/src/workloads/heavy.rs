@@ -43,7 +43,7 @@ impl Workload for TickerBesideHeavy {
     }
 
     fn by_os_threads(setting: &Setting) -> Option<Vec<f64>> {
-        let load = Load::on_threads(setting.workers);
+        let load = Load::on_threads(setting.workers.min(BESIDE_TICKER));
         let mut lateness = Lateness::new(setting.span(SPAN));
         while !lateness.is_over() {
             let start = Instant::now();
@@ -79,7 +79,7 @@ impl Workload for RequestsBesideHeavy {
         let (ask, asked) = mpsc::sync_channel::<()>(1);
         let (reply, replied) = mpsc::sync_channel::<()>(1);
         let server = std::thread::spawn(move || asked.iter().try_for_each(|()| reply.send(())));
-        let load = Load::on_threads(setting.workers);
+        let load = Load::on_threads(setting.workers.min(BESIDE_REQUESTS));
         let waits = request_repeatedly(setting, || {
             ask.send(()).expect("the server lives");
             replied.recv().expect("the server replies");
@@ -152,6 +152,7 @@ impl Load {
         })
     }
 
+    /// As many threads as would compute at once.
     fn on_threads(threads: usize) -> Self {
         Self::with(threads, |stop, end| {
             std::thread::spawn(move || {

@@ -35,6 +35,9 @@ const LINGER: u32 = 10;
 const PATIENCE: u32 = 3;
 /// A thread that has used so much of a core between two looks was not kept from it.
 const COMPUTED: u64 = 250_000;
+/// Threads about which the operating system is asked in one look whether they are blocked: each costs as much as a system call or ten, and on a machine
+/// that has more threads than cores there is always one that does not get on.
+const QUESTIONS: usize = 2;
 /// A suspect whose poll lasts longer no longer keeps others like it waiting.
 const EXPOSED: Duration = Duration::from_millis(2);
 /// A heavy poll that lasts longer may be waiting for one that is queued: it no longer holds its permit.
@@ -150,13 +153,21 @@ impl Rescue {
 struct Watch<'a> {
     shared: &'a Arc<Shared>,
     last: Vec<LastLook>,
+    /// The place at which the last look began: each begins at another one.
+    first: usize,
     idle_looks: u32,
     surplus_looks: u32,
 }
 
 impl<'a> Watch<'a> {
     fn new(shared: &'a Arc<Shared>) -> Self {
-        Self { shared, last: vec![LastLook::default(); shared.slots.len()], idle_looks: 0, surplus_looks: 0 }
+        Self {
+            shared,
+            last: vec![LastLook::default(); shared.slots.len()],
+            first: 0,
+            idle_looks: 0,
+            surplus_looks: 0,
+        }
     }
 
     fn run(mut self) {
@@ -198,11 +209,14 @@ impl<'a> Watch<'a> {
         let mut stuck = Stuck::default();
         let now = shared.rescue.now();
         let used = shared.rescue.places_used();
-        for (slot, last) in shared.slots[..used].iter().zip(&mut self.last) {
+        let mut questions = QUESTIONS;
+        self.first = (self.first + 1) % used;
+        for index in (self.first..used).chain(0..self.first) {
+            let (slot, last) = (&shared.slots[index], &mut self.last[index]);
             let pace = &slot.pace;
             let poll = pace.poll.load(Ordering::Relaxed);
             let is_polling = poll % 2 == 1;
-            let stands_still = is_polling && last.is_long(poll, pace);
+            let stands_still = is_polling && last.is_long(poll, pace, &mut questions);
             if is_polling && last.poll != poll {
                 pace.first_seen.store(now, Ordering::Relaxed);
             }
@@ -299,7 +313,7 @@ struct LastLook {
 impl LastLook {
     /// The poll has gone on since the last look, and not only because its thread was kept from a core: then all cores are busy, a spare
     /// would be one more that wants them, and make the next poll look long.
-    fn is_long(&mut self, poll: u64, pace: &Pace) -> bool {
+    fn is_long(&mut self, poll: u64, pace: &Pace, questions: &mut usize) -> bool {
         let thread = pace.thread.load(Ordering::Relaxed);
         let computed = match os::doing(thread) {
             os::Doing::Used(used) => used.saturating_sub(std::mem::replace(&mut self.used, used)) > COMPUTED,
@@ -309,7 +323,12 @@ impl LastLook {
             return false;
         }
         // What has been found to be long stays so.
-        pace.marked.load(Ordering::Relaxed) == poll || computed || !os::wants_a_core(thread)
+        if pace.marked.load(Ordering::Relaxed) == poll || computed {
+            return true;
+        }
+        let Some(left) = questions.checked_sub(1) else { return false };
+        *questions = left;
+        !os::wants_a_core(thread)
     }
 }
 

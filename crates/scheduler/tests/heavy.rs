@@ -57,6 +57,34 @@ fn long_polls_make_a_task_heavy_and_short_ones_light_again() {
     close(&scheduler);
 }
 
+/// Its worker comes to it again at once. A colleague that is woken for it nevertheless may be quicker where cores are few, and then the two change places at each
+/// poll: light work falls to a thread that has just computed, which the operating system puts off.
+#[test]
+fn a_heavy_task_that_goes_on_wakes_nobody() {
+    const POLLS: u64 = 40;
+    let scheduler = start(4);
+    let parks = {
+        let scheduler = scheduler.clone();
+        move || scheduler.metrics().workers.iter().map(|worker| worker.parks).sum::<u64>()
+    };
+    let task = spawn(&scheduler, async move {
+        let mut before = None;
+        let mut heavy_polls = 0;
+        while heavy_polls < POLLS {
+            compute(Duration::from_millis(4));
+            if TaskRef::with_current(|task| task.expect("in a poll").is_heavy()) {
+                heavy_polls += 1;
+                before = before.or_else(|| Some(parks()));
+            }
+            yield_now().await;
+        }
+        parks() - before.expect("it has been heavy")
+    });
+    let parks = block_on(join(task));
+    assert!(parks <= POLLS / 4, "{parks} workers went to sleep again during {POLLS} polls");
+    close(&scheduler);
+}
+
 /// Polls of both classes are counted while the other class never rests.
 #[test]
 fn neither_class_starves() {
