@@ -28,7 +28,7 @@ impl<T> Wheel<T> {
     #[inline]
     pub fn next_deadline(&mut self) -> Option<u64> {
         let (place, level) = self.first()?;
-        let slot = level.slots[place.slot()];
+        let slot = &level.slots[place.slot()];
         if level.exact & place.bit() != 0 {
             return Some(slot.least);
         }

@@ -108,8 +108,9 @@ impl<T> Wheel<T> {
     /// Moves the cursor to the start of the window at `place` and its timers to where they belong from there.
     fn cascade(&mut self, place: Place, start: u64) {
         let Some(level) = self.levels[place.rank()].as_mut() else { return };
-        let slot = level.slots[place.slot()];
-        let (mut index, mut ahead) = (slot.head, slot.tail);
+        let slot = &level.slots[place.slot()];
+        slot.fetch(&self.slab);
+        let mut index = slot.head;
         if level.vacate(place) == Remaining::None {
             self.ranks &= !(1 << place.rank());
         }
@@ -117,23 +118,9 @@ impl<T> Wheel<T> {
         while index != NIL {
             let node = self.slab.node(index);
             let (deadline, next) = (node.deadline, node.next);
-            ahead = self.fetch_ahead(ahead, index);
             self.relink(index, deadline);
             index = next;
         }
-    }
-
-    /// One step from `ahead` towards `index`, or `NIL` where they meet.
-    ///
-    /// Timers that have waited for long have left the cache, and each names only the next one. A second walk, from the other end, waits for
-    /// its misses at the same time, and the first finds the rest of the list in the cache.
-    #[inline]
-    fn fetch_ahead(&self, ahead: u32, index: u32) -> u32 {
-        if ahead == NIL || ahead == index {
-            return NIL;
-        }
-        let before = self.slab.node(ahead).prev;
-        if before == index { NIL } else { before }
     }
 
     fn sort(&mut self, place: Place) {

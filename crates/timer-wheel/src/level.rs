@@ -13,15 +13,42 @@
 //! common crowded slot is never scanned, even if it is always its earliest timer that is cancelled. And as each slot remembers
 //! for itself, a short timer that comes and goes does not make anyone scan the slot of the long ones again.
 
+use crate::marks::{CROWD, Marks};
 use crate::place::{Place, SLOTS};
 use crate::slab::{NIL, Slab};
 
 /// The list of one slot. Means something only while the level has the slot's bit in `occupied`.
-#[derive(Clone, Copy)]
 pub(crate) struct Slot {
     pub(crate) head: u32,
     pub(crate) tail: u32,
     pub(crate) least: u64,
+    len: u32,
+    /// Where to begin a walk, if the list is long.
+    marks: Option<Box<Marks>>,
+}
+
+impl Slot {
+    const EMPTY: Self = Self { head: NIL, tail: NIL, least: 0, len: 0, marks: None };
+
+    /// Brings the nodes of a long list into the cache.
+    pub(crate) fn fetch<T>(&self, slab: &Slab<T>) {
+        if let Some(marks) = &self.marks {
+            marks.fetch(slab, self.len);
+        }
+    }
+
+    /// Makes `index` the last node. Returns the one before it, whose link is the caller's to set.
+    #[inline]
+    fn push<T>(&mut self, index: u32, slab: &Slab<T>) -> u32 {
+        self.len += 1;
+        if self.len == CROWD && self.marks.is_none() {
+            self.marks = Some(Marks::of_list(self.head, slab));
+        }
+        if let Some(marks) = &mut self.marks {
+            marks.arrived(index);
+        }
+        std::mem::replace(&mut self.tail, index)
+    }
 }
 
 /// The slots of one rank.
@@ -43,7 +70,7 @@ pub(crate) enum Remaining {
 
 impl Level {
     pub(crate) const fn new() -> Self {
-        Self { occupied: 0, exact: 0, ragged: 0, slots: [Slot { head: NIL, tail: NIL, least: 0 }; SLOTS] }
+        Self { occupied: 0, exact: 0, ragged: 0, slots: [const { Slot::EMPTY }; SLOTS] }
     }
 
     /// The first occupied slot.
@@ -69,10 +96,10 @@ impl Level {
             self.occupied |= bit;
             self.exact |= bit;
             self.ragged &= !bit;
-            *slot = Slot { head: index, tail: index, least: deadline };
+            (slot.head, slot.tail, slot.least, slot.len) = (index, index, deadline, 1);
             return NIL;
         }
-        let prev = std::mem::replace(&mut slot.tail, index);
+        let prev = slot.push(index, slab);
         let tail = slab.node_mut(prev);
         tail.next = index;
         // Arithmetic instead of branches: with mixed deadlines nobody could predict them.
@@ -93,6 +120,7 @@ impl Level {
         slab: &mut Slab<T>,
     ) -> Remaining {
         let slot = &mut self.slots[place.slot()];
+        slot.len -= 1;
         if prev == NIL {
             slot.head = next;
         } else {
@@ -110,6 +138,7 @@ impl Level {
     /// Forgets the list of `place`; its nodes are the caller's to place.
     pub(crate) fn vacate(&mut self, place: Place) -> Remaining {
         self.occupied &= !place.bit();
+        self.slots[place.slot()].marks = None;
         if self.occupied == 0 { Remaining::None } else { Remaining::Some }
     }
 

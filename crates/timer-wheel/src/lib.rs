@@ -56,6 +56,7 @@ mod earliest;
 mod expire;
 mod key;
 mod level;
+mod marks;
 mod place;
 mod slab;
 mod wheel;
