@@ -112,6 +112,32 @@ impl Error {
         matches!(self.shared(), Some(Shared::Panic(_)))
     }
 
+    /// The kind of the [`io::Error`] that this was made from; `None` if it was something else.
+    ///
+    /// What Python tells by the subclass of `OSError` (`ConnectionResetError`, `BrokenPipeError` …) Rust tells by the kind. A [`TimeoutError`] is no
+    /// `io::Error`: ask [`is_timeout`](Error::is_timeout).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::ErrorKind;
+    /// use std::time::Duration;
+    ///
+    /// #[selvedge::main]
+    /// async fn main() -> selvedge::Result<()> {
+    ///     let taken = selvedge::net::TcpListener::bind("127.0.0.1:0").await?;
+    ///     let refused = selvedge::net::TcpListener::bind(taken.local_addr()?).await.unwrap_err();
+    ///     assert_eq!(refused.io_kind(), Some(ErrorKind::AddrInUse));
+    ///
+    ///     let late = selvedge::wait_for(selvedge::sleep(Duration::MAX), Duration::ZERO).await.unwrap_err();
+    ///     assert_eq!(late.io_kind(), None);
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn io_kind(&self) -> Option<io::ErrorKind> {
+        self.downcast_ref::<io::Error>().map(io::Error::kind)
+    }
+
     /// The error's own cause, if it names one.
     pub fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.as_std().source()

@@ -42,7 +42,7 @@ impl Slot {
     fn push<T>(&mut self, index: u32, slab: &Slab<T>) -> u32 {
         self.len += 1;
         if self.len == CROWD && self.marks.is_none() {
-            self.marks = Some(Marks::of_list(self.head, slab));
+            self.marks = Some(Box::new(Marks::of_list(self.head, slab)));
         }
         if let Some(marks) = &mut self.marks {
             marks.arrived(index);

@@ -29,8 +29,8 @@ pub(crate) struct Marks {
 impl Marks {
     /// Of the list that begins with `head`.
     #[cold]
-    pub(crate) fn of_list<T>(head: u32, slab: &Slab<T>) -> Box<Self> {
-        let mut marks = Box::new(Self { since: FIRST_STRIDE, stride: FIRST_STRIDE, nodes: [NIL; MOST] });
+    pub(crate) fn of_list<T>(head: u32, slab: &Slab<T>) -> Self {
+        let mut marks = Self { since: FIRST_STRIDE, stride: FIRST_STRIDE, nodes: [NIL; MOST] };
         let mut index = head;
         while index != NIL {
             marks.arrived(index);
@@ -68,15 +68,24 @@ impl Marks {
     /// Follows the list of `len` nodes from all marks at once.
     pub(crate) fn fetch<T>(&self, slab: &Slab<T>, len: u32) {
         let mut ahead = self.nodes;
-        let walks = ahead.iter().filter(|&&node| node != NIL).count() as u32;
-        // No more steps than nodes: if most of them have been cancelled, the marks lead to others.
-        for _ in 0..self.stride.min(len / walks + 1) {
+        for _ in 0..self.steps(len) {
             for index in ahead.iter_mut().filter(|index| **index != NIL) {
                 *index = slab.node(*index).next;
             }
         }
-        // Or the walk might be found to be useless.
+        // Or the walks might be found to be useless.
         std::hint::black_box(ahead);
+    }
+
+    /// The steps of each walk: to the next mark, but all walks together no more than the list has nodes. If most have been cancelled, the marks
+    /// lead to others.
+    fn steps(&self, len: u32) -> u32 {
+        self.stride.min(len.div_ceil(self.walks()))
+    }
+
+    /// At least one.
+    fn walks(&self) -> u32 {
+        self.nodes.iter().map(|&node| u32::from(node != NIL)).sum()
     }
 }
 
@@ -85,9 +94,9 @@ mod tests {
     use super::*;
 
     /// A list of the nodes from 16 on.
-    fn list(len: u32) -> (Slab<()>, Box<Marks>) {
+    fn list(len: u32) -> (Slab<()>, Marks) {
         let mut slab = Slab::new();
-        let (mut prev, mut marks) = (NIL, None::<Box<Marks>>);
+        let (mut prev, mut marks) = (NIL, None::<Marks>);
         for count in 1..=len {
             let index = slab.reserve();
             slab.occupy(index, 0, (), prev);
@@ -119,13 +128,19 @@ mod tests {
     }
 
     #[test]
-    fn the_walks_are_bounded_wherever_the_marks_lead() {
-        let (mut slab, marks) = list(10_000);
-        // Every node leads back to the first mark: a walk that follows the list until it ends would not.
-        for index in 16..10_016 {
-            slab.node_mut(index).next = 16;
+    fn the_walks_take_no_more_steps_than_there_are_nodes() {
+        for len in [CROWD, 224, 1_000, 100_000] {
+            let (slab, marks) = list(len);
+            for left in [1, 3, len / 2, len] {
+                assert!(marks.steps(left) * marks.walks() < left + marks.walks(), "{left} left of {len}");
+            }
+            assert!(marks.steps(len) > len / 2 / marks.walks(), "{len} nodes are not fetched");
+            // Where every node leads back to itself, too.
+            let mut slab = slab;
+            for index in 16..16 + len {
+                slab.node_mut(index).next = index;
+            }
+            marks.fetch(&slab, len);
         }
-        marks.fetch(&slab, 3);
-        marks.fetch(&slab, 10_000);
     }
 }

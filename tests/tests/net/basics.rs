@@ -51,8 +51,7 @@ async fn a_name_is_looked_up_and_its_addresses_are_tried_in_turn() -> Result<()>
     let named = TcpStream::connect(("localhost", good.port())).await?;
     assert_eq!(named.peer_addr()?, good);
     let refused = TcpStream::connect(bad).await.expect_err("nobody listens");
-    let kind = refused.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
-    assert_eq!(kind, Some(std::io::ErrorKind::ConnectionRefused));
+    assert_eq!(refused.io_kind(), Some(std::io::ErrorKind::ConnectionRefused));
     assert!(refused.to_string().contains(&bad.to_string()), "{refused}");
     let portless = TcpStream::connect("localhost").await.expect_err("which port?");
     assert!(portless.to_string().contains("localhost:80"), "{portless}");
@@ -65,8 +64,7 @@ async fn a_name_is_looked_up_and_its_addresses_are_tried_in_turn() -> Result<()>
 async fn a_port_in_use_is_an_error_that_says_so() -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let taken = TcpListener::bind(listener.local_addr()?).await.expect_err("the port is taken");
-    let kind = taken.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
-    assert_eq!(kind, Some(std::io::ErrorKind::AddrInUse));
+    assert_eq!(taken.io_kind(), Some(std::io::ErrorKind::AddrInUse));
     assert!(taken.to_string().contains(&listener.local_addr()?.to_string()), "{taken}");
     Ok(())
 }

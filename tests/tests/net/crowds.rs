@@ -8,7 +8,7 @@ use std::time::Duration;
 use selvedge::net::TcpStream;
 use selvedge::{Result, Runner, gather, get_running_loop, open_connection, start_server};
 
-use super::{descriptors, in_a_process_of_its_own, kind};
+use super::{descriptors, in_a_process_of_its_own};
 
 const CONNECTIONS: usize = 10_000;
 const AT_ONCE: usize = 50;
@@ -50,7 +50,7 @@ async fn ten_thousand() -> Result<()> {
                 // A peer that resets does not wait for its answer.
                 assert!(
                     answered.is_ok()
-                        || answered.is_err_and(|error| kind(&error) == Some(ErrorKind::ConnectionReset))
+                        || answered.is_err_and(|error| error.io_kind() == Some(ErrorKind::ConnectionReset))
                 );
                 Ok(())
             }

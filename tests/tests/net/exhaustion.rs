@@ -7,7 +7,7 @@ use selvedge::net::TcpStream;
 use selvedge::{Result, Runner, get_running_loop, start_server, wait_for};
 use selvedge_tests::Reports;
 
-use super::{in_a_process_of_its_own, kind};
+use super::in_a_process_of_its_own;
 
 /// All descriptors that there are, but one for each of `left`.
 fn take_all_but(left: usize) -> Vec<File> {
@@ -56,7 +56,7 @@ async fn scarce() -> Result<()> {
         more.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error),
         Some(24),
         "{:?}",
-        kind(&more)
+        more.io_kind()
     );
     drop(taken);
     client.read_exact(&mut answer).await?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use selvedge::{Result, get_running_loop, open_connection, start_server, wait_for};
 
-use super::{kind, sockets_come_down_to};
+use super::sockets_come_down_to;
 
 /// An address that never answers: more wait there to be accepted than it admits, so the system does not answer who comes next.
 struct Silent {
@@ -59,10 +59,10 @@ async fn where_all_refuse_the_last_error_counts() -> Result<()> {
         .collect();
     // An hour between two attempts: one that failed is not waited for.
     let refused = open_connection(&gone[..]).happy_eyeballs_delay(Duration::from_hours(1)).await;
-    assert_eq!(kind(&refused.expect_err("nobody listens")), Some(std::io::ErrorKind::ConnectionRefused));
+    assert_eq!(refused.expect_err("nobody listens").io_kind(), Some(std::io::ErrorKind::ConnectionRefused));
     let none: &[SocketAddr] = &[];
     let nowhere = open_connection(none).happy_eyeballs_delay(Duration::ZERO).await;
-    assert_eq!(kind(&nowhere.expect_err("there is no address")), Some(std::io::ErrorKind::InvalidInput));
+    assert_eq!(nowhere.expect_err("there is no address").io_kind(), Some(std::io::ErrorKind::InvalidInput));
     Ok(())
 }
 

@@ -12,14 +12,14 @@ use selvedge::{
 use selvedge_tests::Reports;
 
 use super::basics::pair;
-use super::{kind, pattern, served};
+use super::{pattern, served};
 
 #[selvedge::test]
 async fn a_servers_port_in_use_is_an_error_that_names_it() -> Result<()> {
     let first = TcpListener::bind("127.0.0.1:0").await?;
     let addr = first.local_addr()?;
     let error = start_server(async |_, _| Ok(()), addr).await.expect_err("it is taken");
-    assert_eq!(kind(&error), Some(ErrorKind::AddrInUse));
+    assert_eq!(error.io_kind(), Some(ErrorKind::AddrInUse));
     assert!(error.to_string().contains(&addr.to_string()), "{error}");
     Ok(())
 }
@@ -32,7 +32,7 @@ async fn a_reset_is_told_each_time_and_what_came_before_it_can_be_read() -> Resu
     peer.write_all(b"last words").await?;
     peer.set_linger(Duration::ZERO)?;
     drop(peer);
-    let reset = |error: selvedge::Error| assert_eq!(kind(&error), Some(ErrorKind::ConnectionReset));
+    let reset = |error: selvedge::Error| assert_eq!(error.io_kind(), Some(ErrorKind::ConnectionReset));
     reset(reader.readline().await.expect_err("there is no line"));
     assert_eq!(reader.read(100).await?, b"last words");
     reset(reader.read(100).await.expect_err("it is no good end"));
@@ -58,7 +58,7 @@ async fn a_reset_ends_a_transfer_and_who_waits_for_it() -> Result<()> {
     peer.set_linger(Duration::ZERO)?;
     drop(peer);
     let error = drain.await.expect_err("nobody is there");
-    assert!(matches!(kind(&error), Some(ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)), "{error}");
+    assert!(matches!(error.io_kind(), Some(ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)), "{error}");
     assert_eq!(writer.unsent(), 0);
     assert!(writer.wait_closed().await.is_err());
     Ok(())
@@ -70,7 +70,7 @@ async fn plain_sockets_learn_of_a_reset_while_they_wait() -> Result<()> {
     let waits = create_task(async move { server.read(&mut [0; 8]).await });
     client.set_linger(Duration::ZERO)?;
     drop(client);
-    assert_eq!(waits.await.map_err(|error| kind(&error)), Err(Some(ErrorKind::ConnectionReset)));
+    assert_eq!(waits.await.map_err(|error| error.io_kind()), Err(Some(ErrorKind::ConnectionReset)));
     Ok(())
 }
 

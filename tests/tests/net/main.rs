@@ -14,16 +14,10 @@ mod transfers;
 mod worth_another_try;
 
 use std::future::Future;
-use std::io;
 use std::process::Command;
 
 use selvedge::streams::{Server, StreamReader, StreamWriter};
-use selvedge::{Error, Result, open_connection, start_server};
-
-/// What the operating system answered.
-fn kind(error: &Error) -> Option<io::ErrorKind> {
-    error.downcast_ref::<io::Error>().map(io::Error::kind)
-}
+use selvedge::{Result, open_connection, start_server};
 
 /// A server on loopback, and a connection to it.
 async fn served<C, F>(callback: C) -> Result<(Server, StreamReader, StreamWriter)>

@@ -12,7 +12,7 @@ use selvedge::{
 };
 use selvedge_tests::{LONG, Reports};
 
-use super::{kind, served, sockets_come_down_to};
+use super::{served, sockets_come_down_to};
 
 static TENANT: ContextVar<&str> = ContextVar::new("tenant");
 
@@ -253,7 +253,7 @@ async fn a_socket_file_makes_way_and_another_file_does_not() -> Result<()> {
     assert!(!path.exists());
     std::fs::write(&path, "precious")?;
     let error = start_unix_server(async |_, _| Ok(()), &path).await.expect_err("there is a file");
-    assert_eq!(kind(&error), Some(std::io::ErrorKind::AddrInUse));
+    assert_eq!(error.io_kind(), Some(std::io::ErrorKind::AddrInUse));
     assert_eq!(std::fs::read(&path)?, b"precious");
     std::fs::remove_file(&path)?;
     Ok(())

@@ -3,8 +3,8 @@
 //! Each wait for a socket is a leaf: a cancellation arrives there as `Err(CancelledError)`, and no byte is lost by it, as nothing has been read or
 //! written by a wait that is still going on. Bytes that are there win over a request or a deadline that comes at the same time.
 //!
-//! Methods return [`selvedge::Result`](crate::Result); what the operating system answered is found with
-//! `error.downcast_ref::<std::io::Error>()`. For code that is written against traits the streams implement
+//! Methods return [`selvedge::Result`](crate::Result); what the operating system answered is told by
+//! [`Error::io_kind`](crate::Error::io_kind). For code that is written against traits the streams implement
 //! [`futures_io::AsyncRead`] and [`futures_io::AsyncWrite`]; with the features `tokio-io` and `hyper` those of tokio and hyper too. With futures-io's and tokio's a cancellation comes as a
 //! [`std::io::Error`] that turns back into a `CancelledError` when `?` makes it a [`selvedge::Error`](crate::Error).
 //! hyper's are no leaves: see [`hyper`](crate::hyper).

@@ -266,9 +266,7 @@ impl<C> Drop for Accepting<C> {
 
 /// The peer gave up before it was accepted.
 fn is_over_already(error: &Error) -> bool {
-    error
-        .downcast_ref::<std::io::Error>()
-        .is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionAborted)
+    error.io_kind() == Some(std::io::ErrorKind::ConnectionAborted)
 }
 
 impl<C, F> Host<C>
