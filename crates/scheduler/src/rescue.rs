@@ -35,9 +35,9 @@ const LINGER: u32 = 10;
 const PATIENCE: u32 = 3;
 /// A thread that has used so much of a core between two looks was not kept from it.
 const COMPUTED: u64 = 250_000;
-/// Threads about which the operating system is asked in one look whether they are blocked: each costs as much as a system call or ten, and on a machine
-/// that has more threads than cores there is always one that does not get on.
-const QUESTIONS: usize = 2;
+/// So often in one look the operating system may be asked in vain whether a thread is blocked. A question costs as much as ten system calls, and where there are more threads
+/// than cores, there are always some that do not get on.
+const VAIN_QUESTIONS: usize = 2;
 /// A suspect whose poll lasts longer no longer keeps others like it waiting.
 const EXPOSED: Duration = Duration::from_millis(2);
 /// A heavy poll that lasts longer may be waiting for one that is queued: it no longer holds its permit.
@@ -153,7 +153,7 @@ impl Rescue {
 struct Watch<'a> {
     shared: &'a Arc<Shared>,
     last: Vec<LastLook>,
-    /// The place at which the last look began: each begins at another one.
+    /// The place at which the next look begins: behind the last one that was asked about in vain.
     first: usize,
     idle_looks: u32,
     surplus_looks: u32,
@@ -209,14 +209,18 @@ impl<'a> Watch<'a> {
         let mut stuck = Stuck::default();
         let now = shared.rescue.now();
         let used = shared.rescue.places_used();
-        let mut questions = QUESTIONS;
-        self.first = (self.first + 1) % used;
-        for index in (self.first..used).chain(0..self.first) {
+        let mut vain = VAIN_QUESTIONS;
+        let first = self.first % used;
+        for index in (first..used).chain(0..first) {
             let (slot, last) = (&shared.slots[index], &mut self.last[index]);
             let pace = &slot.pace;
             let poll = pace.poll.load(Ordering::Relaxed);
             let is_polling = poll % 2 == 1;
-            let stands_still = is_polling && last.is_long(poll, pace, &mut questions);
+            let vain_before = vain;
+            let stands_still = is_polling && last.is_long(poll, pace, &mut vain);
+            if vain < vain_before {
+                self.first = index + 1;
+            }
             if is_polling && last.poll != poll {
                 pace.first_seen.store(now, Ordering::Relaxed);
             }
@@ -313,7 +317,7 @@ struct LastLook {
 impl LastLook {
     /// The poll has gone on since the last look, and not only because its thread was kept from a core: then all cores are busy, a spare
     /// would be one more that wants them, and make the next poll look long.
-    fn is_long(&mut self, poll: u64, pace: &Pace, questions: &mut usize) -> bool {
+    fn is_long(&mut self, poll: u64, pace: &Pace, vain: &mut usize) -> bool {
         let thread = pace.thread.load(Ordering::Relaxed);
         let computed = match os::doing(thread) {
             os::Doing::Used(used) => used.saturating_sub(std::mem::replace(&mut self.used, used)) > COMPUTED,
@@ -326,9 +330,12 @@ impl LastLook {
         if pace.marked.load(Ordering::Relaxed) == poll || computed {
             return true;
         }
-        let Some(left) = questions.checked_sub(1) else { return false };
-        *questions = left;
-        !os::wants_a_core(thread)
+        if *vain == 0 {
+            return false;
+        }
+        let wants_a_core = os::wants_a_core(thread);
+        *vain -= usize::from(wants_a_core);
+        !wants_a_core
     }
 }
 

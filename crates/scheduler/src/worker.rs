@@ -154,13 +154,12 @@ impl Local {
         self.push_new(task, Class::of_woken(heavy));
     }
 
-    /// Queues a task that woke itself. No thread is woken for it: this one will come to it, and notifies when it looks around.
+    /// Queues a task that woke itself. No thread is woken for it: this one will come to it. For what may come before a heavy one somebody is.
     #[inline]
     fn push_again(&self, task: Runnable) {
         if !task.with_task(TaskRef::is_heavy) {
             self.deque.push(task);
-        } else if self.has_own_tasks() {
-            // They come first.
+        } else if self.has_own_tasks() || !self.shared.injector.is_empty() || self.has_due_timer() {
             self.shared.push_heavy(task, false);
         } else {
             self.shared.heavy.push(task, false);

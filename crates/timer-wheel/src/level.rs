@@ -23,7 +23,7 @@ pub(crate) struct Slot {
     pub(crate) tail: u32,
     pub(crate) least: u64,
     len: u32,
-    /// Where to begin a walk, if the list is long.
+    /// Where to begin a walk, if the list is long and will be walked.
     marks: Option<Box<Marks>>,
 }
 
@@ -39,9 +39,9 @@ impl Slot {
 
     /// Makes `index` the last node. Returns the one before it, whose link is the caller's to set.
     #[inline]
-    fn push<T>(&mut self, index: u32, slab: &Slab<T>) -> u32 {
+    fn push<T>(&mut self, index: u32, is_window: bool, slab: &Slab<T>) -> u32 {
         self.len += 1;
-        if self.len == CROWD && self.marks.is_none() {
+        if is_window && self.len == CROWD && self.marks.is_none() {
             self.marks = Some(Box::new(Marks::of_list(self.head, slab)));
         }
         if let Some(marks) = &mut self.marks {
@@ -99,7 +99,7 @@ impl Level {
             (slot.head, slot.tail, slot.least, slot.len) = (index, index, deadline, 1);
             return NIL;
         }
-        let prev = slot.push(index, slab);
+        let prev = slot.push(index, place.is_window(), slab);
         let tail = slab.node_mut(prev);
         tail.next = index;
         // Arithmetic instead of branches: with mixed deadlines nobody could predict them.

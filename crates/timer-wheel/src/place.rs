@@ -103,6 +103,12 @@ impl Place {
         self.slot % SLOTS
     }
 
+    /// Whether its timers have to come down before they fire.
+    #[inline]
+    pub(crate) const fn is_window(self) -> bool {
+        self.rank > TICKS
+    }
+
     /// The slot as a bit of an occupancy word.
     #[inline]
     pub(crate) const fn bit(self) -> u64 {
