@@ -27,7 +27,7 @@ use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Instant, Mutex, Ordering, 
 
 use crate::parker::Parker;
 
-/// Between two looks of the watch. A poll is stuck after one to two of these.
+/// Between two looks of the watch. A poll is stuck after one to two of these; one that is blocked after a few more where many threads want a core.
 const LOOK: Duration = Duration::from_millis(1);
 /// Looks without a busy worker until the watch sleeps: a program that rests for a moment must not pay for waking it each time.
 const LINGER: u32 = 10;

@@ -147,7 +147,7 @@ impl Local {
     #[inline]
     fn push_woken(&self, task: Runnable, heavy: bool) {
         // Without the watch nobody would take the task out of the slot of a worker that is stuck.
-        if !heavy && self.shared.rescues() && self.slot().next.is_empty() && self.deque.is_empty() {
+        if !heavy && self.shared.rescues() && !self.has_own_tasks() {
             self.slot().next.put(task);
             return;
         }
@@ -166,6 +166,7 @@ impl Local {
         }
     }
 
+    #[inline]
     fn has_own_tasks(&self) -> bool {
         !self.slot().next.is_empty() || !self.deque.is_empty()
     }

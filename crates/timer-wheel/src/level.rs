@@ -171,3 +171,31 @@ impl Level {
         self.ragged &= !place.bit();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crowd_that_has_to_come_down_has_marks_until_it_is_gone() {
+        const TICK: Place = Place::of(1, 0);
+        const WINDOW: Place = Place::of(64, 0);
+        for (place, has_marks) in [(TICK, false), (WINDOW, true)] {
+            let (mut level, mut slab) = (Level::new(), Slab::new());
+            let mut keys = Vec::new();
+            for _ in 0..CROWD {
+                assert!(level.slots[place.slot()].marks.is_none());
+                let index = slab.reserve();
+                let prev = level.append(place, index, 64, &mut slab);
+                keys.push(slab.occupy(index, 64, (), prev));
+            }
+            assert_eq!(level.slots[place.slot()].marks.is_some(), has_marks);
+            for key in keys {
+                let taken = slab.take(key).expect("it is there");
+                let _ = level.unlink(place, taken.deadline, taken.prev, taken.next, &mut slab);
+            }
+            assert_eq!(level.slots[place.slot()].len, 0);
+            assert!(level.slots[place.slot()].marks.is_none());
+        }
+    }
+}
