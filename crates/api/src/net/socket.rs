@@ -8,7 +8,6 @@ use std::task::{Context, Poll, ready};
 use mio::event::Source;
 use selvedge_scheduler::{Direction, Registration, Scheduler, Waiter};
 
-use super::stream::Bytes;
 use crate::error::Result;
 use crate::task;
 
@@ -20,7 +19,8 @@ pub struct Socket<S: Source> {
 }
 
 /// What an attempt came to.
-pub(crate) struct Done<T> {
+#[derive(Debug, Clone, Copy)]
+pub struct Done<T> {
     pub(crate) value: T,
     /// There was less than was asked for, so the next attempt would find nothing: it may as well wait at once.
     pub(crate) is_drained: bool,
@@ -33,12 +33,6 @@ impl<T> Done<T> {
 }
 
 impl Done<usize> {
-    /// So many of `asked` bytes were read.
-    pub(crate) fn read_from(source: &(impl Bytes + ?Sized), value: usize, asked: usize) -> Done<usize> {
-        let read = Done::bytes(value, asked);
-        Done { is_drained: read.is_drained && source.is_drained(), ..read }
-    }
-
     /// So many of `asked` bytes were read or written. None at all is the end, which stays.
     pub(crate) fn bytes(value: usize, asked: usize) -> Done<usize> {
         Done { value, is_drained: 0 < value && value < asked }

@@ -26,23 +26,21 @@ pub(super) mod sealed {
 
 /// An operating system's stream, which is read and written through a shared reference.
 pub trait Bytes: Source + 'static {
-    fn read_once(&self, buffer: &mut [u8]) -> io::Result<usize>;
-    fn read_once_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize>;
+    fn read_once(&self, buffer: &mut [u8]) -> io::Result<Done<usize>>;
+    fn read_once_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<Done<usize>>;
     fn write_once(&self, bytes: &[u8]) -> io::Result<usize>;
     fn write_once_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
     fn end(&self) -> io::Result<()>;
-    /// Whether a read that got less than it asked for has taken all there was.
-    fn is_drained(&self) -> bool;
 }
 
 macro_rules! bytes {
-    ($source:ty, $is_drained:expr) => {
+    ($source:ty, $read:path, $read_vectored:path) => {
         impl Bytes for $source {
-            fn read_once(mut self: &Self, buffer: &mut [u8]) -> io::Result<usize> {
-                self.read(buffer)
+            fn read_once(&self, buffer: &mut [u8]) -> io::Result<Done<usize>> {
+                $read(self, buffer)
             }
-            fn read_once_vectored(mut self: &Self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-                self.read_vectored(buffers)
+            fn read_once_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<Done<usize>> {
+                $read_vectored(self, buffers)
             }
             fn write_once(mut self: &Self, bytes: &[u8]) -> io::Result<usize> {
                 self.write(bytes)
@@ -53,29 +51,88 @@ macro_rules! bytes {
             fn end(&self) -> io::Result<()> {
                 self.shutdown(std::net::Shutdown::Write)
             }
-            fn is_drained(&self) -> bool {
-                $is_drained(self)
-            }
         }
     };
 }
 
-bytes!(mio::net::TcpStream, |_| true);
-// A message that carries a descriptor ends a read, whatever is behind it. To ask costs less than to try.
+bytes!(mio::net::TcpStream, plain::read, plain::read_vectored);
 #[cfg(unix)]
-bytes!(mio::net::UnixStream, |stream| rustix::io::ioctl_fionread(stream).is_ok_and(|left| left == 0));
+bytes!(mio::net::UnixStream, with_descriptors::read, with_descriptors::read_vectored);
+
+/// A read that got less than it asked for has taken all there was.
+mod plain {
+    use super::{Done, IoSliceMut, Read, at_least, io};
+
+    pub(super) fn read(mut source: impl Read, buffer: &mut [u8]) -> io::Result<Done<usize>> {
+        Ok(Done::bytes(source.read(buffer)?, buffer.len()))
+    }
+
+    pub(super) fn read_vectored(
+        mut source: impl Read,
+        buffers: &mut [IoSliceMut<'_>],
+    ) -> io::Result<Done<usize>> {
+        let asked = at_least(buffers.iter().map(|buffer| buffer.len()));
+        Ok(Done::bytes(source.read_vectored(buffers)?, asked))
+    }
+}
+
+/// A message that carries descriptors ends a read, whatever is behind it. They are not wanted; Linux says that they were cut off.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod with_descriptors {
+    use mio::net::UnixStream;
+    use rustix::net::{RecvAncillaryBuffer, RecvFlags, ReturnFlags, recvmsg};
+
+    use super::{Done, IoSliceMut, at_least, io};
+
+    pub(super) fn read(source: &UnixStream, buffer: &mut [u8]) -> io::Result<Done<usize>> {
+        read_vectored(source, &mut [IoSliceMut::new(buffer)])
+    }
+
+    pub(super) fn read_vectored(
+        source: &UnixStream,
+        buffers: &mut [IoSliceMut<'_>],
+    ) -> io::Result<Done<usize>> {
+        let asked = at_least(buffers.iter().map(|buffer| buffer.len()));
+        let got = recvmsg(source, buffers, &mut RecvAncillaryBuffer::default(), RecvFlags::empty())?;
+        let read = Done::bytes(got.bytes, asked);
+        Ok(Done { is_drained: read.is_drained && !got.flags.contains(ReturnFlags::CTRUNC), ..read })
+    }
+}
+
+/// A message that carries descriptors ends a read, whatever is behind it. To ask costs less than to try.
+#[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
+mod with_descriptors {
+    use mio::net::UnixStream;
+
+    use super::{Done, IoSliceMut, io, plain};
+
+    pub(super) fn read(source: &UnixStream, buffer: &mut [u8]) -> io::Result<Done<usize>> {
+        plain::read(source, buffer).map(|read| look_behind(source, read))
+    }
+
+    pub(super) fn read_vectored(
+        source: &UnixStream,
+        buffers: &mut [IoSliceMut<'_>],
+    ) -> io::Result<Done<usize>> {
+        plain::read_vectored(source, buffers).map(|read| look_behind(source, read))
+    }
+
+    fn look_behind(source: &UnixStream, read: Done<usize>) -> Done<usize> {
+        let is_empty = || rustix::io::ioctl_fionread(source).is_ok_and(|left| left == 0);
+        Done { is_drained: read.is_drained && is_empty(), ..read }
+    }
+}
 
 /// What coroutines do with a stream. Each is a leaf.
 impl<S: Bytes> Socket<S> {
     // Not `async`: each layer of those keeps the arguments once more, for as long as a connection waits.
     pub(super) fn read(&self, buffer: &mut [u8]) -> impl Future<Output = Result<usize>> {
-        let attempt = |source: &S| Ok(Done::read_from(source, source.read_once(buffer)?, buffer.len()));
+        let attempt = |source: &S| source.read_once(buffer);
         self.attempt(Direction::Read, attempt)
     }
 
     pub(super) async fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
-        let asked = at_least(buffers.iter().map(|buffer| buffer.len()));
-        let attempt = |source: &S| Ok(Done::read_from(source, source.read_once_vectored(buffers)?, asked));
+        let attempt = |source: &S| source.read_once_vectored(buffers);
         self.attempt(Direction::Read, attempt).await
     }
 
@@ -136,9 +193,7 @@ impl Side {
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        self.poll_io(teller, socket, Direction::Read, cx, |source| {
-            Ok(Done::read_from(source, source.read_once(buffer)?, buffer.len()))
-        })
+        self.poll_io(teller, socket, Direction::Read, cx, |source| source.read_once(buffer))
     }
 
     pub(super) fn poll_read_vectored<S: Bytes>(
@@ -148,10 +203,7 @@ impl Side {
         cx: &mut Context<'_>,
         buffers: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
-        let asked = at_least(buffers.iter().map(|buffer| buffer.len()));
-        self.poll_io(teller, socket, Direction::Read, cx, |source| {
-            Ok(Done::read_from(source, source.read_once_vectored(buffers)?, asked))
-        })
+        self.poll_io(teller, socket, Direction::Read, cx, |source| source.read_once_vectored(buffers))
     }
 
     pub(super) fn poll_write<S: Bytes>(
@@ -252,7 +304,7 @@ macro_rules! reading {
         ///
         /// `WouldBlock` if there is nothing.
         pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-            self.socket().read_once(buffer)
+            self.socket().read_once(buffer).map(|read| read.value)
         }
     };
 }

@@ -12,7 +12,6 @@ use super::separator::{Search, Separator};
 use super::{IncompleteReadError, LimitOverrunError};
 use crate::cancel::Leaf;
 use crate::error::{Error, Result, RuntimeError};
-use crate::net::Done;
 
 /// The default [limit](StreamReader) of a reader, in bytes: asyncio's.
 pub const DEFAULT_LIMIT: usize = 64 * 1024;
@@ -240,9 +239,9 @@ impl StreamReader {
                 let buffer = &mut self.buffer;
                 let attempt = link.transport().attempt(Direction::Read, |bytes| {
                     match bytes.read_once(buffer.room(asked)) {
-                        Ok(n) => {
-                            buffer.fill(n);
-                            Ok(Done::read_from(bytes, n, asked))
+                        Ok(read) => {
+                            buffer.fill(read.value);
+                            Ok(read)
                         }
                         Err(error) => {
                             buffer.rest();
