@@ -105,3 +105,17 @@ fn a_sleep_made_outside_of_a_loop_takes_its_time_in_the_loop_that_polls_it() {
     };
     Runner::builder().virtual_time(true).run(main).unwrap();
 }
+
+/// Time limits are armed without a look at the clock.
+#[selvedge::test]
+async fn a_sleep_until_a_moment_that_has_passed_ends() -> Result<()> {
+    let past = Instant::now();
+    while Instant::now() == past {}
+    Timer.sleep_until(past).await;
+    Timer.sleep(Duration::ZERO).await;
+    let mut sleep = Timer.sleep(LONG);
+    assert!(futures_util::poll!(&mut sleep).is_pending());
+    Timer.reset(&mut sleep, past);
+    sleep.await;
+    Ok(())
+}

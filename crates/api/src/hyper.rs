@@ -158,7 +158,10 @@ impl rt::Timer for Timer {
         let deadline = Deadline::at(deadline);
         match sleep.as_mut().downcast_mut_pin::<Sleep>() {
             // Moved where it is: the next poll arms it anew.
-            Some(armed) => armed.get_mut().deadline = deadline,
+            Some(armed) => {
+                let armed = armed.get_mut();
+                (armed.deadline, armed.was_polled) = (deadline, false);
+            }
             None => *sleep = Box::pin(Sleep::new(deadline)),
         }
     }
@@ -167,6 +170,8 @@ impl rt::Timer for Timer {
 struct Sleep {
     deadline: Deadline,
     timer: Armed,
+    /// Since it was given this deadline.
+    was_polled: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -193,7 +198,7 @@ impl Deadline {
 
 impl Sleep {
     fn new(deadline: Deadline) -> Sleep {
-        Sleep { deadline, timer: Armed::new() }
+        Sleep { deadline, timer: Armed::new(), was_polled: false }
     }
 }
 
@@ -209,8 +214,14 @@ impl Future for Sleep {
             // Without a loop there is no time that could pass; hyper has no error for that, so the limit counts as reached.
             return Poll::Ready(());
         };
+        // hyper sets limits that lie far ahead, one for each request: the clock is not read for that. One that has passed already fires at once.
+        let polled = if std::mem::replace(&mut this.was_polled, true) {
+            this.timer.poll(deadline, cx)
+        } else {
+            this.timer.start(deadline, cx).map_or_else(|error| Poll::Ready(Err(error)), |()| Poll::Pending)
+        };
         // An error says that the loop is closed: as above.
-        this.timer.poll(deadline, cx).map(|_| ())
+        polled.map(|_| ())
     }
 }
 

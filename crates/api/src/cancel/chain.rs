@@ -17,6 +17,9 @@ thread_locals! {
     /// it polls its content, and takes it away again also when the content panics.
     static INNERMOST: RefCell<Option<Arc<Scope>>> = const { RefCell::new(None) };
 
+    /// Whether there is an innermost scope: most tasks never open one, and are spared the look.
+    static IS_SCOPED: Cell<bool> = const { Cell::new(false) };
+
     /// Whether anything inside the innermost frame took a request during the current poll.
     static TAKEN: Cell<bool> = const { Cell::new(false) };
 }
@@ -53,24 +56,31 @@ pub(super) struct ChainDelivery {
 
 impl Chain<'_> {
     /// Runs `f` with the chain around the code being polled; `None` where no task of this library is polled.
+    #[inline]
     pub(crate) fn with<R>(f: impl FnOnce(&Chain<'_>) -> R) -> Option<R> {
         TaskRef::with_current(|task| {
             let root = task?.slot::<TaskSlot>()?;
+            if !IS_SCOPED.get() {
+                return Some(f(&Chain { root, innermost: None }));
+            }
             INNERMOST.with(|innermost| Some(f(&Chain { root, innermost: innermost.borrow().as_deref() })))
         })
     }
 
     /// Where this is: the number of the innermost scope.
+    #[inline]
     pub(super) fn place(&self) -> u64 {
         self.innermost.map_or_else(|| self.root.number(), Scope::place)
     }
 
     /// Requests made, over all scopes.
+    #[inline]
     pub(super) fn made(&self) -> u32 {
         self.sum(Requests::made)
     }
 
     /// Requests delivered, over all scopes.
+    #[inline]
     pub(super) fn delivered(&self) -> u32 {
         self.sum(Requests::delivered)
     }
@@ -129,11 +139,13 @@ impl Chain<'_> {
         OutsideScopes { cancelling: root.cancelling(), made: self.made(), made_by_scopes, pending, asked }
     }
 
+    #[inline]
     fn sum(&self, count: impl Fn(Requests) -> u32) -> u32 {
         let root = count(self.root.requests().load());
         self.scopes().fold(root, |sum, scope| sum.wrapping_add(count(scope.requests())))
     }
 
+    #[inline]
     fn scopes(&self) -> impl Iterator<Item = &Scope> {
         std::iter::successors(self.innermost, |scope| scope.parent())
     }
@@ -188,6 +200,11 @@ pub(super) fn innermost() -> Option<Arc<Scope>> {
     INNERMOST.with(|innermost| innermost.borrow().clone())
 }
 
+fn replace_innermost(scope: Option<Arc<Scope>>) -> Option<Arc<Scope>> {
+    IS_SCOPED.set(scope.is_some());
+    INNERMOST.replace(scope)
+}
+
 /// Makes a scope current while it lives.
 pub(super) struct Entered<'a> {
     home: &'a mut Option<Arc<Scope>>,
@@ -197,14 +214,14 @@ pub(super) struct Entered<'a> {
 impl<'a> Entered<'a> {
     /// Moves the scope from its home to the thread; the end of this value moves it back. No reference is counted.
     pub(super) fn enter(home: &'a mut Option<Arc<Scope>>) -> Entered<'a> {
-        let around = INNERMOST.replace(home.take());
+        let around = replace_innermost(home.take());
         Entered { home, around }
     }
 }
 
 impl Drop for Entered<'_> {
     fn drop(&mut self) {
-        *self.home = INNERMOST.replace(self.around.take());
+        *self.home = replace_innermost(self.around.take());
     }
 }
 
@@ -216,13 +233,13 @@ pub(crate) struct Outside {
 
 impl Outside {
     pub(crate) fn step() -> Outside {
-        Outside { innermost: INNERMOST.take(), taken: TAKEN.get() }
+        Outside { innermost: replace_innermost(None), taken: TAKEN.get() }
     }
 }
 
 impl Drop for Outside {
     fn drop(&mut self) {
-        INNERMOST.set(self.innermost.take());
+        let _none = replace_innermost(self.innermost.take());
         TAKEN.set(self.taken);
     }
 }

@@ -36,6 +36,7 @@ impl Leaf {
     }
 
     /// Takes a request that is news to this leaf, as the error to return.
+    #[inline]
     pub(crate) fn cancelled(&mut self) -> Option<Error> {
         self.take().map(|taken| taken.error.into())
     }
@@ -46,6 +47,7 @@ impl Leaf {
     }
 
     /// Whether there is news, which stays untaken.
+    #[inline]
     pub(crate) fn has_news(&mut self) -> bool {
         Chain::with(|chain| self.compare(chain)).unwrap_or(false)
     }
@@ -67,22 +69,22 @@ impl Leaf {
     }
 
     /// Takes a request that is news to this leaf.
+    #[inline]
     pub(crate) fn take(&mut self) -> Option<Taken> {
-        Chain::with(|chain| {
-            if !self.compare(chain) {
-                return None;
-            }
-            let delivery = chain.deliver();
-            // Another thread may have rescinded the request since it was compared; the delivery is what counts.
-            let is_news = is_later(delivery.made, self.seen);
-            self.seen = delivery.made;
-            (is_news || mutation("taken-though-rescinded")).then_some(Taken {
-                error: delivery.error,
-                to: delivery.to,
-                route: delivery.route,
-            })
+        Chain::with(|chain| if self.compare(chain) { self.take_from(chain) } else { None }).flatten()
+    }
+
+    #[cold]
+    fn take_from(&mut self, chain: &Chain<'_>) -> Option<Taken> {
+        let delivery = chain.deliver();
+        // Another thread may have rescinded the request since it was compared; the delivery is what counts.
+        let is_news = is_later(delivery.made, self.seen);
+        self.seen = delivery.made;
+        (is_news || mutation("taken-though-rescinded")).then_some(Taken {
+            error: delivery.error,
+            to: delivery.to,
+            route: delivery.route,
         })
-        .flatten()
     }
 
     /// Makes everything known that has been delivered: what this leaf stands for took it.
@@ -95,6 +97,7 @@ impl Leaf {
         });
     }
 
+    #[inline]
     fn compare(&mut self, chain: &Chain<'_>) -> bool {
         let place = chain.place();
         if self.place != place {
@@ -114,6 +117,7 @@ pub(super) fn poll_again() {
 }
 
 /// Counts wrap; two that are compared are never half a range apart.
+#[inline]
 fn is_later(count: u32, than: u32) -> bool {
     count.wrapping_sub(than).cast_signed() > 0
 }

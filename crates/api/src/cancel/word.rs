@@ -69,6 +69,7 @@ impl RequestWord {
         RequestWord(AtomicU64::new(0))
     }
 
+    #[inline]
     pub(crate) fn load(&self) -> Requests {
         Requests(self.0.load(Ordering::Relaxed))
     }
@@ -145,14 +146,17 @@ fn with_made(word: u64, made: u64) -> u64 {
 }
 
 impl Requests {
+    #[inline]
     pub(crate) fn made(self) -> u32 {
         (self.0 & MADE) as u32
     }
 
+    #[inline]
     pub(crate) fn delivered(self) -> u32 {
         self.made().wrapping_sub(u32::from(self.is_pending()))
     }
 
+    #[inline]
     pub(crate) fn is_pending(self) -> bool {
         self.0 & PENDING != 0
     }

@@ -45,8 +45,8 @@ macro_rules! bytes {
             fn write_once(mut self: &Self, bytes: &[u8]) -> io::Result<usize> {
                 self.write(bytes)
             }
-            fn write_once_vectored(mut self: &Self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-                self.write_vectored(slices)
+            fn write_once_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+                write_vectored(self, slices)
             }
             fn end(&self) -> io::Result<()> {
                 self.shutdown(std::net::Shutdown::Write)
@@ -58,6 +58,22 @@ macro_rules! bytes {
 bytes!(mio::net::TcpStream, plain::read, plain::read_vectored);
 #[cfg(unix)]
 bytes!(mio::net::UnixStream, with_descriptors::read, with_descriptors::read_vectored);
+
+/// So few bytes are copied together: the system takes longer to pick them up in several places. An HTTP server's short answers are such.
+const TOGETHER: usize = 1024;
+
+fn write_vectored(mut source: impl Write, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    let mut together = [0; TOGETHER];
+    let mut length = 0;
+    for slice in slices {
+        let Some(room) = together[length..].get_mut(..slice.len()) else {
+            return source.write_vectored(slices);
+        };
+        room.copy_from_slice(slice);
+        length += slice.len();
+    }
+    source.write(&together[..length])
+}
 
 /// A read that got less than it asked for has taken all there was.
 mod plain {

@@ -36,11 +36,13 @@ impl TaskSlot {
         }
     }
 
+    #[inline]
     pub(crate) fn requests(&self) -> &RequestWord {
         &self.requests
     }
 
     /// Tells this task from every other one for the life of the process.
+    #[inline]
     pub(crate) fn number(&self) -> u64 {
         self.number
     }

@@ -47,6 +47,7 @@ impl Registration {
     /// # Errors
     ///
     /// The scheduler is closed: nobody watches any more.
+    #[inline]
     pub fn poll_ready(
         &self,
         direction: Direction,
@@ -62,11 +63,13 @@ impl Registration {
     }
 
     /// The attempt that `ready` allowed left nothing for another one, unless the direction has ended. What has come since then stands.
+    #[inline]
     pub fn drained(&self, ready: Ready) {
         self.source.drained(ready);
     }
 
     /// `waiter` waits no longer.
+    #[inline]
     pub fn forget(&self, direction: Direction, waiter: &mut Waiter) {
         self.source.forget(direction, waiter);
     }

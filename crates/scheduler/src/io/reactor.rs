@@ -34,6 +34,7 @@ const INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE).add(Intere
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
+#[cold]
 pub(super) fn closed() -> io::Error {
     io::Error::other("the event loop that watches this socket is closed; make the socket in a loop that runs")
 }

@@ -223,7 +223,7 @@ impl Source {
         if seen.is_closed() {
             return Some(Err(super::reactor::closed()));
         }
-        seen.is_ready().then_some(Ok(Ready { direction, seen }))
+        if seen.is_ready() { Some(Ok(Ready { direction, seen })) } else { None }
     }
 
     #[inline]
@@ -234,13 +234,11 @@ impl Source {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Ready>> {
         let seen = self.look(direction);
-        match Self::answer(direction, seen) {
-            Some(answer) => {
-                self.forget(direction, waiter);
-                Poll::Ready(answer)
-            }
-            None => self.wait(direction, waiter, cx, seen),
+        if let Some(answer) = Self::answer(direction, seen) {
+            self.forget_at(direction, waiter, seen);
+            return Poll::Ready(answer);
         }
+        self.wait(direction, waiter, cx, seen)
     }
 
     /// `before` the lock there was nothing to do.
@@ -299,12 +297,25 @@ impl Source {
 
     #[inline]
     pub(crate) fn forget(&self, direction: Direction, waiter: &mut Waiter) {
-        if let Some(place) = waiter.0.take()
-            && self.look(direction).has_the_changes_of(place.seen)
-        {
-            let gone = self.waiting.lock().list(direction).forget(place.number);
-            drop(gone);
+        if waiter.is_waiting() {
+            self.forget_at(direction, waiter, self.look(direction));
         }
+    }
+
+    /// `now` is how the direction's word looks.
+    #[inline]
+    fn forget_at(&self, direction: Direction, waiter: &mut Waiter, now: Seen) {
+        if let Some(place) = waiter.0.take()
+            && now.has_the_changes_of(place.seen)
+        {
+            self.take_off(direction, place);
+        }
+    }
+
+    #[cold]
+    fn take_off(&self, direction: Direction, place: Place) {
+        let gone = self.waiting.lock().list(direction).forget(place.number);
+        drop(gone);
     }
 
     /// Notes a change. The wakers of those who waited for it go to `woken`.
