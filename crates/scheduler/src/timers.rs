@@ -330,7 +330,18 @@ impl Timer {
         })
     }
 
-    /// As `poll`, for a deadline that the caller knows to lie ahead: the clock is not read again.
+    /// Arms the timer for `delay` nanoseconds from now, and returns the deadline.
+    #[inline]
+    pub fn start_after(&mut self, delay: u64, cx: &mut Context<'_>) -> Result<u64, NoScheduler> {
+        worker::with(|local| {
+            let local = local.ok_or(NoScheduler)?;
+            let deadline = local.shared.clock.now().saturating_add(delay);
+            self.arm(local, deadline, cx.waker());
+            Ok(deadline)
+        })
+    }
+
+    /// As `poll`, for a deadline that the caller takes to lie ahead: the clock is not read. One that has come already wakes `cx` soon.
     #[inline]
     pub fn start(&mut self, deadline: u64, cx: &mut Context<'_>) -> Result<(), NoScheduler> {
         worker::with(|local| {

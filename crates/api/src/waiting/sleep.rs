@@ -96,12 +96,12 @@ impl<V> Sleep<V> {
         if let Some(error) = self.leaf.cancelled() {
             return Poll::Ready(Err(error));
         }
-        let Some(now) = time::now() else { return Poll::Ready(Err(task::no_running_loop())) };
-        self.when = now.saturating_add(self.when);
-        self.is_counting = true;
-        // It lies ahead, so the clock need not be read again.
-        match self.timer.start(self.when, cx) {
-            Ok(()) => Poll::Pending,
+        match self.timer.start_after(self.when, cx) {
+            Ok(deadline) => {
+                self.when = deadline;
+                self.is_counting = true;
+                Poll::Pending
+            }
             Err(_) => Poll::Ready(Err(task::no_running_loop())),
         }
     }
