@@ -76,7 +76,10 @@ fn errors_have_their_parts() {
     let exceptions: &[Error] = group.exceptions();
     assert_eq!((group.message(), exceptions.len(), group.single().is_none()), ("both", 2, true));
     let standard: Result<()> = (|| Err(std::io::Error::other("disk"))?)();
-    assert!(standard.unwrap_err().is::<std::io::Error>());
+    let standard = standard.unwrap_err();
+    let kind: Option<std::io::ErrorKind> = standard.io_kind();
+    let number: Option<i32> = standard.raw_os_error();
+    assert!(standard.is::<std::io::Error>() && kind.is_some() && number.is_none());
     let with_another_error: Result<(), std::io::Error> = Err(std::io::Error::other("disk"));
     assert!(with_another_error.is_err());
 }

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::transport::Transport;
-use crate::error::Result;
+use crate::error::{Result, retold};
 use crate::net::{Failures, Side, TcpListener, TcpStream};
 #[cfg(unix)]
 use crate::net::{UnixListener, UnixStream};
@@ -53,8 +53,7 @@ impl Listener {
                 Ok(listener) => listeners.push(Listener::Tcp(TcpListener::from_std(listener)?)),
                 Err(error) if is_missing_family(&error) => failures.note(error.into())?,
                 Err(error) => {
-                    let told = format!("cannot listen at {addr}: {error}");
-                    return Err(io::Error::new(error.kind(), told).into());
+                    return Err(retold(error, |error| format!("cannot listen at {addr}: {error}")).into());
                 }
             }
         }
