@@ -8,6 +8,7 @@ mod exhaustion;
 mod eyeballs;
 mod faults;
 mod loops;
+mod readiness;
 mod serving;
 mod stuck;
 mod transfers;

@@ -48,6 +48,9 @@
 mod attempt;
 #[cfg(any(feature = "tokio-io", feature = "hyper"))]
 mod foreign;
+mod methods;
+#[cfg(unix)]
+mod readiness;
 mod resolve;
 mod socket;
 mod split;
