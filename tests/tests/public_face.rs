@@ -171,6 +171,23 @@ async fn the_loop_has_its_methods() -> Result<()> {
     Ok(())
 }
 
+#[cfg(unix)]
+#[selvedge::test(workers = 1)]
+async fn streams_are_made_of_sockets() -> Result<()> {
+    let (one, other) = selvedge::net::UnixStream::pair()?;
+    let opens: selvedge::streams::OpenConnection = selvedge::open_connection_on(one).limit(1024);
+    let (_reader, writer) = opens.await?;
+    writer.write("hello")?;
+    let readable: Result<()> = other.readable().await;
+    let writable: Result<()> = other.writable().await;
+    readable.and(writable)?;
+    let listener = selvedge::net::TcpListener::bind("127.0.0.1:0").await?;
+    let starts: selvedge::streams::StartServer<_> = selvedge::start_server_on(async |_, _| Ok(()), listener);
+    let server: selvedge::streams::Server = starts.limit(1024).await?;
+    assert_eq!(server.local_addrs().len(), 1);
+    Ok(())
+}
+
 #[selvedge::test(workers = 2)]
 async fn what_waits_takes_no_limit_and_the_longest() -> Result<()> {
     assert_eq!(wait_for(async { Ok(1) }, None).await?, 1);

@@ -7,6 +7,7 @@ mod crowds;
 mod exhaustion;
 mod eyeballs;
 mod faults;
+mod given;
 mod loops;
 mod readiness;
 mod serving;

@@ -57,6 +57,11 @@ impl<S: Source> Socket<S> {
         Ok(Socket { registration, source: Some(source) })
     }
 
+    /// Has the running loop watch it, whichever has done so until now. Who waits for it is not woken.
+    pub(super) fn move_here(self) -> Result<Socket<S>> {
+        Socket::watch(self.into_source())
+    }
+
     /// Makes attempts until one comes to something; else `waiter` is woken when another one is worth while.
     pub(super) fn poll<T>(
         &self,

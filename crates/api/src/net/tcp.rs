@@ -90,6 +90,11 @@ impl TcpListener {
         side.poll(&self.socket, Direction::Read, cx, |listener| listener.accept().map(Done::whole))
     }
 
+    /// Has the running loop watch it, whichever has done so until now.
+    pub(crate) fn move_here(self) -> Result<TcpListener> {
+        Ok(TcpListener { socket: self.socket.move_here()? })
+    }
+
     /// Where it listens.
     pub fn local_addr(&self) -> Result<SocketAddr> {
         Ok(self.socket.local_addr()?)
@@ -165,6 +170,12 @@ impl TcpStream {
     /// Gives the stream to the standard library. It does not block; `set_nonblocking(false)` changes that.
     pub fn into_std(self) -> std::net::TcpStream {
         self.socket.into_source().into()
+    }
+
+    /// Has the running loop watch it, whichever has done so until now.
+    pub(crate) fn move_here(self) -> Result<TcpStream> {
+        let socket = self.socket.move_here()?;
+        Ok(TcpStream { socket, read_side: Side::new(), write_side: Side::new() })
     }
 
     pub(crate) fn socket(&self) -> &Socket<mio::net::TcpStream> {

@@ -85,6 +85,11 @@ impl UnixListener {
         })
     }
 
+    /// Has the running loop watch it, whichever has done so until now.
+    pub(crate) fn move_here(self) -> Result<UnixListener> {
+        Ok(UnixListener { socket: self.socket.move_here()? })
+    }
+
     /// Where it listens.
     pub fn local_addr(&self) -> Result<SocketAddr> {
         Ok(self.socket.local_addr()?)
@@ -153,6 +158,12 @@ impl UnixStream {
     /// Gives the stream to the standard library. It does not block; `set_nonblocking(false)` changes that.
     pub fn into_std(self) -> std_net::UnixStream {
         std::os::fd::OwnedFd::from(self.socket.into_source()).into()
+    }
+
+    /// Has the running loop watch it, whichever has done so until now.
+    pub(crate) fn move_here(self) -> Result<UnixStream> {
+        let socket = self.socket.move_here()?;
+        Ok(UnixStream { socket, read_side: Side::new(), write_side: Side::new() })
     }
 
     pub(crate) fn socket(&self) -> &Socket<mio_net::UnixStream> {
