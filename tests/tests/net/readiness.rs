@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use selvedge::net::{UdpSocket, UnixDatagram, UnixStream};
@@ -12,9 +12,13 @@ use selvedge::{Result, create_task, sleep, wait_for};
 
 use super::basics::pair;
 
-/// A wait that ought to end.
+/// A wait that ought to end. One that is given up looks once more, and would find what it missed: so the time tells.
 async fn soon<T>(wait: impl Future<Output = Result<T>>) -> Result<T> {
-    wait_for(wait, Duration::from_secs(5)).await
+    const LIMIT: Duration = Duration::from_secs(5);
+    let began = Instant::now();
+    let result = wait_for(wait, LIMIT).await;
+    assert!(began.elapsed() < LIMIT, "nobody told of what there was");
+    result
 }
 
 /// What is to be read: nothing, some, less, nothing, some again, the end.
