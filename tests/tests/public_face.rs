@@ -76,7 +76,10 @@ fn errors_have_their_parts() {
     let exceptions: &[Error] = group.exceptions();
     assert_eq!((group.message(), exceptions.len(), group.single().is_none()), ("both", 2, true));
     let standard: Result<()> = (|| Err(std::io::Error::other("disk"))?)();
-    assert!(standard.unwrap_err().is::<std::io::Error>());
+    let standard = standard.unwrap_err();
+    let kind: Option<std::io::ErrorKind> = standard.io_kind();
+    let number: Option<i32> = standard.raw_os_error();
+    assert!(standard.is::<std::io::Error>() && kind.is_some() && number.is_none());
     let with_another_error: Result<(), std::io::Error> = Err(std::io::Error::other("disk"));
     assert!(with_another_error.is_err());
 }
@@ -165,6 +168,23 @@ async fn the_loop_has_its_methods() -> Result<()> {
     assert_eq!(event_loop.run_in_executor(Some(&executor), || 1).await?, 1);
     assert_eq!(event_loop.run_in_executor(None, || 2).await?, 2);
     assert_eq!(event_loop.create_task(async { Ok(3) }).await?, 3);
+    Ok(())
+}
+
+#[cfg(unix)]
+#[selvedge::test(workers = 1)]
+async fn streams_are_made_of_sockets() -> Result<()> {
+    let (one, other) = selvedge::net::UnixStream::pair()?;
+    let opens: selvedge::streams::OpenConnection = selvedge::open_connection_on(one).limit(1024);
+    let (_reader, writer) = opens.await?;
+    writer.write("hello")?;
+    let readable: Result<()> = other.readable().await;
+    let writable: Result<()> = other.writable().await;
+    readable.and(writable)?;
+    let listener = selvedge::net::TcpListener::bind("127.0.0.1:0").await?;
+    let starts: selvedge::streams::StartServer<_> = selvedge::start_server_on(async |_, _| Ok(()), listener);
+    let server: selvedge::streams::Server = starts.limit(1024).await?;
+    assert_eq!(server.local_addrs().len(), 1);
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! What does a coroutine fail with?
 
 mod kinds;
+mod system;
 
 use std::any::Any;
 use std::error::Error as StdError;
@@ -13,6 +14,7 @@ pub use self::kinds::{
     TimeoutError,
 };
 pub(crate) use self::kinds::{drop_quietly, wake_quietly};
+pub(crate) use self::system::retold;
 
 /// What a coroutine returns: Python raises, Rust returns `Err`, and `?` is the unwinding.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -136,6 +138,30 @@ impl Error {
     /// ```
     pub fn io_kind(&self) -> Option<io::ErrorKind> {
         self.downcast_ref::<io::Error>().map(io::Error::kind)
+    }
+
+    /// The operating system's number of what went wrong, Python's `errno`; `None` if no error of the operating system is behind this.
+    ///
+    /// However deep it lies: this and its causes ([`source`](Error::source)) are looked through, and the first number counts. What this library says besides
+    /// (which address could not be bound) hides no number, and an [`ExceptionGroup`] of one error has that error's.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// #[selvedge::main]
+    /// async fn main() -> selvedge::Result<()> {
+    ///     let nowhere = std::path::Path::new("/no/such/socket");
+    ///     # #[cfg(unix)]
+    ///     let missing = selvedge::net::UnixStream::connect(nowhere).await.unwrap_err();
+    ///     # #[cfg(not(unix))]
+    ///     # let missing = selvedge::Error::from(std::fs::File::open(nowhere).unwrap_err());
+    ///     assert_eq!(missing.raw_os_error(), Some(2)); // ENOENT
+    ///     assert_eq!(selvedge::Error::msg("no route").raw_os_error(), None);
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn raw_os_error(&self) -> Option<i32> {
+        system::number(self.as_std())
     }
 
     /// The error's own cause, if it names one.
@@ -288,6 +314,39 @@ mod tests {
         assert_eq!(error.to_string(), "disk");
         assert_eq!(io::Error::from(error).to_string(), "disk");
         assert_eq!(Error::msg("plain").to_string(), "plain");
+    }
+
+    #[test]
+    fn the_systems_number_is_found_however_deep_it_lies() {
+        let refused = || io::Error::from_raw_os_error(111);
+        let group = |errors| Error::from(ExceptionGroup::new("some", errors));
+        let boxed = |error: Error| Error::from_boxed(error.into());
+        let errors = [
+            refused().into(),
+            io::Error::other(refused()).into(),
+            retold(refused(), |error| format!("{error}: there")).into(),
+            retold(retold(refused(), |_| "here".into()), |_| "there".into()).into(),
+            boxed(refused().into()),
+            group(vec![io::Error::other(refused()).into()]),
+            boxed(group(vec![boxed(refused().into())])),
+        ];
+        assert_eq!(errors.each_ref().map(Error::raw_os_error), [Some(111); 7]);
+        assert_eq!(group(vec![refused().into(), refused().into()]).raw_os_error(), None);
+        assert_eq!(Error::from(CancelledError::new()).raw_os_error(), None);
+    }
+
+    #[test]
+    fn a_retold_error_keeps_its_kind_and_the_original() {
+        let error = Error::from(retold(io::Error::from_raw_os_error(13), |error| format!("{error}: there")));
+        assert_eq!(error.io_kind(), Some(io::ErrorKind::PermissionDenied));
+        let original = error.source().expect("it is kept");
+        assert!(original.downcast_ref::<io::Error>().is_some_and(|error| error.raw_os_error() == Some(13)));
+        assert!(original.source().is_none());
+        assert_eq!(error.to_string(), format!("{original}: there"));
+        assert_eq!(
+            format!("{error:?}"),
+            format!("Custom {{ kind: PermissionDenied, error: {:?} }}", error.to_string())
+        );
     }
 
     #[test]

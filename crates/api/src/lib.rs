@@ -80,7 +80,10 @@ pub use self::event_loop::{
 };
 pub use self::future::Future;
 pub use self::runner::{Runner, RunnerBuilder, run};
-pub use self::streams::{IncompleteReadError, LimitOverrunError, open_connection, start_server};
+pub use self::streams::{
+    IncompleteReadError, LimitOverrunError, open_connection, open_connection_on, start_server,
+    start_server_on,
+};
 #[cfg(unix)]
 pub use self::streams::{open_unix_connection, start_unix_server};
 pub use self::task::{

@@ -49,7 +49,7 @@ mod worker;
 pub use clock::ClockKind;
 pub use config::{Config, Hooks, MAX_WORKERS, NoHooks};
 pub use hold::TimeHold;
-pub use io::{Direction, Ready, Registration, Waiter};
+pub use io::{Changes, Direction, Ready, Registration, Waiter};
 pub use look::Look;
 pub use metrics::{Metrics, WorkerMetrics, poll_time_bucket_end};
 pub use pool::{BlockingJob, BlockingRefused};

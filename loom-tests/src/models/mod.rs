@@ -55,6 +55,7 @@ pub(crate) const MODELS: &[Model] = &[
     virtual_time::WATCH_LOOKS_LAST,
     sockets::UNPARK_VS_POLL,
     sockets::READY_VS_WAIT,
+    sockets::CHANGE_VS_WAIT,
     sockets::FORGET_VS_READY,
     virtual_time::HOLD_IS_LET_GO,
     virtual_time::HOLD_IS_SEEN,

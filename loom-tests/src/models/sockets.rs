@@ -46,6 +46,33 @@ pub(super) const READY_VS_WAIT: Model =
     })
     .finds(&["wait-without-second-look", "clear-forgets-a-change", "look-relaxed"]);
 
+/// Something comes while one who asks the system itself learns that there is nothing, and goes to wait for a change.
+pub(super) const CHANGE_VS_WAIT: Model =
+    Model::new("change_vs_wait", "data that come while somebody asks for them and lies down", || {
+        let socket = Arc::new(Socket::new());
+        let has_data = Arc::new(AtomicBool::new(false));
+        let (kernel_socket, kernel_data) = (Arc::clone(&socket), Arc::clone(&has_data));
+        let kernel = thread::spawn(move || {
+            kernel_data.store(true, Ordering::Relaxed);
+            kernel_socket.becomes_ready();
+        });
+        let waker = Waker::from(Bell::here());
+        let mut cx = Context::from_waker(&waker);
+        let mut waiter = Waiter::new();
+        loop {
+            let since = socket.changes();
+            if has_data.load(Ordering::Relaxed) {
+                break;
+            }
+            if socket.poll_changed(since, &mut waiter, &mut cx).is_pending() {
+                model::park();
+            }
+        }
+        socket.forget(&mut waiter);
+        kernel.join().expect("no panic");
+    })
+    .finds(&["wait-without-second-look", "look-relaxed"]);
+
 /// A reader lies down and gives up, while something comes and another reader finds that there is nothing left. Nobody may keep its waker.
 pub(super) const FORGET_VS_READY: Model =
     Model::new("forget_vs_ready", "a wait that is given up while data come and go", || {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use selvedge::Result;
-use selvedge::net::{TcpListener, TcpStream, UdpSocket, UnixStream};
+use selvedge::net::{TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixStream};
 
 /// A connection's two ends.
 pub(crate) async fn pair() -> Result<(TcpStream, TcpStream)> {
@@ -66,6 +66,37 @@ async fn a_port_in_use_is_an_error_that_says_so() -> Result<()> {
     let taken = TcpListener::bind(listener.local_addr()?).await.expect_err("the port is taken");
     assert_eq!(taken.io_kind(), Some(std::io::ErrorKind::AddrInUse));
     assert!(taken.to_string().contains(&listener.local_addr()?.to_string()), "{taken}");
+    Ok(())
+}
+
+/// The operating system's number, which the standard library tells of the same mistake.
+#[selvedge::test]
+async fn an_error_that_names_its_address_has_the_systems_number() -> Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let taken = listener.local_addr()?;
+    let free = UdpSocket::bind("127.0.0.1:0").await?.local_addr()?;
+    let nowhere = std::path::Path::new("/no/such/place");
+    let number = |error: std::io::Error| error.raw_os_error().expect("it is the system's");
+    let in_use = number(std::net::TcpListener::bind(taken).expect_err("it is taken"));
+    let refused = number(std::net::TcpStream::connect(free).expect_err("nobody listens"));
+    let missing = number(std::fs::File::open(nowhere).expect_err("it is nowhere"));
+    let callback = async |_, _| Ok(());
+    let tried = [
+        (in_use, &*taken.to_string(), TcpListener::bind(taken).await.map(|_| ())),
+        (in_use, &*taken.to_string(), selvedge::start_server(callback, taken).await.map(|_| ())),
+        (refused, &*free.to_string(), TcpStream::connect(free).await.map(|_| ())),
+        (refused, &*free.to_string(), selvedge::open_connection(free).await.map(|_| ())),
+        (missing, "/no/such/place", UnixStream::connect(nowhere).await.map(|_| ())),
+        (missing, "/no/such/place", UnixDatagram::bind(nowhere).map(|_| ())),
+        (missing, "/no/such/place", selvedge::start_unix_server(callback, nowhere).await.map(|_| ())),
+    ];
+    for (number, place, tried) in tried {
+        let error = tried.expect_err("it cannot be");
+        assert_eq!(error.raw_os_error(), Some(number), "{error}");
+        let source = error.source().expect("the original is kept").to_string();
+        assert_eq!(error.to_string().matches(place).count(), 1, "{error}");
+        assert!(error.to_string().contains(&source) && !source.contains(place), "{error}: {source}");
+    }
     Ok(())
 }
 

@@ -100,7 +100,7 @@ fn a_task_of_another_loop_reads_what_this_one_writes() {
 
 #[test]
 fn a_loop_that_closes_tells_those_who_wait_elsewhere() {
-    for what in ["read", "accept", "stream"] {
+    for what in ["read", "readable", "accept", "stream"] {
         let (home, other) = (runner(1), runner(1));
         let sockets = home.run(async {
             let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -114,6 +114,7 @@ fn a_loop_that_closes_tells_those_who_wait_elsewhere() {
         let waits = other.get_loop().create_task(async move {
             match what {
                 "read" => telling(began, one.read(&mut [0; 8])).await.map(drop),
+                "readable" => telling(began, one.readable()).await,
                 "accept" => telling(began, listener.accept()).await.map(drop),
                 _ => telling(began, reader.read_to_end()).await.map(drop),
             }

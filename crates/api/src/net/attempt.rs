@@ -12,13 +12,13 @@ use selvedge_scheduler::{Direction, Waiter};
 use super::socket::{Done, Socket};
 use crate::callgraph::capture;
 use crate::cancel::Leaf;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// One direction of a socket, as one who waits for it sees it. A leaf.
 #[derive(Debug, Default)]
 pub(crate) struct Side {
-    leaf: Leaf,
-    waiter: Waiter,
+    pub(super) leaf: Leaf,
+    pub(super) waiter: Waiter,
 }
 
 /// Who is told of a request while a trait's `poll_` method waits.
@@ -50,19 +50,35 @@ impl Side {
         if capture::is_on() {
             return capture::leaf(&self.leaf, "selvedge::net", Location::caller(), |_| {});
         }
-        // The last poll ended `Pending` if there is a waiter.
-        if !self.waiter.is_waiting()
-            && let Some(error) = self.leaf.cancelled()
-        {
+        if let Some(error) = self.told_before() {
             return Poll::Ready(Err(error));
         }
-        let mut polled = socket.poll(direction, &mut self.waiter, cx, &mut attempt);
+        let polled = socket.poll(direction, &mut self.waiter, cx, &mut attempt);
+        let polled = self.or_told(polled, || socket.poll_once_more(attempt));
+        if polled.is_ready() {
+            self.end(socket, direction);
+        }
+        polled
+    }
+
+    /// A request that comes before the wait begins.
+    pub(super) fn told_before(&mut self) -> Option<Error> {
+        // The last poll ended `Pending` if there is a waiter.
+        if self.waiter.is_waiting() { None } else { self.leaf.cancelled() }
+    }
+
+    /// How a poll ends if somebody has made a request meanwhile.
+    pub(super) fn or_told<T>(
+        &mut self,
+        mut polled: Poll<io::Result<T>>,
+        once_more: impl FnOnce() -> Poll<io::Result<T>>,
+    ) -> Poll<Result<T>> {
         let has_news = polled.is_pending() && self.leaf.has_news();
         if has_news {
             // It may have come just now, and nobody has looked since.
-            polled = socket.poll_once_more(attempt);
+            polled = once_more();
         }
-        let polled = match polled {
+        match polled {
             Poll::Ready(result) => Poll::Ready(result.map_err(Into::into)),
             Poll::Pending if has_news => match self.leaf.cancelled() {
                 Some(error) => Poll::Ready(Err(error)),
@@ -70,11 +86,7 @@ impl Side {
                 None => Poll::Pending,
             },
             Poll::Pending => Poll::Pending,
-        };
-        if polled.is_ready() {
-            self.end(socket, direction);
         }
-        polled
     }
 
     /// As `poll`, for traits that know only the operating system's errors.

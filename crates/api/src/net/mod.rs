@@ -9,7 +9,8 @@
 //! [`std::io::Error`] that turns back into a `CancelledError` when `?` makes it a [`selvedge::Error`](crate::Error).
 //! hyper's are no leaves: see [`hyper`](crate::hyper).
 //!
-//! A socket belongs to the loop in which it was made. Any task may use it, of another loop too, as long as that loop runs.
+//! A socket belongs to the loop in which it was made. Any task may use it, of another loop too, as long as that loop runs. asyncio's streams, made of such a socket
+//! ([`open_connection_on`](crate::open_connection_on), [`start_server_on`](crate::start_server_on)), belong to the loop in which that was done.
 //!
 //! asyncio's own sockets are calls of the loop (`sock_recv` and its kin) that take a `socket`; these are the sockets themselves. asyncio's streams
 //! are built on them.
@@ -48,6 +49,9 @@
 mod attempt;
 #[cfg(any(feature = "tokio-io", feature = "hyper"))]
 mod foreign;
+mod methods;
+#[cfg(unix)]
+mod readiness;
 mod resolve;
 mod socket;
 mod split;

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, ToSocketAddrs as _};
 use std::{fmt, io};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, retold};
 use crate::threads::to_thread;
 
 /// What can be connected or bound to: addresses, or a name with a port (`"localhost:80"`, `("localhost", 80)`).
@@ -72,8 +72,7 @@ pub(crate) async fn lookup(target: Target) -> Result<Vec<SocketAddr>> {
     Ok(to_thread(look_up).await??)
 }
 
-/// The same error, which says what it is about. One that is about something else (no more descriptors) is left as it is: its number tells more
-/// than its kind.
+/// The same error, which says what it is about. One that is about something else (no more descriptors) is left as it is.
 pub(crate) fn about(what: impl fmt::Display) -> impl FnOnce(io::Error) -> io::Error {
     use io::ErrorKind as Kind;
     move |error| match error.kind() {
@@ -86,9 +85,9 @@ pub(crate) fn about(what: impl fmt::Display) -> impl FnOnce(io::Error) -> io::Er
         | Kind::NetworkUnreachable
         | Kind::NotFound
         | Kind::PermissionDenied
-        | Kind::TimedOut => io::Error::new(error.kind(), format!("{error}: {what}")),
+        | Kind::TimedOut => retold(error, |error| format!("{error}: {what}")),
         // A look-up's, which has no number.
-        kind if error.raw_os_error().is_none() => io::Error::new(kind, format!("{error}: {what}")),
+        _ if error.raw_os_error().is_none() => retold(error, |error| format!("{error}: {what}")),
         _ => error,
     }
 }

@@ -6,6 +6,8 @@ use std::ops::Deref;
 use std::task::{Context, Poll, ready};
 
 use mio::event::Source;
+#[cfg(unix)]
+use selvedge_scheduler::Changes;
 use selvedge_scheduler::{Direction, Registration, Scheduler, Waiter};
 
 use crate::error::Result;
@@ -49,6 +51,11 @@ impl<S: Source> Socket<S> {
         Ok(Socket { registration, source: Some(source) })
     }
 
+    /// Has the running loop watch it, whichever has done so until now. Who waits for it is not woken.
+    pub(super) fn move_here(self) -> Result<Socket<S>> {
+        Socket::watch(self.into_source())
+    }
+
     /// Makes attempts until one comes to something; else `waiter` is woken when another one is worth while.
     pub(super) fn poll<T>(
         &self,
@@ -73,7 +80,7 @@ impl<S: Source> Socket<S> {
         }
     }
 
-    /// Makes one attempt, whatever is known: the last before a wait is given up.
+    /// Makes one attempt, whatever is known.
     pub(super) fn poll_once_more<T>(
         &self,
         mut attempt: impl FnMut(&S) -> io::Result<Done<T>>,
@@ -85,6 +92,23 @@ impl<S: Source> Socket<S> {
             }
             Err(error) => Poll::Ready(Err(error)),
         }
+    }
+
+    /// See [`Registration::changes`].
+    #[cfg(unix)]
+    pub(super) fn changes(&self, direction: Direction) -> Changes {
+        self.registration.changes(direction)
+    }
+
+    /// See [`Registration::poll_changed`].
+    #[cfg(unix)]
+    pub(super) fn poll_changed(
+        &self,
+        since: Changes,
+        waiter: &mut Waiter,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.registration.poll_changed(since, waiter, cx)
     }
 
     /// `waiter` waits no longer.

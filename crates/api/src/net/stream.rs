@@ -17,6 +17,10 @@ pub(super) mod sealed {
     use super::{Bytes, Socket};
 
     pub trait Sealed: Send + Sync + 'static {
+        #[cfg(unix)]
+        #[doc(hidden)]
+        type Source: Bytes + std::os::fd::AsFd;
+        #[cfg(not(unix))]
         #[doc(hidden)]
         type Source: Bytes;
         #[doc(hidden)]
@@ -270,102 +274,6 @@ impl Drop for Filling<'_> {
     }
 }
 
-/// The methods of reading, in terms of `self.socket()`.
-macro_rules! reading {
-    () => {
-        /// Reads what is there, up to the length of `buffer`, and waits if there is nothing. Zero: the peer has ended its side. (An empty `buffer` is
-        /// filled at once or when there is something to read: do not rely on either.)
-        ///
-        /// # Errors
-        ///
-        /// [`CancelledError`](crate::CancelledError); [`std::io::Error`].
-        ///
-        /// # Cancellation
-        ///
-        /// No byte is lost: what is there is returned, or stays for the next one who reads.
-        pub fn read(&self, buffer: &mut [u8]) -> impl Future<Output = Result<usize>> {
-            self.socket().read(buffer)
-        }
-
-        /// As [`read`](Self::read), into several buffers, one after the other.
-        pub async fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
-            self.socket().read_vectored(buffers).await
-        }
-
-        /// Reads until `buffer` is full.
-        ///
-        /// # Errors
-        ///
-        /// As [`read`](Self::read), and an [`std::io::Error`] of the kind `UnexpectedEof` if the peer ends before that.
-        ///
-        /// # Cancellation
-        ///
-        /// What has been read so far lies in `buffer`, but nothing tells how much that is. Who wants to go on reads in a loop of his own.
-        pub fn read_exact(&self, buffer: &mut [u8]) -> impl Future<Output = Result<()>> {
-            self.socket().read_exact(buffer)
-        }
-
-        /// Reads until the peer ends its side, and appends to `buffer`. Returns how much that was.
-        ///
-        /// # Cancellation
-        ///
-        /// What has been read so far lies in `buffer`.
-        pub async fn read_to_end(&self, buffer: &mut Vec<u8>) -> Result<usize> {
-            self.socket().read_to_end(buffer).await
-        }
-
-        /// Reads what is there without waiting.
-        ///
-        /// # Errors
-        ///
-        /// `WouldBlock` if there is nothing.
-        pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-            self.socket().read_once(buffer).map(|read| read.value)
-        }
-    };
-}
-
-/// The methods of writing, in terms of `self.socket()`.
-macro_rules! writing {
-    () => {
-        /// Writes as much as there is room for, and waits if there is none. Returns how much that was.
-        ///
-        /// # Errors
-        ///
-        /// [`CancelledError`](crate::CancelledError); [`std::io::Error`].
-        ///
-        /// # Cancellation
-        ///
-        /// Nothing has been written if it ends with an error.
-        pub fn write(&self, bytes: &[u8]) -> impl Future<Output = Result<usize>> {
-            self.socket().write(bytes)
-        }
-
-        /// As [`write`](Self::write), from several slices, one after the other.
-        pub async fn write_vectored(&self, slices: &[IoSlice<'_>]) -> Result<usize> {
-            self.socket().write_vectored(slices).await
-        }
-
-        /// Writes all of `bytes`. It has been handed to the operating system then, not to the peer.
-        ///
-        /// # Cancellation
-        ///
-        /// A part may have been written. Who has to know how much writes in a loop of his own.
-        pub fn write_all(&self, bytes: &[u8]) -> impl Future<Output = Result<()>> {
-            self.socket().write_all(bytes)
-        }
-
-        /// Writes what there is room for without waiting.
-        ///
-        /// # Errors
-        ///
-        /// `WouldBlock` if there is none.
-        pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-            self.socket().write_once(bytes)
-        }
-    };
-}
-
 /// The traits of reading for a type with `reader(&mut self) -> (&Socket<_>, &mut Side)`.
 macro_rules! reading_traits {
     ([$($generics:tt)*] $type:ty) => {
@@ -495,4 +403,4 @@ macro_rules! foreign_writing_traits {
 
 #[cfg(any(feature = "tokio-io", feature = "hyper"))]
 pub(super) use foreign_writing_traits;
-pub(super) use {reading, reading_traits, writing, writing_traits};
+pub(super) use {reading_traits, writing_traits};

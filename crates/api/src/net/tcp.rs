@@ -11,10 +11,11 @@ use selvedge_scheduler::Direction;
 use socket2::{SockRef, TcpKeepalive};
 
 use super::attempt::Side;
+use super::methods::{reading, writing};
 use super::resolve::{self, Failures, ToSocketAddrs};
 use super::socket::{Done, Socket, descriptor};
 use super::split::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
-use super::stream::{ByteStream, Bytes, reading, reading_traits, sealed, writing, writing_traits};
+use super::stream::{ByteStream, Bytes, reading_traits, sealed, writing_traits};
 use crate::error::Result;
 
 /// Waits for TCP connections.
@@ -87,6 +88,11 @@ impl TcpListener {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(mio::net::TcpStream, SocketAddr)>> {
         side.poll(&self.socket, Direction::Read, cx, |listener| listener.accept().map(Done::whole))
+    }
+
+    /// Has the running loop watch it, whichever has done so until now.
+    pub(crate) fn move_here(self) -> Result<TcpListener> {
+        Ok(TcpListener { socket: self.socket.move_here()? })
     }
 
     /// Where it listens.
@@ -164,6 +170,12 @@ impl TcpStream {
     /// Gives the stream to the standard library. It does not block; `set_nonblocking(false)` changes that.
     pub fn into_std(self) -> std::net::TcpStream {
         self.socket.into_source().into()
+    }
+
+    /// Has the running loop watch it, whichever has done so until now.
+    pub(crate) fn move_here(self) -> Result<TcpStream> {
+        let socket = self.socket.move_here()?;
+        Ok(TcpStream { socket, read_side: Side::new(), write_side: Side::new() })
     }
 
     pub(crate) fn socket(&self) -> &Socket<mio::net::TcpStream> {

@@ -117,6 +117,16 @@ impl UdpSocket {
         self.socket.attempt(Direction::Read, attempt).await
     }
 
+    /// Sends to the peer without waiting. `WouldBlock` if there is no room.
+    pub fn try_send(&self, packet: &[u8]) -> io::Result<usize> {
+        self.socket.send(packet)
+    }
+
+    /// Receives from the peer without waiting. `WouldBlock` if there is nothing.
+    pub fn try_recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.socket.recv(buffer)
+    }
+
     /// Sends without waiting. `WouldBlock` if there is no room.
     pub fn try_send_to(&self, packet: &[u8], addr: SocketAddr) -> io::Result<usize> {
         self.socket.send_to(packet, addr)
@@ -125,6 +135,44 @@ impl UdpSocket {
     /// Receives without waiting. `WouldBlock` if there is nothing.
     pub fn try_recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.socket.recv_from(buffer)
+    }
+
+    #[cfg(unix)]
+    super::readiness::readable! {
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// # use selvedge::net::UdpSocket;
+        /// use std::io::ErrorKind;
+        ///
+        /// # async fn example(socket: UdpSocket) -> selvedge::Result<Vec<u8>> {
+        /// loop {
+        ///     socket.readable().await?;
+        ///     // Made only when there is something for it.
+        ///     let mut buffer = vec![0; 65_536];
+        ///     match socket.try_recv_from(&mut buffer) {
+        ///         Ok((n, _)) => return Ok(buffer[..n].to_vec()),
+        ///         Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+        ///         Err(error) => return Err(error.into()),
+        ///     }
+        /// }
+        /// # }
+        /// # selvedge::run(async {
+        /// # let (one, other) = (UdpSocket::bind("127.0.0.1:0").await?, UdpSocket::bind("127.0.0.1:0").await?);
+        /// # one.send_to(b"ping", other.local_addr()?).await?;
+        /// # assert_eq!(example(other).await?, b"ping");
+        /// # Ok(())
+        /// # }).unwrap();
+        /// ```
+    }
+
+    #[cfg(unix)]
+    super::readiness::writable!();
+
+    #[cfg(unix)]
+    fn socket(&self) -> &Socket<mio::net::UdpSocket> {
+        &self.socket
     }
 
     /// This end's address.

@@ -12,10 +12,11 @@ use mio::net as mio_net;
 use selvedge_scheduler::Direction;
 
 use super::attempt::Side;
+use super::methods::{reading, writing};
 use super::resolve::about;
 use super::socket::{Done, Socket, descriptor};
 use super::split::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
-use super::stream::{ByteStream, Bytes, reading, reading_traits, sealed, writing, writing_traits};
+use super::stream::{ByteStream, Bytes, reading_traits, sealed, writing_traits};
 use crate::error::Result;
 use crate::event_loop::get_running_loop;
 
@@ -82,6 +83,11 @@ impl UnixListener {
         side.poll(&self.socket, Direction::Read, cx, |listener| {
             listener.accept().map(|(stream, _)| Done::whole(stream))
         })
+    }
+
+    /// Has the running loop watch it, whichever has done so until now.
+    pub(crate) fn move_here(self) -> Result<UnixListener> {
+        Ok(UnixListener { socket: self.socket.move_here()? })
     }
 
     /// Where it listens.
@@ -152,6 +158,12 @@ impl UnixStream {
     /// Gives the stream to the standard library. It does not block; `set_nonblocking(false)` changes that.
     pub fn into_std(self) -> std_net::UnixStream {
         std::os::fd::OwnedFd::from(self.socket.into_source()).into()
+    }
+
+    /// Has the running loop watch it, whichever has done so until now.
+    pub(crate) fn move_here(self) -> Result<UnixStream> {
+        let socket = self.socket.move_here()?;
+        Ok(UnixStream { socket, read_side: Side::new(), write_side: Side::new() })
     }
 
     pub(crate) fn socket(&self) -> &Socket<mio_net::UnixStream> {
@@ -301,6 +313,50 @@ impl UnixDatagram {
     pub async fn recv_from(&self, buffer: &mut [u8]) -> Result<(usize, SocketAddr)> {
         let attempt = |socket: &mio_net::UnixDatagram| socket.recv_from(buffer).map(Done::whole);
         self.socket.attempt(Direction::Read, attempt).await
+    }
+
+    /// Sends to the peer without waiting. `WouldBlock` if it has no room.
+    pub fn try_send(&self, packet: &[u8]) -> io::Result<usize> {
+        self.socket.send(packet)
+    }
+
+    /// Sends to whoever has bound `path`, as [`send_to`](Self::send_to) does, which does not wait either. [`writable`](Self::writable) says nothing of the room there.
+    pub fn try_send_to(&self, packet: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
+        self.socket.send_to(packet, path)
+    }
+
+    /// Receives without waiting. `WouldBlock` if there is nothing.
+    pub fn try_recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.socket.recv(buffer)
+    }
+
+    /// Receives without waiting, and tells where the packet comes from. `WouldBlock` if there is nothing.
+    pub fn try_recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.socket.recv_from(buffer)
+    }
+
+    super::readiness::readable! {
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use selvedge::net::UnixDatagram;
+        ///
+        /// # selvedge::run(async {
+        /// let (one, other) = UnixDatagram::pair()?;
+        /// one.try_send(b"ping")?;
+        /// other.readable().await?;
+        /// let mut buffer = [0; 16];
+        /// assert_eq!(other.try_recv(&mut buffer)?, 4);
+        /// # Ok(())
+        /// # }).unwrap();
+        /// ```
+    }
+
+    super::readiness::writable!();
+
+    fn socket(&self) -> &Socket<mio_net::UnixDatagram> {
+        &self.socket
     }
 
     /// This end's address.

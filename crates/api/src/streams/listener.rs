@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::transport::Transport;
-use crate::error::Result;
+use crate::error::{Result, retold};
 use crate::net::{Failures, Side, TcpListener, TcpStream};
 #[cfg(unix)]
 use crate::net::{UnixListener, UnixStream};
@@ -34,12 +34,14 @@ impl Accepted {
 }
 
 /// A listening socket of either kind.
-pub(super) enum Listener {
+#[derive(Debug)]
+pub enum Listener {
     Tcp(TcpListener),
     #[cfg(unix)]
     Unix {
         listener: UnixListener,
-        _file: SocketFile,
+        /// What the server has made, and removes.
+        file: Option<SocketFile>,
     },
 }
 
@@ -53,8 +55,7 @@ impl Listener {
                 Ok(listener) => listeners.push(Listener::Tcp(TcpListener::from_std(listener)?)),
                 Err(error) if is_missing_family(&error) => failures.note(error.into())?,
                 Err(error) => {
-                    let told = format!("cannot listen at {addr}: {error}");
-                    return Err(io::Error::new(error.kind(), told).into());
+                    return Err(retold(error, |error| format!("cannot listen at {addr}: {error}")).into());
                 }
             }
         }
@@ -74,7 +75,16 @@ impl Listener {
         let file = SocketFile::at(path);
         socket.listen(backlog)?;
         let listener = UnixListener::from_std(std::os::fd::OwnedFd::from(socket).into())?;
-        Ok(Listener::Unix { listener, _file: file })
+        Ok(Listener::Unix { listener, file: Some(file) })
+    }
+
+    /// Has the running loop watch it, whichever has done so until now.
+    pub(super) fn move_here(self) -> Result<Listener> {
+        Ok(match self {
+            Listener::Tcp(listener) => Listener::Tcp(listener.move_here()?),
+            #[cfg(unix)]
+            Listener::Unix { listener, file } => Listener::Unix { listener: listener.move_here()?, file },
+        })
     }
 
     pub(super) fn poll_accept(&self, side: &mut Side, cx: &mut Context<'_>) -> Poll<Result<Accepted>> {
@@ -117,7 +127,8 @@ fn is_missing_family(error: &io::Error) -> bool {
 
 /// The file of a Unix socket, which goes with its server, as in asyncio, if nobody has put another one there.
 #[cfg(unix)]
-pub(super) struct SocketFile {
+#[derive(Debug)]
+pub struct SocketFile {
     path: PathBuf,
     /// Device and number.
     identity: Option<(u64, u64)>,

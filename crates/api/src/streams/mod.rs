@@ -1,6 +1,6 @@
 //! asyncio's streams: connections as a reader and a writer, and servers.
 //!
-//! [`open_connection`] and [`start_server`], and their twins for Unix sockets, are also at the crate's root, as in asyncio. Each wait is a leaf: a cancellation
+//! [`open_connection`] and [`start_server`], and their twins for Unix sockets and for sockets that are there already, are also at the crate's root, as in asyncio. Each wait is a leaf: a cancellation
 //! arrives there as `Err(CancelledError)`, and no byte is lost by it. Below them are the sockets of [`net`](crate::net).
 //!
 //! What is better than asyncio's:
@@ -45,6 +45,7 @@
 mod buffer;
 mod error;
 mod feed;
+mod given;
 mod happy_eyeballs;
 mod link;
 mod listener;
@@ -60,13 +61,14 @@ mod writer;
 
 pub use self::error::{IncompleteReadError, LimitOverrunError};
 pub use self::feed::StreamFeed;
+pub use self::given::{IntoConnection, IntoServer};
 #[cfg(unix)]
 pub use self::open::open_unix_connection;
-pub use self::open::{OpenConnection, Opening, open_connection};
+pub use self::open::{OpenConnection, Opening, open_connection, open_connection_on};
 pub use self::reader::{DEFAULT_LIMIT, StreamReader};
 pub use self::separator::Separator;
 #[cfg(unix)]
 pub use self::serve::start_unix_server;
-pub use self::serve::{StartServer, Starting, start_server};
+pub use self::serve::{StartServer, Starting, start_server, start_server_on};
 pub use self::server::Server;
 pub use self::writer::StreamWriter;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::time::Duration;
 
+use super::given::IntoConnection;
 use super::happy_eyeballs;
 use super::link::Link;
 use super::reader::{DEFAULT_LIMIT, StreamReader, check_limit};
@@ -60,20 +61,56 @@ pub fn open_unix_connection(path: impl AsRef<Path>) -> OpenConnection {
     OpenConnection { target: Where::Unix(path.as_ref().into()), limit: DEFAULT_LIMIT, delay: None }
 }
 
-/// A connection that comes about when this is awaited. Made by [`open_connection`] and [`open_unix_connection`].
+/// Makes a reader and a writer of a [`TcpStream`] or a [`UnixStream`](crate::net::UnixStream), which is connected already: asyncio's `open_connection(sock=…)`.
+///
+/// For a stream that was accepted, came from elsewhere (`from_std`), or has options of its own, which it keeps. It is closed when the reader and the writer are
+/// done with it.
+///
+/// A stream that was made in another loop is the running one's from then on; that other loop may end.
+///
+/// # Examples
+///
+/// ```
+/// use selvedge::net::UnixStream;
+/// use selvedge::open_connection_on;
+///
+/// # selvedge::run(async {
+/// let (one, other) = UnixStream::pair()?;
+/// let (_reader, writer) = open_connection_on(one).await?;
+/// let (mut reader, _writer) = open_connection_on(other).limit(1024).await?;
+/// writer.write("hello\n")?;
+/// assert_eq!(reader.readline().await?, b"hello\n");
+/// # Ok(())
+/// # }).unwrap();
+/// ```
+///
+/// # Errors
+///
+/// [`RuntimeError`](crate::RuntimeError) outside of a loop, or for a limit of zero; [`std::io::Error`] if the loop cannot watch the stream. The stream is closed then.
+///
+/// # Cancellation
+///
+/// There is nothing to wait for, and the await ends at once. The stream of an [`OpenConnection`] that is dropped is closed.
+pub fn open_connection_on(stream: impl IntoConnection) -> OpenConnection {
+    OpenConnection { target: Where::On(stream.into_transport()), limit: DEFAULT_LIMIT, delay: None }
+}
+
+/// A connection that comes about when this is awaited. Made by [`open_connection`], [`open_unix_connection`] and [`open_connection_on`].
 #[derive(Debug)]
 #[must_use = "nothing connects unless it is awaited"]
 pub struct OpenConnection {
-    target: Where,
+    target: Where<Transport>,
     limit: usize,
     delay: Option<Duration>,
 }
 
+/// What to connect to, or where to listen; or what does so already.
 #[derive(Debug)]
-pub(super) enum Where {
+pub(super) enum Where<S> {
     Inet(Target),
     #[cfg(unix)]
     Unix(PathBuf),
+    On(S),
 }
 
 impl OpenConnection {
@@ -84,7 +121,8 @@ impl OpenConnection {
     }
 
     /// Where a name stands for several addresses, tries the next one when the one before has not answered for so long, and takes whichever answers first
-    /// ("Happy Eyeballs", RFC 8305, which recommends 250 ms); addresses of IPv6 and IPv4 in turn. By default each is tried to its end.
+    /// ("Happy Eyeballs", RFC 8305, which recommends 250 ms); addresses of IPv6 and IPv4 in turn. By default each is tried to its end. Without effect for a Unix
+    /// socket, and for what is connected already.
     ///
     /// # Examples
     ///
@@ -119,6 +157,7 @@ impl OpenConnection {
             }
             #[cfg(unix)]
             Where::Unix(path) => Transport::Unix(UnixStream::connect(path).await?),
+            Where::On(transport) => transport.move_here()?,
         };
         let peer = transport.peer_addr();
         let link = Link::new(transport, peer)?;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::task::{Context as PollContext, Poll};
 use std::time::Duration;
 
+use super::given::IntoServer;
 use super::link::Link;
 use super::listener::{Accepted, Listener};
 use super::open::Where;
@@ -109,11 +110,50 @@ where
     StartServer::new(callback, Where::Unix(path.as_ref().into()))
 }
 
-/// A server that starts when this is awaited. Made by [`start_server`] and [`start_unix_server`].
+/// Serves the connections of a [`TcpListener`](crate::net::TcpListener) or a [`UnixListener`](crate::net::UnixListener): asyncio's `start_server(sock=…)`. As
+/// [`start_server`] otherwise.
+///
+/// For a listener that came from elsewhere (`from_std`: a service manager, a socket with options of its own), and for who wants to know the address before anybody is
+/// served. The server closes it. The file of a Unix socket stays, as the server has not made it.
+///
+/// A listener that was made in another loop is the running one's from then on; that other loop may end.
+///
+/// # Examples
+///
+/// ```
+/// use selvedge::net::TcpListener;
+/// use selvedge::{open_connection, start_server_on};
+///
+/// # selvedge::run(async {
+/// let listener = TcpListener::bind("127.0.0.1:0").await?;
+/// let addr = listener.local_addr()?;
+/// let server = start_server_on(async |_, writer| writer.write("hello\n"), listener).limit(1024).await?;
+/// assert_eq!(server.local_addrs(), [addr]);
+///
+/// let (mut reader, _writer) = open_connection(addr).await?;
+/// assert_eq!(reader.readline().await?, b"hello\n");
+/// server.close();
+/// server.wait_closed().await
+/// # }).unwrap();
+/// ```
+///
+/// # Errors
+///
+/// [`RuntimeError`](crate::RuntimeError) outside of a loop, or for a limit of zero; [`std::io::Error`] if the loop cannot watch the listener. The listener is closed then.
+#[track_caller]
+pub fn start_server_on<C, F>(callback: C, listener: impl IntoServer) -> StartServer<C>
+where
+    C: Fn(StreamReader, StreamWriter) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<()>> + Send + 'static,
+{
+    StartServer::new(callback, Where::On(listener.into_listener()))
+}
+
+/// A server that starts when this is awaited. Made by [`start_server`], [`start_unix_server`] and [`start_server_on`].
 #[must_use = "nothing is served unless it is awaited"]
 pub struct StartServer<C> {
     callback: C,
-    target: Where,
+    target: Where<Listener>,
     limit: usize,
     backlog: u32,
     created_at: &'static Location<'static>,
@@ -121,7 +161,7 @@ pub struct StartServer<C> {
 
 impl<C> StartServer<C> {
     #[track_caller]
-    fn new(callback: C, target: Where) -> StartServer<C> {
+    fn new(callback: C, target: Where<Listener>) -> StartServer<C> {
         let created_at = Location::caller();
         StartServer { callback, target, limit: DEFAULT_LIMIT, backlog: BACKLOG, created_at }
     }
@@ -133,7 +173,7 @@ impl<C> StartServer<C> {
     }
 
     /// How many connections may wait to be accepted. 100 by default, as in asyncio; the operating system has a bound of its own. When hundreds of clients connect at the same
-    /// moment and find no place, they try again only after a second: then 1,024 are better.
+    /// moment and find no place, they try again only after a second: then 1,024 are better. Without effect for a listener that is there already: it has its own.
     pub fn backlog(mut self, backlog: u32) -> StartServer<C> {
         self.backlog = backlog;
         self
@@ -178,6 +218,7 @@ where
         Where::Inet(target) => Listener::bind(lookup(target).await?, backlog)?,
         #[cfg(unix)]
         Where::Unix(path) => vec![Listener::bind_unix(&path, backlog)?],
+        Where::On(listener) => vec![listener.move_here()?],
     };
     let count = listeners.len();
     let server = Server::of(listeners);

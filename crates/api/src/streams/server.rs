@@ -12,8 +12,8 @@ use super::watched::Watched;
 use crate::error::{Result, RuntimeError};
 use crate::net::Side;
 
-/// Accepts connections and runs a coroutine for each: asyncio's class of that name. Made by [`start_server`](crate::start_server) and
-/// [`start_unix_server`](crate::start_unix_server).
+/// Accepts connections and runs a coroutine for each: asyncio's class of that name. Made by [`start_server`](crate::start_server),
+/// [`start_unix_server`](crate::start_unix_server) and [`start_server_on`](crate::start_server_on).
 ///
 /// Clones are the same server. It goes on when all of them are dropped, until it is closed or the loop is, as a task does.
 ///

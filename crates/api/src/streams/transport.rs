@@ -12,13 +12,22 @@ use crate::net::{Bytes, Done, TcpStream};
 
 /// A connection of either kind.
 #[derive(Debug)]
-pub(super) enum Transport {
+pub enum Transport {
     Tcp(TcpStream),
     #[cfg(unix)]
     Unix(UnixStream),
 }
 
 impl Transport {
+    /// Has the running loop watch it, whichever has done so until now.
+    pub(super) fn move_here(self) -> Result<Transport> {
+        Ok(match self {
+            Transport::Tcp(stream) => Transport::Tcp(stream.move_here()?),
+            #[cfg(unix)]
+            Transport::Unix(stream) => Transport::Unix(stream.move_here()?),
+        })
+    }
+
     /// Makes attempts in one direction until one comes to something. A leaf.
     pub(super) async fn attempt<T>(
         &self,

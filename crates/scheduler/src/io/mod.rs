@@ -25,7 +25,7 @@ pub(crate) use self::reactor::Reactor;
 #[cfg(selvedge_loom)]
 pub(crate) use self::source::Change;
 pub(crate) use self::source::Source;
-pub use self::source::{Direction, Ready, Waiter};
+pub use self::source::{Changes, Direction, Ready, Waiter};
 
 /// A socket's tie to the scheduler that watches it.
 ///
@@ -55,6 +55,26 @@ impl Registration {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Ready>> {
         self.source.poll_ready(direction, waiter, cx)
+    }
+
+    /// The changes of `direction` that have been told so far: to be taken before the operating system is asked.
+    pub fn changes(&self, direction: Direction) -> Changes {
+        self.source.changes(direction)
+    }
+
+    /// Ready when a change has been told that is not among those of `since`, and `waiter` waits no longer; else it is woken by the next one. For who asks the
+    /// operating system by other means than an attempt: what attempts have found is neither asked nor altered.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll_ready`](Self::poll_ready).
+    pub fn poll_changed(
+        &self,
+        since: Changes,
+        waiter: &mut Waiter,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.source.poll_changed(since, waiter, cx)
     }
 
     /// The attempt that `ready` allowed found nothing to do. What has come since then stands.

@@ -15,6 +15,9 @@
 //! The lock decides who waits. **Whoever is on the list saw under the lock that the direction was not ready, and every change and the end of the watch are noted under the lock,
 //! after which nobody is on the list.** So no change is missed; and who finds another count of changes than when it got on the list has been taken off.
 //!
+//! Who asks the operating system by other means than an attempt (`poll_changed`) neither looks at READY nor clears it: it takes the count of changes, asks, and gets on the list if it sees under
+//! the lock that the count is still the same.
+//!
 //! A change is noted with Release and looked at with Acquire: who sees it makes an attempt that finds what it tells of. All else about the word is Relaxed: it publishes
 //! nothing, and what it decides for those who wait is ordered by the lock.
 
@@ -47,6 +50,13 @@ pub enum Direction {
 /// An attempt is worth making. It goes back to [`Registration::clear`](super::Registration::clear) if it was in vain.
 #[derive(Debug, Clone, Copy)]
 pub struct Ready {
+    direction: Direction,
+    seen: Seen,
+}
+
+/// How many changes a direction had had at one moment.
+#[derive(Debug, Clone, Copy)]
+pub struct Changes {
     direction: Direction,
     seen: Seen,
 }
@@ -238,22 +248,40 @@ impl Source {
             self.forget_at(direction, waiter, seen);
             return Poll::Ready(answer);
         }
-        self.wait(direction, waiter, cx, seen)
+        self.wait(direction, waiter, cx, seen, |seen| Self::answer(direction, seen))
+    }
+
+    pub(crate) fn changes(&self, direction: Direction) -> Changes {
+        Changes { direction, seen: self.look(direction) }
+    }
+
+    pub(crate) fn poll_changed(
+        &self,
+        since: Changes,
+        waiter: &mut Waiter,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        let answer = |seen: Seen| match seen {
+            seen if seen.is_closed() => Some(Err(super::reactor::closed())),
+            seen => (!seen.has_the_changes_of(since.seen)).then_some(Ok(())),
+        };
+        self.wait(since.direction, waiter, cx, since.seen, answer)
     }
 
     /// `before` the lock there was nothing to do.
-    fn wait(
+    fn wait<T>(
         &self,
         direction: Direction,
         waiter: &mut Waiter,
         cx: &mut Context<'_>,
         before: Seen,
-    ) -> Poll<io::Result<Ready>> {
+        answer: impl Fn(Seen) -> Option<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
         // Cloning a waker is foreign code: not under the lock.
         let waker = cx.waker().clone();
         let mut waiting = self.waiting.lock();
         let seen = self.look(direction);
-        if let Some(answer) = Self::answer(direction, seen)
+        if let Some(answer) = answer(seen)
             && !mutation("wait-without-second-look")
         {
             let gone = waiter.0.take().and_then(|place| waiting.list(direction).forget(place.number));
@@ -379,6 +407,32 @@ mod tests {
             source.clear(ready);
             assert!(source.poll_ready(write, &mut Waiter::new(), &mut cx).is_ready());
         }
+    }
+
+    /// Who asks by other means waits although an attempt is allowed, leaves that as it is, and is woken by the next change or the end.
+    #[test]
+    fn a_wait_for_a_change_leaves_the_readiness_alone() {
+        let source = Source::new();
+        let mut cx = Context::from_waker(Waker::noop());
+        let write = Direction::Write;
+        let mut waiter = Waiter::new();
+        let since = source.changes(write);
+        assert!(source.poll_changed(since, &mut waiter, &mut cx).is_pending() && waiter.is_waiting());
+        assert!(source.poll_ready(write, &mut Waiter::new(), &mut cx).is_ready());
+        assert_eq!(woken_by(&source, Change { read: Some(false), write: None }), 0);
+        assert_eq!(woken_by(&source, Change { read: None, write: Some(false) }), 1);
+        assert!(matches!(source.poll_changed(since, &mut waiter, &mut cx), Poll::Ready(Ok(()))));
+        assert!(!waiter.is_waiting());
+
+        let since = source.changes(write);
+        assert!(source.poll_changed(since, &mut waiter, &mut cx).is_pending());
+        source.forget(write, &mut waiter);
+        assert_eq!(woken_by(&source, Change { read: None, write: Some(false) }), 0);
+
+        let since = source.changes(write);
+        let mut woken = Vec::new();
+        source.close(&mut woken);
+        assert!(matches!(source.poll_changed(since, &mut waiter, &mut cx), Poll::Ready(Err(_))));
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub use crate::task::model::{Begun, Word};
 pub use crate::worker::model::{Right, Seat, Worker};
 
 use crate::config::Config;
-use crate::io::{Change, Direction, Ready, Source, Waiter};
+use crate::io::{Change, Changes, Direction, Ready, Source, Waiter};
 use crate::parker::Parker;
 use crate::queue::{Next, Steal};
 use crate::scheduler::Scheduler;
@@ -150,6 +150,16 @@ impl Socket {
     /// As [`Registration::poll_ready`](crate::Registration::poll_ready), for reading.
     pub fn poll_ready(&self, waiter: &mut Waiter, cx: &mut Context<'_>) -> Poll<Ready> {
         self.0.poll_ready(Direction::Read, waiter, cx).map(|ready| ready.expect("nobody closes it"))
+    }
+
+    /// As [`Registration::changes`](crate::Registration::changes), of reading.
+    pub fn changes(&self) -> Changes {
+        self.0.changes(Direction::Read)
+    }
+
+    /// As [`Registration::poll_changed`](crate::Registration::poll_changed).
+    pub fn poll_changed(&self, since: Changes, waiter: &mut Waiter, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.poll_changed(since, waiter, cx).map(|changed| changed.expect("nobody closes it"))
     }
 
     /// As [`Registration::clear`](crate::Registration::clear).

@@ -1,0 +1,165 @@
+//! What can be done with a stream and with its halves?
+
+/// The methods of reading, in terms of `self.socket()`.
+macro_rules! reading {
+    () => {
+        /// Reads what is there, up to the length of `buffer`, and waits if there is nothing. Zero: the peer has ended its side. (An empty `buffer` is
+        /// filled at once or when there is something to read: do not rely on either.)
+        ///
+        /// # Errors
+        ///
+        /// [`CancelledError`](crate::CancelledError); [`std::io::Error`].
+        ///
+        /// # Cancellation
+        ///
+        /// No byte is lost: what is there is returned, or stays for the next one who reads.
+        pub fn read(&self, buffer: &mut [u8]) -> impl Future<Output = Result<usize>> {
+            self.socket().read(buffer)
+        }
+
+        /// As [`read`](Self::read), into several buffers, one after the other.
+        pub async fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
+            self.socket().read_vectored(buffers).await
+        }
+
+        /// Reads until `buffer` is full.
+        ///
+        /// # Errors
+        ///
+        /// As [`read`](Self::read), and an [`std::io::Error`] of the kind `UnexpectedEof` if the peer ends before that.
+        ///
+        /// # Cancellation
+        ///
+        /// What has been read so far lies in `buffer`, but nothing tells how much that is. Who wants to go on reads in a loop of his own.
+        pub fn read_exact(&self, buffer: &mut [u8]) -> impl Future<Output = Result<()>> {
+            self.socket().read_exact(buffer)
+        }
+
+        /// Reads until the peer ends its side, and appends to `buffer`. Returns how much that was.
+        ///
+        /// # Cancellation
+        ///
+        /// What has been read so far lies in `buffer`.
+        pub async fn read_to_end(&self, buffer: &mut Vec<u8>) -> Result<usize> {
+            self.socket().read_to_end(buffer).await
+        }
+
+        /// Reads what is there without waiting.
+        ///
+        /// # Errors
+        ///
+        /// `WouldBlock` if there is nothing.
+        pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.socket().read_once(buffer).map(|read| read.value)
+        }
+
+        #[cfg(unix)]
+        $crate::net::readiness::readable! {
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// # use selvedge::net::UnixStream;
+            /// use std::io::ErrorKind;
+            ///
+            /// # async fn example(stream: UnixStream) -> selvedge::Result<Vec<u8>> {
+            /// let mut all = Vec::new();
+            /// loop {
+            ///     stream.readable().await?;
+            ///     // Made only when there is something for it.
+            ///     let mut buffer = vec![0; 4096];
+            ///     match stream.try_read(&mut buffer) {
+            ///         Ok(0) => return Ok(all),
+            ///         Ok(n) => all.extend_from_slice(&buffer[..n]),
+            ///         Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            ///         Err(error) => return Err(error.into()),
+            ///     }
+            /// }
+            /// # }
+            /// # selvedge::run(async {
+            /// # let (one, other) = UnixStream::pair()?;
+            /// # one.write_all(b"all of it").await?;
+            /// # drop(one);
+            /// # assert_eq!(example(other).await?, b"all of it");
+            /// # Ok(())
+            /// # }).unwrap();
+            /// ```
+        }
+    };
+}
+
+/// The methods of writing, in terms of `self.socket()`.
+macro_rules! writing {
+    () => {
+        /// Writes as much as there is room for, and waits if there is none. Returns how much that was.
+        ///
+        /// # Errors
+        ///
+        /// [`CancelledError`](crate::CancelledError); [`std::io::Error`].
+        ///
+        /// # Cancellation
+        ///
+        /// Nothing has been written if it ends with an error.
+        pub fn write(&self, bytes: &[u8]) -> impl Future<Output = Result<usize>> {
+            self.socket().write(bytes)
+        }
+
+        /// As [`write`](Self::write), from several slices, one after the other.
+        pub async fn write_vectored(&self, slices: &[IoSlice<'_>]) -> Result<usize> {
+            self.socket().write_vectored(slices).await
+        }
+
+        /// Writes all of `bytes`. It has been handed to the operating system then, not to the peer.
+        ///
+        /// # Cancellation
+        ///
+        /// A part may have been written. Who has to know how much writes in a loop of his own.
+        pub fn write_all(&self, bytes: &[u8]) -> impl Future<Output = Result<()>> {
+            self.socket().write_all(bytes)
+        }
+
+        /// Writes what there is room for without waiting.
+        ///
+        /// # Errors
+        ///
+        /// `WouldBlock` if there is none.
+        pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+            self.socket().write_once(bytes)
+        }
+
+        #[cfg(unix)]
+        $crate::net::readiness::writable! {
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// # use selvedge::net::UnixStream;
+            /// use std::io::ErrorKind;
+            ///
+            /// # async fn example(stream: UnixStream) -> selvedge::Result<usize> {
+            /// let mut sent = 0;
+            /// while sent < 1_000_000 {
+            ///     stream.writable().await?;
+            ///     // Made only when there is room for it.
+            ///     let piece = [b'x'; 1000];
+            ///     match stream.try_write(&piece) {
+            ///         Ok(n) => sent += n,
+            ///         Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            ///         Err(error) => return Err(error.into()),
+            ///     }
+            /// }
+            /// # Ok(sent)
+            /// # }
+            /// # selvedge::run(async {
+            /// # let (one, other) = UnixStream::pair()?;
+            /// # let sends = selvedge::create_task(example(one));
+            /// # let mut read = Vec::new();
+            /// # assert_eq!(other.read_to_end(&mut read).await?, sends.await?);
+            /// # Ok(())
+            /// # }).unwrap();
+            /// ```
+        }
+    };
+}
+
+pub(super) use {reading, writing};
