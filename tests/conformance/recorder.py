@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-GROUPS = ("tasks", "futures", "gathering", "waiting", "deadlines", "shields", "timeouts", "groups", "eager", "loops", "threads", "streams", "graphs",)
+GROUPS = ("tasks", "futures", "gathering", "waiting", "deadlines", "shields", "timeouts", "groups", "eager", "loops", "threads", "streams", "graphs", "signals",)
 HOUR = 3600.0
 
 

@@ -168,6 +168,13 @@ async fn the_loop_has_its_methods() -> Result<()> {
     assert_eq!(event_loop.run_in_executor(Some(&executor), || 1).await?, 1);
     assert_eq!(event_loop.run_in_executor(None, || 2).await?, 2);
     assert_eq!(event_loop.create_task(async { Ok(3) }).await?, 3);
+    #[cfg(unix)]
+    {
+        let signal: i32 = selvedge::signal::SIGTERM;
+        let added: Result<()> = event_loop.add_signal_handler(signal, || ());
+        let removed: Result<bool> = event_loop.remove_signal_handler(signal);
+        assert!(added.is_ok() && removed?);
+    }
     Ok(())
 }
 

@@ -56,6 +56,8 @@ pub mod hyper;
 pub mod model;
 pub mod net;
 mod runner;
+#[cfg(unix)]
+pub mod signal;
 pub mod streams;
 mod sync;
 pub mod task;

@@ -12,7 +12,8 @@ Usage: tiles [serve] [OPTIONS]
        tiles demo [OPTIONS]
 
 serve: a map at /, a dashboard at /dashboard, /healthz, /metrics (Prometheus),
-       tiles at /tile/ZOOM/X/Y.png. Ctrl-C lets requests finish, and stops.
+       tiles at /tile/ZOOM/X/Y.png. Ctrl-C and SIGTERM
+       let requests finish, and stop.
   --listen ADDRESS     where (default: 127.0.0.1:8080; port 0: one that is free)
   --header-timeout S   seconds that a client may take to send a request's head
                        (default: 10)

@@ -1,6 +1,6 @@
 //! How are connections accepted, and how do they end?
 //!
-//! Cancelled, as it is by Ctrl-C, the server accepts no more and tells each connection to end with the request that is under way. What has
+//! Cancelled, as it is by Ctrl-C and by `SIGTERM`, the server accepts no more and tells each connection to end with the request that is under way. What has
 //! not ended after [`DRAINING`] is cancelled.
 
 use std::future::{Future as _, poll_fn};
@@ -32,6 +32,8 @@ const LARGEST_HEAD: usize = 16 * 1024;
 pub(crate) async fn serve(options: Serve) -> Result<String> {
     let listener = bind(options.listen)?;
     let addr = listener.local_addr()?;
+    #[cfg(unix)]
+    cancel_at_sigterm()?;
     // For whoever started this program, and perhaps reads the port from it.
     writeln!(
         io::stdout(),
@@ -41,6 +43,15 @@ pub(crate) async fn serve(options: Serve) -> Result<String> {
     let counts = server.counts();
     server.run(listener).await?;
     Ok(format!("tiles: stopped after {} requests\n", counts.requests()))
+}
+
+/// What `run` does at Ctrl-C, at the signal that service managers and containers send.
+#[cfg(unix)]
+fn cancel_at_sigterm() -> Result<()> {
+    let main = selvedge::current_task().expect("it serves in a task");
+    get_running_loop()?.add_signal_handler(selvedge::signal::SIGTERM, move || {
+        main.cancel();
+    })
 }
 
 /// Listens, or says what to do.

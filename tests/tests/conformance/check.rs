@@ -9,7 +9,7 @@ use crate::recording::{Recording, read};
 use crate::trace::Trace;
 
 /// The files of scenarios.
-pub(crate) const GROUPS: [&str; 13] = [
+pub(crate) const GROUPS: [&str; 14] = [
     "tasks",
     "futures",
     "gathering",
@@ -23,6 +23,7 @@ pub(crate) const GROUPS: [&str; 13] = [
     "threads",
     "streams",
     "graphs",
+    "signals",
 ];
 
 /// How often a scenario is run on several workers.

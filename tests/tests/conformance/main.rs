@@ -15,6 +15,8 @@ mod parts;
 mod recording;
 mod shields;
 #[cfg(unix)]
+mod signals;
+#[cfg(unix)]
 mod streams;
 mod tasks;
 mod threads;

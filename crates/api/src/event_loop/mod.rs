@@ -5,6 +5,8 @@ mod callback;
 mod exception;
 pub(crate) mod report;
 mod shared;
+#[cfg(unix)]
+mod signals;
 
 use std::any::Any;
 use std::fmt;
@@ -18,6 +20,8 @@ pub use selvedge_scheduler::{Metrics, WorkerMetrics};
 pub use self::callback::{Handle, TimerHandle};
 pub use self::exception::ExceptionContext;
 pub(crate) use self::shared::LoopShared;
+#[cfg(unix)]
+pub(crate) use self::signals::Presses;
 use crate::context::copy_context;
 use crate::coroutine::Coroutine;
 use crate::error::Result;
@@ -229,6 +233,12 @@ impl EventLoop {
     /// Whether the loop was closed: its tasks never run again.
     pub fn is_closed(&self) -> bool {
         self.scheduler.is_closed()
+    }
+
+    /// For good: the loop is about to be closed.
+    pub(crate) fn remove_signal_handlers(&self) {
+        #[cfg(unix)]
+        self.signals().close();
     }
 
     /// What the workers have been doing.

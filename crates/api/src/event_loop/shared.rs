@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use selvedge_scheduler::{Hooks, TaskRef};
 
+#[cfg(unix)]
+use super::signals::Signals;
 use super::{EventLoop, ExceptionContext, report};
 use crate::sync::Mutex;
 use crate::threads::RunningFunctions;
@@ -17,6 +19,8 @@ pub(crate) struct LoopShared {
     exception_handler: Mutex<Option<Arc<ExceptionHandler>>>,
     debug: AtomicBool,
     running: RunningFunctions,
+    #[cfg(unix)]
+    signals: Arc<Signals>,
 }
 
 impl LoopShared {
@@ -25,12 +29,19 @@ impl LoopShared {
             exception_handler: Mutex::new(None),
             debug: AtomicBool::new(debug),
             running: RunningFunctions::default(),
+            #[cfg(unix)]
+            signals: Signals::new(),
         }
     }
 
     /// What `to_thread` and executors run on threads of this loop.
     pub(crate) fn running(&self) -> &RunningFunctions {
         &self.running
+    }
+
+    #[cfg(unix)]
+    pub(super) fn signals(&self) -> &Arc<Signals> {
+        &self.signals
     }
 
     pub(super) fn set_exception_handler(&self, handler: Option<Arc<ExceptionHandler>>) {

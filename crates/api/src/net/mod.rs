@@ -64,7 +64,7 @@ mod unix;
 pub(crate) use self::attempt::Side;
 pub(crate) use self::resolve::{Failures, Target, about, lookup};
 pub use self::resolve::{ToSocketAddrs, lookup_host};
-pub(crate) use self::socket::Done;
+pub(crate) use self::socket::{Done, Socket};
 pub use self::split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
 pub use self::stream::ByteStream;
 pub(crate) use self::stream::Bytes;

@@ -43,11 +43,16 @@ impl Done<usize> {
 
 impl<S: Source> Socket<S> {
     /// Has the running loop watch a socket that does not block.
-    pub(super) fn watch(mut source: S) -> Result<Socket<S>> {
-        let registration = Scheduler::with_current(|scheduler| match scheduler {
-            Some(scheduler) => Ok(scheduler.register(&mut source)?),
+    pub(super) fn watch(source: S) -> Result<Socket<S>> {
+        Scheduler::with_current(|scheduler| match scheduler {
+            Some(scheduler) => Ok(Socket::watch_on(scheduler, source)?),
             None => Err(task::no_running_loop()),
-        })?;
+        })
+    }
+
+    /// As [`watch`](Self::watch), by a loop that need not be the running one.
+    pub(crate) fn watch_on(scheduler: &Scheduler, mut source: S) -> io::Result<Socket<S>> {
+        let registration = scheduler.register(&mut source)?;
         Ok(Socket { registration, source: Some(source) })
     }
 

@@ -1,7 +1,8 @@
 //! What does Ctrl-C do while `run` waits?
 //!
-//! asyncio takes the signal over only on the main thread, and only if nobody else has. So does this. A signal handler cannot be taken
-//! back out once it is chained into, so between two calls of `run` the handler stays and does what the system would have done.
+//! asyncio takes the signal over only on the main thread, and only if nobody else has. So does this. A handler that the program has
+//! [added](crate::EventLoop::add_signal_handler) to the loop takes its place: which of the two a press is for is decided by the loop,
+//! which knows when the handler came and went.
 
 #[cfg(unix)]
 pub(super) use self::unix::Interrupts;
@@ -13,48 +14,39 @@ pub(super) use self::elsewhere::Interrupts;
 mod unix {
     use std::io::{self, Read, Write};
     use std::os::unix::net::UnixStream;
-    use std::sync::atomic::{AtomicBool, Ordering};
-    use std::sync::{Arc, OnceLock};
+    use std::sync::Arc;
     use std::task::{Wake, Waker};
     use std::thread;
     use std::time::Duration;
 
-    use signal_hook::consts::SIGINT;
-    use signal_hook::{SigId, flag, low_level};
+    use crate::event_loop::{EventLoop, Presses};
+    use crate::signal::{DefaultAction, SIGINT, Told};
 
     /// Listens to Ctrl-C while it lives.
     pub(in super::super) struct Interrupts {
-        happened: Arc<AtomicBool>,
+        _told: Told,
         bell: UnixStream,
         ring: Arc<Ring>,
-        registered: Vec<SigId>,
-        default_action: Arc<AtomicBool>,
+        presses: Presses,
     }
 
     impl Interrupts {
         /// `None` if Ctrl-C is not ours to take.
-        pub(in super::super) fn listen() -> Option<Interrupts> {
+        pub(in super::super) fn listen(event_loop: &EventLoop) -> Option<Interrupts> {
             // Only the main thread is called "main" by the standard library.
             if thread::current().name() != Some("main") {
                 return None;
             }
-            let default_action = Arc::clone(default_action()?);
-            Interrupts::register(default_action).ok()
+            let default_action = DefaultAction::of(SIGINT).ok().filter(|action| action.was_free())?;
+            Interrupts::register(event_loop, default_action).ok()
         }
 
-        fn register(default_action: Arc<AtomicBool>) -> io::Result<Interrupts> {
+        fn register(event_loop: &EventLoop, default_action: Arc<DefaultAction>) -> io::Result<Interrupts> {
             let (bell, ring) = UnixStream::pair()?;
             ring.set_nonblocking(true)?;
-            let happened = Arc::new(AtomicBool::new(false));
-            let signal_end = ring.try_clone()?;
-            let ring = Arc::new(Ring(ring));
-            let mut this = Interrupts { happened, bell, ring, registered: Vec::new(), default_action };
-            // Actions run in this order: when the bell rings, the flag is up.
-            this.registered.push(flag::register(SIGINT, Arc::clone(&this.happened))?);
-            this.registered.push(low_level::pipe::register(SIGINT, signal_end)?);
-            // Ordering: SeqCst, with the signal handler, which reads it on whatever thread the signal arrives.
-            this.default_action.store(false, Ordering::SeqCst);
-            Ok(this)
+            let presses = Presses::of(event_loop);
+            let told = default_action.tell(presses.flag(), ring.try_clone()?)?;
+            Ok(Interrupts { _told: told, bell, ring: Arc::new(Ring(ring)), presses })
         }
 
         pub(in super::super) fn waker(&self) -> Waker {
@@ -74,18 +66,7 @@ mod unix {
         }
 
         pub(in super::super) fn take(&self) -> bool {
-            // Ordering: SeqCst, with the handler's store.
-            self.happened.swap(false, Ordering::SeqCst)
-        }
-    }
-
-    impl Drop for Interrupts {
-        fn drop(&mut self) {
-            // First the default action: a signal in between ends the program instead of nothing.
-            self.default_action.store(true, Ordering::SeqCst);
-            for id in self.registered.drain(..) {
-                low_level::unregister(id);
-            }
+            self.presses.take()
         }
     }
 
@@ -102,31 +83,6 @@ mod unix {
             let _ = (&self.0).write(&[1]);
         }
     }
-
-    /// Whether the signal does what it does by default: end the program. `None` if somebody had taken the signal over, or had it
-    /// ignored, before `run` was first called.
-    fn default_action() -> Option<&'static Arc<AtomicBool>> {
-        static INSTALLED: OnceLock<Option<Arc<AtomicBool>>> = OnceLock::new();
-        let installed = INSTALLED.get_or_init(|| {
-            if is_taken() {
-                return None;
-            }
-            let condition = Arc::new(AtomicBool::new(true));
-            flag::register_conditional_default(SIGINT, Arc::clone(&condition)).ok()?;
-            Some(condition)
-        });
-        installed.as_ref()
-    }
-
-    /// Whether the signal has a handler or is ignored, where the system tells; elsewhere it is taken to be free.
-    fn is_taken() -> bool {
-        let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return false };
-        status.lines().any(|line| {
-            let Some((name, mask)) = line.split_once(':') else { return false };
-            let is_mask = name == "SigIgn" || name == "SigCgt";
-            is_mask && u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & (1 << (SIGINT - 1)) != 0)
-        })
-    }
 }
 
 #[cfg(not(unix))]
@@ -135,11 +91,13 @@ mod elsewhere {
     use std::task::Waker;
     use std::time::Duration;
 
+    use crate::event_loop::EventLoop;
+
     /// Ctrl-C keeps its default action here.
     pub(in super::super) struct Interrupts(Infallible);
 
     impl Interrupts {
-        pub(in super::super) fn listen() -> Option<Interrupts> {
+        pub(in super::super) fn listen(_event_loop: &EventLoop) -> Option<Interrupts> {
             None
         }
 

@@ -51,7 +51,7 @@ use crate::task::{Builder, Task};
 ///
 /// Ctrl-C cancels the coroutine, at the await at which it stands: a coroutine that computes and never awaits does not notice. A second
 /// one ends `run` at once. Only on the main thread, and only where nobody else had taken over
-/// the signal.
+/// the signal. A handler that the program [adds](EventLoop::add_signal_handler) to the loop for `SIGINT` takes the place of this for as long as it is there.
 #[track_caller]
 pub fn run<C: Coroutine>(main: C) -> Result<C::Item> {
     Runner::builder().run(main)
@@ -131,7 +131,7 @@ impl Runner {
         if self.is_closed.load(Ordering::Relaxed) {
             return Err(RuntimeError::new("Runner is closed").into());
         }
-        let waiter = Waiter::new();
+        let waiter = Waiter::new(&self.event_loop);
         let builder = Builder::new().context(self.context.clone());
         let task = builder.spawn_on(self.event_loop.scheduler(), hold.around(main), Location::caller());
         let ended = wait_for_main(task, &waiter);

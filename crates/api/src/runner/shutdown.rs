@@ -55,12 +55,15 @@ impl<'a> Shutdown<'a> {
             current.is_some_and(|it| it.ptr_eq(self.event_loop.scheduler()))
         });
         if is_inside {
+            self.event_loop.remove_signal_handlers();
             // A worker that waited here would wait for itself.
             let _ = self.event_loop.scheduler().close(Duration::ZERO);
             return;
         }
         self.cancel_and_wait(hold);
         self.report_failures();
+        // Before the loop is closed, which may take its time: a signal in between does what it does by default, instead of nothing.
+        self.event_loop.remove_signal_handlers();
         let left = self.time_left().unwrap_or(Duration::MAX).max(LEAST_PATIENCE);
         let stuck = self.event_loop.scheduler().close(left);
         self.report_what_is_left(&stuck);
@@ -68,7 +71,7 @@ impl<'a> Shutdown<'a> {
 
     /// Tasks that are made during the shutdown get their turn when those before them have ended.
     fn cancel_and_wait(&mut self, hold: &Hold) {
-        let waiter = Waiter::new();
+        let waiter = Waiter::new(self.event_loop);
         loop {
             let mut fresh = self.event_loop.all_tasks();
             fresh.retain(|task| !self.cancelled.contains(task));

@@ -6,6 +6,7 @@ use std::thread::{self, Thread};
 use std::time::Duration;
 
 use super::interrupt::Interrupts;
+use crate::event_loop::EventLoop;
 
 /// The calling thread of `run`: it runs no tasks, so that it can return whatever the workers are stuck in.
 ///
@@ -17,8 +18,9 @@ pub(super) enum Waiter {
 }
 
 impl Waiter {
-    pub(super) fn new() -> Waiter {
-        match Interrupts::listen() {
+    /// Ctrl-C is heard unless a handler of this loop hears it.
+    pub(super) fn new(event_loop: &EventLoop) -> Waiter {
+        match Interrupts::listen(event_loop) {
             Some(interrupts) => Waiter::Interruptible(interrupts),
             None => Waiter::Parked(thread::current()),
         }

@@ -1,9 +1,12 @@
-//! What does the server do for clients, with bad ones, and with Ctrl-C?
+//! What does the server do for clients, with bad ones, and when it is asked to stop?
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::time::{Duration, Instant};
+
+#[cfg(unix)]
+use rustix::process::Signal;
 
 use crate::client::Client;
 use crate::serving::Serving;
@@ -113,10 +116,21 @@ fn a_port_in_use_is_an_error_that_says_what_to_do() {
     assert!(said.contains("--listen 127.0.0.1:0"), "{said}");
 }
 
-/// The tile that is being painted is finished and sent; the connection that rests is ended; then the program ends, and well.
 #[cfg(unix)]
 #[test]
 fn ctrl_c_lets_requests_finish() {
+    requests_finish_after(Signal::INT);
+}
+
+#[cfg(unix)]
+#[test]
+fn sigterm_lets_requests_finish() {
+    requests_finish_after(Signal::TERM);
+}
+
+/// The tile that is being painted is finished and sent; the connection that rests is ended; then the program ends, and well.
+#[cfg(unix)]
+fn requests_finish_after(signal: Signal) {
     let serving = Serving::start(&[]);
     let mut resting = Client::connect(serving.addr).unwrap();
     assert_eq!(resting.get("/healthz").unwrap().status, 200);
@@ -132,7 +146,7 @@ fn ctrl_c_lets_requests_finish() {
     while alive(&mut resting) < before + 2 {
         assert!(began.elapsed() < NET, "the tile was never begun");
     }
-    serving.interrupt();
+    serving.send(signal);
     let tile = asking.answer().unwrap();
     assert_eq!(tile.status, 200);
     assert!(tile.body.starts_with(b"\x89PNG"));

@@ -32,8 +32,13 @@ impl Serving {
     /// What Ctrl-C does in a terminal.
     #[cfg(unix)]
     pub(crate) fn interrupt(&self) {
+        self.send(rustix::process::Signal::INT);
+    }
+
+    #[cfg(unix)]
+    pub(crate) fn send(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
     }
 
     /// Waits until it has ended by itself; what it said then.

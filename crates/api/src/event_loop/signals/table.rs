@@ -1,0 +1,163 @@
+//! Which signals has the loop handlers for?
+//!
+//! A handler that replaces another one is not registered anew, so no signal falls into a gap.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::ops::Bound::{Excluded, Unbounded};
+use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+
+use super::super::report;
+use super::no_signal;
+use super::presses::Pressed;
+use crate::context::Context;
+use crate::error::{EVENT_LOOP_IS_CLOSED, PanicError, Result, RuntimeError, drop_quietly};
+use crate::signal::{DefaultAction, SIGINT, Told};
+
+/// The loop's handlers.
+pub(crate) struct Signals(pub(super) Mutex<State>);
+
+#[derive(Default)]
+pub(super) struct State {
+    is_closed: bool,
+    /// The end that the signal handler writes to; `None` before the first handler.
+    bell: Option<UnixStream>,
+    entries: BTreeMap<i32, Entry>,
+    /// Runs of this loop that have taken over Ctrl-C.
+    pub(super) presses: Vec<Arc<Pressed>>,
+}
+
+pub(super) struct Entry {
+    // Dropped first: the handler's drop is the user's code, which may panic.
+    _told: Told,
+    has_arrived: Arc<AtomicBool>,
+    handler: Arc<Handler>,
+}
+
+pub(super) struct Handler {
+    callback: Box<dyn Fn() + Send + Sync>,
+    context: Context,
+}
+
+impl Handler {
+    pub(super) fn new(callback: impl Fn() + Send + Sync + 'static, context: Context) -> Handler {
+        Handler { callback: Box::new(callback), context }
+    }
+
+    /// A panic is reported.
+    pub(super) fn call(self: Arc<Self>) {
+        // Where it was removed meanwhile, the last reference goes here, with what the callback captured.
+        let call = move || {
+            self.context.run(&self.callback);
+            drop(self);
+        };
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(call)) {
+            report::callback_panicked(None, PanicError::from_payload(payload).into());
+        }
+    }
+}
+
+impl Signals {
+    pub(in super::super) fn new() -> Arc<Signals> {
+        Arc::new(Signals(Mutex::default()))
+    }
+
+    /// Whether there is a bell already.
+    pub(super) fn is_open(&self) -> Result<bool> {
+        let state = self.0.lock();
+        state.check()?;
+        Ok(state.bell.is_some())
+    }
+
+    /// False if another thread was faster.
+    pub(super) fn try_open(&self, bell: UnixStream) -> Result<bool> {
+        let mut state = self.0.lock();
+        state.check()?;
+        let is_first = state.bell.is_none();
+        if is_first {
+            state.bell = Some(bell);
+        }
+        Ok(is_first)
+    }
+
+    /// Returns the handler that was replaced.
+    pub(super) fn set(&self, signal: i32, handler: Arc<Handler>) -> Result<Option<Arc<Handler>>> {
+        let mut state = self.0.lock();
+        state.check()?;
+        if let Some(entry) = state.entries.get_mut(&signal) {
+            return Ok(Some(std::mem::replace(&mut entry.handler, handler)));
+        }
+        let bell = state
+            .bell
+            .as_ref()
+            .expect("it is opened first, and taken when the loop is closed")
+            .try_clone()?;
+        let has_arrived = Arc::default();
+        let told = match DefaultAction::of(signal).and_then(|default| default.tell(&has_arrived, bell)) {
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Err(no_signal(signal)),
+            told => told?,
+        };
+        if signal == SIGINT {
+            // A signal handler that knew nothing of this one has ended by now, and has raised its flag before.
+            state.presses.iter().for_each(|pressed| pressed.keep());
+        }
+        state.entries.insert(signal, Entry { _told: told, has_arrived, handler });
+        Ok(None)
+    }
+
+    pub(super) fn remove(&self, signal: i32) -> Option<Entry> {
+        let mut state = self.0.lock();
+        if signal == SIGINT {
+            state.release_presses();
+        }
+        state.entries.remove(&signal)
+    }
+
+    /// Takes all handlers away, for good.
+    pub(crate) fn close(&self) {
+        let (entries, bell) = {
+            let mut state = self.0.lock();
+            state.is_closed = true;
+            state.release_presses();
+            (std::mem::take(&mut state.entries), state.bell.take())
+        };
+        drop(bell);
+        for entry in entries.into_values() {
+            // What callbacks have captured is the user's, and the others are to go all the same.
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(entry))) {
+                drop_quietly(payload);
+            }
+        }
+    }
+
+    /// The first handler after that of signal `last` whose signal has arrived.
+    pub(super) fn next_arrived(&self, last: i32) -> Option<(i32, Arc<Handler>)> {
+        let state = self.0.lock();
+        let mut later = state.entries.range((Excluded(last), Unbounded));
+        // Ordering: SeqCst, with the signal handler's store.
+        let (&signal, entry) = later.find(|(_, entry)| entry.has_arrived.swap(false, Ordering::SeqCst))?;
+        Some((signal, Arc::clone(&entry.handler)))
+    }
+}
+
+impl State {
+    pub(super) fn has_handler(&self, signal: i32) -> bool {
+        self.entries.contains_key(&signal)
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.is_closed { Err(RuntimeError::new(EVENT_LOOP_IS_CLOSED).into()) } else { Ok(()) }
+    }
+
+    /// The handler for Ctrl-C goes: what it was told of is none of main's business.
+    fn release_presses(&mut self) {
+        if self.has_handler(SIGINT) {
+            self.presses.iter().for_each(|pressed| pressed.drop_arrived());
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What does the process do when a signal arrives?
+//!
+//! signal-hook installs a handler with the system, once for each signal, which calls the actions that are registered; it cannot be taken out again. So the first of us who
+//! wants to be told of a signal has its default action registered as well, which is switched off as long as anybody is told.
+//!
+//! Runs and loops are told side by side, so those who are told are counted: a flag that each sets and clears for itself would be cleared by the first one
+//! that leaves.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+use signal_hook::consts::{FORBIDDEN, SIGPIPE};
+use signal_hook::{SigId, flag, low_level};
+
+/// What a shell adds to the number of the signal that ended a program.
+const ENDED_BY_SIGNAL: i32 = 128;
+
+/// What a signal does when nobody is told of it.
+pub(crate) struct DefaultAction {
+    signal: i32,
+    is_on: Arc<AtomicBool>,
+    /// Those who are told. `is_on` changes under its lock, with it.
+    told: Mutex<usize>,
+    was_free: bool,
+}
+
+/// Somebody is told of a signal while this lives, and the signal does not do what it does by default.
+#[must_use]
+pub(crate) struct Told {
+    // Dropped in this order: a signal in between does what it does by default, instead of nothing.
+    _suspended: Suspended,
+    _actions: [Action; 2],
+}
+
+struct Suspended(Arc<DefaultAction>);
+
+struct Action(SigId);
+
+/// False for those that the system lets nobody catch, and for those that a fault of the program's own raises: it would have to go on with the instruction
+/// at fault.
+pub(crate) fn can_be_caught(signal: i32) -> bool {
+    !FORBIDDEN.contains(&signal)
+}
+
+impl DefaultAction {
+    /// The signal must be one that can be caught.
+    ///
+    /// # Errors
+    ///
+    /// The system's: `EINVAL` if the number is no signal's.
+    pub(crate) fn of(signal: i32) -> io::Result<Arc<DefaultAction>> {
+        static KNOWN: Mutex<BTreeMap<i32, Arc<DefaultAction>>> = Mutex::new(BTreeMap::new());
+        let mut known = KNOWN.lock();
+        if let Some(action) = known.get(&signal) {
+            return Ok(Arc::clone(action));
+        }
+        let is_on = Arc::new(AtomicBool::new(true));
+        let was_free = !is_taken(signal)?;
+        if was_free {
+            install(signal, Arc::clone(&is_on))?;
+        }
+        let action = Arc::new(DefaultAction { signal, is_on, told: Mutex::new(0), was_free });
+        known.insert(signal, Arc::clone(&action));
+        Ok(action)
+    }
+
+    /// Whether nobody had taken the signal over, or had it ignored, before one of us was first told of it. If somebody had, what they wanted is what it does by
+    /// default.
+    pub(crate) fn was_free(&self) -> bool {
+        self.was_free
+    }
+
+    /// From now on the signal raises the flag, and then sends a byte to `bell`, instead of what it does by default. A bell that has no room for the byte has rung already.
+    pub(crate) fn tell(self: Arc<Self>, flag: &Arc<AtomicBool>, bell: UnixStream) -> io::Result<Told> {
+        // They happen in the order in which they were registered.
+        let actions = [
+            Action(flag::register(self.signal, Arc::clone(flag))?),
+            Action(low_level::pipe::register(self.signal, bell)?),
+        ];
+        Ok(Told { _suspended: self.suspend(), _actions: actions })
+    }
+
+    fn suspend(self: Arc<Self>) -> Suspended {
+        let mut told = self.told.lock();
+        *told += 1;
+        // Ordering: SeqCst, with the signal handler, which reads it on whatever thread the signal arrives.
+        self.is_on.store(false, Ordering::SeqCst);
+        drop(told);
+        Suspended(self)
+    }
+}
+
+impl Drop for Suspended {
+    fn drop(&mut self) {
+        let mut told = self.0.told.lock();
+        *told -= 1;
+        if *told == 0 {
+            // Ordering: SeqCst, with the signal handler.
+            self.0.is_on.store(true, Ordering::SeqCst);
+        }
+    }
+}
+
+impl Drop for Action {
+    fn drop(&mut self) {
+        low_level::unregister(self.0);
+    }
+}
+
+fn install(signal: i32, is_on: Arc<AtomicBool>) -> io::Result<SigId> {
+    if low_level::signal_name(signal).is_some() {
+        return flag::register_conditional_default(signal, is_on);
+    }
+    // Real-time signals and a few that other systems do not have: all of them end the program. To be ended by them is out of reach here; what a shell makes of
+    // that is not.
+    flag::register_conditional_shutdown(signal, ENDED_BY_SIGNAL.saturating_add(signal), is_on)
+}
+
+/// Whether the signal has a handler or is ignored, where the system tells. Elsewhere it is taken to be free, but for the one that the standard library
+/// has ignored in every program.
+fn is_taken(signal: i32) -> io::Result<bool> {
+    let status = match std::fs::read_to_string("/proc/self/status") {
+        Ok(status) => status,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(signal == SIGPIPE),
+        // There is no descriptor left for the question. A guess would stay for good.
+        Err(error) => return Err(error),
+    };
+    let number = u32::try_from(signal).ok().and_then(|signal| signal.checked_sub(1));
+    let bit = number.and_then(|number| 1_u64.checked_shl(number)).unwrap_or(0);
+    Ok(status.lines().any(|line| {
+        let Some((name, mask)) = line.split_once(':') else { return false };
+        let is_mask = name == "SigIgn" || name == "SigCgt";
+        is_mask && u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & bit != 0)
+    }))
+}

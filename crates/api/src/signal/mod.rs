@@ -1,0 +1,50 @@
+//! The numbers of signals, for [`EventLoop::add_signal_handler`](crate::EventLoop::add_signal_handler).
+//!
+//! Unix only. Any other number that the system knows will do as well, such as those of real-time signals.
+
+mod chain;
+
+use signal_hook::consts;
+
+pub(crate) use self::chain::{DefaultAction, Told, can_be_caught};
+
+/// A timer of `alarm` or `setitimer` has run out. Ends the program by default, as do the others unless they say something else.
+pub const SIGALRM: i32 = consts::SIGALRM;
+/// A child has ended or stopped. Ignored by default.
+pub const SIGCHLD: i32 = consts::SIGCHLD;
+/// The program goes on after a stop, whether it catches this or not.
+pub const SIGCONT: i32 = consts::SIGCONT;
+/// The terminal is gone. Servers use it to have their settings read again.
+pub const SIGHUP: i32 = consts::SIGHUP;
+/// Ctrl-C.
+pub const SIGINT: i32 = consts::SIGINT;
+/// A descriptor is ready, for those who asked for a signal. Ignored by default.
+pub const SIGIO: i32 = consts::SIGIO;
+/// A write to a pipe or socket that nobody reads. Rust programs start with this ignored, and get an error from the write.
+pub const SIGPIPE: i32 = consts::SIGPIPE;
+/// A profiling timer has run out.
+pub const SIGPROF: i32 = consts::SIGPROF;
+/// Ctrl-\. By default the program ends.
+pub const SIGQUIT: i32 = consts::SIGQUIT;
+/// Somebody asks the program to end: `kill`, a service manager, a container's runtime.
+pub const SIGTERM: i32 = consts::SIGTERM;
+/// Ctrl-Z. By default the program stops.
+pub const SIGTSTP: i32 = consts::SIGTSTP;
+/// A program in the background reads from its terminal. By default it stops.
+pub const SIGTTIN: i32 = consts::SIGTTIN;
+/// A program in the background writes to its terminal. By default it stops.
+pub const SIGTTOU: i32 = consts::SIGTTOU;
+/// Urgent data has come at a socket. Ignored by default.
+pub const SIGURG: i32 = consts::SIGURG;
+/// For the program's own use.
+pub const SIGUSR1: i32 = consts::SIGUSR1;
+/// For the program's own use.
+pub const SIGUSR2: i32 = consts::SIGUSR2;
+/// A timer of computing time has run out.
+pub const SIGVTALRM: i32 = consts::SIGVTALRM;
+/// The terminal has another size. Ignored by default.
+pub const SIGWINCH: i32 = consts::SIGWINCH;
+/// The limit of computing time is reached.
+pub const SIGXCPU: i32 = consts::SIGXCPU;
+/// The limit of a file's size is reached.
+pub const SIGXFSZ: i32 = consts::SIGXFSZ;
