@@ -4,7 +4,7 @@ use std::future::Future;
 use std::io;
 use std::panic::Location;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use mio::event::Source;
 use selvedge_scheduler::{Direction, Waiter};
@@ -167,6 +167,52 @@ where
 }
 
 impl<S: Source, F> Drop for Attempt<'_, S, F> {
+    fn drop(&mut self) {
+        self.side.end(self.socket, self.direction);
+    }
+}
+
+/// Makes attempts until one of them says that it was the last. Like as many [`Attempt`]s, one after the other.
+#[must_use = "futures do nothing unless awaited"]
+pub(super) struct Attempts<'a, S: Source, F> {
+    socket: &'a Socket<S>,
+    direction: Direction,
+    side: Side,
+    is_over: bool,
+    make: F,
+}
+
+impl<S: Source> Socket<S> {
+    /// Attempts in `direction`, none if it `is_over` from the start.
+    pub(super) fn attempts<F>(&self, direction: Direction, is_over: bool, attempt: F) -> Attempts<'_, S, F>
+    where
+        F: FnMut(&S) -> io::Result<Done<bool>>,
+    {
+        Attempts { socket: self, direction, side: Side::new(), is_over, make: attempt }
+    }
+}
+
+// As for `Attempt`.
+impl<S: Source, F> Unpin for Attempts<'_, S, F> {}
+
+impl<S: Source, F> Future for Attempts<'_, S, F>
+where
+    F: FnMut(&S) -> io::Result<Done<bool>>,
+{
+    type Output = Result<()>;
+
+    #[inline]
+    #[track_caller]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let this = self.get_mut();
+        while !this.is_over {
+            this.is_over = ready!(this.side.poll(this.socket, this.direction, cx, &mut this.make))?;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: Source, F> Drop for Attempts<'_, S, F> {
     fn drop(&mut self) {
         self.side.end(self.socket, self.direction);
     }

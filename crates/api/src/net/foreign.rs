@@ -5,8 +5,8 @@ use std::io;
 use std::task::{Context, Poll};
 
 use super::attempt::{Side, Teller};
+use super::bytes::Bytes;
 use super::socket::Socket;
-use super::stream::Bytes;
 
 /// As much as one read takes: the size of the buffers that such traits come with.
 const CHUNK: usize = 16 * 1024;

@@ -18,8 +18,8 @@ macro_rules! reading {
         }
 
         /// As [`read`](Self::read), into several buffers, one after the other.
-        pub async fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
-            self.socket().read_vectored(buffers).await
+        pub fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> impl Future<Output = Result<usize>> {
+            self.socket().read_vectored(buffers)
         }
 
         /// Reads until `buffer` is full.
@@ -105,8 +105,8 @@ macro_rules! writing {
         }
 
         /// As [`write`](Self::write), from several slices, one after the other.
-        pub async fn write_vectored(&self, slices: &[IoSlice<'_>]) -> Result<usize> {
-            self.socket().write_vectored(slices).await
+        pub fn write_vectored(&self, slices: &[IoSlice<'_>]) -> impl Future<Output = Result<usize>> {
+            self.socket().write_vectored(slices)
         }
 
         /// Writes all of `bytes`. It has been handed to the operating system then, not to the peer.
@@ -124,7 +124,7 @@ macro_rules! writing {
         ///
         /// `WouldBlock` if there is none.
         pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-            self.socket().write_once(bytes)
+            self.socket().write_once(bytes).map(|written| written.value)
         }
 
         #[cfg(unix)]

@@ -47,6 +47,7 @@
 //! ```
 
 mod attempt;
+mod bytes;
 #[cfg(any(feature = "tokio-io", feature = "hyper"))]
 mod foreign;
 mod methods;
@@ -62,12 +63,12 @@ mod udp;
 mod unix;
 
 pub(crate) use self::attempt::Side;
+pub(crate) use self::bytes::Bytes;
 pub(crate) use self::resolve::{Failures, Target, about, lookup};
 pub use self::resolve::{ToSocketAddrs, lookup_host};
 pub(crate) use self::socket::{Done, Socket};
 pub use self::split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
 pub use self::stream::ByteStream;
-pub(crate) use self::stream::Bytes;
 pub use self::tcp::{TcpListener, TcpStream};
 pub use self::udp::UdpSocket;
 #[cfg(unix)]

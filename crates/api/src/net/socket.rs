@@ -32,6 +32,10 @@ impl<T> Done<T> {
     pub(crate) fn whole(value: T) -> Done<T> {
         Done { value, is_drained: false }
     }
+
+    pub(crate) fn map<U>(self, f: impl FnOnce(T) -> U) -> Done<U> {
+        Done { value: f(self.value), is_drained: self.is_drained }
+    }
 }
 
 impl Done<usize> {

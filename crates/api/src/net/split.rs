@@ -9,9 +9,10 @@ use std::task::{Context, Poll};
 use selvedge_scheduler::Direction;
 
 use super::attempt::Side;
+use super::bytes::Bytes;
 use super::methods::{reading, writing};
 use super::socket::Socket;
-use super::stream::{ByteStream, Bytes, reading_traits, writing_traits};
+use super::stream::{ByteStream, reading_traits, writing_traits};
 use crate::error::Result;
 
 /// The half of a borrowed stream that reads. Made by `split`.

@@ -11,11 +11,12 @@ use selvedge_scheduler::Direction;
 use socket2::{SockRef, TcpKeepalive};
 
 use super::attempt::Side;
+use super::bytes::Bytes;
 use super::methods::{reading, writing};
 use super::resolve::{self, Failures, ToSocketAddrs};
 use super::socket::{Done, Socket, descriptor};
 use super::split::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
-use super::stream::{ByteStream, Bytes, reading_traits, sealed, writing_traits};
+use super::stream::{ByteStream, reading_traits, sealed, writing_traits};
 use crate::error::Result;
 
 /// Waits for TCP connections.

@@ -12,11 +12,12 @@ use mio::net as mio_net;
 use selvedge_scheduler::Direction;
 
 use super::attempt::Side;
+use super::bytes::Bytes;
 use super::methods::{reading, writing};
 use super::resolve::about;
 use super::socket::{Done, Socket, descriptor};
 use super::split::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
-use super::stream::{ByteStream, Bytes, reading_traits, sealed, writing_traits};
+use super::stream::{ByteStream, reading_traits, sealed, writing_traits};
 use crate::error::Result;
 use crate::event_loop::get_running_loop;
 

@@ -97,14 +97,12 @@ impl Outgoing {
         if self.bytes.is_empty() {
             return Ok(Done::whole(Sent::All));
         }
-        let asked = self.bytes.len();
-        let n = to.write_once(self.bytes.bytes())?;
-        if n == 0 {
+        let written = to.write_once(self.bytes.bytes())?;
+        if written.value == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
-        self.bytes.consume(n);
-        let value = if self.bytes.is_empty() { Sent::All } else { Sent::Some };
-        Ok(Done { value, is_drained: n < asked })
+        self.bytes.consume(written.value);
+        Ok(written.map(|_| if self.bytes.is_empty() { Sent::All } else { Sent::Some }))
     }
 
     /// After an attempt: whether somebody who waits for less to be here may go on.

@@ -1,0 +1,185 @@
+//! How are an operating system's streams read and written?
+
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+
+use mio::event::Source;
+
+use super::socket::Done;
+
+/// An operating system's stream, which is read and written through a shared reference.
+pub trait Bytes: Source + 'static {
+    fn read_once(&self, buffer: &mut [u8]) -> io::Result<Done<usize>>;
+    fn read_once_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<Done<usize>>;
+    fn write_once(&self, bytes: &[u8]) -> io::Result<Done<usize>>;
+    fn write_once_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<Done<usize>>;
+    fn end(&self) -> io::Result<()>;
+}
+
+macro_rules! bytes {
+    ($source:ty, $read:path, $read_vectored:path) => {
+        impl Bytes for $source {
+            fn read_once(&self, buffer: &mut [u8]) -> io::Result<Done<usize>> {
+                $read(self, buffer)
+            }
+            fn read_once_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<Done<usize>> {
+                $read_vectored(self, buffers)
+            }
+            fn write_once(&self, bytes: &[u8]) -> io::Result<Done<usize>> {
+                write(self, bytes)
+            }
+            fn write_once_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<Done<usize>> {
+                write_vectored(self, slices)
+            }
+            fn end(&self) -> io::Result<()> {
+                self.shutdown(std::net::Shutdown::Write)
+            }
+        }
+    };
+}
+
+bytes!(mio::net::TcpStream, plain::read, plain::read_vectored);
+#[cfg(unix)]
+bytes!(mio::net::UnixStream, with_descriptors::read, with_descriptors::read_vectored);
+
+fn write(mut source: impl Write, bytes: &[u8]) -> io::Result<Done<usize>> {
+    Ok(Done::bytes(source.write(bytes)?, bytes.len()))
+}
+
+/// So few bytes are copied together: the system takes longer to pick them up in several places. An HTTP server's short answers are such.
+const TOGETHER: usize = 1024;
+
+fn write_vectored(mut source: impl Write, slices: &[IoSlice<'_>]) -> io::Result<Done<usize>> {
+    let mut together = [0; TOGETHER];
+    let mut length = 0;
+    for slice in slices {
+        let Some(room) = together[length..].get_mut(..slice.len()) else {
+            let asked = at_least(slices.iter().map(|slice| slice.len()));
+            return Ok(Done::bytes(source.write_vectored(slices)?, asked));
+        };
+        room.copy_from_slice(slice);
+        length += slice.len();
+    }
+    write(source, &together[..length])
+}
+
+/// So many bytes a call with several buffers asks for, or more. The system takes the first ones only, at least as many as POSIX demands, and who gets
+/// all of those has not learned that nothing is left.
+fn at_least(lengths: impl Iterator<Item = usize>) -> usize {
+    const TAKEN: usize = 16;
+    lengths.take(TAKEN).sum()
+}
+
+/// A read that got less than it asked for has taken all there was.
+mod plain {
+    use super::{Done, IoSliceMut, Read, at_least, io};
+
+    pub(super) fn read(mut source: impl Read, buffer: &mut [u8]) -> io::Result<Done<usize>> {
+        Ok(Done::bytes(source.read(buffer)?, buffer.len()))
+    }
+
+    pub(super) fn read_vectored(
+        mut source: impl Read,
+        buffers: &mut [IoSliceMut<'_>],
+    ) -> io::Result<Done<usize>> {
+        let asked = at_least(buffers.iter().map(|buffer| buffer.len()));
+        Ok(Done::bytes(source.read_vectored(buffers)?, asked))
+    }
+}
+
+/// A message that carries descriptors ends a read, whatever is behind it. They are not wanted; Linux says that they were cut off.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod with_descriptors {
+    use mio::net::UnixStream;
+    use rustix::net::{RecvAncillaryBuffer, RecvFlags, ReturnFlags, recvmsg};
+
+    use super::{Done, IoSliceMut, at_least, io};
+
+    pub(super) fn read(source: &UnixStream, buffer: &mut [u8]) -> io::Result<Done<usize>> {
+        read_vectored(source, &mut [IoSliceMut::new(buffer)])
+    }
+
+    pub(super) fn read_vectored(
+        source: &UnixStream,
+        buffers: &mut [IoSliceMut<'_>],
+    ) -> io::Result<Done<usize>> {
+        let asked = at_least(buffers.iter().map(|buffer| buffer.len()));
+        let got = recvmsg(source, buffers, &mut RecvAncillaryBuffer::default(), RecvFlags::empty())?;
+        let read = Done::bytes(got.bytes, asked);
+        Ok(Done { is_drained: read.is_drained && !got.flags.contains(ReturnFlags::CTRUNC), ..read })
+    }
+}
+
+/// A message that carries descriptors ends a read, whatever is behind it. To ask costs less than to try.
+#[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
+mod with_descriptors {
+    use mio::net::UnixStream;
+
+    use super::{Done, IoSliceMut, io, plain};
+
+    pub(super) fn read(source: &UnixStream, buffer: &mut [u8]) -> io::Result<Done<usize>> {
+        plain::read(source, buffer).map(|read| look_behind(source, read))
+    }
+
+    pub(super) fn read_vectored(
+        source: &UnixStream,
+        buffers: &mut [IoSliceMut<'_>],
+    ) -> io::Result<Done<usize>> {
+        plain::read_vectored(source, buffers).map(|read| look_behind(source, read))
+    }
+
+    fn look_behind(source: &UnixStream, read: Done<usize>) -> Done<usize> {
+        let is_empty = || rustix::io::ioctl_fionread(source).is_ok_and(|left| left == 0);
+        Done { is_drained: read.is_drained && is_empty(), ..read }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes all it is given, and counts the calls.
+    #[derive(Default)]
+    struct Sink {
+        bytes: Vec<u8>,
+        writes: usize,
+        vectored: usize,
+    }
+
+    impl Write for &mut Sink {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.writes += 1;
+            self.bytes.write(bytes)
+        }
+
+        fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+            self.vectored += 1;
+            self.bytes.write_vectored(slices)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn slices_are_written_in_order_and_together_while_they_are_short() {
+        for lengths in
+            [&[][..], &[0, 0], &[TOGETHER], &[1000, 0, 23, 1], &[TOGETHER, 1], &[1, 1000, 24], &[5000]]
+        {
+            let all: Vec<u8> = (0..lengths.iter().sum()).map(|index: usize| (index % 251) as u8).collect();
+            let mut rest = &all[..];
+            let slices: Vec<_> = lengths
+                .iter()
+                .map(|&length| IoSlice::new(rest.split_off(..length).expect("it is there")))
+                .collect();
+            let mut sink = Sink::default();
+            let written = write_vectored(&mut sink, &slices).expect("it takes all");
+            assert_eq!((written.value, &sink.bytes), (all.len(), &all), "{lengths:?}");
+            assert_eq!(
+                (sink.writes, sink.vectored),
+                if all.len() <= TOGETHER { (1, 0) } else { (0, 1) },
+                "{lengths:?}"
+            );
+        }
+    }
+}
