@@ -14,7 +14,6 @@ pub(super) unsafe fn seal<F: Future, S>(cell: NonNull<Cell<F, S>>) {
     // SAFETY: no reference is left, so the cell is the caller's.
     let cell = unsafe { &mut *cell.as_ptr() };
     cell.header.state.seal();
-    cell.header.links.with_mut(|_| ());
     cell.header.join_waker.with_mut(|_| ());
     cell.stage.with_mut(|_| ());
 }

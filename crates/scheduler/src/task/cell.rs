@@ -6,7 +6,7 @@ use std::ptr::NonNull;
 
 use super::harness;
 use super::join_waker::JoinWaker;
-use super::registry::{Links, Shard};
+use super::page::Home;
 use super::room;
 use super::state::State;
 use super::{JoinHandle, Outcome, Runnable, Slot, TaskRef};
@@ -18,8 +18,7 @@ use crate::worker::PollEnd;
 pub(super) struct Header {
     pub(super) state: State,
     pub(super) vtable: &'static Vtable,
-    pub(super) home: NonNull<Shard>,
-    pub(super) links: UnsafeCell<Links>,
+    pub(super) home: Home,
     pub(super) join_waker: UnsafeCell<JoinWaker>,
 }
 
@@ -84,17 +83,8 @@ impl Header {
     }
 }
 
-/// Allocates a task: the right to poll it, and the handle that owns its output. It is not in a registry yet.
-///
-/// # Safety
-///
-/// `home` must stay where it is until the task is complete (rule *Home*).
-pub(super) unsafe fn new_task<F, S>(
-    future: F,
-    slot: S,
-    home: NonNull<Shard>,
-    weight: u8,
-) -> (Runnable, JoinHandle<F::Output>)
+/// Allocates a task: the right to poll it, and the handle that owns its output. It has to be registered before it is polled or dropped.
+pub(super) fn new_task<F, S>(future: F, slot: S, weight: u8) -> (Runnable, JoinHandle<F::Output>)
 where
     F: Future + Send + 'static,
     F::Output: Outcome,
@@ -104,8 +94,7 @@ where
         header: Header {
             state: State::new(weight),
             vtable: &<Cell<F, S> as HasVtable>::VTABLE,
-            home,
-            links: UnsafeCell::new(Links::default()),
+            home: Home::NONE,
             join_waker: UnsafeCell::new(JoinWaker::none()),
         },
         slot,

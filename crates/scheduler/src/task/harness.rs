@@ -128,10 +128,12 @@ where
             or_abort(|| F::Output::panicked(&this, payload))
         }
     };
-    // SAFETY: rule *Home*: this is the runner, and the task is still linked (or was refused, by the shard that spawns it).
-    let home = unsafe { header.home.as_ref() };
-    // SAFETY: the task is valid, and this is its home.
-    unsafe { home.remove(task) };
+    // SAFETY: rule *Home*: this is the runner, and the task is still registered.
+    let shard = unsafe { header.home.shard() };
+    // SAFETY: as above.
+    let shard = unsafe { shard.as_ref() };
+    // SAFETY: as above; the runner strikes it out once, here.
+    unsafe { shard.remove(header.home) };
 
     if header.state.load().has_handle() {
         cell.stage.with_mut(|stage| {

@@ -12,10 +12,10 @@
 //! * **Join waker** Without `JOIN_WAKER` the room belongs to the handle (to the dropper of the last reference if there
 //!   is no handle). With it, everybody may read and nobody may write. The flag never changes after `COMPLETE`, and the
 //!   reference to a task that lies there is then used up by the runner.
-//! * **Links** The registry's links are touched under the lock of the shard that `home` names, and only there.
-//! * **Home** `home` may be followed by the holder of the right to poll, until the task is unlinked: a registry that
-//!   holds a task is not freed.
-//! * **Fixed** `vtable`, `home` and the slot's address never change.
+//! * **Place** The registry's places are touched under the lock of their shard, and only there.
+//! * **Home** `home` may be followed by the holder of the right to poll, until the task is struck out: neither a page that has a task
+//!   is freed, nor its registry.
+//! * **Fixed** `vtable` and the slot's address never change, nor does `home` once the task is registered, before anybody else knows it.
 
 mod cell;
 mod current;
@@ -25,6 +25,7 @@ mod join_waker;
 #[cfg(selvedge_loom)]
 #[path = "../model/task.rs"]
 pub(crate) mod model;
+mod page;
 mod registry;
 mod room;
 mod runnable;

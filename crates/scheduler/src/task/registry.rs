@@ -1,11 +1,13 @@
-//! Which tasks are alive? Doubly linked lists through the cells, one shard per worker.
+//! Which tasks are alive?
+//!
+//! They are registered in shards, each with a lock of its own, so that threads which spawn and finish tasks seldom meet.
 
-use std::ptr::NonNull;
 use std::sync::Weak;
 
 use crossbeam_utils::CachePadded;
 
-use super::cell::{Header, new_task};
+use super::cell::new_task;
+use super::page::{Home, Pages};
 use super::{JoinHandle, Outcome, Runnable, Slot, TaskRef};
 use crate::shared::Shared;
 use crate::sync::{Mutex, mutation};
@@ -19,30 +21,22 @@ const FOREIGN_SHARDS: usize = if cfg!(selvedge_loom) { 2 } else { 16 };
 /// The same for these.
 const FOREIGN_STAY: usize = 128;
 
-/// A task's neighbours in its shard.
-#[derive(Default)]
-pub(super) struct Links {
-    prev: Option<NonNull<Header>>,
-    next: Option<NonNull<Header>>,
-}
-
 /// All live tasks of a scheduler.
 pub(crate) struct Registry {
-    /// Tasks point into this box: it never moves, and is freed only if no task is left.
+    /// Tasks' pages point into this box: it never moves, and is freed only if no task is left.
     shards: Box<[CachePadded<Shard>]>,
     /// How many of them belong to workers; the others take what foreign threads spawn.
     own: usize,
 }
 
-/// One list of live tasks. Its lock is nearly always taken by the worker whose shard it is.
+/// Some of the live tasks. Its lock is nearly always taken by the worker whose shard it is.
 pub(super) struct Shard {
     list: Mutex<List>,
     owner: Weak<Shared>,
 }
 
 struct List {
-    head: Option<NonNull<Header>>,
-    len: usize,
+    tasks: Pages,
     closed: bool,
 }
 
@@ -82,10 +76,10 @@ impl Registry {
         F::Output: Outcome,
         S: Slot,
     {
-        let home = &*self.shards[self.next_shard(worker)];
-        // SAFETY: rule *Home*: a linked task keeps the registry from being freed, and one that is refused completes right here.
-        let (runnable, handle) = unsafe { new_task(future, slot, NonNull::from(home), weight) };
-        (home.insert(&runnable).then_some(runnable), handle)
+        let (runnable, handle) = new_task(future, slot, weight);
+        // SAFETY: the task is new.
+        let is_open = unsafe { self.shards[self.next_shard(worker)].insert(&runnable) };
+        (is_open.then_some(runnable), handle)
     }
 
     pub(crate) fn tasks(&self) -> Vec<TaskRef> {
@@ -98,6 +92,13 @@ impl Registry {
 
     pub(crate) fn len(&self) -> usize {
         self.shards.iter().map(|shard| shard.len()).sum()
+    }
+
+    /// Frees memory that a crowd of tasks has left.
+    pub(crate) fn trim(&self) {
+        for shard in &self.shards {
+            shard.list.lock().tasks.trim();
+        }
     }
 
     /// Refuses new tasks from now on.
@@ -118,14 +119,9 @@ impl Drop for Registry {
     }
 }
 
-// SAFETY: the list's pointers are followed under its lock only, and tasks may be referred to from any thread.
-unsafe impl Send for Shard {}
-// SAFETY: as above.
-unsafe impl Sync for Shard {}
-
 impl Shard {
-    fn new(owner: Weak<Shared>) -> Self {
-        Self { list: Mutex::new(List { head: None, len: 0, closed: false }), owner }
+    pub(super) fn new(owner: Weak<Shared>) -> Self {
+        Self { list: Mutex::new(List { tasks: Pages::new(), closed: false }), owner }
     }
 
     /// The runtime to which the tasks of this shard belong.
@@ -133,92 +129,48 @@ impl Shard {
         &self.owner
     }
 
-    /// Links a new task. False: the shard is closed, and the task must not live.
-    fn insert(&self, task: &Runnable) -> bool {
-        let node = task.with_task(TaskRef::as_raw);
-        let mut list = self.list.lock();
-        if list.closed && !mutation("insert-though-closed") {
-            return false;
-        }
-        // SAFETY: a new task's links are empty, and the lock is held (rule *Links*).
-        unsafe { list.push(node) };
-        true
-    }
-
-    /// Unlinks a task; no-op for one that was never linked.
+    /// Registers a task. False: the shard is closed, and the task must not live; nobody but the caller polls it.
     ///
     /// # Safety
     ///
-    /// `task` must be valid, and this shard its home.
-    pub(super) unsafe fn remove(&self, task: NonNull<Header>) {
+    /// The task must be new: in no shard, and known to the caller alone.
+    unsafe fn insert(&self, task: &Runnable) -> bool {
+        let task = task.with_task(TaskRef::as_raw);
         let mut list = self.list.lock();
-        // SAFETY: the caller vouches for the task, and the lock is held (rule *Links*).
-        unsafe { list.unlink(task) };
+        let is_open = !list.closed || mutation("insert-though-closed");
+        let home = if is_open { list.tasks.insert(task, self) } else { list.tasks.refuse(self) };
+        // SAFETY: the caller keeps the cell alive.
+        let room = unsafe { &raw mut (*task.as_ptr()).home };
+        // SAFETY: nobody else knows the task yet; those who find it in the registry come after this, by the lock.
+        unsafe { room.write(home) };
+        is_open
+    }
+
+    /// Strikes out the task that is registered at `home`.
+    ///
+    /// # Safety
+    ///
+    /// It must be registered with this shard, and no longer be polled.
+    pub(super) unsafe fn remove(&self, home: Home) {
+        let mut list = self.list.lock();
+        // SAFETY: the caller vouches for it.
+        unsafe { list.tasks.remove(home) };
     }
 
     fn len(&self) -> usize {
-        self.list.lock().len
+        self.list.lock().tasks.len()
     }
 
     /// Appends references to all tasks of the shard.
     fn collect(&self, into: &mut Vec<TaskRef>) {
         let list = self.list.lock();
-        let mut node = list.head;
-        while let Some(task) = node {
-            // SAFETY: a linked task is valid: it holds the runtime's reference until after it is unlinked.
-            let header = unsafe { task.as_ref() };
-            header.state.add_ref();
+        into.extend(list.tasks.tasks().map(|task| {
+            // SAFETY: a registered task is valid: it holds the runtime's reference until after it is struck out.
+            unsafe { task.as_ref() }.state.add_ref();
             // SAFETY: the reference just counted.
-            into.push(unsafe { TaskRef::from_raw(task) });
-            // SAFETY: the lock is held (rule *Links*).
-            node = header.links.with(|links| unsafe { (*links).next });
-        }
+            unsafe { TaskRef::from_raw(task) }
+        }));
     }
-}
-
-impl List {
-    /// # Safety
-    ///
-    /// `node` must be valid and in no list; the lock is held.
-    unsafe fn push(&mut self, node: NonNull<Header>) {
-        let old = self.head.replace(node);
-        self.len += 1;
-        // SAFETY: the caller vouches for the node, and holds the lock.
-        unsafe { set(node, |links| links.next = old) };
-        if let Some(old) = old {
-            // SAFETY: a node of this list; the lock is held.
-            unsafe { set(old, |links| links.prev = Some(node)) };
-        }
-    }
-
-    /// # Safety
-    ///
-    /// `node` must be valid and in this list or in none; the lock is held.
-    unsafe fn unlink(&mut self, node: NonNull<Header>) {
-        // SAFETY: the caller vouches for the node, and holds the lock.
-        let Links { prev, next } = unsafe { set(node, std::mem::take) };
-        match prev {
-            // SAFETY: a node of this list; the lock is held.
-            Some(prev) => unsafe { set(prev, |links| links.next = next) },
-            None if self.head == Some(node) => self.head = next,
-            None => return,
-        }
-        if let Some(next) = next {
-            // SAFETY: a node of this list; the lock is held.
-            unsafe { set(next, |links| links.prev = prev) };
-        }
-        self.len -= 1;
-    }
-}
-
-/// # Safety
-///
-/// `node` must be valid, and the caller hold the lock of its shard.
-unsafe fn set<R>(node: NonNull<Header>, change: impl FnOnce(&mut Links) -> R) -> R {
-    // SAFETY: the caller vouches for the node.
-    let header = unsafe { node.as_ref() };
-    // SAFETY: the lock is held, so nobody else touches the links.
-    header.links.with_mut(|links| change(unsafe { &mut *links }))
 }
 
 #[cfg(all(test, not(selvedge_loom)))]

@@ -68,7 +68,7 @@ impl Runnable {
         // SAFETY: rule *Runner*: the task is not complete, so the cell is valid.
         let home = unsafe { self.0.as_ref() }.home;
         // SAFETY: rule *Home*: this is the right to poll.
-        std::ptr::eq(unsafe { home.as_ref() }.owner().as_ptr(), owner)
+        std::ptr::eq(unsafe { home.scheduler() }, owner)
     }
 
     /// Queues the task where it belongs.

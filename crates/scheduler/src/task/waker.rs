@@ -55,14 +55,19 @@ pub(super) unsafe fn wake_task(task: NonNull<Header>) {
 pub(super) unsafe fn submit(task: NonNull<Header>, heavy: bool) {
     // SAFETY: the task is not complete (rule *Runner*), so its cell is valid.
     let header = unsafe { task.as_ref() };
+    let home = header.home;
     // SAFETY: rule *Home*.
-    let home = unsafe { header.home.as_ref() };
+    let scheduler = unsafe { home.scheduler() };
     // SAFETY: the right to poll becomes the runnable.
     let runnable = unsafe { Runnable::from_raw(task) };
-    let Err(runnable) = worker::schedule(home.owner().as_ptr(), runnable, heavy) else { return };
+    let Err(runnable) = worker::schedule(scheduler, runnable, heavy) else { return };
     // A thread that is no worker of that scheduler counts it while it notifies: the task may run, complete and be the last one before
     // that. Without a scheduler the task is dropped, which cancels it.
-    match home.owner().upgrade() {
+    // SAFETY: rule *Home*; the right to poll is back.
+    let shard = unsafe { home.shard() };
+    // SAFETY: as above.
+    let shard = unsafe { shard.as_ref() };
+    match shard.owner().upgrade() {
         Some(owner) => owner.inject(runnable, Class::of_woken(heavy)),
         None => drop(runnable),
     }

@@ -1,0 +1,343 @@
+//! Where is a live task registered?
+//!
+//! In a place of a page, and pages are so aligned that a place's address tells its page. So a task needs one pointer for its place, its shard and
+//! its scheduler; and whoever registers it or strikes it out touches no other task, as neighbours in a list would be: misses of the cache where
+//! tasks end in another order than they began.
+//!
+//! To strike a task out is to empty its place, and no more: what is known of a page never changes. The empty places are found again when the pages are
+//! gone through for new tasks, one page after the other; those with few of them are passed over.
+
+use std::cell::Cell;
+use std::ptr::NonNull;
+
+use super::cell::Header;
+use super::registry::Shard;
+use crate::shared::Shared;
+
+/// The bytes of a page, and their alignment.
+const SIZE: usize = 1024;
+/// What comes before the places.
+const HEAD: usize = 16;
+const PLACES: usize = (SIZE - HEAD) / size_of::<Place>();
+/// A page with fewer vacant places is passed over …
+const WORTH: usize = PLACES / 4;
+/// … and so many in a row are, before there is a new page instead.
+const PASSED: usize = 2;
+/// Pages that a shard keeps beyond what it needs.
+const SPARE: usize = 2;
+
+/// Some places, which are touched under the shard's lock (rule *Place*).
+#[repr(C, align(1024))]
+struct Page {
+    shard: NonNull<Shard>,
+    scheduler: *const Shared,
+    places: [Cell<Place>; PLACES],
+}
+
+const _: () = assert!(size_of::<Page>() == SIZE && std::mem::offset_of!(Page, places) == HEAD);
+
+impl Page {
+    fn vacancies(&self) -> usize {
+        self.places.iter().filter(|place| place.get().is_vacant()).count()
+    }
+}
+
+/// A task, or null.
+#[derive(Clone, Copy)]
+struct Place(*mut Header);
+
+impl Place {
+    const VACANT: Self = Self(std::ptr::null_mut());
+    /// Of a task that nobody finds. No task has an odd address.
+    const UNSEEN: Self = Self(std::ptr::without_provenance_mut(1));
+
+    fn is_vacant(self) -> bool {
+        self.0.is_null()
+    }
+
+    fn task(self) -> Option<NonNull<Header>> {
+        if self.0.addr() == Self::UNSEEN.0.addr() { None } else { NonNull::new(self.0) }
+    }
+}
+
+/// A task's place, as the task knows it.
+#[derive(Clone, Copy)]
+pub(super) struct Home(NonNull<Cell<Place>>);
+
+impl Home {
+    /// Of a task that has no place yet.
+    pub(super) const NONE: Self = Self(NonNull::dangling());
+
+    fn new(page: NonNull<Page>, number: usize) -> Self {
+        Self(page.map_addr(|start| start.saturating_add(HEAD + number * size_of::<Place>())).cast())
+    }
+
+    /// It may point to all of the page, because the place's address was made from a pointer that may.
+    fn page(self) -> NonNull<Page> {
+        let start = self.0.as_ptr().map_addr(|place| place & !(SIZE - 1));
+        NonNull::new(start.cast()).expect("no page begins at address zero")
+    }
+
+    /// The shard that the task is registered with.
+    ///
+    /// # Safety
+    ///
+    /// The task must still be registered.
+    pub(super) unsafe fn shard(self) -> NonNull<Shard> {
+        // SAFETY: a page that has a task is not freed.
+        unsafe { self.page().as_ref() }.shard
+    }
+
+    /// The scheduler that the task belongs to, to be compared.
+    ///
+    /// # Safety
+    ///
+    /// As for [`shard`](Self::shard).
+    #[inline]
+    pub(super) unsafe fn scheduler(self) -> *const Shared {
+        // SAFETY: as above.
+        unsafe { self.page().as_ref() }.scheduler
+    }
+}
+
+/// A shard's pages. Lies behind the shard's lock.
+pub(super) struct Pages {
+    all: Vec<NonNull<Page>>,
+    /// The page that new tasks go to, and the number of the first place there that has not been looked at.
+    current: usize,
+    next: usize,
+    len: usize,
+}
+
+// SAFETY: the pages are this value's own, and tasks may be referred to from any thread.
+unsafe impl Send for Pages {}
+
+impl Pages {
+    pub(super) const fn new() -> Self {
+        Self { all: Vec::new(), current: 0, next: PLACES, len: 0 }
+    }
+
+    /// The tasks that are registered, without those that were refused.
+    pub(super) const fn len(&self) -> usize {
+        self.len
+    }
+
+    fn page(&self, index: usize) -> &Page {
+        // SAFETY: a page among ours is not freed, and its cells are touched through this value alone.
+        unsafe { self.all[index].as_ref() }
+    }
+
+    /// Registers a task of `shard`, whose pages these are.
+    #[inline]
+    pub(super) fn insert(&mut self, task: NonNull<Header>, shard: &Shard) -> Home {
+        self.len += 1;
+        self.occupy(Place(task.as_ptr()), shard)
+    }
+
+    /// A home for a task that is refused: it needs one until it is dropped, but is not among the tasks.
+    pub(super) fn refuse(&mut self, shard: &Shard) -> Home {
+        self.occupy(Place::UNSEEN, shard)
+    }
+
+    #[inline]
+    fn occupy(&mut self, place: Place, shard: &Shard) -> Home {
+        loop {
+            while self.next < PLACES {
+                let number = self.next;
+                self.next += 1;
+                let room = &self.page(self.current).places[number];
+                if room.get().is_vacant() {
+                    room.set(place);
+                    return Home::new(self.all[self.current], number);
+                }
+            }
+            self.turn(shard);
+        }
+    }
+
+    /// Goes on to the next page that is worth it.
+    #[cold]
+    fn turn(&mut self, shard: &Shard) {
+        self.next = 0;
+        for _ in 0..PASSED.min(self.all.len()) {
+            self.current = (self.current + 1) % self.all.len();
+            if self.page(self.current).vacancies() >= WORTH {
+                return;
+            }
+        }
+        let page = Page {
+            shard: NonNull::from(shard),
+            scheduler: shard.owner().as_ptr(),
+            places: [const { Cell::new(Place::VACANT) }; PLACES],
+        };
+        self.current = self.all.len();
+        self.all.push(NonNull::from(Box::leak(Box::new(page))));
+    }
+
+    /// Strikes out the task at `home`.
+    ///
+    /// # Safety
+    ///
+    /// `home` must come from `insert` or `refuse` of this value, and not have been struck out since.
+    #[inline]
+    pub(super) unsafe fn remove(&mut self, home: Home) {
+        // SAFETY: a page that has a task is not freed, and its cells are touched through this value alone.
+        let place = unsafe { home.0.as_ref() }.replace(Place::VACANT);
+        self.len -= usize::from(place.task().is_some());
+    }
+
+    /// Frees pages without tasks, if there are many more pages than the tasks need.
+    pub(super) fn trim(&mut self) {
+        if self.all.len() <= 2 * self.len.div_ceil(PLACES) + SPARE {
+            return;
+        }
+        for index in (SPARE..self.all.len()).rev() {
+            if self.page(index).vacancies() == PLACES {
+                free(self.all.swap_remove(index));
+            }
+        }
+        (self.current, self.next) = (0, 0);
+    }
+
+    /// All tasks that are registered.
+    pub(super) fn tasks(&self) -> impl Iterator<Item = NonNull<Header>> {
+        let places = (0..self.all.len()).flat_map(|index| &self.page(index).places);
+        places.filter_map(|place| place.get().task())
+    }
+}
+
+fn free(page: NonNull<Page>) {
+    // SAFETY: it was a box, and nobody points to it any more: it has no task, and has left its shard.
+    drop(unsafe { Box::from_raw(page.as_ptr()) });
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        // A task that is left follows its home: better a leak than that it finds nothing there.
+        if self.len == 0 {
+            self.all.drain(..).for_each(free);
+        }
+    }
+}
+
+#[cfg(all(test, not(selvedge_loom)))]
+mod tests {
+    use std::collections::HashSet;
+    use std::sync::Weak;
+
+    use super::*;
+
+    /// Never followed.
+    fn task(number: usize) -> NonNull<Header> {
+        NonNull::new(std::ptr::without_provenance_mut(64 * (number + 1))).expect("not zero")
+    }
+
+    fn check(pages: &Pages, expected: &[(usize, Home)]) {
+        let found: HashSet<_> = pages.tasks().collect();
+        assert_eq!((pages.len(), found.len()), (expected.len(), expected.len()));
+        for (number, home) in expected {
+            assert!(found.contains(&task(*number)));
+            // SAFETY: it is registered.
+            assert_eq!(unsafe { home.0.as_ref() }.get().task(), Some(task(*number)));
+        }
+    }
+
+    #[test]
+    fn tasks_come_and_go_in_any_order() {
+        let shard = Shard::new(Weak::new());
+        for seed in 1..20_u64 {
+            let (mut pages, mut live) = (Pages::new(), Vec::new());
+            let mut random = seed;
+            let mut below = |limit: usize| {
+                random =
+                    random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                (random >> 33) as usize % limit
+            };
+            for number in 0..5 * PLACES {
+                live.push((number, pages.insert(task(number), &shard)));
+                // SAFETY: it is registered.
+                assert_eq!(unsafe { live[live.len() - 1].1.shard() }, NonNull::from(&shard));
+                if below(3) == 0 {
+                    let (_, home) = live.swap_remove(below(live.len()));
+                    // SAFETY: it was registered here, and has left `live`.
+                    unsafe { pages.remove(home) };
+                }
+                if number % 50 == 0 {
+                    check(&pages, &live);
+                }
+            }
+            check(&pages, &live);
+            while !live.is_empty() {
+                let (_, home) = live.swap_remove(below(live.len()));
+                // SAFETY: as above.
+                unsafe { pages.remove(home) };
+                if live.len() % 50 == 0 {
+                    check(&pages, &live);
+                }
+            }
+            pages.trim();
+            assert_eq!(pages.all.len(), SPARE);
+        }
+    }
+
+    #[test]
+    fn a_task_that_is_refused_is_not_found() {
+        let shard = Shard::new(Weak::new());
+        let mut pages = Pages::new();
+        let home = pages.refuse(&shard);
+        // SAFETY: it has a place.
+        assert_eq!(unsafe { home.shard() }, NonNull::from(&shard));
+        check(&pages, &[]);
+        let other = pages.insert(task(0), &shard);
+        // SAFETY: it is struck out once.
+        unsafe { pages.remove(home) };
+        check(&pages, &[(0, other)]);
+        // SAFETY: as above.
+        unsafe { pages.remove(other) };
+    }
+
+    #[test]
+    fn vacant_places_are_used_again() {
+        let shard = Shard::new(Weak::new());
+        let mut pages = Pages::new();
+        let mut live: Vec<_> =
+            (0..10 * PLACES).map(|number| (number, pages.insert(task(number), &shard))).collect();
+        assert_eq!(pages.all.len(), 10);
+        // Half of the tasks go and others come, again and again: every page has its turn.
+        for round in 0..20 {
+            let stays = |(number, _): &(usize, Home)| number % 2 != round % 2;
+            for (_, home) in live.extract_if(.., |it| !stays(it)) {
+                // SAFETY: each is struck out once.
+                unsafe { pages.remove(home) };
+            }
+            let numbers: Vec<_> = (0..10 * PLACES).filter(|number| number % 2 == round % 2).collect();
+            live.extend(numbers.into_iter().map(|number| (number, pages.insert(task(number), &shard))));
+            check(&pages, &live);
+            assert!(pages.all.len() <= 15, "{} pages in round {round}", pages.all.len());
+        }
+    }
+
+    #[test]
+    fn pages_are_freed_when_few_tasks_are_left() {
+        let shard = Shard::new(Weak::new());
+        let mut pages = Pages::new();
+        let mut live: Vec<_> =
+            (0..100 * PLACES).map(|number| (number, pages.insert(task(number), &shard))).collect();
+        pages.trim();
+        assert_eq!(pages.all.len(), 100);
+        // One is left in every tenth page.
+        for (_, home) in live.extract_if(.., |(number, _)| *number % (10 * PLACES) != 0) {
+            // SAFETY: each is struck out once.
+            unsafe { pages.remove(home) };
+        }
+        pages.trim();
+        check(&pages, &live);
+        assert!(pages.all.len() <= 10 + SPARE, "{} pages", pages.all.len());
+        // Whoever comes now finds a place there.
+        for number in 1..=3 * PLACES {
+            live.push((1_000_000 + number, pages.insert(task(1_000_000 + number), &shard)));
+        }
+        check(&pages, &live);
+        assert!(pages.all.len() <= 10 + SPARE, "{} pages", pages.all.len());
+    }
+}
