@@ -184,6 +184,19 @@ async fn errors_come_in_the_order_of_the_failures_and_the_bodys_last() -> Result
     Ok(())
 }
 
+/// As it is if the body awaits the task that fails.
+#[selvedge::test(virtual_time)]
+async fn an_error_that_the_body_passes_on_is_listed_once() -> Result<()> {
+    let error = task_group(async |tg| tg.create_task(fail(1, "once")).await).await.unwrap_err();
+    assert_eq!(messages(&error), ["once"]);
+    let other = task_group(async |tg| {
+        let _ = tg.create_task(fail(1, "alike")).await;
+        Err::<(), _>(Error::msg("alike"))
+    });
+    assert_eq!(messages(&other.await.unwrap_err()), ["alike", "alike"], "these are two");
+    Ok(())
+}
+
 #[selvedge::test(virtual_time)]
 async fn a_body_that_fails_alone_is_wrapped_too() -> Result<()> {
     let error = task_group(async |_| fail(0, "alone").await).await.unwrap_err();

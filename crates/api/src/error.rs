@@ -96,6 +96,11 @@ impl Error {
         self.as_std().downcast_ref::<E>()
     }
 
+    /// Whether both are clones of one error.
+    pub(crate) fn is_same(&self, other: &Error) -> bool {
+        matches!((&self.0, &other.0), (Repr::Shared(one), Repr::Shared(other)) if Arc::ptr_eq(one, other))
+    }
+
     /// Whether this is a [`CancelledError`].
     pub fn is_cancelled(&self) -> bool {
         match &self.0 {

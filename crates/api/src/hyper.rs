@@ -214,7 +214,7 @@ impl Future for Sleep {
             // Without a loop there is no time that could pass; hyper has no error for that, so the limit counts as reached.
             return Poll::Ready(());
         };
-        // hyper sets limits that lie far ahead, one for each request: the clock is not read for that. One that has passed already fires at once.
+        // hyper sets limits that lie far ahead, one for each request: the clock is not read for that. One that has passed already ends at the next poll, which comes soon.
         let polled = if std::mem::replace(&mut this.was_polled, true) {
             this.timer.poll(deadline, cx)
         } else {

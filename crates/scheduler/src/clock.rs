@@ -66,6 +66,7 @@ impl Clock {
 mod origin {
     use std::time::Instant;
 
+    use nix::sys::time::TimeValLike;
     use nix::time::{ClockId, clock_gettime};
 
     /// The moment from which a real clock counts.
@@ -88,17 +89,17 @@ mod origin {
             Self::look().0
         }
 
-        /// The second number is how far `nanos` may be behind `instant`. Never before it, or what is due at an `Instant` would be early.
+        /// `nanos` is read after `instant`, by so much at the most as the second number says. Were it earlier, what is due at an `Instant` would be early.
         fn look() -> (Self, u64) {
             let before = monotonic();
             let instant = Instant::now();
             let nanos = monotonic();
-            (Self { instant, nanos }, nanos - before)
+            (Self { instant, nanos }, nanos.saturating_sub(before))
         }
 
         #[inline]
         pub(crate) fn elapsed(&self) -> u64 {
-            monotonic() - self.nanos
+            monotonic().saturating_sub(self.nanos)
         }
 
         pub(crate) fn instant(&self) -> Instant {
@@ -109,7 +110,7 @@ mod origin {
     #[inline]
     fn monotonic() -> u64 {
         let now = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("Linux always has this clock");
-        now.tv_sec().cast_unsigned() * 1_000_000_000 + now.tv_nsec().cast_unsigned()
+        now.num_nanoseconds().cast_unsigned()
     }
 }
 

@@ -45,6 +45,41 @@ async fn a_reset_is_told_each_time_and_what_came_before_it_can_be_read() -> Resu
     Ok(())
 }
 
+/// The operating system tells a reset once, to whoever comes first.
+#[selvedge::test(workers = 2)]
+async fn a_reset_that_the_writer_finds_first_is_no_good_end_for_the_reader() -> Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let (mut reader, writer) = open_connection(listener.local_addr()?).await?;
+    let (peer, _) = listener.accept().await?;
+    peer.write_all(b"whole\nhalf").await?;
+    assert_eq!(reader.readline().await?, b"whole\n");
+    peer.set_linger(Duration::ZERO)?;
+    drop(peer);
+    while writer.write(b".").is_ok() {
+        selvedge::sleep(Duration::ZERO).await?;
+    }
+    let reset = |error: selvedge::Error| assert_eq!(error.io_kind(), Some(ErrorKind::ConnectionReset));
+    reset(reader.read_to_end().await.expect_err("it was cut off"));
+    assert_eq!(reader.read(100).await?, b"half");
+    reset(reader.readline().await.expect_err("it was cut off"));
+    Ok(())
+}
+
+/// A pipe is broken when the peer has ended its side and does not want to hear more.
+#[selvedge::test(workers = 2)]
+async fn a_good_end_stays_one_when_the_writer_finds_nobody() -> Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let (mut reader, writer) = open_connection(listener.local_addr()?).await?;
+    let (peer, _) = listener.accept().await?;
+    peer.write_all(b"whole").await?;
+    drop(peer);
+    while writer.write(b".").is_ok() {
+        selvedge::sleep(Duration::ZERO).await?;
+    }
+    assert_eq!(reader.read_to_end().await?, b"whole");
+    Ok(())
+}
+
 #[selvedge::test(workers = 2)]
 async fn a_reset_ends_a_transfer_and_who_waits_for_it() -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;

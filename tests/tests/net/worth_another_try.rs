@@ -54,6 +54,32 @@ async fn more_buffers_than_the_system_fills_at_once_are_filled_bit_by_bit() -> R
     Ok(())
 }
 
+/// Linux refuses so many of them in one call.
+#[selvedge::test]
+async fn a_unix_stream_may_be_read_into_thousands_of_buffers() -> Result<()> {
+    let (one, other) = UnixStream::pair()?;
+    one.write_all(&[b'x'; 2000]).await?;
+    let mut bytes = vec![[0; 1]; 2000];
+    let mut buffers: Vec<_> = bytes.iter_mut().map(|byte| IoSliceMut::new(byte)).collect();
+    let first = at_once(other.read_vectored(&mut buffers)).await?;
+    assert!((16..2000).contains(&first), "{first}");
+    let rest = at_once(other.read_vectored(&mut buffers[first..])).await?;
+    assert_eq!((first + rest, bytes), (2000, vec![[b'x']; 2000]));
+    Ok(())
+}
+
+/// There each read ends with a packet, whatever is behind it.
+#[cfg(target_os = "linux")]
+#[selvedge::test]
+async fn a_socket_of_packets_is_no_stream() -> Result<()> {
+    use std::os::fd::OwnedFd;
+
+    let (one, _other) = socket2::Socket::pair(socket2::Domain::UNIX, socket2::Type::SEQPACKET, None)?;
+    let error = UnixStream::from_std(OwnedFd::from(one).into()).expect_err("it is no stream");
+    assert_eq!(error.io_kind(), Some(std::io::ErrorKind::InvalidInput));
+    Ok(())
+}
+
 #[cfg(target_os = "linux")]
 #[selvedge::test]
 async fn a_read_that_ends_at_urgent_data_is_not_the_last() -> Result<()> {

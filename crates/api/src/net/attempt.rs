@@ -54,7 +54,7 @@ impl Side {
             return Poll::Ready(Err(error));
         }
         let polled = socket.poll(direction, &mut self.waiter, cx, &mut attempt);
-        let polled = self.or_told(polled, || socket.poll_once_more(attempt));
+        let polled = self.or_told(polled, || socket.poll_attempt(attempt));
         if polled.is_ready() {
             self.end(socket, direction);
         }

@@ -86,7 +86,7 @@ mod plain {
     }
 }
 
-/// A message that carries descriptors ends a read, whatever is behind it. They are not wanted; Linux says that they were cut off.
+/// A message that carries descriptors or names its sender ends a read, whatever is behind it. Nobody wants that; Linux says that it was cut off.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod with_descriptors {
     use mio::net::UnixStream;
@@ -102,8 +102,12 @@ mod with_descriptors {
         source: &UnixStream,
         buffers: &mut [IoSliceMut<'_>],
     ) -> io::Result<Done<usize>> {
+        /// With more of them Linux refuses the call, and not just those beyond.
+        const MOST: usize = 1024;
         let asked = at_least(buffers.iter().map(|buffer| buffer.len()));
-        let got = recvmsg(source, buffers, &mut RecvAncillaryBuffer::default(), RecvFlags::empty())?;
+        let taken = buffers.len().min(MOST);
+        let got =
+            recvmsg(source, &mut buffers[..taken], &mut RecvAncillaryBuffer::default(), RecvFlags::empty())?;
         let read = Done::bytes(got.bytes, asked);
         Ok(Done { is_drained: read.is_drained && !got.flags.contains(ReturnFlags::CTRUNC), ..read })
     }

@@ -42,7 +42,7 @@ impl<S: Source + AsFd> Socket<S> {
         loop {
             // Before the question: a change that comes after it is another one.
             let since = self.changes(direction);
-            if let Poll::Ready(asked) = self.poll_once_more(|source| ask(source, direction)) {
+            if let Poll::Ready(asked) = self.poll_attempt(|source| ask(source, direction)) {
                 return Poll::Ready(asked);
             }
             ready!(self.poll_changed(since, waiter, cx))?;
@@ -76,7 +76,7 @@ impl<S: Source + AsFd> Future for Readiness<'_, S> {
             return Poll::Ready(Err(error));
         }
         let polled = socket.poll_readiness(*direction, &mut side.waiter, cx);
-        let polled = side.or_told(polled, || socket.poll_once_more(|source| ask(source, *direction)));
+        let polled = side.or_told(polled, || socket.poll_attempt(|source| ask(source, *direction)));
         if polled.is_ready() {
             side.end(socket, *direction);
         }

@@ -90,7 +90,7 @@ impl<S: Source> Socket<S> {
     }
 
     /// Makes one attempt, whatever is known.
-    pub(super) fn poll_once_more<T>(
+    pub(super) fn poll_attempt<T>(
         &self,
         mut attempt: impl FnMut(&S) -> io::Result<Done<T>>,
     ) -> Poll<io::Result<T>> {

@@ -151,7 +151,17 @@ impl UnixStream {
     }
 
     /// Takes over a stream of the standard library, which must be connected, for the running loop.
+    ///
+    /// # Errors
+    ///
+    /// [`std::io::Error`] of the kind `InvalidInput` if it was made from the descriptor of something else than a stream (a socket of packets in sequence);
+    /// [`RuntimeError`](crate::RuntimeError) outside of a loop.
     pub fn from_std(stream: std_net::UnixStream) -> Result<UnixStream> {
+        let kind = rustix::net::sockopt::socket_type(&stream)?;
+        if kind != rustix::net::SocketType::STREAM {
+            let told = format!("a stream is needed, and this is a socket of type {}", kind.as_raw());
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, told).into());
+        }
         stream.set_nonblocking(true)?;
         UnixStream::watch(mio_net::UnixStream::from_std(stream))
     }

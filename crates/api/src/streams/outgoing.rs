@@ -175,6 +175,11 @@ impl Outgoing {
         }
     }
 
+    /// What ended the connection in both directions. (A broken pipe follows an end that the peer has sent.)
+    pub(super) fn reset(&self) -> Option<Error> {
+        self.error.clone().filter(|error| error.io_kind() != Some(io::ErrorKind::BrokenPipe))
+    }
+
     pub(super) fn is_closing(&self) -> bool {
         matches!(self.phase, Phase::Closing | Phase::Closed)
     }

@@ -269,7 +269,11 @@ impl StreamReader {
             }
             Ok(false) => {
                 self.is_over = true;
-                Ok(false)
+                // The operating system tells a reset once: to the writer, if that came first.
+                if let Source::Link(link) = &self.source {
+                    self.error = link.outgoing().with(|outgoing| outgoing.reset());
+                }
+                self.error.clone().map_or(Ok(false), Err)
             }
             came => came,
         }

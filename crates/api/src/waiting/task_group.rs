@@ -281,7 +281,10 @@ where
         let mut errors = this.group.members.take_errors();
         let body = match outcome {
             Err(error) if !error.is_cancelled() => {
-                errors.push(error);
+                // A body that passes on what a task failed with adds nothing.
+                if !errors.iter().any(|known: &Error| known.is_same(&error)) {
+                    errors.push(error);
+                }
                 None
             }
             Err(_) => None,

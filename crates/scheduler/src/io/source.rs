@@ -12,7 +12,7 @@
 //! any ────────────────────────────▶ READY, changes + 1 ───────────────────────────────────────────────────────▶ not READY
 //! ```
 //!
-//! The lock decides who waits. **Whoever is on the list saw under the lock that the direction was not ready, and every change and the end of the watch are noted under the lock,
+//! The lock decides who waits. **Whoever is on the list saw under the lock that what it waits for had not come, and every change and the end of the watch are noted under the lock,
 //! after which nobody is on the list.** So no change is missed; and who finds another count of changes than when it got on the list has been taken off.
 //!
 //! Who asks the operating system by other means than an attempt (`poll_changed`) neither looks at READY nor clears it: it takes the count of changes, asks, and gets on the list if it sees under
