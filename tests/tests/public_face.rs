@@ -189,7 +189,7 @@ async fn streams_are_made_of_sockets() -> Result<()> {
     let writable: Result<()> = other.writable().await;
     readable.and(writable)?;
     let listener = selvedge::net::TcpListener::bind("127.0.0.1:0").await?;
-    let starts: selvedge::streams::StartServer<_> = selvedge::start_server_on(async |_, _| Ok(()), listener);
+    let starts: selvedge::streams::StartServer = selvedge::start_server_on(async |_, _| Ok(()), listener);
     let server: selvedge::streams::Server = starts.limit(1024).await?;
     assert_eq!(server.local_addrs().len(), 1);
     Ok(())

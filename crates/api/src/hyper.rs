@@ -55,7 +55,10 @@
 //! }
 //!
 //! async fn serve(stream: TcpStream, stop: selvedge::Future<()>) -> selvedge::Result<()> {
-//!     let mut serving = pin!(http1::Builder::new().serve_connection(stream, service_fn(hello)));
+//!     let mut http = http1::Builder::new();
+//!     // Who sends half a request and no more is dropped; the timer is what it takes.
+//!     http.timer(selvedge::hyper::Timer).header_read_timeout(Duration::from_secs(5));
+//!     let mut serving = pin!(http.serve_connection(stream, service_fn(hello)));
 //!     let mut stop = Some(stop);
 //!     let ended = poll_fn(|cx| {
 //!         // Once: then it ends with the request under way, or at once if there is none.
@@ -74,11 +77,11 @@
 //!     loop {
 //!         match listener.accept().await {
 //!             Ok((stream, _)) => connections.push(create_task(serve(stream, stop.clone()))),
-//!             // Clean-up may await: what is under way has ten seconds.
+//!             // Clean-up may await: what is under way has ten seconds. Whether they do or not, this ends as it was told to.
 //!             Err(error) if error.is_cancelled() => {
 //!                 drop(listener);
 //!                 stop.set_result(())?;
-//!                 wait_for(gather(connections).return_exceptions(), Duration::from_secs(10)).await?;
+//!                 let _ = wait_for(gather(connections).return_exceptions(), Duration::from_secs(10)).await;
 //!                 return Err(error);
 //!             }
 //!             // No more descriptors, perhaps.

@@ -82,12 +82,15 @@ pub use self::event_loop::{
 };
 pub use self::future::Future;
 pub use self::runner::{Runner, RunnerBuilder, run};
+#[doc(inline)]
 pub use self::streams::{
     IncompleteReadError, LimitOverrunError, open_connection, open_connection_on, start_server,
     start_server_on,
 };
 #[cfg(unix)]
+#[doc(inline)]
 pub use self::streams::{open_unix_connection, start_unix_server};
+#[doc(inline)]
 pub use self::task::{
     CallbackId, Task, TaskHandle, TaskId, all_tasks, create_task, current_task, try_create_task,
 };

@@ -197,7 +197,7 @@ impl UnixStream {
         Ok(self.socket.shutdown(how)?)
     }
 
-    /// A half that reads and one that writes, each for one task, as long as the stream is borrowed.
+    /// A half that reads and one that writes, as long as the stream is borrowed: for two sides of one task (`futures_util::try_join!`). Dropped, they end nothing.
     pub fn split(&mut self) -> (ReadHalf<'_, UnixStream>, WriteHalf<'_, UnixStream>) {
         split::borrowed(self)
     }

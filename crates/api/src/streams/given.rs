@@ -7,9 +7,19 @@ use crate::net::{TcpListener, TcpStream};
 use crate::net::{UnixListener, UnixStream};
 
 /// What [`open_connection_on`](super::open_connection_on) takes: TCP's streams and Unix's. There is nothing to implement.
+#[diagnostic::on_unimplemented(
+    message = "a connection cannot be opened on `{Self}`",
+    label = "expected a stream of `selvedge::net`",
+    note = "`net::TcpStream::from_std` and `net::UnixStream::from_std` take over a stream of the standard library"
+)]
 pub trait IntoConnection: sealed::IntoTransport {}
 
 /// What [`start_server_on`](super::start_server_on) takes: TCP's listeners and Unix's. There is nothing to implement.
+#[diagnostic::on_unimplemented(
+    message = "a server cannot be started on `{Self}`",
+    label = "expected a listener of `selvedge::net`",
+    note = "`net::TcpListener::from_std` and `net::UnixListener::from_std` take over a listener of the standard library"
+)]
 pub trait IntoServer: sealed::IntoListener {}
 
 mod sealed {

@@ -19,6 +19,7 @@ use super::server::{Membership, Server, Shared};
 use super::watched::{Place, Watched};
 use super::writer::StreamWriter;
 use crate::context::{Context, copy_context};
+use crate::coroutine::Coroutine;
 use crate::error::{Error, Result};
 use crate::event_loop::{EventLoop, ExceptionContext, get_running_loop};
 use crate::net::{Side, ToSocketAddrs, lookup};
@@ -38,8 +39,11 @@ const BACKLOG: u32 = 100;
 ///
 /// The server listens at every address that `target` stands for. Port 0 lets the operating system choose one for each: [`Server::local_addrs`] tells.
 ///
+/// The callback is called for each connection. So what its coroutines share goes along as a clone, as below: an `async` closure that captures (`async move |reader, writer| …`) cannot
+/// be called twice, and is refused ("async closure does not implement `Fn`").
+///
 /// An error that the callback returns goes to the loop's exception handler ("Unhandled exception in `client_connected_cb`"), and its connection is closed; so it
-/// is when the task panics or is cancelled. When the operating system has no more descriptors, that is reported too, and the server accepts nothing for a
+/// is when the task panics ("Task exception was never retrieved") or is cancelled. When the operating system has no more descriptors, that is reported too, and the server accepts nothing for a
 /// second.
 ///
 /// # Examples
@@ -73,10 +77,10 @@ const BACKLOG: u32 = 100;
 ///
 /// [`std::io::Error`] (`AddrInUse`, `PermissionDenied` …); [`RuntimeError`](crate::RuntimeError) outside of a loop, or for a limit of zero.
 #[track_caller]
-pub fn start_server<C, F>(callback: C, target: impl ToSocketAddrs) -> StartServer<C>
+pub fn start_server<C, F>(callback: C, target: impl ToSocketAddrs) -> StartServer
 where
     C: Fn(StreamReader, StreamWriter) -> F + Send + Sync + 'static,
-    F: Future<Output = Result<()>> + Send + 'static,
+    F: Coroutine<Item = ()>,
 {
     StartServer::new(callback, Where::Inet(target.target()))
 }
@@ -102,10 +106,10 @@ where
 /// ```
 #[cfg(unix)]
 #[track_caller]
-pub fn start_unix_server<C, F>(callback: C, path: impl AsRef<Path>) -> StartServer<C>
+pub fn start_unix_server<C, F>(callback: C, path: impl AsRef<Path>) -> StartServer
 where
     C: Fn(StreamReader, StreamWriter) -> F + Send + Sync + 'static,
-    F: Future<Output = Result<()>> + Send + 'static,
+    F: Coroutine<Item = ()>,
 {
     StartServer::new(callback, Where::Unix(path.as_ref().into()))
 }
@@ -141,55 +145,62 @@ where
 ///
 /// [`RuntimeError`](crate::RuntimeError) outside of a loop, or for a limit of zero; [`std::io::Error`] if the loop cannot watch the listener. The listener is closed then.
 #[track_caller]
-pub fn start_server_on<C, F>(callback: C, listener: impl IntoServer) -> StartServer<C>
+pub fn start_server_on<C, F>(callback: C, listener: impl IntoServer) -> StartServer
 where
     C: Fn(StreamReader, StreamWriter) -> F + Send + Sync + 'static,
-    F: Future<Output = Result<()>> + Send + 'static,
+    F: Coroutine<Item = ()>,
 {
     StartServer::new(callback, Where::On(listener.into_listener()))
 }
 
 /// A server that starts when this is awaited. Made by [`start_server`], [`start_unix_server`] and [`start_server_on`].
 #[must_use = "nothing is served unless it is awaited"]
-pub struct StartServer<C> {
-    callback: C,
+pub struct StartServer {
+    settings: Settings,
+    /// Knows the callback. Its type is not in the server's, so that an unfit callback is told where it is handed in, and nowhere else.
+    start: Box<dyn FnOnce(Settings) -> Starting + Send>,
+}
+
+struct Settings {
     target: Where<Listener>,
     limit: usize,
     backlog: u32,
     created_at: &'static Location<'static>,
 }
 
-impl<C> StartServer<C> {
+impl StartServer {
     #[track_caller]
-    fn new(callback: C, target: Where<Listener>) -> StartServer<C> {
-        let created_at = Location::caller();
-        StartServer { callback, target, limit: DEFAULT_LIMIT, backlog: BACKLOG, created_at }
+    fn new<C, F>(callback: C, target: Where<Listener>) -> StartServer
+    where
+        C: Fn(StreamReader, StreamWriter) -> F + Send + Sync + 'static,
+        F: Coroutine<Item = ()>,
+    {
+        let settings =
+            Settings { target, limit: DEFAULT_LIMIT, backlog: BACKLOG, created_at: Location::caller() };
+        let start = Box::new(move |settings| Starting(Box::pin(start(callback, settings))));
+        StartServer { settings, start }
     }
 
     /// The [limit](StreamReader) of the connections' readers. 64 KiB by default.
-    pub fn limit(mut self, limit: usize) -> StartServer<C> {
-        self.limit = limit;
+    pub fn limit(mut self, limit: usize) -> StartServer {
+        self.settings.limit = limit;
         self
     }
 
     /// How many connections may wait to be accepted. 100 by default, as in asyncio; the operating system has a bound of its own. When hundreds of clients connect at the same
     /// moment and find no place, they try again only after a second: then 1,024 are better. Without effect for a listener that is there already: it has its own.
-    pub fn backlog(mut self, backlog: u32) -> StartServer<C> {
-        self.backlog = backlog;
+    pub fn backlog(mut self, backlog: u32) -> StartServer {
+        self.settings.backlog = backlog;
         self
     }
 }
 
-impl<C, F> IntoFuture for StartServer<C>
-where
-    C: Fn(StreamReader, StreamWriter) -> F + Send + Sync + 'static,
-    F: Future<Output = Result<()>> + Send + 'static,
-{
+impl IntoFuture for StartServer {
     type Output = Result<Server>;
     type IntoFuture = Starting;
 
     fn into_future(self) -> Starting {
-        Starting(Box::pin(start(self)))
+        (self.start)(self.settings)
     }
 }
 
@@ -205,12 +216,12 @@ impl Future for Starting {
     }
 }
 
-async fn start<C, F>(server: StartServer<C>) -> Result<Server>
+async fn start<C, F>(callback: C, settings: Settings) -> Result<Server>
 where
     C: Fn(StreamReader, StreamWriter) -> F + Send + Sync + 'static,
-    F: Future<Output = Result<()>> + Send + 'static,
+    F: Coroutine<Item = ()>,
 {
-    let StartServer { callback, target, limit, backlog, created_at } = server;
+    let Settings { target, limit, backlog, created_at } = settings;
     check_limit(limit)?;
     let event_loop = get_running_loop()?;
     let backlog = backlog.try_into().unwrap_or(i32::MAX);
@@ -260,7 +271,7 @@ struct Accepting<C> {
 impl<C, F> Accepting<C>
 where
     C: Fn(StreamReader, StreamWriter) -> F + Send + Sync + 'static,
-    F: Future<Output = Result<()>> + Send + 'static,
+    F: Coroutine<Item = ()>,
 {
     fn poll(&mut self, place: &mut Place, cx: &mut PollContext<'_>) -> Poll<()> {
         if self.host.shared.poll_look(place, cx, Watched::is_closed).is_ready() {
@@ -313,7 +324,7 @@ fn is_over_already(error: &Error) -> bool {
 impl<C, F> Host<C>
 where
     C: Fn(StreamReader, StreamWriter) -> F + Send + Sync + 'static,
-    F: Future<Output = Result<()>> + Send + 'static,
+    F: Coroutine<Item = ()>,
 {
     fn serve(self: &Arc<Self>, accepted: Accepted) -> Result<()> {
         let (transport, peer) = accepted.watch()?;
@@ -365,9 +376,9 @@ impl Drop for CloseUnlessWell {
     }
 }
 
-impl<C> fmt::Debug for StartServer<C> {
+impl fmt::Debug for StartServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StartServer").field("target", &self.target).finish_non_exhaustive()
+        f.debug_struct("StartServer").field("target", &self.settings.target).finish_non_exhaustive()
     }
 }
 

@@ -85,7 +85,9 @@ impl Server {
         self.shared.with(|state| !state.is_closed())
     }
 
-    /// Waits until the server is closed and so are all its connections: by their coroutines, their peers, or [`close_clients`](Self::close_clients).
+    /// Waits until the server is closed and so are all its connections: by their coroutines, their peers, or [`close_clients`](Self::close_clients). It is
+    /// connections that count, as in asyncio: a coroutine whose connection was closed under it may still be at work. Who wants coroutines to come to their end tells
+    /// them (by a future that they wait for beside their reader), and closes nothing.
     ///
     /// # Errors
     ///
@@ -150,7 +152,8 @@ impl Server {
         self.shared.with(|state| state.clients.len())
     }
 
-    /// Closes all connections, each when what was written is sent: [`StreamWriter::close`](super::StreamWriter::close) for each. The server itself goes on.
+    /// Closes all connections, each when what was written is sent: [`StreamWriter::close`](super::StreamWriter::close) for each. The server itself goes on. So do the connections'
+    /// coroutines; what they write from then on fails.
     pub fn close_clients(&self) {
         self.each_client(Link::close);
     }
