@@ -15,7 +15,7 @@
 //! * **Place** The registry's places are touched under the lock of their shard, and only there.
 //! * **Home** `home` may be followed by the holder of the right to poll, until the task is struck out: neither a page that has a task
 //!   is freed, nor its registry.
-//! * **Fixed** `vtable` and the slot's address never change, nor does `home` once the task is registered, before anybody else knows it.
+//! * **Fixed** `vtable` and the slot's address never change. `home` is written once, before anybody else knows the task.
 
 mod cell;
 mod current;

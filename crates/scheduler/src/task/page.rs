@@ -4,39 +4,71 @@
 //! its scheduler; and whoever registers it or strikes it out touches no other task, as neighbours in a list would be: misses of the cache where
 //! tasks end in another order than they began.
 //!
-//! To strike a task out is to empty its place, and no more: what is known of a page never changes. The empty places are found again when the pages are
-//! gone through for new tasks, one page after the other; those with few of them are passed over.
+//! To strike a task out is to empty its place, and no more: what is known of a page never changes. The vacant places are found again by a hand that goes
+//! round the pages. It passes over pages with few of them; but not over many such pages, unless there are pages enough: then some page has many.
+//! So the pages have room for twice the tasks that there were at most, and a bit more, and a hand's way is short in the mean.
 
-use std::cell::Cell;
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::cell::Cell as Local;
 use std::ptr::NonNull;
 
 use super::cell::Header;
 use super::registry::Shard;
 use crate::shared::Shared;
 
-/// The bytes of a page, and their alignment.
-const SIZE: usize = 1024;
+/// Where pages begin: at multiples of this.
+const ALIGNMENT: usize = 1024;
+/// The bytes of a page. With what glibc's `malloc` puts in front of it, one fits behind the other.
+const SIZE: usize = ALIGNMENT - 16;
 /// What comes before the places.
-const HEAD: usize = 16;
+const HEAD: usize = 2 * size_of::<usize>();
 const PLACES: usize = (SIZE - HEAD) / size_of::<Place>();
 /// A page with fewer vacant places is passed over …
 const WORTH: usize = PLACES / 4;
 /// … and so many in a row are, before there is a new page instead.
 const PASSED: usize = 2;
-/// Pages that a shard keeps beyond what it needs.
+/// Pages that a shard may have beyond twice what its tasks need.
 const SPARE: usize = 2;
 
 /// Some places, which are touched under the shard's lock (rule *Place*).
-#[repr(C, align(1024))]
+#[repr(C)]
 struct Page {
     shard: NonNull<Shard>,
     scheduler: *const Shared,
-    places: [Cell<Place>; PLACES],
+    places: [Local<Place>; PLACES],
 }
 
-const _: () = assert!(size_of::<Page>() == SIZE && std::mem::offset_of!(Page, places) == HEAD);
+const _: () = assert!(size_of::<Page>() <= SIZE && std::mem::offset_of!(Page, places) == HEAD);
+
+const LAYOUT: Layout = match Layout::from_size_align(SIZE, ALIGNMENT) {
+    Ok(layout) => layout,
+    Err(_) => panic!("it is a power of two"),
+};
 
 impl Page {
+    fn allocate(shard: &Shard) -> NonNull<Page> {
+        // SAFETY: the layout's size is not zero.
+        let room = unsafe { alloc(LAYOUT) };
+        let Some(room) = NonNull::new(room.cast::<()>()) else { handle_alloc_error(LAYOUT) };
+        let page = room.cast::<Page>();
+        let empty = Page {
+            shard: NonNull::from(shard),
+            scheduler: shard.owner().as_ptr(),
+            places: [const { Local::new(Place::VACANT) }; PLACES],
+        };
+        // SAFETY: the room is large enough, more than aligned, and ours.
+        unsafe { page.write(empty) };
+        page
+    }
+
+    /// # Safety
+    ///
+    /// `page` must come from `allocate`, and nobody may point to it any more.
+    unsafe fn free(page: NonNull<Page>) {
+        // SAFETY: the caller vouches for it; a page has no destructor.
+        unsafe { dealloc(page.as_ptr().cast(), LAYOUT) };
+    }
+
     fn vacancies(&self) -> usize {
         self.places.iter().filter(|place| place.get().is_vacant()).count()
     }
@@ -62,7 +94,7 @@ impl Place {
 
 /// A task's place, as the task knows it.
 #[derive(Clone, Copy)]
-pub(super) struct Home(NonNull<Cell<Place>>);
+pub(super) struct Home(NonNull<Local<Place>>);
 
 impl Home {
     /// Of a task that has no place yet.
@@ -74,7 +106,7 @@ impl Home {
 
     /// It may point to all of the page, because the place's address was made from a pointer that may.
     fn page(self) -> NonNull<Page> {
-        let start = self.0.as_ptr().map_addr(|place| place & !(SIZE - 1));
+        let start = self.0.as_ptr().map_addr(|place| place & !(ALIGNMENT - 1));
         NonNull::new(start.cast()).expect("no page begins at address zero")
     }
 
@@ -100,13 +132,17 @@ impl Home {
     }
 }
 
-/// A shard's pages. Lies behind the shard's lock.
+/// A shard's pages. Lies behind the shard's lock. (So the allocator is called under it.)
 pub(super) struct Pages {
     all: Vec<NonNull<Page>>,
     /// The page that new tasks go to, and the number of the first place there that has not been looked at.
     current: usize,
     next: usize,
+    /// The page that was looked at last for vacant places.
+    hand: usize,
     len: usize,
+    /// How many tasks there were when pages were freed last. The largest number: there are new pages since.
+    trimmed: usize,
 }
 
 // SAFETY: the pages are this value's own, and tasks may be referred to from any thread.
@@ -114,7 +150,7 @@ unsafe impl Send for Pages {}
 
 impl Pages {
     pub(super) const fn new() -> Self {
-        Self { all: Vec::new(), current: 0, next: PLACES, len: 0 }
+        Self { all: Vec::new(), current: 0, next: PLACES, hand: 0, len: 0, trimmed: usize::MAX }
     }
 
     /// The tasks that are registered, without those that were refused.
@@ -155,23 +191,28 @@ impl Pages {
         }
     }
 
-    /// Goes on to the next page that is worth it.
+    /// Goes on to another page.
     #[cold]
     fn turn(&mut self, shard: &Shard) {
         self.next = 0;
-        for _ in 0..PASSED.min(self.all.len()) {
-            self.current = (self.current + 1) % self.all.len();
-            if self.page(self.current).vacancies() >= WORTH {
+        for passed in 0..self.all.len() {
+            if passed >= PASSED && !self.has_plenty() {
+                break;
+            }
+            self.hand = (self.hand + 1) % self.all.len();
+            if self.page(self.hand).vacancies() >= WORTH {
+                self.current = self.hand;
                 return;
             }
         }
-        let page = Page {
-            shard: NonNull::from(shard),
-            scheduler: shard.owner().as_ptr(),
-            places: [const { Cell::new(Place::VACANT) }; PLACES],
-        };
         self.current = self.all.len();
-        self.all.push(NonNull::from(Box::leak(Box::new(page))));
+        self.all.push(Page::allocate(shard));
+        self.trimmed = usize::MAX;
+    }
+
+    /// More than half of all places are vacant.
+    fn has_plenty(&self) -> bool {
+        self.all.len() > 2 * self.len.div_ceil(PLACES) + SPARE
     }
 
     /// Strikes out the task at `home`.
@@ -186,17 +227,20 @@ impl Pages {
         self.len -= usize::from(place.task().is_some());
     }
 
-    /// Frees pages without tasks, if there are many more pages than the tasks need.
+    /// Frees pages without tasks, if more than half of all places are vacant. Not again before half of the tasks that there were then have gone.
     pub(super) fn trim(&mut self) {
-        if self.all.len() <= 2 * self.len.div_ceil(PLACES) + SPARE {
+        if !self.has_plenty() || self.len > self.trimmed / 2 {
             return;
         }
         for index in (SPARE..self.all.len()).rev() {
             if self.page(index).vacancies() == PLACES {
-                free(self.all.swap_remove(index));
+                let page = self.all.swap_remove(index);
+                // SAFETY: it was allocated for us, and nobody has a place there.
+                unsafe { Page::free(page) };
             }
         }
-        (self.current, self.next) = (0, 0);
+        (self.current, self.next, self.hand) = (0, 0, 0);
+        self.trimmed = self.len;
     }
 
     /// All tasks that are registered.
@@ -206,16 +250,12 @@ impl Pages {
     }
 }
 
-fn free(page: NonNull<Page>) {
-    // SAFETY: it was a box, and nobody points to it any more: it has no task, and has left its shard.
-    drop(unsafe { Box::from_raw(page.as_ptr()) });
-}
-
 impl Drop for Pages {
     fn drop(&mut self) {
-        // A task that is left follows its home: better a leak than that it finds nothing there.
-        if self.len == 0 {
-            self.all.drain(..).for_each(free);
+        // The registry forgets a shard that has tasks, as each follows its home.
+        for page in self.all.drain(..) {
+            // SAFETY: it was allocated for us, and nobody has a place there.
+            unsafe { Page::free(page) };
         }
     }
 }
@@ -314,6 +354,24 @@ mod tests {
             live.extend(numbers.into_iter().map(|number| (number, pages.insert(task(number), &shard))));
             check(&pages, &live);
             assert!(pages.all.len() <= 15, "{} pages in round {round}", pages.all.len());
+        }
+    }
+
+    /// Two full pages of tasks that stay, and one task at a time that comes and goes.
+    #[test]
+    fn full_pages_do_not_hide_vacant_places() {
+        let shard = Shard::new(Weak::new());
+        for stay in [2 * PLACES, 50 * PLACES] {
+            let mut pages = Pages::new();
+            let live: Vec<_> = (0..stay).map(|number| (number, pages.insert(task(number), &shard))).collect();
+            for number in stay..stay + 100_000 {
+                let home = pages.insert(task(number), &shard);
+                // SAFETY: it is struck out once.
+                unsafe { pages.remove(home) };
+            }
+            check(&pages, &live);
+            let most = 2 * (stay + 1).div_ceil(PLACES) + SPARE + 1;
+            assert!(pages.all.len() <= most, "{} pages for {stay} tasks", pages.all.len());
         }
     }
 

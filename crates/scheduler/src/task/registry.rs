@@ -164,6 +164,7 @@ impl Shard {
     /// Appends references to all tasks of the shard.
     fn collect(&self, into: &mut Vec<TaskRef>) {
         let list = self.list.lock();
+        into.reserve(list.tasks.len());
         into.extend(list.tasks.tasks().map(|task| {
             // SAFETY: a registered task is valid: it holds the runtime's reference until after it is struck out.
             unsafe { task.as_ref() }.state.add_ref();
