@@ -15,7 +15,7 @@ mod unix {
     use std::time::Duration;
 
     use selvedge::signal::{SIGINT, SIGTERM, SIGUSR1};
-    use selvedge::{EventLoop, KeyboardInterrupt, Result, Runner, get_running_loop, sleep};
+    use selvedge::{Error, EventLoop, KeyboardInterrupt, Result, Runner, get_running_loop, sleep, to_thread};
     use signal_hook::low_level::raise;
 
     /// On Linux a real-time signal.
@@ -30,6 +30,7 @@ mod unix {
             "two loops" => two_loops(),
             "interrupted" => interrupted(),
             "during shutdown" => during_shutdown(),
+            "during a function" => during_a_function(),
             "descriptors" => descriptors(),
             "no descriptors" => selvedge::run(no_descriptors()),
             _ => unreachable!("unknown manner"),
@@ -141,6 +142,26 @@ mod unix {
             };
             drop(selvedge::create_task(rest));
             sleep(Duration::ZERO).await
+        })
+    }
+
+    /// The function raises the signal, and waits for the call, long beyond the end of main.
+    fn during_a_function() -> Result<()> {
+        selvedge::run(async {
+            let calls = add(&get_running_loop()?, SIGTERM)?;
+            let (began, has_begun) = async_channel::bounded(1);
+            let function = to_thread(move || {
+                began.send_blocking(())?;
+                for _ in 0..1000 {
+                    raise(SIGTERM)?;
+                    calls.recv_blocking()?;
+                }
+                println!("saved");
+                Ok::<_, Error>(())
+            });
+            drop(selvedge::create_task(function));
+            has_begun.recv().await?;
+            Ok(())
         })
     }
 

@@ -146,6 +146,14 @@ fn a_handler_has_ctrl_c_during_the_shutdown_too() {
     assert!(program.rest().1.success());
 }
 
+#[test]
+fn a_handler_has_its_signal_while_the_closing_loop_waits_for_a_function() {
+    let mut program = Program::start("during a function");
+    program.says("saved");
+    program.says("done");
+    assert!(program.rest().1.success());
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn handlers_leave_no_descriptors_behind() {

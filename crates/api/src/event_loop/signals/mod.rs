@@ -39,7 +39,8 @@ impl EventLoop {
     /// those in [`signal`](crate::signal). Unix only.
     ///
     /// It is called on a worker, in a copy of the current context, and not again before it has returned. A panic is reported to the exception handler. A signal has one
-    /// handler in each loop: a second one replaces the first. It stays until it is [removed](Self::remove_signal_handler) or the loop is closed.
+    /// handler in each loop: a second one replaces the first. It stays until it is [removed](Self::remove_signal_handler) or the loop is closed;
+    /// it is called also while the loop's end waits for tasks and for functions in threads.
     ///
     /// A handler for `SIGINT` takes the place of what [`run`](crate::run) does at Ctrl-C, which cancels main again as soon as the handler is removed.
     ///
