@@ -14,7 +14,7 @@ fn main() {}
 mod unix {
     use std::time::Duration;
 
-    use selvedge::signal::{SIGINT, SIGTERM, SIGUSR1};
+    use selvedge::signal::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
     use selvedge::{Error, EventLoop, KeyboardInterrupt, Result, Runner, get_running_loop, sleep, to_thread};
     use signal_hook::low_level::raise;
 
@@ -26,6 +26,7 @@ mod unix {
             "removed" => selvedge::run(removed(SIGTERM)),
             "real-time" => selvedge::run(removed(REAL_TIME)),
             "closed" => closed(),
+            "slow drop" => slow_drop(),
             "stuck" => stuck(),
             "two loops" => two_loops(),
             "interrupted" => interrupted(),
@@ -66,6 +67,26 @@ mod unix {
         let _calls = add(&runner.get_loop(), SIGTERM)?;
         drop(runner);
         wait_for_the_end();
+        Ok(())
+    }
+
+    struct Slow;
+
+    impl Drop for Slow {
+        fn drop(&mut self) {
+            wait_for_the_end();
+        }
+    }
+
+    /// What the handler for the smaller number has captured goes first.
+    fn slow_drop() -> Result<()> {
+        let runner = Runner::builder().workers(1).build()?;
+        let (event_loop, slow) = (runner.get_loop(), Slow);
+        event_loop.add_signal_handler(SIGHUP, move || {
+            let _ = &slow;
+        })?;
+        let _calls = add(&event_loop, SIGTERM)?;
+        runner.close();
         Ok(())
     }
 

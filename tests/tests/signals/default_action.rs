@@ -88,6 +88,14 @@ fn it_is_back_when_the_loop_is_closed_although_a_handler_does_not_return() {
 }
 
 #[test]
+fn it_is_back_before_what_another_handler_captured_is_dropped() {
+    let mut program = Program::start("slow drop");
+    program.says("ready");
+    program.send(SIGTERM);
+    program.ends_by(SIGTERM);
+}
+
+#[test]
 fn it_is_back_when_the_last_of_two_loops_has_no_handler() {
     let mut program = Program::start("two loops");
     program.says("both called");

@@ -33,8 +33,8 @@ pub(super) struct State {
 }
 
 pub(super) struct Entry {
-    // Dropped first: the handler's drop is the user's code, which may panic.
-    _told: Told,
+    // Dropped first: the handler's drop is the user's code, which may panic, or last.
+    told: Told,
     has_arrived: Arc<AtomicBool>,
     handler: Arc<Handler>,
 }
@@ -106,7 +106,7 @@ impl Signals {
             // A signal handler that knew nothing of this one has ended by now, and has raised its flag before.
             state.presses.iter().for_each(|pressed| pressed.keep());
         }
-        state.entries.insert(signal, Entry { _told: told, has_arrived, handler });
+        state.entries.insert(signal, Entry { told, has_arrived, handler });
         Ok(None)
     }
 
@@ -127,9 +127,10 @@ impl Signals {
             (std::mem::take(&mut state.entries), state.bell.take())
         };
         drop(bell);
-        for entry in entries.into_values() {
-            // What callbacks have captured is the user's, and the others are to go all the same.
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(entry))) {
+        // First every signal does what it does by default: what callbacks have captured is the user's, and its drop may last, or panic.
+        let handlers: Vec<_> = entries.into_values().map(Entry::unregister).collect();
+        for handler in handlers {
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(handler))) {
                 drop_quietly(payload);
             }
         }
@@ -142,6 +143,13 @@ impl Signals {
         // Ordering: SeqCst, with the signal handler's store.
         let (&signal, entry) = later.find(|(_, entry)| entry.has_arrived.swap(false, Ordering::SeqCst))?;
         Some((signal, Arc::clone(&entry.handler)))
+    }
+}
+
+impl Entry {
+    fn unregister(self) -> Arc<Handler> {
+        drop(self.told);
+        self.handler
     }
 }
 
