@@ -2,11 +2,11 @@
 //!
 //! Unix only. Any other number that the system knows will do as well, such as those of real-time signals.
 
-mod chain;
+mod default_action;
 
 use signal_hook::consts;
 
-pub(crate) use self::chain::{DefaultAction, Told, can_be_caught};
+pub(crate) use self::default_action::{DefaultAction, Told, can_be_caught};
 
 /// A timer of `alarm` or `setitimer` has run out. Ends the program by default, as do the others unless they say something else.
 pub const SIGALRM: i32 = consts::SIGALRM;

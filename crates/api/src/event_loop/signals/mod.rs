@@ -7,7 +7,7 @@
 //! ```
 //!
 //! So a flag that the second step misses has a byte behind it that is still to be read. The coroutine starts with the loop's first handler and lasts as long as
-//! the loop; to add and to remove changes only a table (`table`), and what is registered for the process (`signal/chain.rs`).
+//! the loop; to add and to remove changes only a table (`table`), and what is registered for the process (`signal/default_action.rs`).
 
 mod presses;
 mod table;
