@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
+use rustix::io::Errno;
 use signal_hook::consts::{FORBIDDEN, SIGPIPE};
 use signal_hook::{SigId, flag, low_level};
 
@@ -40,8 +41,8 @@ struct Suspended(Arc<DefaultAction>);
 
 struct Action(SigId);
 
-/// False for those that the system lets nobody catch, and for those that a fault of the program's own raises: it would have to go on with the instruction
-/// at fault.
+/// False for `SIGKILL` and `SIGSTOP`, which the system lets nobody catch, and for `SIGSEGV`, `SIGILL` and `SIGFPE`: after a fault of its own the program would have to go
+/// on with the instruction at fault.
 pub(crate) fn can_be_caught(signal: i32) -> bool {
     !FORBIDDEN.contains(&signal)
 }
@@ -120,14 +121,18 @@ fn install(signal: i32, is_on: Arc<AtomicBool>) -> io::Result<SigId> {
     flag::register_conditional_shutdown(signal, ENDED_BY_SIGNAL.saturating_add(signal), is_on)
 }
 
-/// Whether the signal has a handler or is ignored, where the system tells. Elsewhere it is taken to be free, but for the one that the standard library
-/// has ignored in every program.
 fn is_taken(signal: i32) -> io::Result<bool> {
-    let status = match std::fs::read_to_string("/proc/self/status") {
+    says_taken(std::fs::read_to_string("/proc/self/status"), signal)
+}
+
+/// Whether the signal has a handler or is ignored, where the system tells. Where it does not, or must not, the signal is taken to be free, but for the one that the
+/// standard library has ignored in every program.
+fn says_taken(status: io::Result<String>, signal: i32) -> io::Result<bool> {
+    let status = match status {
         Ok(status) => status,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(signal == SIGPIPE),
-        // There is no descriptor left for the question. A guess would stay for good.
-        Err(error) => return Err(error),
+        // There was no descriptor left for the question, or no memory. A guess would stay for good.
+        Err(error) if lacks_resources(&error) => return Err(error),
+        Err(_) => return Ok(signal == SIGPIPE),
     };
     let number = u32::try_from(signal).ok().and_then(|signal| signal.checked_sub(1));
     let bit = number.and_then(|number| 1_u64.checked_shl(number)).unwrap_or(0);
@@ -136,4 +141,40 @@ fn is_taken(signal: i32) -> io::Result<bool> {
         let is_mask = name == "SigIgn" || name == "SigCgt";
         is_mask && u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & bit != 0)
     }))
+}
+
+fn lacks_resources(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM))
+}
+
+#[cfg(test)]
+mod tests {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+
+    use super::*;
+
+    #[test]
+    fn what_the_system_says_is_taken() {
+        let status =
+            "Name:\tx\nSigBlk:\t0000000000000002\nSigIgn:\t0000000000001000\nSigCgt:\t0000000000004000\n";
+        let says = |signal| says_taken(Ok(status.to_owned()), signal).ok();
+        assert_eq!([SIGPIPE, SIGTERM, SIGINT, 64, 65].map(says), [true, true, false, false, false].map(Some));
+    }
+
+    /// In a sandbox.
+    #[test]
+    fn what_the_system_does_not_tell_is_guessed() {
+        for errno in [Errno::NOENT, Errno::ACCESS, Errno::PERM, Errno::LOOP, Errno::IO] {
+            let says = |signal| says_taken(Err(errno.into()), signal).ok();
+            assert_eq!([SIGPIPE, SIGTERM, SIGINT].map(says), [true, false, false].map(Some), "{errno}");
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_asked_is_not_guessed() {
+        for errno in [Errno::MFILE, Errno::NFILE, Errno::NOMEM] {
+            let error = says_taken(Err(errno.into()), SIGTERM).expect_err("it can be asked later");
+            assert_eq!(error.raw_os_error(), Some(errno.raw_os_error()));
+        }
+    }
 }
