@@ -14,7 +14,7 @@ fn main() {}
 mod unix {
     use std::time::Duration;
 
-    use selvedge::signal::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+    use selvedge::signal::{SIGHUP, SIGINT, SIGIO, SIGTERM, SIGUSR1};
     use selvedge::{Error, EventLoop, KeyboardInterrupt, Result, Runner, get_running_loop, sleep, to_thread};
     use signal_hook::low_level::raise;
 
@@ -25,6 +25,7 @@ mod unix {
         match manner {
             "removed" => selvedge::run(removed(SIGTERM)),
             "real-time" => selvedge::run(removed(REAL_TIME)),
+            "io" => selvedge::run(removed(SIGIO)),
             "closed" => closed(),
             "slow drop" => slow_drop(),
             "stuck" => stuck(),

@@ -117,6 +117,18 @@ fn a_real_time_signal_ends_the_program_again() {
     assert_eq!((rest.as_str(), status.code()), ("", Some(168)));
 }
 
+/// As above.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_ready_descriptors_signal_ends_the_program_again() {
+    let mut program = Program::start("io");
+    program.says("called");
+    program.says("ready");
+    program.send(selvedge::signal::SIGIO);
+    let (rest, status) = program.rest();
+    assert_eq!((rest.as_str(), status.code()), ("", Some(157)));
+}
+
 /// `nohup` starts programs so.
 #[test]
 fn what_was_ignored_is_ignored_again() {

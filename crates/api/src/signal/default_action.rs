@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use rustix::io::Errno;
-use signal_hook::consts::{FORBIDDEN, SIGPIPE};
+use signal_hook::consts::{FORBIDDEN, SIGIO, SIGPIPE};
 use signal_hook::{SigId, flag, low_level};
 
 /// What a shell adds to the number of the signal that ended a program.
@@ -113,12 +113,17 @@ impl Drop for Action {
 }
 
 fn install(signal: i32, is_on: Arc<AtomicBool>) -> io::Result<SigId> {
-    if low_level::signal_name(signal).is_some() {
+    if low_level::signal_name(signal).is_some() && !is_misjudged(signal) {
         return flag::register_conditional_default(signal, is_on);
     }
     // Real-time signals and a few that other systems do not have: all of them end the program. To be ended by them is out of reach here; what a shell makes of
     // that is not.
     flag::register_conditional_shutdown(signal, ENDED_BY_SIGNAL.saturating_add(signal), is_on)
+}
+
+/// Linux ends a program by `SIGIO`; signal-hook's table has it ignored, as it is elsewhere.
+fn is_misjudged(signal: i32) -> bool {
+    cfg!(any(target_os = "linux", target_os = "android")) && signal == SIGIO
 }
 
 fn is_taken(signal: i32) -> io::Result<bool> {
