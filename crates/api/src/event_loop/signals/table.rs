@@ -51,14 +51,15 @@ impl Handler {
 
     /// A panic is reported.
     pub(super) fn call(self: Arc<Self>) {
-        // Where it was removed meanwhile, the last reference goes here, with what the callback captured.
-        let call = move || {
-            self.context.run(&self.callback);
-            drop(self);
-        };
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(call)) {
-            report::callback_panicked(None, PanicError::from_payload(payload).into());
-        }
+        report_panic(|| self.context.run(&self.callback));
+        // Where it was removed meanwhile, the last reference goes here, with what the callback captured. Not in the call: two panics at once end the process.
+        report_panic(|| drop(self));
+    }
+}
+
+fn report_panic(foreign: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(foreign)) {
+        report::callback_panicked(None, PanicError::from_payload(payload).into());
     }
 }
 
