@@ -7,7 +7,7 @@
 //! that leaves.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,6 +35,14 @@ pub(crate) struct Told {
     // Dropped in this order: a signal in between does what it does by default, instead of nothing.
     _suspended: Suspended,
     _actions: [Action; 2],
+}
+
+/// The signal raises the flag while this lives, and does what it does by default as well.
+#[must_use]
+pub(crate) struct Raising {
+    default_action: Arc<DefaultAction>,
+    flag: Arc<AtomicBool>,
+    raises: Action,
 }
 
 struct Suspended(Arc<DefaultAction>);
@@ -75,14 +83,10 @@ impl DefaultAction {
         self.was_free
     }
 
-    /// From now on the signal raises the flag, and then sends a byte to `bell`, instead of what it does by default. A bell that has no room for the byte has rung already.
-    pub(crate) fn tell(self: Arc<Self>, flag: &Arc<AtomicBool>, bell: UnixStream) -> io::Result<Told> {
-        // They happen in the order in which they were registered.
-        let actions = [
-            Action(flag::register(self.signal, Arc::clone(flag))?),
-            Action(low_level::pipe::register(self.signal, bell)?),
-        ];
-        Ok(Told { _suspended: self.suspend(), _actions: actions })
+    /// From now on the signal raises the flag. The signal handlers that did not know of it yet have ended.
+    pub(crate) fn raise(self: Arc<Self>, flag: &Arc<AtomicBool>) -> io::Result<Raising> {
+        let raises = Action(flag::register(self.signal, Arc::clone(flag))?);
+        Ok(Raising { default_action: self, flag: Arc::clone(flag), raises })
     }
 
     fn suspend(self: Arc<Self>) -> Suspended {
@@ -92,6 +96,24 @@ impl DefaultAction {
         self.is_on.store(false, Ordering::SeqCst);
         drop(told);
         Suspended(self)
+    }
+}
+
+impl Raising {
+    /// From now on the signal sends a byte to `bell` after it has raised the flag, instead of what it does by default. A bell that has no room for the byte has rung already:
+    /// it must not block.
+    ///
+    /// The signal handlers that were at work when this was called have ended.
+    pub(crate) fn ring(self, bell: &UnixStream) -> io::Result<Told> {
+        let Raising { default_action, flag, raises } = self;
+        // It happens after the flag has been raised: the system's handler keeps to the order in which they were registered.
+        let rings = Action(low_level::pipe::register(default_action.signal, bell.try_clone()?)?);
+        // Ordering: SeqCst, with the signal handler's store.
+        if flag.load(Ordering::SeqCst) {
+            // Perhaps by one that did not know the bell yet.
+            let _ = (&*bell).write(&[1]);
+        }
+        Ok(Told { _suspended: default_action.suspend(), _actions: [raises, rings] })
     }
 }
 

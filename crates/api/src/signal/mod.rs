@@ -6,7 +6,7 @@ mod default_action;
 
 use signal_hook::consts;
 
-pub(crate) use self::default_action::{DefaultAction, Told, can_be_caught};
+pub(crate) use self::default_action::{DefaultAction, Raising, Told, can_be_caught};
 
 /// A timer of `alarm` or `setitimer` has run out. Ends the program by default, as do the others unless they say something else.
 pub const SIGALRM: i32 = consts::SIGALRM;

@@ -116,6 +116,7 @@ impl EventLoop {
             return Ok(());
         }
         let (far, near) = UnixStream::pair()?;
+        far.set_nonblocking(true)?;
         near.set_nonblocking(true)?;
         let near = Socket::watch_on(self.scheduler(), mio::net::UnixStream::from_std(near))?;
         if self.signals().try_open(far)? {
