@@ -48,6 +48,8 @@ pub(crate) struct Pool {
     claimed: Condvar,
     /// A thread has ended.
     ended: Condvar,
+    /// No blocking job is queued or runs.
+    drained: Condvar,
     limit: usize,
     keep_alive: Duration,
     name: Arc<str>,
@@ -89,6 +91,10 @@ impl State {
         (self.claims + self.starting).saturating_sub(self.seats.len())
     }
 
+    fn has_no_jobs(&self) -> bool {
+        self.running == 0 && self.jobs.is_empty()
+    }
+
     fn take(&mut self, limit: usize) -> Option<Work> {
         if let Some(seat) = self.seats.pop_front() {
             return Some(Work::Seat(seat));
@@ -109,6 +115,7 @@ impl Pool {
             state: Mutex::new(State::default()),
             claimed: Condvar::new(),
             ended: Condvar::new(),
+            drained: Condvar::new(),
             limit: config.blocking_threads(),
             keep_alive: config.blocking_keep_alive,
             name: Arc::clone(&config.thread_name),
@@ -241,6 +248,9 @@ impl Pool {
                 }
                 state = self.state.lock();
                 state.running -= usize::from(was_job && !mutation("job-never-ends"));
+                if state.has_no_jobs() {
+                    self.drained.notify_all();
+                }
                 if shared.clock.is_virtual() {
                     // The worker that waits for everything to rest must look again.
                     shared.driver.recheck(shared);
@@ -274,7 +284,22 @@ impl Pool {
     /// Nothing runs or waits for a thread here.
     pub(crate) fn is_quiet(&self) -> bool {
         let state = self.state.lock();
-        state.running == 0 && state.jobs.is_empty() && state.seats.is_empty()
+        state.has_no_jobs() && state.seats.is_empty()
+    }
+
+    /// Waits for the blocking jobs to end, the queued ones too, but not beyond the deadline.
+    pub(crate) fn wait_for_jobs(&self, deadline: Option<Instant>) {
+        let mut state = self.state.lock();
+        while !state.has_no_jobs() {
+            match deadline {
+                None => self.drained.wait(&mut state),
+                Some(deadline) => {
+                    if self.drained.wait_until(&mut state, deadline).timed_out() {
+                        break;
+                    }
+                }
+            }
+        }
     }
 
     pub(crate) fn stats(&self) -> Stats {
@@ -288,6 +313,7 @@ impl Pool {
         state.closed = true;
         let jobs = std::mem::take(&mut state.jobs);
         self.claimed.notify_all();
+        self.drained.notify_all();
         drop(state);
         // A job's captures are foreign code.
         for job in jobs {

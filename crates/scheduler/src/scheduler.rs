@@ -114,6 +114,15 @@ impl Scheduler {
         self.0.pool.submit(&self.0, job)
     }
 
+    /// Waits for the blocking jobs to end, those that are queued and those that come meanwhile too, for at most `patience`. Tasks run on.
+    ///
+    /// On a thread of the same scheduler nothing is waited for.
+    pub fn wait_for_blocking(&self, patience: Duration) {
+        if !self.0.pool.is_own_thread() {
+            self.0.pool.wait_for_jobs(Instant::now().checked_add(patience));
+        }
+    }
+
     /// Nanoseconds on the clock that the timers follow. It starts near zero and never goes back.
     #[inline]
     pub fn now(&self) -> u64 {

@@ -144,6 +144,63 @@ fn jobs_that_have_not_begun_are_dropped_at_the_end() {
     release.set();
 }
 
+/// The one that runs, and the one that is queued; a task that the first one needs runs meanwhile.
+#[test]
+fn jobs_are_waited_for_while_tasks_run() {
+    let scheduler = start_with(with_threads(1));
+    let (done, inner) = (Count::new(), scheduler.clone());
+    for _ in 0..2 {
+        let (done, inner) = (done.clone(), inner.clone());
+        submit(&scheduler, move || {
+            block_on(join(spawn(&inner, yield_now())));
+            done.add();
+        });
+    }
+    scheduler.wait_for_blocking(Duration::MAX);
+    assert_eq!(done.get(), 2);
+    scheduler.wait_for_blocking(Duration::MAX);
+    close(&scheduler);
+}
+
+#[test]
+fn jobs_are_waited_for_no_longer_than_patience_lasts() {
+    let scheduler = start_with(with_threads(1));
+    let (release, inner) = (Signal::new(), scheduler.clone());
+    let wait = release.clone();
+    submit(&scheduler, move || wait.block());
+    for patience in [Duration::ZERO, Duration::from_millis(1)] {
+        scheduler.wait_for_blocking(patience);
+        assert!(!release.is_set());
+    }
+    release.set();
+    let (sender, done) = mpsc::channel();
+    submit(&scheduler, move || {
+        inner.wait_for_blocking(Duration::MAX);
+        sender.send(()).expect("the test waits");
+    });
+    done.recv_timeout(common::PATIENCE).expect("a job does not wait for itself");
+    close(&scheduler);
+}
+
+/// A queue that is dropped is drained.
+#[test]
+fn who_waits_for_jobs_is_told_that_they_were_dropped() {
+    let scheduler = start_with(with_threads(1));
+    let (inside, release) = (Signal::new(), Signal::new());
+    let (set, wait, inner) = (inside.clone(), release.clone(), scheduler.clone());
+    submit(&scheduler, move || {
+        set.set();
+        wait.block();
+    });
+    inside.block();
+    submit(&scheduler, || unreachable!("it is dropped"));
+    let waiting = std::thread::spawn(move || inner.wait_for_blocking(Duration::MAX));
+    let closed = scheduler.close(Duration::ZERO);
+    assert_eq!(closed, []);
+    release.set();
+    waiting.join().expect("it ends");
+}
+
 /// Stand-ins and jobs come from the same threads, but neither takes the other's.
 #[test]
 fn jobs_run_while_spares_are_needed() {

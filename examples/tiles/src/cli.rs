@@ -28,8 +28,8 @@ demo:  serves on a free port, asks for tiles and /healthz at the same time, and
   -h, --help           this text
   -V, --version        the version
 
-Exit status: 0 done; 1 it did not work; 2 the command line makes no sense; 130 the demo was
-interrupted by Ctrl-C.
+Exit status: 0 done; 1 it did not work; 2 the command line makes no sense; 130 Ctrl-C in the
+demo, or a second one while requests finish; 143 a second SIGTERM.
 ";
 
 /// What a patient person types in the time; a browser needs milliseconds.

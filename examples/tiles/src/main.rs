@@ -45,6 +45,8 @@ const EXIT_FAILED: u8 = 1;
 const EXIT_USAGE: u8 = 2;
 /// What a shell reports for a program that Ctrl-C ended.
 const EXIT_INTERRUPTED: u8 = 130;
+/// And for one that `SIGTERM` ended.
+const EXIT_TERMINATED: u8 = 143;
 /// Connections have had their time to end; what is left then is not waited for much longer.
 const AFTER_DRAINING: Duration = Duration::from_secs(1);
 
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
     };
     match ended {
         Ok(text) => print(&text),
+        Err(error) if is_by_sigterm(&error) => ExitCode::from(EXIT_TERMINATED),
         Err(error) if error.is_cancelled() || error.is::<selvedge::KeyboardInterrupt>() => {
             ExitCode::from(EXIT_INTERRUPTED)
         }
@@ -72,6 +75,11 @@ fn main() -> ExitCode {
             ExitCode::from(EXIT_FAILED)
         }
     }
+}
+
+fn is_by_sigterm(error: &selvedge::Error) -> bool {
+    let cancelled = error.downcast_ref::<selvedge::CancelledError>();
+    cancelled.is_some_and(|cancelled| cancelled.message() == Some(server::BY_SIGTERM))
 }
 
 fn run(

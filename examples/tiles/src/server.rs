@@ -45,12 +45,15 @@ pub(crate) async fn serve(options: Serve) -> Result<String> {
     Ok(format!("tiles: stopped after {} requests\n", counts.requests()))
 }
 
+/// What the cancellation says that the signal brings.
+pub(crate) const BY_SIGTERM: &str = "SIGTERM";
+
 /// What `run` does at Ctrl-C, at the signal that service managers and containers send.
 #[cfg(unix)]
 fn cancel_at_sigterm() -> Result<()> {
     let main = selvedge::current_task().expect("it serves in a task");
     get_running_loop()?.add_signal_handler(selvedge::signal::SIGTERM, move || {
-        main.cancel();
+        main.cancel_with(BY_SIGTERM);
     })
 }
 

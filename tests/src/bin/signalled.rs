@@ -14,8 +14,8 @@ fn main() {}
 mod unix {
     use std::time::Duration;
 
-    use selvedge::signal::{SIGINT, SIGTERM, SIGUSR1};
-    use selvedge::{EventLoop, KeyboardInterrupt, Result, Runner, get_running_loop, sleep};
+    use selvedge::signal::{SIGHUP, SIGINT, SIGIO, SIGTERM, SIGUSR1};
+    use selvedge::{Error, EventLoop, KeyboardInterrupt, Result, Runner, get_running_loop, sleep, to_thread};
     use signal_hook::low_level::raise;
 
     /// On Linux a real-time signal.
@@ -25,11 +25,14 @@ mod unix {
         match manner {
             "removed" => selvedge::run(removed(SIGTERM)),
             "real-time" => selvedge::run(removed(REAL_TIME)),
+            "io" => selvedge::run(removed(SIGIO)),
             "closed" => closed(),
+            "slow drop" => slow_drop(),
             "stuck" => stuck(),
             "two loops" => two_loops(),
             "interrupted" => interrupted(),
             "during shutdown" => during_shutdown(),
+            "during a function" => during_a_function(),
             "descriptors" => descriptors(),
             "no descriptors" => selvedge::run(no_descriptors()),
             _ => unreachable!("unknown manner"),
@@ -65,6 +68,26 @@ mod unix {
         let _calls = add(&runner.get_loop(), SIGTERM)?;
         drop(runner);
         wait_for_the_end();
+        Ok(())
+    }
+
+    struct Slow;
+
+    impl Drop for Slow {
+        fn drop(&mut self) {
+            wait_for_the_end();
+        }
+    }
+
+    /// What the handler for the smaller number has captured goes first.
+    fn slow_drop() -> Result<()> {
+        let runner = Runner::builder().workers(1).build()?;
+        let (event_loop, slow) = (runner.get_loop(), Slow);
+        event_loop.add_signal_handler(SIGHUP, move || {
+            let _ = &slow;
+        })?;
+        let _calls = add(&event_loop, SIGTERM)?;
+        runner.close();
         Ok(())
     }
 
@@ -141,6 +164,26 @@ mod unix {
             };
             drop(selvedge::create_task(rest));
             sleep(Duration::ZERO).await
+        })
+    }
+
+    /// The function raises the signal, and waits for the call, long beyond the end of main.
+    fn during_a_function() -> Result<()> {
+        selvedge::run(async {
+            let calls = add(&get_running_loop()?, SIGTERM)?;
+            let (began, has_begun) = async_channel::bounded(1);
+            let function = to_thread(move || {
+                began.send_blocking(())?;
+                for _ in 0..1000 {
+                    raise(SIGTERM)?;
+                    calls.recv_blocking()?;
+                }
+                println!("saved");
+                Ok::<_, Error>(())
+            });
+            drop(selvedge::create_task(function));
+            has_begun.recv().await?;
+            Ok(())
         })
     }
 

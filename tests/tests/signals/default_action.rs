@@ -88,6 +88,14 @@ fn it_is_back_when_the_loop_is_closed_although_a_handler_does_not_return() {
 }
 
 #[test]
+fn it_is_back_before_what_another_handler_captured_is_dropped() {
+    let mut program = Program::start("slow drop");
+    program.says("ready");
+    program.send(SIGTERM);
+    program.ends_by(SIGTERM);
+}
+
+#[test]
 fn it_is_back_when_the_last_of_two_loops_has_no_handler() {
     let mut program = Program::start("two loops");
     program.says("both called");
@@ -107,6 +115,18 @@ fn a_real_time_signal_ends_the_program_again() {
     program.send(40);
     let (rest, status) = program.rest();
     assert_eq!((rest.as_str(), status.code()), ("", Some(168)));
+}
+
+/// As above.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_ready_descriptors_signal_ends_the_program_again() {
+    let mut program = Program::start("io");
+    program.says("called");
+    program.says("ready");
+    program.send(selvedge::signal::SIGIO);
+    let (rest, status) = program.rest();
+    assert_eq!((rest.as_str(), status.code()), ("", Some(157)));
 }
 
 /// `nohup` starts programs so.
@@ -146,6 +166,14 @@ fn a_handler_has_ctrl_c_during_the_shutdown_too() {
     assert!(program.rest().1.success());
 }
 
+#[test]
+fn a_handler_has_its_signal_while_the_closing_loop_waits_for_a_function() {
+    let mut program = Program::start("during a function");
+    program.says("saved");
+    program.says("done");
+    assert!(program.rest().1.success());
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn handlers_leave_no_descriptors_behind() {
@@ -159,8 +187,8 @@ fn handlers_leave_no_descriptors_behind() {
 #[test]
 fn without_descriptors_it_is_refused_and_works_later() {
     let mut program = Program::start_after("ulimit -n 64", "no descriptors");
-    // Two for the pair, one for the copy of an end that the signal handler has, one to read what the signal does by default.
-    program.says("refused 4 times, then called");
+    // Two for the pair, and one to read what the signal does by default, and then for the copy of an end that the signal handler has.
+    program.says("refused 3 times, then called");
     program.says("ready");
     program.send(SIGUSR1);
     program.ends_by(SIGUSR1);

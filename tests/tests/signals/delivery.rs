@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_channel::{Receiver, Sender, unbounded};
 use selvedge::signal::{
-    SIGALRM, SIGHUP, SIGIO, SIGPIPE, SIGPROF, SIGTTIN, SIGTTOU, SIGURG, SIGUSR1, SIGUSR2, SIGVTALRM,
+    SIGALRM, SIGHUP, SIGIO, SIGPIPE, SIGPROF, SIGQUIT, SIGTTIN, SIGTTOU, SIGURG, SIGUSR1, SIGUSR2, SIGVTALRM,
     SIGWINCH, SIGXCPU, SIGXFSZ,
 };
 use selvedge::{ContextVar, Error, PanicError, Result, Runner, get_running_loop, sleep, to_thread, wait_for};
@@ -249,6 +249,29 @@ impl Drop for Bomb {
     fn drop(&mut self) {
         std::panic::resume_unwind(Box::new("broken"));
     }
+}
+
+/// One panic after the other: two at once would end the process.
+#[selvedge::test(workers = 1)]
+async fn a_handler_may_remove_itself_and_panic_and_what_it_captured_may_panic() -> Result<()> {
+    let (told, reports) = unbounded();
+    let event_loop = get_running_loop()?;
+    event_loop.set_exception_handler(move |_, context| {
+        let exception = context.exception().map(ToString::to_string);
+        told.try_send((context.message().to_owned(), exception)).expect("the test listens");
+    });
+    let (handlers, bomb) = (event_loop.clone(), Bomb);
+    event_loop.add_signal_handler(SIGQUIT, move || {
+        let _ = &bomb;
+        assert!(handlers.remove_signal_handler(SIGQUIT).is_ok_and(|removed| removed));
+        std::panic::resume_unwind(Box::new("called"));
+    })?;
+    raise(SIGQUIT)?;
+    for panic in ["called", "broken"] {
+        let report = next(&reports).await?;
+        assert_eq!(report, ("Exception in callback".to_owned(), Some(panic.to_owned())));
+    }
+    Ok(())
 }
 
 /// One that panics keeps back none of the others.

@@ -236,7 +236,7 @@ impl EventLoop {
     }
 
     /// For good: the loop is about to be closed.
-    pub(crate) fn remove_signal_handlers(&self) {
+    pub(crate) fn close_signals(&self) {
         #[cfg(unix)]
         self.signals().close();
     }

@@ -45,7 +45,7 @@ mod unix {
             let (bell, ring) = UnixStream::pair()?;
             ring.set_nonblocking(true)?;
             let presses = Presses::of(event_loop);
-            let told = default_action.tell(presses.flag(), ring.try_clone()?)?;
+            let told = default_action.raise(presses.flag())?.ring(&ring)?;
             Ok(Interrupts { _told: told, bell, ring: Arc::new(Ring(ring)), presses })
         }
 

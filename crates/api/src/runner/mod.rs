@@ -52,6 +52,7 @@ use crate::task::{Builder, Task};
 /// Ctrl-C cancels the coroutine, at the await at which it stands: a coroutine that computes and never awaits does not notice. A second
 /// one ends `run` at once. Only on the main thread, and only where nobody else had taken over
 /// the signal. A handler that the program [adds](EventLoop::add_signal_handler) to the loop for `SIGINT` takes the place of this for as long as it is there.
+/// Whoever takes the signal over while `run` waits (by signal-hook, or tokio) is told of it, too; but once `run` has returned it also does what it does by default.
 #[track_caller]
 pub fn run<C: Coroutine>(main: C) -> Result<C::Item> {
     Runner::builder().run(main)

@@ -55,17 +55,19 @@ impl<'a> Shutdown<'a> {
             current.is_some_and(|it| it.ptr_eq(self.event_loop.scheduler()))
         });
         if is_inside {
-            self.event_loop.remove_signal_handlers();
+            self.event_loop.close_signals();
             // A worker that waited here would wait for itself.
             let _ = self.event_loop.scheduler().close(Duration::ZERO);
             return;
         }
         self.cancel_and_wait(hold);
         self.report_failures();
+        let scheduler = self.event_loop.scheduler();
+        // The loop still runs: a signal while functions end in their threads is the handler's.
+        scheduler.wait_for_blocking(self.time_left().unwrap_or(Duration::MAX));
         // Before the loop is closed, which may take its time: a signal in between does what it does by default, instead of nothing.
-        self.event_loop.remove_signal_handlers();
-        let left = self.time_left().unwrap_or(Duration::MAX).max(LEAST_PATIENCE);
-        let stuck = self.event_loop.scheduler().close(left);
+        self.event_loop.close_signals();
+        let stuck = scheduler.close(self.time_left().unwrap_or(Duration::MAX).max(LEAST_PATIENCE));
         self.report_what_is_left(&stuck);
     }
 

@@ -2,11 +2,11 @@
 //!
 //! Unix only. Any other number that the system knows will do as well, such as those of real-time signals.
 
-mod chain;
+mod default_action;
 
 use signal_hook::consts;
 
-pub(crate) use self::chain::{DefaultAction, Told, can_be_caught};
+pub(crate) use self::default_action::{DefaultAction, Raising, Told, can_be_caught};
 
 /// A timer of `alarm` or `setitimer` has run out. Ends the program by default, as do the others unless they say something else.
 pub const SIGALRM: i32 = consts::SIGALRM;
@@ -18,7 +18,7 @@ pub const SIGCONT: i32 = consts::SIGCONT;
 pub const SIGHUP: i32 = consts::SIGHUP;
 /// Ctrl-C.
 pub const SIGINT: i32 = consts::SIGINT;
-/// A descriptor is ready, for those who asked for a signal. Ignored by default.
+/// A descriptor is ready, for those who asked for a signal. Ends the program on Linux, and is ignored elsewhere.
 pub const SIGIO: i32 = consts::SIGIO;
 /// A write to a pipe or socket that nobody reads. Rust programs start with this ignored, and get an error from the write.
 pub const SIGPIPE: i32 = consts::SIGPIPE;

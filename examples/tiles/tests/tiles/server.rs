@@ -168,6 +168,23 @@ fn ctrl_c_ends_requests_that_have_not_come() {
     assert_eq!(serving.wait().0.code(), Some(0));
 }
 
+/// Who asks twice does not want to wait; the exit status is the one that a shell makes of the signal.
+#[cfg(unix)]
+#[test]
+fn a_second_signal_ends_requests_at_once() {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let serving = Serving::start(&[]);
+        let mut deaf = Client::connect(serving.addr).unwrap();
+        deaf.send(&format!("GET {SLOW_TILE} HTTP/1.1\r\nhost: localhost\r\n\r\n").repeat(100)).unwrap();
+        let mut beside = Client::connect(serving.addr).unwrap();
+        assert_eq!(beside.get("/healthz").unwrap().status, 200);
+        serving.send(signal);
+        while Client::connect(serving.addr).is_ok() {}
+        serving.send(signal);
+        assert_eq!(serving.wait().0.code(), Some(code));
+    }
+}
+
 /// A client that asks for megabytes and reads none of them is waited for as long as the server says, and no longer.
 #[cfg(unix)]
 #[test]

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! So a flag that the second step misses has a byte behind it that is still to be read. The coroutine starts with the loop's first handler and lasts as long as
-//! the loop; to add and to remove changes only a table (`table`), and what is registered for the process (`signal/chain.rs`).
+//! the loop; to add and to remove changes only a table (`table`), and what is registered for the process (`signal/default_action.rs`).
 
 mod presses;
 mod table;
@@ -39,12 +39,14 @@ impl EventLoop {
     /// those in [`signal`](crate::signal). Unix only.
     ///
     /// It is called on a worker, in a copy of the current context, and not again before it has returned. A panic is reported to the exception handler. A signal has one
-    /// handler in each loop: a second one replaces the first. It stays until it is [removed](Self::remove_signal_handler) or the loop is closed.
+    /// handler in each loop: a second one replaces the first. It stays until it is [removed](Self::remove_signal_handler) or the loop is closed;
+    /// it is called also while the loop's end waits for tasks and for functions in threads.
     ///
     /// A handler for `SIGINT` takes the place of what [`run`](crate::run) does at Ctrl-C, which cancels main again as soon as the handler is removed.
     ///
     /// Any thread may call this, and several loops may have handlers for one signal: all are called. (asyncio: the main thread only.) What other code
-    /// of the process has installed for the signal goes on being called, too.
+    /// of the process has installed for the signal goes on being called, too. If that came after the loop's first handler (by signal-hook, or tokio), the default action
+    /// comes back with the loop's end all the same.
     ///
     /// # Examples
     ///
@@ -75,7 +77,7 @@ impl EventLoop {
     /// # Errors
     ///
     /// [`RuntimeError`] if the number is no signal's, if the signal cannot be caught (`SIGKILL`, `SIGSTOP`, and the program's own faults
-    /// `SIGSEGV`, `SIGILL` and `SIGFPE`), or if the loop is closed; [`std::io::Error`] if the system has no descriptor left.
+    /// `SIGSEGV`, `SIGILL` and `SIGFPE`), or if the loop is closed; [`std::io::Error`] if the system has no descriptor or memory left.
     pub fn add_signal_handler(&self, signal: i32, callback: impl Fn() + Send + Sync + 'static) -> Result<()> {
         let handler = Handler::new(callback, copy_context());
         check(signal)?;
@@ -94,7 +96,10 @@ impl EventLoop {
     ///
     /// On another worker the handler may be in a call that has begun.
     ///
-    /// A signal that had been ignored, as `nohup` has it for `SIGHUP`, is ignored again. (asyncio: it does what it does by default.)
+    /// A signal that has arrived, and whose handler has not been called yet, goes to nobody.
+    ///
+    /// A signal that had been ignored, as `nohup` has it for `SIGHUP`, is ignored again. (asyncio: it does what it does by default.) But in a child that is
+    /// started afterwards it does what it does by default: the system still has a handler of ours, which a child does not inherit.
     ///
     /// # Errors
     ///
@@ -115,6 +120,7 @@ impl EventLoop {
             return Ok(());
         }
         let (far, near) = UnixStream::pair()?;
+        far.set_nonblocking(true)?;
         near.set_nonblocking(true)?;
         let near = Socket::watch_on(self.scheduler(), mio::net::UnixStream::from_std(near))?;
         if self.signals().try_open(far)? {

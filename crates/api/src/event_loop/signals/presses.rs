@@ -2,68 +2,108 @@
 //!
 //! A run asks later than they arrive, when a handler may have come or gone. So that is decided when one comes or goes, under the lock of the loop's
 //! [`Signals`](super::Signals): what arrived before it came is kept for the run, what arrived while it was there is not for the run.
+//!
+//! A press while the handler is being added may have raised both flags, that of the run first. It is the handler's:
+//!
+//! ```text
+//! to add a handler                                                               the signal handler
+//! 1. its flag is registered                                                      1. raises the flag of the run
+//! 2. the flag of the run is taken down, and noted to have been up (`note`)       2. raises the flag of the handler
+//! 3. its bell is registered: the signal handlers that were at work have ended
+//! 4. what was noted is kept, unless the flag of the handler is up (`settle`)
+//! ```
+//!
+//! A press that step 2 has seen has raised the handler's flag before step 4, or never will. One that it has not seen finds the handler registered.
 
+use std::mem::take;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::EventLoop;
-use crate::signal::SIGINT;
 
 /// What a run of the loop is told of Ctrl-C: the presses while the loop had no handler of its own for it.
 pub(crate) struct Presses {
     event_loop: EventLoop,
-    pressed: Arc<Pressed>,
+    arrived: Arc<AtomicBool>,
 }
 
+/// The loop's side of a run's [`Presses`].
 #[derive(Default)]
 pub(super) struct Pressed {
     /// Raised by the signal handler.
     arrived: Arc<AtomicBool>,
-    /// It had arrived before the handler came. Relaxed: under the lock.
-    is_kept: AtomicBool,
+    earlier: Earlier,
+}
+
+/// What arrived before the handler came.
+#[derive(Default)]
+enum Earlier {
+    #[default]
+    Nothing,
+    /// While the handler comes: it may be the handler's.
+    Noted,
+    Kept,
 }
 
 impl Pressed {
+    pub(super) fn has_flag(&self, flag: &Arc<AtomicBool>) -> bool {
+        Arc::ptr_eq(&self.arrived, flag)
+    }
+
+    pub(super) fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.arrived)
+    }
+
     /// A handler comes.
-    pub(super) fn keep(&self) {
-        // Ordering: SeqCst, with the signal handler's store.
-        if self.arrived.swap(false, Ordering::SeqCst) {
-            self.is_kept.store(true, Ordering::Relaxed);
+    pub(super) fn note(&mut self) {
+        let has_arrived = self.take_arrived();
+        if has_arrived && matches!(self.earlier, Earlier::Nothing) {
+            self.earlier = Earlier::Noted;
+        }
+    }
+
+    /// The handler has come, or could not.
+    pub(super) fn settle(&mut self, is_the_handlers: bool) {
+        if matches!(self.earlier, Earlier::Noted) {
+            self.earlier = if is_the_handlers { Earlier::Nothing } else { Earlier::Kept };
         }
     }
 
     /// A handler goes.
     pub(super) fn drop_arrived(&self) {
+        self.take_arrived();
+    }
+
+    pub(super) fn take(&mut self, has_handler: bool) -> bool {
+        let is_ours = self.take_arrived() && !has_handler;
+        matches!(take(&mut self.earlier), Earlier::Kept) || is_ours
+    }
+
+    fn take_arrived(&self) -> bool {
         // Ordering: SeqCst, with the signal handler's store.
-        self.arrived.store(false, Ordering::SeqCst);
+        self.arrived.swap(false, Ordering::SeqCst)
     }
 }
 
 impl Presses {
     pub(crate) fn of(event_loop: &EventLoop) -> Presses {
-        let pressed = Arc::<Pressed>::default();
-        event_loop.signals().0.lock().presses.push(Arc::clone(&pressed));
-        Presses { event_loop: event_loop.clone(), pressed }
+        Presses { event_loop: event_loop.clone(), arrived: event_loop.signals().listen() }
     }
 
     /// For the signal handler to raise.
     pub(crate) fn flag(&self) -> &Arc<AtomicBool> {
-        &self.pressed.arrived
+        &self.arrived
     }
 
     /// Whether Ctrl-C was pressed since this was last asked.
     pub(crate) fn take(&self) -> bool {
-        let state = self.event_loop.signals().0.lock();
-        // Ordering: SeqCst, with the signal handler's store.
-        let has_arrived = self.pressed.arrived.swap(false, Ordering::SeqCst);
-        let is_ours = has_arrived && !state.has_handler(SIGINT);
-        self.pressed.is_kept.swap(false, Ordering::Relaxed) || is_ours
+        self.event_loop.signals().take_press(&self.arrived)
     }
 }
 
 impl Drop for Presses {
     fn drop(&mut self) {
-        self.event_loop.signals().0.lock().presses.retain(|it| !Arc::ptr_eq(it, &self.pressed));
+        self.event_loop.signals().unlisten(&self.arrived);
     }
 }
 
@@ -72,6 +112,7 @@ mod tests {
     use super::*;
     use crate::error::Result;
     use crate::runner::Runner;
+    use crate::signal::SIGINT;
 
     /// A press as the signal handler notes it, at each place between the coming and going of a handler.
     #[test]

@@ -17,24 +17,24 @@ use super::no_signal;
 use super::presses::Pressed;
 use crate::context::Context;
 use crate::error::{EVENT_LOOP_IS_CLOSED, PanicError, Result, RuntimeError, drop_quietly};
-use crate::signal::{DefaultAction, SIGINT, Told};
+use crate::signal::{DefaultAction, Raising, SIGINT, Told};
 
 /// The loop's handlers.
-pub(crate) struct Signals(pub(super) Mutex<State>);
+pub(crate) struct Signals(Mutex<State>);
 
 #[derive(Default)]
-pub(super) struct State {
+struct State {
     is_closed: bool,
     /// The end that the signal handler writes to; `None` before the first handler.
     bell: Option<UnixStream>,
     entries: BTreeMap<i32, Entry>,
     /// Runs of this loop that have taken over Ctrl-C.
-    pub(super) presses: Vec<Arc<Pressed>>,
+    presses: Vec<Pressed>,
 }
 
 pub(super) struct Entry {
-    // Dropped first: the handler's drop is the user's code, which may panic.
-    _told: Told,
+    // Dropped first: the handler's drop is the user's code, which may panic, or last.
+    told: Told,
     has_arrived: Arc<AtomicBool>,
     handler: Arc<Handler>,
 }
@@ -51,14 +51,15 @@ impl Handler {
 
     /// A panic is reported.
     pub(super) fn call(self: Arc<Self>) {
-        // Where it was removed meanwhile, the last reference goes here, with what the callback captured.
-        let call = move || {
-            self.context.run(&self.callback);
-            drop(self);
-        };
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(call)) {
-            report::callback_panicked(None, PanicError::from_payload(payload).into());
-        }
+        report_panic(|| self.context.run(&self.callback));
+        // Where it was removed meanwhile, the last reference goes here, with what the callback captured. Not in the call: two panics at once end the process.
+        report_panic(|| drop(self));
+    }
+}
+
+fn report_panic(foreign: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(foreign)) {
+        report::callback_panicked(None, PanicError::from_payload(payload).into());
     }
 }
 
@@ -92,21 +93,12 @@ impl Signals {
         if let Some(entry) = state.entries.get_mut(&signal) {
             return Ok(Some(std::mem::replace(&mut entry.handler, handler)));
         }
-        let bell = state
-            .bell
-            .as_ref()
-            .expect("it is opened first, and taken when the loop is closed")
-            .try_clone()?;
         let has_arrived = Arc::default();
-        let told = match DefaultAction::of(signal).and_then(|default| default.tell(&has_arrived, bell)) {
+        let raising = match DefaultAction::of(signal).and_then(|default| default.raise(&has_arrived)) {
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Err(no_signal(signal)),
-            told => told?,
+            raising => raising?,
         };
-        if signal == SIGINT {
-            // A signal handler that knew nothing of this one has ended by now, and has raised its flag before.
-            state.presses.iter().for_each(|pressed| pressed.keep());
-        }
-        state.entries.insert(signal, Entry { _told: told, has_arrived, handler });
+        state.insert(signal, raising, has_arrived, handler)?;
         Ok(None)
     }
 
@@ -127,12 +119,32 @@ impl Signals {
             (std::mem::take(&mut state.entries), state.bell.take())
         };
         drop(bell);
-        for entry in entries.into_values() {
-            // What callbacks have captured is the user's, and the others are to go all the same.
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(entry))) {
+        // First every signal does what it does by default: what callbacks have captured is the user's, and its drop may last, or panic.
+        let handlers: Vec<_> = entries.into_values().map(Entry::unregister).collect();
+        for handler in handlers {
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(handler))) {
                 drop_quietly(payload);
             }
         }
+    }
+
+    /// A run hears Ctrl-C from now on, by the flag that it gets.
+    pub(super) fn listen(&self) -> Arc<AtomicBool> {
+        let pressed = Pressed::default();
+        let flag = pressed.flag();
+        self.0.lock().presses.push(pressed);
+        flag
+    }
+
+    /// Whether a press has come for the run that listens with the flag.
+    pub(super) fn take_press(&self, flag: &Arc<AtomicBool>) -> bool {
+        let mut state = self.0.lock();
+        let has_handler = state.has_handler(SIGINT);
+        state.presses.iter_mut().find(|it| it.has_flag(flag)).is_some_and(|it| it.take(has_handler))
+    }
+
+    pub(super) fn unlisten(&self, flag: &Arc<AtomicBool>) {
+        self.0.lock().presses.retain(|it| !it.has_flag(flag));
     }
 
     /// The first handler after that of signal `last` whose signal has arrived.
@@ -145,8 +157,37 @@ impl Signals {
     }
 }
 
+impl Entry {
+    fn unregister(self) -> Arc<Handler> {
+        drop(self.told);
+        self.handler
+    }
+}
+
 impl State {
-    pub(super) fn has_handler(&self, signal: i32) -> bool {
+    fn insert(
+        &mut self,
+        signal: i32,
+        raising: Raising,
+        has_arrived: Arc<AtomicBool>,
+        handler: Arc<Handler>,
+    ) -> io::Result<()> {
+        let bell = self.bell.as_ref().expect("it is opened first, and taken when the loop is closed");
+        let presses = if signal == SIGINT { &mut self.presses[..] } else { &mut [] };
+        presses.iter_mut().for_each(Pressed::note);
+        // Whoever raised a flag that was noted has raised the other one after this, if it ever does: whenever something is registered or removed, signal-hook-registry
+        // waits for the signal handlers that read the former table (the write barrier of its `HalfLock`).
+        let told = raising.ring(bell);
+        // Ordering: SeqCst, with the signal handler's store.
+        let is_the_handlers = told.is_ok() && has_arrived.load(Ordering::SeqCst);
+        for pressed in presses {
+            pressed.settle(is_the_handlers);
+        }
+        self.entries.insert(signal, Entry { told: told?, has_arrived, handler });
+        Ok(())
+    }
+
+    fn has_handler(&self, signal: i32) -> bool {
         self.entries.contains_key(&signal)
     }
 
@@ -157,7 +198,47 @@ impl State {
     /// The handler for Ctrl-C goes: what it was told of is none of main's business.
     fn release_presses(&mut self) {
         if self.has_handler(SIGINT) {
-            self.presses.iter().for_each(|pressed| pressed.drop_arrived());
+            self.presses.iter().for_each(Pressed::drop_arrived);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use signal_hook::low_level::raise;
+
+    use super::super::Presses;
+    use super::*;
+    use crate::context::copy_context;
+    use crate::runner::Runner;
+
+    /// One press is counted once.
+    #[test]
+    fn a_press_while_a_handler_is_added_is_the_handlers_alone() -> Result<()> {
+        let runner = Runner::builder().workers(1).build()?;
+        let event_loop = runner.get_loop();
+        let (_bell, ring) = UnixStream::pair()?;
+        let presses = Presses::of(&event_loop);
+        let _told = DefaultAction::of(SIGINT)?.raise(presses.flag())?.ring(&ring)?;
+        // The bell is there.
+        event_loop.add_signal_handler(SIGINT, || ())?;
+        assert!(event_loop.remove_signal_handler(SIGINT)?);
+
+        let (called, calls) = mpsc::channel();
+        let handler = Handler::new(move || called.send(()).expect("the test waits"), copy_context());
+        {
+            let mut state = event_loop.signals().0.lock();
+            let has_arrived = Arc::default();
+            let raising = DefaultAction::of(SIGINT)?.raise(&has_arrived)?;
+            raise(SIGINT)?;
+            state.insert(SIGINT, raising, has_arrived, Arc::new(handler))?;
+        }
+        assert!(!presses.take(), "it is not main's");
+        calls.recv_timeout(Duration::from_secs(30)).expect("it is the handler's");
+        assert!(!presses.take());
+        Ok(())
     }
 }

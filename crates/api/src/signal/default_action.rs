@@ -7,13 +7,14 @@
 //! that leaves.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
-use signal_hook::consts::{FORBIDDEN, SIGPIPE};
+use rustix::io::Errno;
+use signal_hook::consts::{FORBIDDEN, SIGIO, SIGPIPE};
 use signal_hook::{SigId, flag, low_level};
 
 /// What a shell adds to the number of the signal that ended a program.
@@ -36,12 +37,20 @@ pub(crate) struct Told {
     _actions: [Action; 2],
 }
 
+/// The signal raises the flag while this lives, and does what it does by default as well.
+#[must_use]
+pub(crate) struct Raising {
+    default_action: Arc<DefaultAction>,
+    flag: Arc<AtomicBool>,
+    raises: Action,
+}
+
 struct Suspended(Arc<DefaultAction>);
 
 struct Action(SigId);
 
-/// False for those that the system lets nobody catch, and for those that a fault of the program's own raises: it would have to go on with the instruction
-/// at fault.
+/// False for `SIGKILL` and `SIGSTOP`, which the system lets nobody catch, and for `SIGSEGV`, `SIGILL` and `SIGFPE`: after a fault of its own the program would have to go
+/// on with the instruction at fault.
 pub(crate) fn can_be_caught(signal: i32) -> bool {
     !FORBIDDEN.contains(&signal)
 }
@@ -74,14 +83,10 @@ impl DefaultAction {
         self.was_free
     }
 
-    /// From now on the signal raises the flag, and then sends a byte to `bell`, instead of what it does by default. A bell that has no room for the byte has rung already.
-    pub(crate) fn tell(self: Arc<Self>, flag: &Arc<AtomicBool>, bell: UnixStream) -> io::Result<Told> {
-        // They happen in the order in which they were registered.
-        let actions = [
-            Action(flag::register(self.signal, Arc::clone(flag))?),
-            Action(low_level::pipe::register(self.signal, bell)?),
-        ];
-        Ok(Told { _suspended: self.suspend(), _actions: actions })
+    /// From now on the signal raises the flag. The signal handlers that did not know of it yet have ended.
+    pub(crate) fn raise(self: Arc<Self>, flag: &Arc<AtomicBool>) -> io::Result<Raising> {
+        let raises = Action(flag::register(self.signal, Arc::clone(flag))?);
+        Ok(Raising { default_action: self, flag: Arc::clone(flag), raises })
     }
 
     fn suspend(self: Arc<Self>) -> Suspended {
@@ -91,6 +96,24 @@ impl DefaultAction {
         self.is_on.store(false, Ordering::SeqCst);
         drop(told);
         Suspended(self)
+    }
+}
+
+impl Raising {
+    /// From now on the signal sends a byte to `bell` after it has raised the flag, instead of what it does by default. A bell that has no room for the byte has rung already:
+    /// it must not block.
+    ///
+    /// The signal handlers that were at work when this was called have ended.
+    pub(crate) fn ring(self, bell: &UnixStream) -> io::Result<Told> {
+        let Raising { default_action, flag, raises } = self;
+        // It happens after the flag has been raised: the system's handler keeps to the order in which they were registered.
+        let rings = Action(low_level::pipe::register(default_action.signal, bell.try_clone()?)?);
+        // Ordering: SeqCst, with the signal handler's store.
+        if flag.load(Ordering::SeqCst) {
+            // Perhaps by one that did not know the bell yet.
+            let _ = (&*bell).write(&[1]);
+        }
+        Ok(Told { _suspended: default_action.suspend(), _actions: [raises, rings] })
     }
 }
 
@@ -112,7 +135,7 @@ impl Drop for Action {
 }
 
 fn install(signal: i32, is_on: Arc<AtomicBool>) -> io::Result<SigId> {
-    if low_level::signal_name(signal).is_some() {
+    if low_level::signal_name(signal).is_some() && !is_misjudged(signal) {
         return flag::register_conditional_default(signal, is_on);
     }
     // Real-time signals and a few that other systems do not have: all of them end the program. To be ended by them is out of reach here; what a shell makes of
@@ -120,14 +143,23 @@ fn install(signal: i32, is_on: Arc<AtomicBool>) -> io::Result<SigId> {
     flag::register_conditional_shutdown(signal, ENDED_BY_SIGNAL.saturating_add(signal), is_on)
 }
 
-/// Whether the signal has a handler or is ignored, where the system tells. Elsewhere it is taken to be free, but for the one that the standard library
-/// has ignored in every program.
+/// Linux ends a program by `SIGIO`; signal-hook's table has it ignored, as it is elsewhere.
+fn is_misjudged(signal: i32) -> bool {
+    cfg!(any(target_os = "linux", target_os = "android")) && signal == SIGIO
+}
+
 fn is_taken(signal: i32) -> io::Result<bool> {
-    let status = match std::fs::read_to_string("/proc/self/status") {
+    says_taken(std::fs::read_to_string("/proc/self/status"), signal)
+}
+
+/// Whether the signal has a handler or is ignored, where the system tells. Where it does not, or must not, the signal is taken to be free, but for the one that the
+/// standard library has ignored in every program.
+fn says_taken(status: io::Result<String>, signal: i32) -> io::Result<bool> {
+    let status = match status {
         Ok(status) => status,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(signal == SIGPIPE),
-        // There is no descriptor left for the question. A guess would stay for good.
-        Err(error) => return Err(error),
+        // There was no descriptor left for the question, or no memory. A guess would stay for good.
+        Err(error) if lacks_resources(&error) => return Err(error),
+        Err(_) => return Ok(signal == SIGPIPE),
     };
     let number = u32::try_from(signal).ok().and_then(|signal| signal.checked_sub(1));
     let bit = number.and_then(|number| 1_u64.checked_shl(number)).unwrap_or(0);
@@ -136,4 +168,40 @@ fn is_taken(signal: i32) -> io::Result<bool> {
         let is_mask = name == "SigIgn" || name == "SigCgt";
         is_mask && u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & bit != 0)
     }))
+}
+
+fn lacks_resources(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM))
+}
+
+#[cfg(test)]
+mod tests {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+
+    use super::*;
+
+    #[test]
+    fn what_the_system_says_is_taken() {
+        let status =
+            "Name:\tx\nSigBlk:\t0000000000000002\nSigIgn:\t0000000000001000\nSigCgt:\t0000000000004000\n";
+        let says = |signal| says_taken(Ok(status.to_owned()), signal).ok();
+        assert_eq!([SIGPIPE, SIGTERM, SIGINT, 64, 65].map(says), [true, true, false, false, false].map(Some));
+    }
+
+    /// In a sandbox.
+    #[test]
+    fn what_the_system_does_not_tell_is_guessed() {
+        for errno in [Errno::NOENT, Errno::ACCESS, Errno::PERM, Errno::LOOP, Errno::IO] {
+            let says = |signal| says_taken(Err(errno.into()), signal).ok();
+            assert_eq!([SIGPIPE, SIGTERM, SIGINT].map(says), [true, false, false].map(Some), "{errno}");
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_asked_is_not_guessed() {
+        for errno in [Errno::MFILE, Errno::NFILE, Errno::NOMEM] {
+            let error = says_taken(Err(errno.into()), SIGTERM).expect_err("it can be asked later");
+            assert_eq!(error.raw_os_error(), Some(errno.raw_os_error()));
+        }
+    }
 }
