@@ -128,10 +128,9 @@ fn sigterm_lets_requests_finish() {
     requests_finish_after(Signal::TERM);
 }
 
-/// The tile that is being painted is finished and sent; the connection that rests is ended; then the program ends, and well.
+/// One client that has asked for a slow tile so many times, the first of which is being painted, and one that rests.
 #[cfg(unix)]
-fn requests_finish_after(signal: Signal) {
-    let serving = Serving::start(&[]);
+fn painting(serving: &Serving, times: usize) -> (Client, Client) {
     let mut resting = Client::connect(serving.addr).unwrap();
     assert_eq!(resting.get("/healthz").unwrap().status, 200);
     let alive = |resting: &mut Client| {
@@ -140,12 +139,20 @@ fn requests_finish_after(signal: Signal) {
     };
     let before = alive(&mut resting);
     let mut asking = Client::connect(serving.addr).unwrap();
-    asking.send(&format!("GET {SLOW_TILE} HTTP/1.1\r\nhost: localhost\r\n\r\n")).unwrap();
+    asking.send(&format!("GET {SLOW_TILE} HTTP/1.1\r\nhost: localhost\r\n\r\n").repeat(times)).unwrap();
     let began = Instant::now();
     // The connection's task, and the one that paints.
     while alive(&mut resting) < before + 2 {
         assert!(began.elapsed() < NET, "the tile was never begun");
     }
+    (asking, resting)
+}
+
+/// The tile that is being painted is finished and sent; the connection that rests is ended; then the program ends, and well.
+#[cfg(unix)]
+fn requests_finish_after(signal: Signal) {
+    let serving = Serving::start(&[]);
+    let (mut asking, mut resting) = painting(&serving, 1);
     serving.send(signal);
     let tile = asking.answer().unwrap();
     assert_eq!(tile.status, 200);
@@ -174,12 +181,9 @@ fn ctrl_c_ends_requests_that_have_not_come() {
 fn a_second_signal_ends_requests_at_once() {
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
         let serving = Serving::start(&[]);
-        let mut deaf = Client::connect(serving.addr).unwrap();
-        deaf.send(&format!("GET {SLOW_TILE} HTTP/1.1\r\nhost: localhost\r\n\r\n").repeat(100)).unwrap();
-        let mut beside = Client::connect(serving.addr).unwrap();
-        assert_eq!(beside.get("/healthz").unwrap().status, 200);
+        let (_asking, mut resting) = painting(&serving, 100);
         serving.send(signal);
-        while Client::connect(serving.addr).is_ok() {}
+        assert!(resting.answer().is_err(), "the connection is ended");
         serving.send(signal);
         assert_eq!(serving.wait().0.code(), Some(code));
     }
