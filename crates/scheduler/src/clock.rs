@@ -60,8 +60,8 @@ impl Clock {
     }
 }
 
-/// Linux's monotonic clock, which is [`Instant`](std::time::Instant)'s too, asked directly: on the way through `Instant` a look costs half as much again, and
-/// each timer takes one.
+/// Linux's monotonic clock, which is [`Instant`](std::time::Instant)'s too, asked directly: the way through `Instant` costs some
+/// nanoseconds more, and each timer takes a look.
 #[cfg(all(target_os = "linux", not(selvedge_loom)))]
 mod origin {
     use std::time::Instant;
