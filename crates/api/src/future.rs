@@ -317,10 +317,10 @@ impl<T: Clone + Send + Sync + 'static> StdFuture for Future<T> {
             if let Some(outcome) = this.shared.wait(&mut this.place, cx.waker()) {
                 return Poll::Ready(outcome.clone());
             }
-            let Some(news) = this.leaf.look() else { return Poll::Pending };
+            let Some(news) = this.leaf.look(cx) else { return Poll::Pending };
             // An outcome that came just now comes first, and the request stays untaken.
             if Shared::cancel(&this.shared, news) {
-                let _taken = this.leaf.take();
+                let _taken = this.leaf.take(cx);
             }
         }
     }

@@ -4,6 +4,7 @@
 #![allow(missing_docs, missing_debug_implementations, clippy::new_without_default)]
 
 use std::sync::Arc;
+use std::task::Context;
 
 use selvedge_scheduler::{Hooks, Scheduler};
 
@@ -30,8 +31,8 @@ impl Leaf {
     }
 
     /// A request has come that is news to this await.
-    pub fn is_cancelled(&mut self) -> bool {
-        self.0.cancelled().is_some()
+    pub fn is_cancelled(&mut self, cx: &Context<'_>) -> bool {
+        self.0.cancelled(cx).is_some()
     }
 }
 

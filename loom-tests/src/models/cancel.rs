@@ -98,7 +98,7 @@ pub(super) const CANCEL_DELIVERED_ONCE: Model = Model::new(
                     *leaves.lock().expect("not poisoned") = Some(cx.waker().clone());
                     // Before the leaf looks, or a request between the two would be missed.
                     let is_over = looks.load(Ordering::Acquire);
-                    if leaf.is_cancelled() {
+                    if leaf.is_cancelled(cx) {
                         Poll::Ready(true)
                     } else if is_over {
                         Poll::Ready(false)

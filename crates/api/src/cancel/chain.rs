@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use selvedge_scheduler::TaskRef;
 
+use super::foreign::ForeignWakers;
 use super::route::Route;
 use super::scope::Scope;
 use super::word::Requests;
 use crate::error::CancelledError;
-use crate::sync::thread_locals;
+use crate::sync::{mutation, thread_locals};
 use crate::task::TaskSlot;
 
 thread_locals! {
@@ -139,6 +140,34 @@ impl Chain<'_> {
         OutsideScopes { cancelling: root.cancelling(), made: self.made(), made_by_scopes, pending, asked }
     }
 
+    /// The state of the requests on `innermost` and the scopes around it, as one number: another one after each request, and after each that was rescinded.
+    fn asked(&self, innermost: Option<&Scope>) -> u64 {
+        let root = self.root.requests().load();
+        let scopes = std::iter::successors(innermost, |scope| scope.parent());
+        let made = scopes.fold(root.made(), |sum, scope| sum.wrapping_add(scope.requests().made()));
+        u64::from(root.rescinded()) << 32 | u64::from(made)
+    }
+
+    /// Foreign wakers, and what they are to be called for.
+    fn to_call(&self, scope: Option<&Scope>) -> Option<(Arc<ForeignWakers>, u64)> {
+        let wakers = match scope {
+            Some(scope) => scope.foreign(),
+            None => self.root.foreign_wakers_if_any(),
+        };
+        wakers.map(|wakers| (Arc::clone(wakers), self.asked(scope)))
+    }
+
+    /// The foreign wakers of the innermost scope, made now if it has none.
+    fn foreign(&self) -> Arc<ForeignWakers> {
+        let without: Vec<_> = self.scopes().take_while(|scope| scope.foreign().is_none()).collect();
+        let around = self.scopes().nth(without.len()).and_then(Scope::foreign);
+        let around = around.unwrap_or_else(|| self.root.foreign_wakers());
+        without
+            .iter()
+            .rev()
+            .fold(Arc::clone(around), |around, scope| Arc::clone(scope.foreign_inside(around)))
+    }
+
     #[inline]
     fn sum(&self, count: impl Fn(Requests) -> u32) -> u32 {
         let root = count(self.root.requests().load());
@@ -169,6 +198,55 @@ impl OutsideScopes {
             self.made.wrapping_sub(self.made_by_scopes) != entry.made.wrapping_sub(entry.made_by_scopes);
         DeliveredTo(u32::from(root) | (self.asked & !entry.asked))
     }
+}
+
+/// The foreign wakers of the innermost scope around the code being polled; `None` outside of tasks.
+pub(super) fn foreign() -> Option<Arc<ForeignWakers>> {
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method is not general enough over lifetimes"
+    )]
+    Chain::with(|chain| chain.foreign())
+}
+
+/// Calls the foreign wakers below the innermost scope.
+pub(super) fn call_innermost() {
+    // Outside of the chain: a waker is foreign code.
+    if let Some((wakers, asked)) = Chain::with(|chain| chain.to_call(chain.innermost)).flatten() {
+        wakers.call(asked);
+    }
+}
+
+/// Calls the foreign wakers below the outermost scope to which something was delivered: the request may have come during this poll.
+#[cold]
+pub(super) fn call_all_who_were_asked(to: DeliveredTo) {
+    let to_call = Chain::with(|chain| {
+        let is_asked = |depth: usize| to.0.checked_shr(depth as u32 + 1).is_some_and(|bits| bits & 1 != 0);
+        let outermost = chain.scopes().enumerate().filter(|(depth, _)| is_asked(*depth)).last();
+        if to.0 & 1 == 0 { chain.to_call(outermost.map(|(_, scope)| scope)) } else { chain.to_call(None) }
+    });
+    if let Some((wakers, asked)) = to_call.flatten().filter(|_| !mutation("taken-and-nobody-is-called")) {
+        wakers.call(asked);
+    }
+}
+
+/// Calls the foreign wakers of `root`'s task, which is being polled.
+#[cold]
+pub(crate) fn call_task(root: &TaskSlot) {
+    let chain = Chain { root, innermost: None };
+    if let Some((wakers, asked)) = chain.to_call(None) {
+        wakers.call(asked);
+    }
+}
+
+/// Whether leaves that were called may still come to be polled: it has not happened yet, and the poll that ends now is followed by
+/// another one. A combinator polls some of those that are ready, wakes its task and gives way.
+pub(crate) fn awaits_called() -> bool {
+    let has_called = Chain::with(|chain| {
+        let wakers = chain.root.foreign_wakers_if_any();
+        wakers.is_some_and(|wakers| wakers.has_called())
+    });
+    has_called == Some(true) && TaskRef::current_has_woken_itself()
 }
 
 /// Where the code being polled is; `None` outside of tasks.

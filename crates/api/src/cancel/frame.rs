@@ -1,7 +1,7 @@
 //! Who gives up on a future that cannot be told?
 
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use super::chain::{self, Chain, Entered, OutsideScopes, TakenWatch};
 use super::leaf::{Leaf, poll_again};
@@ -14,6 +14,27 @@ use crate::error::CancelledError;
 #[derive(Debug, Default)]
 pub(crate) struct Frame {
     leaf: Leaf,
+    patience: Patience,
+}
+
+/// How often a frame has waited for leaves that were called and have not been polled yet.
+#[derive(Debug, Default)]
+pub(crate) struct Patience(u32);
+
+/// A combinator that gives way polls two children at least each time, so this is enough for twice as many. The bound is there for one
+/// that never polls some of its children, beside others that wake themselves for ever.
+const MOST_POLLS: u32 = 100_000;
+
+impl Patience {
+    /// Whether the frame should be polled once more before it gives up; it has been woken then.
+    pub(crate) fn is_left_for_called(&mut self, cx: &Context<'_>) -> bool {
+        let is_left = self.0 < MOST_POLLS && chain::awaits_called();
+        self.0 = if is_left { self.0 + 1 } else { 0 };
+        if is_left {
+            cx.waker().wake_by_ref();
+        }
+        is_left
+    }
 }
 
 /// How a poll through a frame ended.
@@ -27,13 +48,20 @@ pub(crate) enum FramePoll<R> {
 
 impl Frame {
     pub(crate) const fn new() -> Frame {
-        Frame { leaf: Leaf::new() }
+        Frame { leaf: Leaf::new(), patience: Patience(0) }
     }
 
-    pub(crate) fn poll<R>(&mut self, content: impl FnOnce() -> Poll<R>) -> FramePoll<R> {
-        let (had_news, began) = (self.leaf.has_news(), chain::root());
+    pub(crate) fn poll<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        content: impl FnOnce(&mut Context<'_>) -> Poll<R>,
+    ) -> FramePoll<R> {
+        let (had_news, began) = (self.leaf.knows_of_news(), chain::root());
+        if had_news && !capture::is_on() {
+            chain::call_innermost();
+        }
         let watch = TakenWatch::start();
-        let polled = content();
+        let polled = content(cx);
         let was_taken = watch.was_taken();
         if was_taken {
             // Also a request that came during the poll may have been taken; it must not look like news next time.
@@ -46,9 +74,17 @@ impl Frame {
                 if began.zip(chain::root()).is_some_and(|(began, now)| began.was_rescinded_by(now)) {
                     return self.look_again();
                 }
-                self.leaf.take().map_or(FramePoll::Pending, |taken| FramePoll::GiveUp(taken.error))
+                if self.patience.is_left_for_called(cx) {
+                    return FramePoll::Pending;
+                }
+                self.leaf.take(cx).map_or(FramePoll::Pending, |taken| FramePoll::GiveUp(taken.error))
             }
-            Poll::Pending => FramePoll::Pending,
+            Poll::Pending => {
+                if !capture::is_on() {
+                    self.leaf.suspend(cx);
+                }
+                FramePoll::Pending
+            }
         }
     }
 
@@ -56,7 +92,7 @@ impl Frame {
     /// looked, which gets another chance.
     #[cold]
     fn look_again<R>(&mut self) -> FramePoll<R> {
-        if self.leaf.has_news() {
+        if self.leaf.knows_of_news() {
             poll_again();
         }
         FramePoll::Pending
@@ -114,10 +150,14 @@ impl ScopedFrame {
         }
     }
 
-    pub(crate) fn poll<R>(&mut self, content: impl FnOnce() -> Poll<R>) -> FramePoll<R> {
+    pub(crate) fn poll<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        content: impl FnOnce(&mut Context<'_>) -> Poll<R>,
+    ) -> FramePoll<R> {
         self.enter();
         let entered = Entered::enter(&mut self.scope);
-        let polled = self.frame.poll(content);
+        let polled = self.frame.poll(cx, content);
         drop(entered);
         polled
     }

@@ -1,8 +1,12 @@
 //! Is there a request that this await has not heard of?
 
+use std::fmt;
+use std::task::{Context, Waker};
+
 use selvedge_scheduler::TaskRef;
 
-use super::chain::{Chain, DeliveredTo};
+use super::chain::{self, Chain, DeliveredTo};
+use super::foreign::Entry;
 use super::route::Route;
 use crate::error::{CancelledError, Error};
 use crate::sync::mutation;
@@ -13,11 +17,29 @@ use crate::sync::mutation;
 /// It remembers where it was polled and how many requests it knows of. At its first poll it knows of those that were delivered
 /// to somebody, so an await in clean-up code starts clean, while a request that came when the task was running meets the next
 /// leaf. A leaf that is polled somewhere else than last time (moved into or out of a timeout, or to another task) starts afresh.
+///
+/// A leaf that finds no request is about to suspend. If it was polled with another waker than its task's, it leaves that waker with
+/// the scope around it (`foreign.rs`), until it is polled elsewhere or dropped.
+#[derive(Default)]
+pub(crate) struct Leaf(State);
+
+/// Nearly all leaves are plain: what only the others need is in a box, so that all are 16 bytes.
+enum State {
+    Plain(Memory),
+    Entered(Box<(Memory, Entry)>),
+}
+
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Leaf {
+struct Memory {
+    seen: u32,
     /// Zero: never polled in a task.
     place: u64,
-    seen: u32,
+}
+
+impl Default for State {
+    fn default() -> State {
+        State::Plain(Memory::default())
+    }
 }
 
 /// A request that a leaf took.
@@ -32,54 +54,102 @@ pub(crate) struct Taken {
 
 impl Leaf {
     pub(crate) const fn new() -> Leaf {
-        Leaf { place: 0, seen: 0 }
+        Leaf(State::Plain(Memory { seen: 0, place: 0 }))
     }
 
-    /// Takes a request that is news to this leaf, as the error to return.
+    /// Takes a request that is news to this leaf, as the error to return. Without one the leaf is ready to suspend.
     #[inline]
-    pub(crate) fn cancelled(&mut self) -> Option<Error> {
-        self.take().map(|taken| taken.error.into())
+    pub(crate) fn cancelled(&mut self, cx: &Context<'_>) -> Option<Error> {
+        self.take(cx).map(|taken| taken.error.into())
+    }
+
+    /// Takes a request that is news to this leaf. Without one the leaf is ready to suspend.
+    #[inline]
+    pub(crate) fn take(&mut self, cx: &Context<'_>) -> Option<Taken> {
+        let taken = Chain::with(|chain| if self.has_unseen(chain) { self.take_from(chain) } else { None });
+        let Some(taken) = taken.flatten() else {
+            self.suspend(cx);
+            return None;
+        };
+        chain::call_all_who_were_asked(taken.to);
+        Some(taken)
+    }
+
+    /// Whether there is news, which stays untaken. Without any the leaf is ready to suspend.
+    #[inline]
+    pub(crate) fn has_news(&mut self, cx: &Context<'_>) -> bool {
+        let has_news = self.knows_of_news();
+        if !has_news {
+            self.suspend(cx);
+        }
+        has_news
+    }
+
+    /// The news, which stays untaken: for a leaf that has to find out first whether it can pass the request on. Without any the leaf
+    /// is ready to suspend.
+    pub(crate) fn look(&mut self, cx: &Context<'_>) -> Option<CancelledError> {
+        let news = Chain::with(|chain| {
+            self.has_unseen(chain).then(|| CancelledError::from_message(chain.message()))
+        });
+        let news = news.flatten();
+        if news.is_none() {
+            self.suspend(cx);
+        }
+        news
+    }
+
+    /// For a leaf that goes on waiting after it took a request: the next one must find it too.
+    #[inline]
+    pub(crate) fn suspend(&mut self, cx: &Context<'_>) {
+        let is_plain = matches!(self.0, State::Plain(_));
+        let wakes_task = TaskRef::with_current(|task| task.is_none_or(|task| task.is_woken_by(cx.waker())));
+        if !(is_plain && wakes_task) {
+            self.enter_or_leave(cx.waker(), wakes_task);
+        }
+    }
+
+    #[cold]
+    fn enter_or_leave(&mut self, waker: &Waker, wakes_task: bool) {
+        match &self.0 {
+            State::Entered(entered) if !wakes_task && entered.1.stands_for(waker) => return,
+            _ => {}
+        }
+        let memory = *self.memory();
+        let wakers =
+            if wakes_task || mutation("foreign-wakers-are-not-kept") { None } else { chain::foreign() };
+        self.0 = State::Plain(memory);
+        if let Some(wakers) = wakers {
+            self.0 = State::Entered(Box::new((memory, Entry::new(wakers, waker))));
+        }
     }
 
     /// Whether it was polled before, and in this very place: if it is pending, it has armed what will wake it.
     pub(crate) fn is_at_home(&self) -> bool {
-        Chain::with(|chain| self.place == chain.place()).unwrap_or(true)
+        Chain::with(|chain| self.memory().place == chain.place()).unwrap_or(true)
     }
 
     /// Whether there is news, which stays untaken.
     #[inline]
-    pub(crate) fn has_news(&mut self) -> bool {
-        Chain::with(|chain| self.compare(chain)).unwrap_or(false)
-    }
-
-    /// The news, which stays untaken: for a leaf that has to find out first whether it can pass the request on.
-    pub(crate) fn look(&mut self) -> Option<CancelledError> {
-        Chain::with(|chain| self.compare(chain).then(|| CancelledError::from_message(chain.message())))
-            .flatten()
+    pub(super) fn knows_of_news(&mut self) -> bool {
+        Chain::with(|chain| self.has_unseen(chain)).unwrap_or(false)
     }
 
     /// Undoes a delivery that turned out to have reached nobody: the next leaf that starts to wait gets it.
     pub(crate) fn give_back(&self, to: DeliveredTo) {
         let _ = Chain::with(|chain| {
-            if self.place == chain.place() {
+            if self.memory().place == chain.place() {
                 chain.give_back(to);
             }
         });
         poll_again();
     }
 
-    /// Takes a request that is news to this leaf.
-    #[inline]
-    pub(crate) fn take(&mut self) -> Option<Taken> {
-        Chain::with(|chain| if self.compare(chain) { self.take_from(chain) } else { None }).flatten()
-    }
-
     #[cold]
     fn take_from(&mut self, chain: &Chain<'_>) -> Option<Taken> {
         let delivery = chain.deliver();
         // Another thread may have rescinded the request since it was compared; the delivery is what counts.
-        let is_news = is_later(delivery.made, self.seen);
-        self.seen = delivery.made;
+        let is_news = is_later(delivery.made, self.memory().seen);
+        self.memory_mut().seen = delivery.made;
         (is_news || mutation("taken-though-rescinded")).then_some(Taken {
             error: delivery.error,
             to: delivery.to,
@@ -91,19 +161,45 @@ impl Leaf {
     pub(super) fn catch_up(&mut self) {
         let _ = Chain::with(|chain| {
             let delivered = chain.delivered();
-            if is_later(delivered, self.seen) {
-                self.seen = delivered;
+            if is_later(delivered, self.memory().seen) {
+                self.memory_mut().seen = delivered;
             }
         });
     }
 
     #[inline]
-    fn compare(&mut self, chain: &Chain<'_>) -> bool {
+    fn has_unseen(&mut self, chain: &Chain<'_>) -> bool {
         let place = chain.place();
-        if self.place != place {
-            *self = Leaf { place, seen: chain.delivered() };
+        if self.memory().place != place {
+            // It starts afresh; what it may have entered was elsewhere, and is left when it suspends.
+            *self.memory_mut() = Memory { place, seen: chain.delivered() };
+            if let State::Entered(entered) = &mut self.0 {
+                entered.1.is_elsewhere();
+            }
         }
-        is_later(chain.made(), self.seen)
+        is_later(chain.made(), self.memory().seen)
+    }
+
+    #[inline]
+    fn memory(&self) -> &Memory {
+        match &self.0 {
+            State::Plain(memory) => memory,
+            State::Entered(entered) => &entered.0,
+        }
+    }
+
+    #[inline]
+    fn memory_mut(&mut self) -> &mut Memory {
+        match &mut self.0 {
+            State::Plain(memory) => memory,
+            State::Entered(entered) => &mut entered.0,
+        }
+    }
+}
+
+impl fmt::Debug for Leaf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Leaf").field(self.memory()).finish()
     }
 }
 
@@ -125,6 +221,11 @@ fn is_later(count: u32, than: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_leaf_stays_small() {
+        assert_eq!(size_of::<Leaf>(), 16);
+    }
 
     #[test]
     fn later_survives_the_wrap() {

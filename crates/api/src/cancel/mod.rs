@@ -5,6 +5,7 @@
 //! * A **chain** ([`chain`]) is the current task's root scope and the scopes opened inside it, as seen by whoever is polled now.
 //! * A **leaf** ([`Leaf`]) is an awaitable of this library. It asks, once a poll, whether the chain holds news for it.
 //! * A **route** ([`Route`]) is the way of a request that is passed from task to task; a circle ends it.
+//! * **Foreign wakers** (`foreign.rs`) are those of leaves that waking the task does not reach.
 //! * A **frame** ([`Frame`]) polls something that may not be a leaf, and gives up on it when nobody inside took the news.
 //!
 //! The order inside a leaf's poll is the whole contract: first a result that is already the leaf's own (its timer has fired, the task
@@ -12,14 +13,16 @@
 //! result, and a loop over a queue that is never empty cannot outrun a request: nothing belongs to a leaf before its first poll.
 
 mod chain;
+mod foreign;
 mod frame;
 mod leaf;
 mod route;
 mod scope;
 mod word;
 
-pub(crate) use self::chain::{DeliveredTo, Outside};
-pub(crate) use self::frame::{Frame, FramePoll, ScopedFrame};
+pub(crate) use self::chain::{DeliveredTo, Outside, call_task};
+pub(crate) use self::foreign::{ForeignWakers, ScopesWakers};
+pub(crate) use self::frame::{Frame, FramePoll, Patience, ScopedFrame};
 pub(crate) use self::leaf::{Leaf, Taken};
 pub(crate) use self::route::Route;
 pub(crate) use self::scope::Scope;

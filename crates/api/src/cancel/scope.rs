@@ -1,26 +1,34 @@
 //! What does a deadline or a failing group reach?
 
 use std::cell::Cell;
-use std::sync::Arc;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use super::chain;
+use super::foreign::{ForeignWakers, ScopesWakers};
 use super::word::{Request, RequestWord, Requests};
 
 /// A part of a task that can be asked to stop without asking the rest of it: what a timeout, a `wait_for` or a group polls.
 ///
 /// It is current only while its frame polls its content, so two of them that are polled side by side never touch each other.
-#[derive(Debug)]
 pub(crate) struct Scope {
     place: u64,
     requests: RequestWord,
     parent: Option<Arc<Scope>>,
+    /// Made when the first leaf leaves a waker that is not its task's.
+    foreign: OnceLock<ScopesWakers>,
 }
 
 impl Scope {
     /// Opens a scope inside the one that is current on this thread.
     pub(crate) fn open() -> Arc<Scope> {
-        Arc::new(Scope { place: next_place(), requests: RequestWord::new(), parent: chain::innermost() })
+        Arc::new(Scope {
+            place: next_place(),
+            requests: RequestWord::new(),
+            parent: chain::innermost(),
+            foreign: OnceLock::new(),
+        })
     }
 
     /// Opens a scope inside the one that is current now, with the request that is still undelivered here.
@@ -49,9 +57,28 @@ impl Scope {
         self.parent.as_deref()
     }
 
+    /// The foreign wakers below it, if there ever were any.
+    pub(super) fn foreign(&self) -> Option<&Arc<ForeignWakers>> {
+        self.foreign.get().map(ScopesWakers::get)
+    }
+
+    /// The same, made now if there are none. `around` are those of the scope around.
+    pub(super) fn foreign_inside(&self, around: Arc<ForeignWakers>) -> &Arc<ForeignWakers> {
+        self.foreign.get_or_init(|| ScopesWakers::inside(around)).get()
+    }
+
     /// Tells this scope from every other one, and from every task's root scope, for the life of the process.
     pub(super) fn place(&self) -> u64 {
         self.place
+    }
+}
+
+impl fmt::Debug for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope")
+            .field("place", &self.place)
+            .field("requests", &self.requests)
+            .finish_non_exhaustive()
     }
 }
 

@@ -156,6 +156,11 @@ impl Requests {
         self.made().wrapping_sub(u32::from(self.is_pending()))
     }
 
+    /// How often a request was taken back before it was delivered; wraps.
+    pub(crate) fn rescinded(self) -> u8 {
+        ((self.0 & RESCINDED) / RESCINDED_ONE) as u8
+    }
+
     #[inline]
     pub(crate) fn is_pending(self) -> bool {
         self.0 & PENDING != 0

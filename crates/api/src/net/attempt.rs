@@ -50,11 +50,11 @@ impl Side {
         if capture::is_on() {
             return capture::leaf(&self.leaf, "selvedge::net", Location::caller(), |_| {});
         }
-        if let Some(error) = self.told_before() {
+        if let Some(error) = self.told_before(cx) {
             return Poll::Ready(Err(error));
         }
         let polled = socket.poll(direction, &mut self.waiter, cx, &mut attempt);
-        let polled = self.or_told(polled, || socket.poll_attempt(attempt));
+        let polled = self.or_told(cx, polled, || socket.poll_attempt(attempt));
         if polled.is_ready() {
             self.end(socket, direction);
         }
@@ -62,25 +62,26 @@ impl Side {
     }
 
     /// A request that comes before the wait begins.
-    pub(super) fn told_before(&mut self) -> Option<Error> {
+    pub(super) fn told_before(&mut self, cx: &Context<'_>) -> Option<Error> {
         // The last poll ended `Pending` if there is a waiter.
-        if self.waiter.is_waiting() { None } else { self.leaf.cancelled() }
+        if self.waiter.is_waiting() { None } else { self.leaf.cancelled(cx) }
     }
 
     /// How a poll ends if somebody has made a request meanwhile.
     pub(super) fn or_told<T>(
         &mut self,
+        cx: &Context<'_>,
         mut polled: Poll<io::Result<T>>,
         once_more: impl FnOnce() -> Poll<io::Result<T>>,
     ) -> Poll<Result<T>> {
-        let has_news = polled.is_pending() && self.leaf.has_news();
+        let has_news = polled.is_pending() && self.leaf.has_news(cx);
         if has_news {
             // It may have come just now, and nobody has looked since.
             polled = once_more();
         }
         match polled {
             Poll::Ready(result) => Poll::Ready(result.map_err(Into::into)),
-            Poll::Pending if has_news => match self.leaf.cancelled() {
+            Poll::Pending if has_news => match self.leaf.cancelled(cx) {
                 Some(error) => Poll::Ready(Err(error)),
                 // It has been rescinded.
                 None => Poll::Pending,

@@ -72,11 +72,11 @@ impl<S: Source + AsFd> Future for Readiness<'_, S> {
         if capture::is_on() {
             return capture::leaf(&side.leaf, "selvedge::net", Location::caller(), |_| {});
         }
-        if let Some(error) = side.told_before() {
+        if let Some(error) = side.told_before(cx) {
             return Poll::Ready(Err(error));
         }
         let polled = socket.poll_readiness(*direction, &mut side.waiter, cx);
-        let polled = side.or_told(polled, || socket.poll_attempt(|source| ask(source, *direction)));
+        let polled = side.or_told(cx, polled, || socket.poll_attempt(|source| ask(source, *direction)));
         if polled.is_ready() {
             side.end(socket, *direction);
         }

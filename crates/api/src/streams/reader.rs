@@ -1,7 +1,9 @@
 //! How is a stream read by pieces that the program understands?
 
 use std::fmt;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 
 use selvedge_scheduler::Direction;
 
@@ -306,7 +308,7 @@ pub(super) fn check_limit(limit: usize) -> Result<()> {
 
 /// Waits for nothing; but a request arrives here, so that a loop over what is in the reader can be cancelled.
 async fn checkpoint() -> Result<()> {
-    Leaf::new().cancelled().map_or(Ok(()), Err)
+    poll_fn(|cx| Poll::Ready(Leaf::new().cancelled(cx).map_or(Ok(()), Err))).await
 }
 
 impl Drop for StreamReader {

@@ -123,13 +123,13 @@ where
             return capture::leaf(&this.leaf, "selvedge::streams", Location::caller(), |_| {});
         }
         if !std::mem::replace(&mut this.has_begun, true)
-            && let Some(error) = this.leaf.cancelled()
+            && let Some(error) = this.leaf.cancelled(cx)
         {
             return Poll::Ready(Err(error));
         }
         match this.watched.poll_look(&mut this.place, cx, &mut this.look) {
             Poll::Ready(found) => Poll::Ready(Ok(found)),
-            Poll::Pending => match this.leaf.cancelled() {
+            Poll::Pending => match this.leaf.cancelled(cx) {
                 Some(error) => Poll::Ready(Err(error)),
                 None => Poll::Pending,
             },

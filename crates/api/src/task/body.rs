@@ -11,7 +11,7 @@ use selvedge_scheduler::{Outcome, TaskRef};
 use super::reference::TaskRefExt;
 use super::slot::TaskSlot;
 use crate::callgraph::capture;
-use crate::cancel::Requests;
+use crate::cancel::{Patience, Requests, call_task};
 use crate::coroutine::Coroutine;
 use crate::error::{CancelledError, EVENT_LOOP_IS_CLOSED, Error, PanicError, Result};
 use crate::event_loop::report;
@@ -23,12 +23,13 @@ pin_project! {
         #[pin]
         coro: C,
         started: bool,
+        patience: Patience,
     }
 }
 
 impl<C> TaskBody<C> {
     pub(crate) fn new(coro: C) -> TaskBody<C> {
-        TaskBody { coro, started: false }
+        TaskBody { coro, started: false, patience: Patience::default() }
     }
 }
 
@@ -42,10 +43,18 @@ impl<C: Coroutine> Future for TaskBody<C> {
             // Cancelled before the first step: the body never runs.
             Err(take_request())
         } else {
+            if began.is_some_and(Requests::is_pending) && !capture::is_on() {
+                with_slot(call_task);
+            }
             match this.coro.poll(cx) {
                 Poll::Ready(result) => result,
-                // Nobody inside could be told; the scheduler drops the coroutine when it sees the result.
-                Poll::Pending if began.is_some_and(is_untaken) && !capture::is_on() => Err(take_request()),
+                Poll::Pending if began.is_some_and(is_untaken) && !capture::is_on() => {
+                    if this.patience.is_left_for_called(cx) {
+                        return Poll::Pending;
+                    }
+                    // Nobody inside could be told; the scheduler drops the coroutine when it sees the result.
+                    Err(take_request())
+                }
                 Poll::Pending => return Poll::Pending,
             }
         };

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::completion::{CallbackId, Watcher};
 use crate::callgraph::AwaitedBy;
-use crate::cancel::{Request, RequestWord, Route};
+use crate::cancel::{ForeignWakers, Request, RequestWord, Route, ScopesWakers};
 use crate::context::Context;
 use crate::error::Error;
 use crate::event_loop::{EventLoop, get_running_loop};
@@ -18,6 +18,7 @@ pub(crate) struct Extra {
     context: OnceLock<Context>,
     failure: OnceLock<Failure>,
     retrieved: AtomicBool,
+    foreign: OnceLock<ScopesWakers>,
 }
 
 /// What a task failed with.
@@ -71,6 +72,14 @@ impl Extra {
 
     pub(super) fn route(&self) -> Option<Route> {
         self.details.lock().route
+    }
+
+    pub(super) fn foreign_wakers_if_any(&self) -> Option<&Arc<ForeignWakers>> {
+        self.foreign.get().map(ScopesWakers::get)
+    }
+
+    pub(super) fn foreign_wakers(&self) -> &Arc<ForeignWakers> {
+        self.foreign.get_or_init(ScopesWakers::of_task).get()
     }
 
     pub(crate) fn context(&self) -> &OnceLock<Context> {

@@ -240,10 +240,11 @@ impl<T: Send + 'static> Future for Task<T> {
             }
             // Taken before it is passed on: of two tasks that pass requests to each other at the same time, each then meets the
             // other's as a new one. Looked at first, both could join a request that is on its way out, and nobody would be told.
-            let Some(taken) = this.leaf.take() else { return Poll::Pending };
+            let Some(taken) = this.leaf.take(cx) else { return Poll::Pending };
             match this.task_ref().pass_on(&taken) {
                 PassedOn::Told => {
                     this.passed_on = Some(taken.to);
+                    this.leaf.suspend(cx);
                     return Poll::Pending;
                 }
                 PassedOn::TooLate => this.leaf.give_back(taken.to),

@@ -8,7 +8,7 @@ use selvedge_scheduler::{Slot, TaskRef};
 
 use super::extra::Extra;
 use super::number;
-use crate::cancel::{Request, RequestWord, Route};
+use crate::cancel::{ForeignWakers, Request, RequestWord, Route};
 use crate::context::Bindings;
 use crate::error::{CancelledError, Error};
 use crate::event_loop::EventLoop;
@@ -83,6 +83,16 @@ impl TaskSlot {
     /// The way of that request, if another task passed it on.
     pub(crate) fn route(&self) -> Option<Route> {
         self.extra_if_any()?.route()
+    }
+
+    /// The wakers of leaves that waking the task does not reach, if there ever were any.
+    pub(crate) fn foreign_wakers_if_any(&self) -> Option<&Arc<ForeignWakers>> {
+        self.extra_if_any()?.foreign_wakers_if_any()
+    }
+
+    /// The same, made now if there are none.
+    pub(crate) fn foreign_wakers(&self) -> &Arc<ForeignWakers> {
+        self.extra().foreign_wakers()
     }
 
     pub(crate) fn name(&self) -> String {

@@ -260,7 +260,7 @@ impl<T> Future for BlockingTask<T> {
         if let Poll::Ready(result) = this.job.poll(cx) {
             return Poll::Ready(result);
         }
-        let Some(error) = this.leaf.cancelled() else { return Poll::Pending };
+        let Some(error) = this.leaf.cancelled(cx) else { return Poll::Pending };
         this.job.abandon();
         Poll::Ready(Err(error))
     }

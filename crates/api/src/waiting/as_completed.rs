@@ -185,7 +185,7 @@ impl<T: Send + 'static> AsCompleted<T> {
             let error = outcome.map_or_else(|_| task::no_running_loop(), |()| TimeoutError::new().into());
             return Poll::Ready(Some(Err(error)));
         }
-        self.leaf.cancelled().map_or(Poll::Pending, |error| Poll::Ready(Some(Err(error))))
+        self.leaf.cancelled(cx).map_or(Poll::Pending, |error| Poll::Ready(Some(Err(error))))
     }
 }
 

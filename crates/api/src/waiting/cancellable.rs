@@ -62,7 +62,7 @@ impl<F: Future> Future for Cancellable<F> {
         let mut this = self.project();
         let mut content =
             this.content.as_mut().as_pin_mut().expect("`Cancellable` was polled after it had ended");
-        match this.frame.poll(|| content.as_mut().poll(cx)) {
+        match this.frame.poll(cx, |cx| content.as_mut().poll(cx)) {
             FramePoll::Ready(value) => Poll::Ready(Ok(value)),
             FramePoll::Pending => {
                 if capture::is_on() {

@@ -92,7 +92,7 @@ where
     fn poll_content(self: Pin<&mut Self>, cx: &mut Context<'_>) -> FramePoll<Result<T>> {
         let this = self.project();
         let mut content = this.content.as_pin_mut().expect("a timeout was polled after it had ended");
-        this.frame.poll(|| content.as_mut().poll(cx))
+        this.frame.poll(cx, |cx| content.as_mut().poll(cx))
     }
 
     fn look_at_timer(self: Pin<&mut Self>, cx: &mut Context<'_>, deadline: &impl Deadline) -> Looked {

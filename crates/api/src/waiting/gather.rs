@@ -174,9 +174,12 @@ impl<C: Children> Gather<C> {
         if is_over(&self.shared) && !mutation("gather-looks-once") {
             return Poll::Ready(Ok(()));
         }
-        let Some(taken) = self.leaf.take() else { return Poll::Pending };
+        let Some(taken) = self.leaf.take(cx) else { return Poll::Pending };
         match self.cancel_children(&taken) {
-            PassedOn::Told => self.cancel = Some((taken.error, taken.to)),
+            PassedOn::Told => {
+                self.cancel = Some((taken.error, taken.to));
+                self.leaf.suspend(cx);
+            }
             // They are all done, and the last one wakes this task.
             PassedOn::TooLate => self.leaf.give_back(taken.to),
             PassedOn::Circle => return Poll::Ready(Err(taken.error.into())),

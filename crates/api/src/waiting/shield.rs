@@ -118,6 +118,6 @@ fn poll_shielded<T: Send + 'static>(
     }
     match task.poll_join(cx) {
         Poll::Ready(result) => Poll::Ready(result),
-        Poll::Pending => leaf.cancelled().map_or(Poll::Pending, |error| Poll::Ready(Err(error))),
+        Poll::Pending => leaf.cancelled(cx).map_or(Poll::Pending, |error| Poll::Ready(Err(error))),
     }
 }

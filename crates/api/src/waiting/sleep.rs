@@ -67,7 +67,7 @@ impl<V> Sleep<V> {
 
     /// Gives way once: whatever is due on this worker runs before this goes on.
     fn poll_yield(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        if let Some(error) = self.leaf.cancelled() {
+        if let Some(error) = self.leaf.cancelled(cx) {
             return Poll::Ready(Err(error));
         }
         if std::mem::replace(&mut self.is_counting, true) {
@@ -84,7 +84,7 @@ impl<V> Sleep<V> {
         match self.timer.poll(self.when, cx) {
             Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
             Poll::Ready(Err(_)) => Poll::Ready(Err(task::no_running_loop())),
-            Poll::Pending => match self.leaf.cancelled() {
+            Poll::Pending => match self.leaf.cancelled(cx) {
                 Some(error) => Poll::Ready(Err(error)),
                 None => Poll::Pending,
             },
@@ -93,7 +93,7 @@ impl<V> Sleep<V> {
 
     /// The time cannot be up yet, so a request is looked for before a timer is armed for nothing.
     fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        if let Some(error) = self.leaf.cancelled() {
+        if let Some(error) = self.leaf.cancelled(cx) {
             return Poll::Ready(Err(error));
         }
         match self.timer.start_after(self.when, cx) {

@@ -205,7 +205,7 @@ where
                 members.each(|task| notes.task(task));
             });
         }
-        self.as_mut().poll_members()
+        self.as_mut().poll_members(cx)
     }
 }
 
@@ -235,13 +235,14 @@ where
         let mut this = self.as_mut().project();
         let mut content =
             this.content.as_mut().as_pin_mut().expect("a task group was polled after it had ended");
-        let result = match catch_unwind(AssertUnwindSafe(|| this.frame.poll(|| content.as_mut().poll(cx)))) {
-            Ok(FramePoll::Ready(result)) => result,
-            Ok(FramePoll::GiveUp(error)) => Err(error.into()),
-            Ok(FramePoll::Pending) => return Poll::Pending,
-            // The tasks must be waited for even so.
-            Err(payload) => Err(PanicError::from_payload(payload).into()),
-        };
+        let result =
+            match catch_unwind(AssertUnwindSafe(|| this.frame.poll(cx, |cx| content.as_mut().poll(cx)))) {
+                Ok(FramePoll::Ready(result)) => result,
+                Ok(FramePoll::GiveUp(error)) => Err(error.into()),
+                Ok(FramePoll::Pending) => return Poll::Pending,
+                // The tasks must be waited for even so.
+                Err(payload) => Err(PanicError::from_payload(payload).into()),
+            };
         let dropped = catch_unwind(AssertUnwindSafe(|| this.content.set(None)));
         let result =
             dropped.map_or_else(|payload| Err(PanicError::from_payload(payload).into()), |()| result);
@@ -265,15 +266,16 @@ where
         *this.outcome = Some(result);
     }
 
-    fn poll_members(self: Pin<&mut Self>) -> Poll<Result<T>> {
+    fn poll_members(self: Pin<&mut Self>, cx: &Context<'_>) -> Poll<Result<T>> {
         let this = self.project();
         if !this.group.members.try_finish() {
-            if let Some(taken) = this.leaf.take() {
+            if let Some(taken) = this.leaf.take(cx) {
                 let message = taken.error.clone().into_message();
                 this.cancelled.get_or_insert_with(|| taken.error.into());
                 this.group.members.shut_down_with(message);
             }
             if !this.group.members.try_finish() {
+                this.leaf.suspend(cx);
                 return Poll::Pending;
             }
         }

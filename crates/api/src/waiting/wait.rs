@@ -254,7 +254,7 @@ impl<W: Waitable> Future for Wait<W> {
             // No time at all still lets the others run once.
             cx.waker().wake_by_ref();
         }
-        this.leaf.cancelled().map_or(Poll::Pending, |error| Poll::Ready(Err(error)))
+        this.leaf.cancelled(cx).map_or(Poll::Pending, |error| Poll::Ready(Err(error)))
     }
 }
 

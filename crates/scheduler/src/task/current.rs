@@ -52,6 +52,12 @@ pub(super) fn current() -> Option<NonNull<Header>> {
     NonNull::new(CURRENT.get().cast_mut())
 }
 
+/// The task that this thread polls has noted a wake in [`wake_if_current`].
+#[inline]
+pub(super) fn has_woken_itself() -> bool {
+    WOKE_ITSELF.get()
+}
+
 /// Notes the wake if `task` is the one that this thread polls; false: it must be woken through its state.
 #[inline]
 pub(super) fn wake_if_current(task: NonNull<Header>) -> bool {

@@ -60,6 +60,18 @@ impl TaskRef {
         f(task.as_deref())
     }
 
+    /// Whether `waker` wakes this task and nothing else.
+    #[inline]
+    pub fn is_woken_by(&self, waker: &Waker) -> bool {
+        waker::task_of(waker) == Some(self.0)
+    }
+
+    /// The task that the calling thread is polling has been woken by this thread since the poll began, so another one follows.
+    #[inline]
+    pub fn current_has_woken_itself() -> bool {
+        current::has_woken_itself()
+    }
+
     /// The task that the calling thread is polling.
     pub fn current() -> Option<TaskRef> {
         #[expect(
