@@ -23,9 +23,10 @@ use crate::sync::mutation;
 #[derive(Default)]
 pub(crate) struct Leaf(State);
 
-/// Nearly all leaves are plain: what only the others need is in a box, so that all are 16 bytes.
+/// Nearly all leaves are plain: what only the others need is in a box, so that all are 16 bytes. The fields of `Memory` stand in
+/// `Plain` one by one, because the compiler puts the tag into the gap between them only then.
 enum State {
-    Plain(Memory),
+    Plain { seen: u32, place: u64 },
     Entered(Box<(Memory, Entry)>),
 }
 
@@ -38,7 +39,7 @@ struct Memory {
 
 impl Default for State {
     fn default() -> State {
-        State::Plain(Memory::default())
+        State::Plain { seen: 0, place: 0 }
     }
 }
 
@@ -54,7 +55,7 @@ pub(crate) struct Taken {
 
 impl Leaf {
     pub(crate) const fn new() -> Leaf {
-        Leaf(State::Plain(Memory { seen: 0, place: 0 }))
+        Leaf(State::Plain { seen: 0, place: 0 })
     }
 
     /// Takes a request that is news to this leaf, as the error to return. Without one the leaf is ready to suspend.
@@ -101,7 +102,7 @@ impl Leaf {
     /// For a leaf that goes on waiting after it took a request: the next one must find it too.
     #[inline]
     pub(crate) fn suspend(&mut self, cx: &Context<'_>) {
-        let is_plain = matches!(self.0, State::Plain(_));
+        let is_plain = matches!(self.0, State::Plain { .. });
         let wakes_task = TaskRef::with_current(|task| task.is_none_or(|task| task.is_woken_by(cx.waker())));
         if !(is_plain && wakes_task) {
             self.enter_or_leave(cx.waker(), wakes_task);
@@ -114,10 +115,11 @@ impl Leaf {
             State::Entered(entered) if !wakes_task && entered.1.stands_for(waker) => return,
             _ => {}
         }
-        let memory = *self.memory();
+        let memory = self.memory();
         let wakers =
             if wakes_task || mutation("foreign-wakers-are-not-kept") { None } else { chain::foreign() };
-        self.0 = State::Plain(memory);
+        // This ends the entry that there may have been.
+        self.0 = State::Plain { seen: memory.seen, place: memory.place };
         if let Some(wakers) = wakers {
             self.0 = State::Entered(Box::new((memory, Entry::new(wakers, waker))));
         }
@@ -149,7 +151,7 @@ impl Leaf {
         let delivery = chain.deliver();
         // Another thread may have rescinded the request since it was compared; the delivery is what counts.
         let is_news = is_later(delivery.made, self.memory().seen);
-        self.memory_mut().seen = delivery.made;
+        self.remember(Memory { seen: delivery.made, ..self.memory() });
         (is_news || mutation("taken-though-rescinded")).then_some(Taken {
             error: delivery.error,
             to: delivery.to,
@@ -162,7 +164,7 @@ impl Leaf {
         let _ = Chain::with(|chain| {
             let delivered = chain.delivered();
             if is_later(delivered, self.memory().seen) {
-                self.memory_mut().seen = delivered;
+                self.remember(Memory { seen: delivered, ..self.memory() });
             }
         });
     }
@@ -172,7 +174,7 @@ impl Leaf {
         let place = chain.place();
         if self.memory().place != place {
             // It starts afresh; what it may have entered was elsewhere, and is left when it suspends.
-            *self.memory_mut() = Memory { place, seen: chain.delivered() };
+            self.remember(Memory { place, seen: chain.delivered() });
             if let State::Entered(entered) = &mut self.0 {
                 entered.1.is_elsewhere();
             }
@@ -181,25 +183,25 @@ impl Leaf {
     }
 
     #[inline]
-    fn memory(&self) -> &Memory {
+    fn memory(&self) -> Memory {
         match &self.0 {
-            State::Plain(memory) => memory,
-            State::Entered(entered) => &entered.0,
+            State::Plain { seen, place } => Memory { seen: *seen, place: *place },
+            State::Entered(entered) => entered.0,
         }
     }
 
     #[inline]
-    fn memory_mut(&mut self) -> &mut Memory {
+    fn remember(&mut self, memory: Memory) {
         match &mut self.0 {
-            State::Plain(memory) => memory,
-            State::Entered(entered) => &mut entered.0,
+            State::Plain { seen, place } => (*seen, *place) = (memory.seen, memory.place),
+            State::Entered(entered) => entered.0 = memory,
         }
     }
 }
 
 impl fmt::Debug for Leaf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Leaf").field(self.memory()).finish()
+        f.debug_tuple("Leaf").field(&self.memory()).finish()
     }
 }
 
