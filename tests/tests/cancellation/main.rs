@@ -1,5 +1,6 @@
 //! The rules of cancellation, one file per rule, in the order in which the documentation gives them.
 
+mod combinators;
 mod counting;
 mod first_step;
 mod foreign;

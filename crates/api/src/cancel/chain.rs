@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use selvedge_scheduler::TaskRef;
 
-use super::foreign::ForeignWakers;
+use super::foreign::{Call, ForeignWakers};
 use super::route::Route;
 use super::scope::Scope;
 use super::word::Requests;
@@ -51,6 +51,8 @@ pub(crate) struct OutsideScopes {
 pub(super) struct ChainDelivery {
     pub(super) made: u32,
     pub(super) to: DeliveredTo,
+    /// The outermost scope that had a request to deliver: its place.
+    pub(super) outermost: Option<u64>,
     pub(super) error: CancelledError,
     pub(super) route: Route,
 }
@@ -93,17 +95,26 @@ impl Chain<'_> {
         let root = self.root.requests().deliver();
         let mut made = root.made;
         let mut to = u32::from(root.was_pending);
+        let mut outermost = None;
         for (depth, scope) in self.scopes().enumerate() {
             let delivery = scope.word().deliver();
             made = made.wrapping_add(delivery.made);
             to |= u32::from(delivery.was_pending).checked_shl(depth as u32 + 1).unwrap_or(0);
+            outermost = delivery.was_pending.then(|| scope.place()).or(outermost);
         }
+        outermost = root.was_pending.then(|| self.root.number()).or(outermost);
         TAKEN.set(true);
         // Only after the delivery: whoever asks sets the message under its lock, together with the request.
         let (message, passed) =
             if asked_by_task { (self.root.cancel_message(), self.root.route()) } else { (None, None) };
         let route = passed.unwrap_or_else(|| Route::starting(self.root.number()));
-        ChainDelivery { made, to: DeliveredTo(to), error: CancelledError::from_message(message), route }
+        ChainDelivery {
+            made,
+            to: DeliveredTo(to),
+            outermost,
+            error: CancelledError::from_message(message),
+            route,
+        }
     }
 
     /// The message that goes with the news. Only tasks are cancelled with one.
@@ -146,6 +157,19 @@ impl Chain<'_> {
         let scopes = std::iter::successors(innermost, |scope| scope.parent());
         let made = scopes.fold(root.made(), |sum, scope| sum.wrapping_add(scope.requests().made()));
         u64::from(root.rescinded()) << 32 | u64::from(made)
+    }
+
+    /// Whether these requests still stand, at a scope that is around the code being polled.
+    pub(super) fn still_asks(&self, call: Call) -> bool {
+        self.find(call.place).is_some_and(|scope| call.asked == self.asked(scope))
+    }
+
+    /// The scope with this place, if it is around the code being polled. The inner `None` is the root.
+    fn find(&self, place: u64) -> Option<Option<&Scope>> {
+        if place == self.root.number() {
+            return Some(None);
+        }
+        self.scopes().find(|scope| scope.place() == place).map(Some)
     }
 
     /// Foreign wakers, and what they are to be called for.
@@ -217,15 +241,15 @@ pub(super) fn call_innermost() {
     }
 }
 
-/// Calls the foreign wakers below the outermost scope to which something was delivered: the request may have come during this poll.
+/// Calls the foreign wakers below the scope with this place, the outermost that had something to deliver: the request may have come
+/// during this poll.
 #[cold]
-pub(super) fn call_all_who_were_asked(to: DeliveredTo) {
-    let to_call = Chain::with(|chain| {
-        let is_asked = |depth: usize| to.0.checked_shr(depth as u32 + 1).is_some_and(|bits| bits & 1 != 0);
-        let outermost = chain.scopes().enumerate().filter(|(depth, _)| is_asked(*depth)).last();
-        if to.0 & 1 == 0 { chain.to_call(outermost.map(|(_, scope)| scope)) } else { chain.to_call(None) }
-    });
-    if let Some((wakers, asked)) = to_call.flatten().filter(|_| !mutation("taken-and-nobody-is-called")) {
+pub(super) fn call_below(outermost: u64) {
+    if mutation("taken-and-nobody-is-called") {
+        return;
+    }
+    let to_call = Chain::with(|chain| chain.to_call(chain.find(outermost)?));
+    if let Some((wakers, asked)) = to_call.flatten() {
         wakers.call(asked);
     }
 }

@@ -12,12 +12,15 @@
 //!    the request.
 //! 2. A leaf that takes a request calls them as well: the request may have come after its frames had begun their polls.
 //!
+//! A combinator can outlive a scope: `timeout(second, set.next())` in a loop polls most of the set's children in the first round only. So
+//! what is left in a scope that ends goes to the scope around it, and a leaf that is polled in another place than the one where it
+//! was called takes the request if that came from a scope that is still around it.
+//!
 //! Whoever makes a request wakes the task and knows nothing of this file. Each state of requests is called once (`asked`); a leaf that
 //! leaves its waker afterwards has looked at that state itself. Entering and calling happen on the thread that polls the task;
 //! only leaving, by a leaf that is dropped, may happen on another one.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map;
 use std::sync::{Arc, Weak};
 use std::task::Waker;
 
@@ -26,6 +29,8 @@ use crate::sync::{AtomicUsize, Mutex, Ordering};
 
 /// The foreign wakers below one scope.
 pub(crate) struct ForeignWakers {
+    /// The scope's place.
+    place: u64,
     list: Mutex<List>,
     around: Option<Arc<ForeignWakers>>,
     /// How many leaves of the task were called and have been neither polled nor dropped since. All scopes of a task share it.
@@ -40,13 +45,26 @@ struct List {
     next: u64,
     /// The key among the members of the scope around.
     place_around: Option<u64>,
-    /// The state of the requests for which the members were called last.
-    asked: Option<u64>,
+    /// The scope has ended: the list goes when it is empty.
+    has_ended: bool,
+    /// For what the members were called last.
+    called: Option<Call>,
 }
 
 enum Member {
     Leaf(Waker),
     Inner(Weak<ForeignWakers>),
+    /// What is left of a scope that has ended.
+    Ended(Arc<ForeignWakers>),
+}
+
+/// Which requests were the members called for?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Call {
+    /// The place of the scope below which all were called.
+    pub(super) place: u64,
+    /// The state of the requests there.
+    pub(super) asked: u64,
 }
 
 impl List {
@@ -59,41 +77,51 @@ impl List {
 }
 
 impl ForeignWakers {
-    fn new(around: Option<Arc<ForeignWakers>>) -> Arc<ForeignWakers> {
+    fn new(place: u64, around: Option<Arc<ForeignWakers>>) -> Arc<ForeignWakers> {
         let called = around.as_ref().map_or_else(Arc::default, |around| Arc::clone(&around.called));
-        Arc::new(ForeignWakers { list: Mutex::new(List::default()), around, called })
+        Arc::new(ForeignWakers { place, list: Mutex::new(List::default()), around, called })
     }
 
     /// Wakes all below, if that has not been done for this state of the requests.
-    pub(super) fn call(self: &Arc<Self>, asked: u64) {
-        let members = {
-            let mut list = self.list.lock();
-            if list.asked.replace(asked) == Some(asked) {
-                return;
-            }
-            std::mem::take(&mut list.members)
-        };
-        let mut wakers = Vec::new();
-        let mut open = vec![members.into_values()];
-        while let Some(members) = open.last_mut() {
-            match members.next() {
-                Some(Member::Leaf(waker)) => wakers.push(waker),
-                Some(Member::Inner(inner)) => {
-                    open.extend(inner.upgrade().map(|inner| inner.leave_scope_around()))
-                }
-                None => _ = open.pop(),
-            }
+    pub(super) fn call(&self, asked: u64) {
+        let call = Call { place: self.place, asked };
+        if self.list.lock().called == Some(call) {
+            return;
         }
+        let wakers = self.take_all(Some(call));
         // Relaxed, here and below: a count that nothing is read through.
         self.called.fetch_add(wakers.len(), Ordering::Relaxed);
         wakers.into_iter().for_each(wake_quietly);
     }
 
-    /// Gives its members away. Those that come later enter it with the scope around again.
-    fn leave_scope_around(&self) -> btree_map::IntoValues<u64, Member> {
-        let mut list = self.list.lock();
-        list.place_around = None;
-        std::mem::take(&mut list.members).into_values()
+    /// Takes the wakers of all leaves below out, in order. What comes later enters its scope with the one around again.
+    fn take_all(&self, call: Option<Call>) -> Vec<Waker> {
+        let take = |wakers: &ForeignWakers| {
+            let mut list = wakers.list.lock();
+            list.called = call.or(list.called);
+            std::mem::take(&mut list.members).into_values()
+        };
+        let mut wakers = Vec::new();
+        let mut open = vec![take(self)];
+        while let Some(members) = open.last_mut() {
+            let inner = match members.next() {
+                Some(Member::Leaf(waker)) => {
+                    wakers.push(waker);
+                    continue;
+                }
+                Some(Member::Inner(inner)) => inner.upgrade(),
+                Some(Member::Ended(inner)) => Some(inner),
+                None => {
+                    open.pop();
+                    continue;
+                }
+            };
+            if let Some(inner) = inner {
+                inner.list.lock().place_around = None;
+                open.push(take(&inner));
+            }
+        }
+        wakers
     }
 
     /// Some of the task's leaves were called and have not come to be polled.
@@ -118,10 +146,31 @@ impl ForeignWakers {
     }
 
     fn leave(&self, key: u64) {
-        let member = self.list.lock().members.remove(&key);
-        if member.is_none() {
+        let mut removed = self.list.lock().members.remove(&key);
+        if removed.is_none() {
             self.called.fetch_sub(1, Ordering::Relaxed);
         }
+        // Lists of scopes that have ended go with their last member, from the inside outwards.
+        let mut inner = self;
+        while let Some((around, place)) = inner.is_to_go() {
+            let ended = around.list.lock().members.remove(&place);
+            // After the locks: a waker is foreign code, and a list may be the last to hold another.
+            drop(std::mem::replace(&mut removed, ended));
+            inner = around;
+        }
+    }
+
+    /// Where to remove it: its scope has ended, and it is empty.
+    fn is_to_go(&self) -> Option<(&ForeignWakers, u64)> {
+        let mut list = self.list.lock();
+        let is_to_go = list.has_ended && list.members.is_empty();
+        self.around.as_deref().zip(is_to_go.then(|| list.place_around.take()).flatten())
+    }
+
+    /// What the leaf with this key was called for, if it was.
+    fn call_of(&self, key: u64) -> Option<Call> {
+        let list = self.list.lock();
+        if list.members.contains_key(&key) { None } else { list.called }
     }
 
     fn holds(&self, key: u64, waker: &Waker) -> bool {
@@ -133,14 +182,14 @@ impl ForeignWakers {
 pub(crate) struct ScopesWakers(Arc<ForeignWakers>);
 
 impl ScopesWakers {
-    /// For a task's root scope.
-    pub(crate) fn of_task() -> ScopesWakers {
-        ScopesWakers(ForeignWakers::new(None))
+    /// For the root scope of the task with this number.
+    pub(crate) fn of_task(number: u64) -> ScopesWakers {
+        ScopesWakers(ForeignWakers::new(number, None))
     }
 
     /// For a scope inside of another one.
-    pub(super) fn inside(around: Arc<ForeignWakers>) -> ScopesWakers {
-        ScopesWakers(ForeignWakers::new(Some(around)))
+    pub(super) fn inside(place: u64, around: Arc<ForeignWakers>) -> ScopesWakers {
+        ScopesWakers(ForeignWakers::new(place, Some(around)))
     }
 
     pub(crate) fn get(&self) -> &Arc<ForeignWakers> {
@@ -150,15 +199,22 @@ impl ScopesWakers {
 
 impl Drop for ScopesWakers {
     fn drop(&mut self) {
-        let (members, place) = {
-            let mut list = self.0.list.lock();
-            // Leaves that outlive the scope find that they were called; nobody counts any more.
-            (std::mem::take(&mut list.members), list.place_around.take())
+        let wakers = &self.0;
+        let Some(around) = &wakers.around else {
+            // Leaves that outlive the task are with another one by now, which polls them only when they are woken.
+            let left = wakers.take_all(None);
+            wakers.called.fetch_add(left.len(), Ordering::Relaxed);
+            left.into_iter().for_each(wake_quietly);
+            return;
         };
-        let leaves = members.values().filter(|member| matches!(member, Member::Leaf(_))).count();
-        self.0.called.fetch_add(leaves, Ordering::Relaxed);
-        if let (Some(around), Some(place)) = (&self.0.around, place) {
-            around.list.lock().members.remove(&place);
+        let mut list = wakers.list.lock();
+        list.has_ended = true;
+        let Some(place) = list.place_around else { return };
+        let mut list_around = around.list.lock();
+        if list.members.is_empty() {
+            list_around.members.remove(&place);
+        } else {
+            list_around.members.insert(place, Member::Ended(Arc::clone(wakers)));
         }
     }
 }
@@ -179,6 +235,11 @@ impl Entry {
     /// The leaf has been moved to where other scopes are around it.
     pub(super) fn is_elsewhere(&mut self) {
         self.is_elsewhere = true;
+    }
+
+    /// What the leaf was called for, if it was.
+    pub(super) fn call(&self) -> Option<Call> {
+        self.wakers.call_of(self.key)
     }
 
     /// The leaf is still there, was not called, and `waker` wakes the same.

@@ -49,6 +49,8 @@ impl Default for State {
 pub(crate) struct Taken {
     pub(crate) error: CancelledError,
     pub(crate) to: DeliveredTo,
+    /// The place of the outermost scope to which it was news.
+    outermost: Option<u64>,
     /// The way it has come, for those who pass it on.
     pub(crate) route: Route,
 }
@@ -72,7 +74,9 @@ impl Leaf {
             self.suspend(cx);
             return None;
         };
-        chain::call_all_who_were_asked(taken.to);
+        if let Some(outermost) = taken.outermost {
+            chain::call_below(outermost);
+        }
         Some(taken)
     }
 
@@ -155,8 +159,23 @@ impl Leaf {
         (is_news || mutation("taken-though-rescinded")).then_some(Taken {
             error: delivery.error,
             to: delivery.to,
+            outermost: delivery.outermost,
             route: delivery.route,
         })
+    }
+
+    #[inline]
+    fn start_afresh(&mut self, chain: &Chain<'_>, place: u64) {
+        let mut seen = chain.delivered();
+        if let State::Entered(entered) = &mut self.0 {
+            // What it has entered was elsewhere, and is left when it suspends.
+            entered.1.is_elsewhere();
+            if entered.1.call().is_some_and(|call| chain.still_asks(call)) {
+                // It waited when the request came, and another leaf that was called may have taken it since.
+                seen = chain.made().wrapping_sub(1);
+            }
+        }
+        self.remember(Memory { place, seen });
     }
 
     /// Makes everything known that has been delivered: what this leaf stands for took it.
@@ -173,11 +192,7 @@ impl Leaf {
     fn has_unseen(&mut self, chain: &Chain<'_>) -> bool {
         let place = chain.place();
         if self.memory().place != place {
-            // It starts afresh; what it may have entered was elsewhere, and is left when it suspends.
-            self.remember(Memory { place, seen: chain.delivered() });
-            if let State::Entered(entered) = &mut self.0 {
-                entered.1.is_elsewhere();
-            }
+            self.start_afresh(chain, place);
         }
         is_later(chain.made(), self.memory().seen)
     }

@@ -64,7 +64,7 @@ impl Scope {
 
     /// The same, made now if there are none. `around` are those of the scope around.
     pub(super) fn foreign_inside(&self, around: Arc<ForeignWakers>) -> &Arc<ForeignWakers> {
-        self.foreign.get_or_init(|| ScopesWakers::inside(around)).get()
+        self.foreign.get_or_init(|| ScopesWakers::inside(self.place, around)).get()
     }
 
     /// Tells this scope from every other one, and from every task's root scope, for the life of the process.

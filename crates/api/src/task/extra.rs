@@ -78,8 +78,8 @@ impl Extra {
         self.foreign.get().map(ScopesWakers::get)
     }
 
-    pub(super) fn foreign_wakers(&self) -> &Arc<ForeignWakers> {
-        self.foreign.get_or_init(ScopesWakers::of_task).get()
+    pub(super) fn foreign_wakers(&self, number: u64) -> &Arc<ForeignWakers> {
+        self.foreign.get_or_init(|| ScopesWakers::of_task(number)).get()
     }
 
     pub(crate) fn context(&self) -> &OnceLock<Context> {

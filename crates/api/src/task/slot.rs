@@ -92,7 +92,7 @@ impl TaskSlot {
 
     /// The same, made now if there are none.
     pub(crate) fn foreign_wakers(&self) -> &Arc<ForeignWakers> {
-        self.extra().foreign_wakers()
+        self.extra().foreign_wakers(self.number)
     }
 
     pub(crate) fn name(&self) -> String {
