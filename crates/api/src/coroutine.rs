@@ -104,12 +104,20 @@ impl<T> CoroutineOutput for Result<T> {}
 /// If a coroutine is given and no event loop is running on this thread.
 #[track_caller]
 pub fn ensure_future<C: Coroutine>(coro_or_task: C) -> Task<C::Item> {
+    match given_task(coro_or_task) {
+        Ok(task) => task,
+        Err(coro) => create_task(coro),
+    }
+}
+
+/// The task that `coro_or_task` is, or the coroutine.
+pub(crate) fn given_task<C: Coroutine>(coro_or_task: C) -> std::result::Result<Task<C::Item>, C> {
     // A `Task` is a coroutine too; which of the two it is, is known when this is compiled. `Option` lets it be moved out.
     let mut given = Some(coro_or_task);
     if let Some(task) = (&mut given as &mut dyn Any).downcast_mut::<Option<Task<C::Item>>>() {
-        return task.take().expect("it was put there above");
+        return Ok(task.take().expect("it was put there above"));
     }
-    create_task(given.expect("it was put there above"))
+    Err(given.expect("it was put there above"))
 }
 
 /// What the compiler refuses to make a task of.

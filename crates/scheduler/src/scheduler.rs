@@ -153,6 +153,16 @@ impl Scheduler {
         })
     }
 
+    /// As [`spawn`](Self::spawn), but the task is suspended: it is polled once it is [started](TaskRef::start) or woken.
+    pub fn spawn_suspended<F, S>(&self, future: F, slot: S) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Outcome,
+        S: Slot,
+    {
+        worker::with(|local| self.0.spawn_suspended(local.filter(|local| self.is_of(local)), future, slot))
+    }
+
     /// Watches a socket. It stays with this scheduler, whoever waits for it.
     ///
     /// # Errors

@@ -227,6 +227,28 @@ impl Shared {
         handle
     }
 
+    /// Creates a task that nobody polls before it is started or woken.
+    pub(crate) fn spawn_suspended<F, S>(
+        &self,
+        local: Option<&worker::Local>,
+        future: F,
+        slot: S,
+    ) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Outcome,
+        S: Slot,
+    {
+        let weight = self.heavy.kinds.weight_at_birth(task::kind_of::<F, S>());
+        let worker = local.map(|local| local.index);
+        let (runnable, handle) = self.registry.spawn(worker, future, slot, weight);
+        // It is on the list already, so somebody may have woken it.
+        if let Some(woken) = runnable.and_then(Runnable::suspend) {
+            woken.schedule_new();
+        }
+        handle
+    }
+
     /// Queues a task from a thread that is no worker of ours.
     pub(crate) fn inject(&self, task: Runnable, class: Class) {
         if class == Class::Light {

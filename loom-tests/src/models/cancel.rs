@@ -1,10 +1,11 @@
 //! Is each request delivered once, or taken back, whatever else happens to the task? The library's tasks and leaves as they ship.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 
 use loom::thread;
 use selvedge::model::{Leaf, requests};
@@ -137,3 +138,85 @@ pub(super) const CANCEL_DELIVERED_ONCE: Model = Model::new(
 )
 .finds(&["deliver-what-was-seen", "taken-though-rescinded", "rescinded-is-not-counted"])
 .reaches(|| vec![("one delivery", &ONE), ("two deliveries", &TWO)]);
+
+static IN_THE_POLL: AtomicUsize = AtomicUsize::new(0);
+static AFTERWARDS: AtomicUsize = AtomicUsize::new(0);
+
+/// A task is cancelled while it polls one child of a set that polls only children that were woken: every child is told.
+pub(super) const CANCEL_IN_A_SET: Model =
+    Model::new("cancel_in_a_set", "a task is cancelled while a set in it polls one of its children", || {
+        let (house, event_loop) = loop_house(1, false);
+        let worker = house.reserve(0).sit();
+        let (gate, never) = (event_loop.create_future::<()>(), event_loop.create_future::<()>());
+        let (waits, first, second) = (gate.clone(), never.clone(), never);
+        let task = event_loop.create_task(async move {
+            let is_told = |waited: selvedge::Result<()>| waited.is_err_and(|error| error.is_cancelled());
+            let mut set = WokenOnly::new([
+                Box::pin(async move { waits.await.is_ok() && is_told(first.await) }) as Child,
+                Box::pin(async move { is_told(second.await) }),
+            ]);
+            Ok(poll_fn(|cx| set.poll(cx)).await)
+        });
+        assert!(worker.turn());
+        gate.set_result(()).expect("set once");
+        let handle = task.handle();
+        let canceller = thread::spawn(move || assert!(handle.cancel()));
+        assert!(worker.turn());
+        reached(if task.done() { &IN_THE_POLL } else { &AFTERWARDS });
+        canceller.join().expect("no panic");
+        while !task.done() {
+            assert!(worker.turn(), "a child was not told, and nothing wakes the task");
+        }
+        assert!(matches!(task.result(), Ok([true, true])), "a child was dropped instead of told");
+    })
+    .finds(&["foreign-wakers-are-not-kept", "taken-and-nobody-is-called"])
+    .reaches(|| vec![("in the poll that went on", &IN_THE_POLL), ("in a later one", &AFTERWARDS)]);
+
+type Child = Pin<Box<dyn Future<Output = bool> + Send>>;
+
+/// What `FuturesUnordered` does, for two.
+struct WokenOnly {
+    children: [(Option<Child>, Arc<ChildWaker>, bool); 2],
+}
+
+#[derive(Default)]
+struct ChildWaker {
+    is_woken: AtomicBool,
+    set: Mutex<Option<Waker>>,
+}
+
+impl Wake for ChildWaker {
+    fn wake(self: Arc<Self>) {
+        self.is_woken.store(true, Ordering::Release);
+        if let Some(set) = self.set.lock().expect("no panic").take() {
+            set.wake();
+        }
+    }
+}
+
+impl WokenOnly {
+    fn new(children: [Child; 2]) -> WokenOnly {
+        WokenOnly {
+            children: children.map(|child| {
+                let waker = ChildWaker { is_woken: AtomicBool::new(true), set: Mutex::default() };
+                (Some(child), Arc::new(waker), false)
+            }),
+        }
+    }
+
+    fn poll(&mut self, cx: &Context<'_>) -> Poll<[bool; 2]> {
+        for (child, waker, result) in &mut self.children {
+            *waker.set.lock().expect("no panic") = Some(cx.waker().clone());
+            if !waker.is_woken.swap(false, Ordering::Acquire) {
+                continue;
+            }
+            let own = Waker::from(Arc::clone(waker));
+            let polled = child.as_mut().map(|child| child.as_mut().poll(&mut Context::from_waker(&own)));
+            if let Some(Poll::Ready(told)) = polled {
+                (*child, *result) = (None, told);
+            }
+        }
+        let [(first, _, one), (second, _, other)] = &self.children;
+        if first.is_none() && second.is_none() { Poll::Ready([*one, *other]) } else { Poll::Pending }
+    }
+}

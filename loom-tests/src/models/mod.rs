@@ -68,6 +68,7 @@ pub(crate) const MODELS: &[Model] = &[
     cancel::CANCEL_WHILE_QUEUED,
     cancel::CANCEL_WHILE_POLLING,
     cancel::CANCEL_DELIVERED_ONCE,
+    cancel::CANCEL_IN_A_SET,
     threadsafe::THREADSAFE_RESULT_VS_COMPLETE,
     threadsafe::THREADSAFE_CANCEL_VS_COMPLETE,
     threadsafe::THREADSAFE_CANCEL_VS_SUSPEND,

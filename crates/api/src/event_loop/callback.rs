@@ -15,6 +15,7 @@ use selvedge_scheduler::{JoinHandle, Outcome, Slot, TaskRef, Timer};
 use super::{EventLoop, report};
 use crate::context::Context;
 use crate::error::{PanicError, drop_quietly};
+use crate::task::StartHeld;
 use crate::time;
 
 /// A function that the loop was asked to call soon: what [`call_soon`](EventLoop::call_soon) returns.
@@ -168,6 +169,7 @@ impl Future for Call {
         {
             return Poll::Pending;
         }
+        let _held = StartHeld;
         if let Some((function, context)) = this.function.take()
             && let Err(payload) = catch_unwind(AssertUnwindSafe(|| context.run(function)))
         {

@@ -10,6 +10,7 @@ use selvedge_scheduler::{Outcome, TaskRef};
 
 use super::reference::TaskRefExt;
 use super::slot::TaskSlot;
+use super::start::StartHeld;
 use crate::callgraph::capture;
 use crate::cancel::{Patience, Requests, call_task};
 use crate::coroutine::Coroutine;
@@ -38,6 +39,11 @@ impl<C: Coroutine> Future for TaskBody<C> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        if !*this.started && capture::is_on() {
+            // Its first step is not for whoever asks where it stands.
+            return Poll::Pending;
+        }
+        let _held = StartHeld;
         let began = requests();
         let result = if !std::mem::replace(this.started, true) && began.is_some_and(Requests::is_pending) {
             // Cancelled before the first step: the body never runs.

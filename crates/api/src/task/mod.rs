@@ -10,6 +10,7 @@ mod methods;
 mod number;
 mod reference;
 mod slot;
+mod start;
 
 use std::fmt;
 use std::future::Future;
@@ -29,6 +30,9 @@ pub use self::introspect::{all_tasks, current_task};
 pub use self::methods::Coro;
 pub(crate) use self::reference::{PassedOn, TaskRefExt, coro_name};
 pub(crate) use self::slot::TaskSlot;
+#[doc(hidden)]
+pub use self::start::HeldChildren;
+pub(crate) use self::start::{Start, StartHeld, limit, start_held};
 
 use crate::callgraph::capture;
 use crate::cancel::{DeliveredTo, Leaf, Outside};
@@ -133,11 +137,27 @@ pub fn try_create_task<C: Coroutine>(coro: C) -> Result<Task<C::Item>> {
 
 /// Starts a coroutine on a given scheduler.
 pub(crate) fn spawn_on<C: Coroutine>(scheduler: &Scheduler, coro: C, slot: TaskSlot) -> Task<C::Item> {
+    start_held();
     Task { join: scheduler.spawn(TaskBody::new(coro), slot), leaf: Leaf::new(), passed_on: None }
+}
+
+/// [`create_task`], but the task is suspended before its first step.
+#[track_caller]
+fn create_suspended<C: Coroutine>(coro: C) -> Task<C::Item> {
+    let slot = TaskSlot::new(Location::caller());
+    Scheduler::with_current(|scheduler| match scheduler {
+        Some(scheduler) => Task {
+            join: scheduler.spawn_suspended(TaskBody::new(coro), slot),
+            leaf: Leaf::new(),
+            passed_on: None,
+        },
+        None => panic!("{}", no_running_loop()),
+    })
 }
 
 /// [`spawn_on`], but on one of the scheduler's workers the first step happens inside this call.
 fn spawn_eager_on<C: Coroutine>(scheduler: &Scheduler, coro: C, slot: TaskSlot) -> Task<C::Item> {
+    start_held();
     // The new task's first poll lies inside its creator's, but in none of the creator's scopes and contexts.
     let _scopes = Outside::step();
     let _context = OutsideContext::step();

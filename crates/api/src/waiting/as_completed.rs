@@ -14,15 +14,16 @@ use selvedge_scheduler::{TaskRef, Timer};
 
 use crate::callgraph::capture;
 use crate::cancel::Leaf;
-use crate::coroutine::{Coroutine, ensure_future};
+use crate::coroutine::Coroutine;
 use crate::error::{Result, TimeoutError};
 use crate::sync::{Mutex, lock_to_wait, mutation};
-use crate::task::{self, Notify, Task, notify};
+use crate::task::{self, Notify, Start, Task, notify, start_held};
 use crate::time;
 
 /// Runs coroutines side by side, each as a task, and hands out their results as they come. A [`Task`] is taken as it is.
 ///
-/// The children start at the call. [`next`](AsCompleted::next) returns `None` after the last result; the whole is a
+/// The children are made at the call, and start when the first result is awaited, or else when the poll that made them ends;
+/// [`limit`](AsCompleted::limit) bounds how many run at once. [`next`](AsCompleted::next) returns `None` after the last result; the whole is a
 /// [`Stream`] too. Dropping it cancels nobody. Where there is nothing to wait for, the first `next` returns `None`.
 ///
 /// asyncio's `async for` yields the tasks. Here it is their results; where it matters whose a result is, let the coroutine return that too.
@@ -57,15 +58,25 @@ use crate::time;
 /// A request ends the `next` that it meets; the tasks are not touched.
 #[track_caller]
 pub fn as_completed<C: Coroutine>(aws: impl IntoIterator<Item = C>) -> AsCompleted<C::Item> {
+    start_held();
+    let mut start = task::HeldChildren::default();
     let mut tasks = Vec::new();
     for aw in aws {
-        tasks.push(Some(ensure_future(aw)));
+        tasks.push(Some(start.add(aw)));
     }
-    let shared = Arc::new(Shared(Mutex::default()));
+    let shared = Arc::new(Shared { state: Mutex::default(), start: start.hold() });
     for (index, task) in tasks.iter().flatten().enumerate() {
         notify(task.task_ref(), Arc::clone(&shared) as Arc<dyn Notify>, index);
     }
-    AsCompleted { left: tasks.len(), tasks, shared, deadline: None, timer: Timer::new(), leaf: Leaf::new() }
+    AsCompleted {
+        left: tasks.len(),
+        tasks,
+        shared,
+        deadline: None,
+        timer: Timer::new(),
+        leaf: Leaf::new(),
+        is_started: false,
+    }
 }
 
 /// The results of [`as_completed`].
@@ -91,9 +102,13 @@ pub struct AsCompleted<T: Send + 'static> {
     timer: Timer,
     /// Stands for the `next` that is awaited now.
     leaf: Leaf,
+    is_started: bool,
 }
 
-struct Shared(Mutex<State>);
+struct Shared {
+    state: Mutex<State>,
+    start: Arc<Start>,
+}
 
 #[derive(Default)]
 struct State {
@@ -103,7 +118,8 @@ struct State {
 
 impl Notify for Shared {
     fn notify(&self, index: usize, _task: &TaskRef) {
-        let mut state = self.0.lock();
+        self.start.has_ended(index);
+        let mut state = self.state.lock();
         state.completed.push_back(index);
         let waker = state.waker.take();
         drop(state);
@@ -116,10 +132,10 @@ impl Notify for Shared {
 impl Shared {
     /// The next child that is done; else `waker` is woken when one is.
     fn take(&self, waker: &Waker) -> Option<usize> {
-        if let Some(index) = self.0.lock().completed.pop_front() {
+        if let Some(index) = self.state.lock().completed.pop_front() {
             return Some(index);
         }
-        let (fresh, mut state) = lock_to_wait(&self.0, waker, |state| state.waker.as_ref());
+        let (fresh, mut state) = lock_to_wait(&self.state, waker, |state| state.waker.as_ref());
         // It may have come since.
         let next = if mutation("completed-looks-once") { None } else { state.completed.pop_front() };
         let former = if next.is_none() { fresh.and_then(|fresh| state.waker.replace(fresh)) } else { fresh };
@@ -153,6 +169,41 @@ impl<T: Send + 'static> AsCompleted<T> {
         self
     }
 
+    /// Lets at most `most` children run at once, and starts the others in order as those end, whether their results are taken or not.
+    /// [`Task`]s that were given run already, and do not count.
+    ///
+    /// Called on what [`as_completed`] has just returned: in the same poll, and before another task is created. For results in order:
+    /// [`Gather::limit`](crate::Gather::limit).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # selvedge::run(async {
+    /// async fn fetch(page: u32) -> selvedge::Result<u32> {
+    ///     selvedge::sleep(std::time::Duration::from_millis(1)).await?;
+    ///     Ok(page * page)
+    /// }
+    ///
+    /// let mut pages = selvedge::as_completed((0..100).map(fetch)).limit(8);
+    /// let mut sum = 0;
+    /// while let Some(page) = pages.next().await {
+    ///     sum += page?;
+    /// }
+    /// assert_eq!(sum, 328_350);
+    /// # Ok(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `most` is zero, or the children have started.
+    #[track_caller]
+    pub fn limit(mut self, most: usize) -> AsCompleted<T> {
+        task::limit(&self.shared.start, most, self.tasks.len());
+        self.is_started = true;
+        self
+    }
+
     /// Waits for the next result; `None` when all were handed out.
     #[expect(
         clippy::should_implement_trait,
@@ -169,6 +220,9 @@ impl<T: Send + 'static> AsCompleted<T> {
             return capture::leaf(&self.leaf, "selvedge::as_completed", Location::caller(), |notes| {
                 self.tasks.iter().flatten().for_each(|task| notes.task(task.task_ref()));
             });
+        }
+        if !std::mem::replace(&mut self.is_started, true) {
+            self.shared.start.start_all();
         }
         if self.left == 0 {
             return Poll::Ready(None);
@@ -204,6 +258,14 @@ impl<T: Send + 'static> Stream for AsCompleted<T> {
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         (self.left, Some(self.left))
+    }
+}
+
+impl<T: Send + 'static> Drop for AsCompleted<T> {
+    fn drop(&mut self) {
+        if !self.is_started {
+            self.shared.start.start_all();
+        }
     }
 }
 

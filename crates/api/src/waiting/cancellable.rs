@@ -14,6 +14,9 @@ use crate::error::Result;
 /// Awaits a future that knows nothing of this library (another crate's channel, a request to a server), so that a cancellation ends
 /// this await and not the whole task.
 ///
+/// Also for a foreign future beside other awaits in a combinator (`join_all`, `FuturesUnordered`): what awaits something of this library is
+/// told of the request there, and a foreign future is not. Bare, it would wait on as long as one of the others was told.
+///
 /// # Examples
 ///
 /// ```

@@ -17,14 +17,15 @@ use crate::callgraph::capture;
 use crate::cancel::{DeliveredTo, Leaf, Taken};
 use crate::error::{CancelledError, Error, InvalidStateError, Result};
 use crate::sync::{AtomicUsize, Mutex, Ordering, lock_to_wait, mutation};
-use crate::task::{Notify, PassedOn, TaskRefExt, notify};
+use crate::task::{self, Notify, PassedOn, Start, TaskRefExt, notify, start_held};
 
 /// Runs coroutines side by side, each as a task, and returns what they return, in the order in which they were given: a `Vec` for a
 /// `Vec`, an array for an array, a tuple for a tuple of up to twelve. A [`Task`](crate::Task) is taken as it is.
 ///
 /// An iterator is collected first: `gather(iter.collect::<Vec<_>>())`.
 ///
-/// The children start at the call. The first error ends the whole at once; the other children go on, and what they fail with later is
+/// The children are made at the call, and start when the gathering is awaited, or else when the poll that made them ends.
+/// [`limit`](Gather::limit) bounds how many run at once. The first error ends the whole at once; the other children go on, and what they fail with later is
 /// dropped (as in asyncio). [`return_exceptions`](Gather::return_exceptions) waits for all of them.
 ///
 /// Dropped before it has ended, a gathering lets its children go on like dropped [`Task`](crate::Task)s: an error of theirs is
@@ -62,12 +63,14 @@ use crate::task::{Notify, PassedOn, TaskRefExt, notify};
 /// If coroutines are given and no event loop is running on this thread.
 #[track_caller]
 pub fn gather<G: GatherInput>(children: G) -> Gather<G::Children> {
-    let children = children.start();
-    let shared = Arc::new(Shared::new(children.count()));
+    start_held();
+    let mut start = task::HeldChildren::default();
+    let children = children.start(&mut start);
+    let shared = Arc::new(Shared::new(children.count(), start.hold()));
     children.for_each(&mut |index, task| {
         notify(task, Arc::clone(&shared) as Arc<dyn Notify>, index);
     });
-    Gather { children: Some(children), shared, leaf: Leaf::new(), cancel: None }
+    Gather { children: Some(children), shared, leaf: Leaf::new(), cancel: None, is_started: false }
 }
 
 /// The future of [`gather`].
@@ -76,6 +79,7 @@ pub struct Gather<C> {
     children: Option<C>,
     shared: Arc<Shared>,
     leaf: Leaf,
+    is_started: bool,
     /// The request that was passed on to the children.
     cancel: Option<(CancelledError, DeliveredTo)>,
 }
@@ -91,16 +95,18 @@ struct Shared {
     /// The index of the first child that failed; `NONE` as long as there is none.
     first_failed: AtomicUsize,
     waker: Mutex<Option<Waker>>,
+    start: Arc<Start>,
 }
 
 const NONE: usize = usize::MAX;
 
 impl Shared {
-    fn new(count: usize) -> Shared {
+    fn new(count: usize, start: Arc<Start>) -> Shared {
         Shared {
             unfinished: AtomicUsize::new(count),
             first_failed: AtomicUsize::new(NONE),
             waker: Mutex::new(None),
+            start,
         }
     }
 
@@ -129,6 +135,7 @@ impl Notify for Shared {
         let is_first_failed = task.failure().is_some()
             // Ordering: AcqRel, with `first_failed`.
             && self.first_failed.compare_exchange(NONE, index, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        self.start.has_ended(index);
         // Ordering: AcqRel, with `all_done`; each child passes on what the ones before it published.
         let is_last = self.unfinished.fetch_sub(1, Ordering::AcqRel) == 1;
         if is_first_failed || is_last {
@@ -141,6 +148,43 @@ impl Notify for Shared {
 }
 
 impl<C: Children> Gather<C> {
+    /// Lets at most `most` children run at once, and starts the others in order as those end. What is returned stays in the order
+    /// of the input. [`Task`](crate::Task)s that were given run already, and do not count.
+    ///
+    /// Called on what [`gather`] has just returned: in the same poll, and before another task is created.
+    ///
+    /// As without a limit, the other children go on after the first error and after the gathering is dropped, still at most `most` at once.
+    /// For results as they come: [`AsCompleted::limit`](crate::AsCompleted::limit).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # selvedge::run(async {
+    /// async fn fetch(page: u32) -> selvedge::Result<u32> {
+    ///     selvedge::sleep(std::time::Duration::from_millis(1)).await?;
+    ///     Ok(page * page)
+    /// }
+    ///
+    /// let pages = selvedge::gather((0..100).map(fetch).collect::<Vec<_>>()).limit(8).await?;
+    /// assert_eq!(pages[9], 81);
+    /// # Ok(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `most` is zero, or the children have started.
+    ///
+    /// # Cancellation
+    ///
+    /// As for [`gather`]; children that have not started never run.
+    #[track_caller]
+    pub fn limit(mut self, most: usize) -> Gather<C> {
+        task::limit(&self.shared.start, most, self.children().count());
+        self.is_started = true;
+        self
+    }
+
     /// Waits for all children and returns each one's result, errors included. asyncio's `return_exceptions=True`.
     ///
     /// # Examples
@@ -167,6 +211,9 @@ impl<C: Children> Gather<C> {
 
     /// Ready when `is_over` says so; passes requests on to the children meanwhile.
     fn poll_until(&mut self, cx: &mut Context<'_>, is_over: impl Fn(&Shared) -> bool) -> Poll<Result<()>> {
+        if !std::mem::replace(&mut self.is_started, true) {
+            self.shared.start.start_all();
+        }
         if is_over(&self.shared) {
             return Poll::Ready(Ok(()));
         }
@@ -199,10 +246,12 @@ impl<C: Children> Gather<C> {
 
     fn cancel_children(&self, taken: &Taken) -> PassedOn {
         let mut outcome = PassedOn::TooLate;
-        self.children().for_each(&mut |_, task| match task.pass_on(taken) {
-            PassedOn::Circle => outcome = PassedOn::Circle,
-            PassedOn::Told if outcome == PassedOn::TooLate => outcome = PassedOn::Told,
-            PassedOn::Told | PassedOn::TooLate => {}
+        self.shared.start.paused(|| {
+            self.children().for_each(&mut |_, task| match task.pass_on(taken) {
+                PassedOn::Circle => outcome = PassedOn::Circle,
+                PassedOn::Told if outcome == PassedOn::TooLate => outcome = PassedOn::Told,
+                PassedOn::Told | PassedOn::TooLate => {}
+            });
         });
         outcome
     }
@@ -281,6 +330,14 @@ impl<C: Children> Future for GatherResults<C> {
 }
 
 impl<C> Unpin for Gather<C> {}
+
+impl<C> Drop for Gather<C> {
+    fn drop(&mut self) {
+        if !self.is_started {
+            self.shared.start.start_all();
+        }
+    }
+}
 
 impl<C> fmt::Debug for Gather<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

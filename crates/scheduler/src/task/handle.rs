@@ -110,6 +110,14 @@ impl TaskRef {
         unsafe { waker::wake_task(self.0) };
     }
 
+    /// Queues a task that was [spawned suspended](crate::Scheduler::spawn_suspended), behind all others. Nothing happens if it was woken or
+    /// started before.
+    pub fn start(&self) {
+        if let Ok(runnable) = self.claim() {
+            runnable.schedule_new();
+        }
+    }
+
     /// Takes the right to poll, if the task is suspended.
     pub(crate) fn claim(&self) -> Result<Runnable, Unclaimed> {
         match self.header().state.claim() {

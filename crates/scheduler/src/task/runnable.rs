@@ -2,12 +2,15 @@
 
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 use super::cell::Header;
 use super::harness::Polled;
+use super::state::EndPoll;
 use super::{TaskRef, waker};
+use crate::heavy::Class;
 use crate::shared::Shared;
-use crate::worker::PollEnd;
+use crate::worker::{self, PollEnd};
 
 /// The only right to poll a task that is not complete. Queues hold these.
 ///
@@ -69,6 +72,26 @@ impl Runnable {
         let home = unsafe { self.0.as_ref() }.home;
         // SAFETY: rule *Home*: this is the right to poll.
         std::ptr::eq(unsafe { home.scheduler() }, owner)
+    }
+
+    /// Gives the right to poll up without a poll. Returned if the task was woken meanwhile.
+    pub(crate) fn suspend(self) -> Option<Runnable> {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: rule *Runner*: the task is not complete, so the cell is valid.
+        let state = unsafe { &this.0.as_ref().state };
+        match state.end_poll(state.begin_poll()) {
+            EndPoll::Idle => None,
+            EndPoll::Requeue => Some(ManuallyDrop::into_inner(this)),
+        }
+    }
+
+    /// Queues a task that has not been polled yet.
+    pub(crate) fn schedule_new(self) {
+        let class = self.with_task(|task| Class::at_birth(task.weight()));
+        worker::with(|local| match local.filter(|local| self.is_of(Arc::as_ptr(&local.shared))) {
+            Some(local) => local.push_new(self, class),
+            None => self.schedule(),
+        });
     }
 
     /// Queues the task where it belongs.

@@ -2,7 +2,7 @@
 
 use selvedge_scheduler::TaskRef;
 
-use crate::coroutine::{Coroutine, ensure_future};
+use crate::coroutine::Coroutine;
 use crate::error::{Error, Result};
 use crate::task::{self, Task, TaskRefExt};
 
@@ -17,9 +17,9 @@ pub trait GatherInput {
     /// The tasks it becomes.
     type Children: Children;
 
-    /// Starts all of them.
+    /// Makes tasks of all of them.
     #[doc(hidden)]
-    fn start(self) -> Self::Children;
+    fn start(self, start: &mut task::HeldChildren) -> Self::Children;
 }
 
 /// Tasks that are gathered. An implementation detail of [`Gather`](crate::Gather).
@@ -50,10 +50,10 @@ impl<C: Coroutine> GatherInput for Vec<C> {
     type Children = Vec<Task<C::Item>>;
 
     #[track_caller]
-    fn start(self) -> Self::Children {
+    fn start(self, start: &mut task::HeldChildren) -> Self::Children {
         let mut tasks = Vec::with_capacity(self.len());
         for coro in self {
-            tasks.push(ensure_future(coro));
+            tasks.push(start.add(coro));
         }
         tasks
     }
@@ -88,11 +88,11 @@ impl<C: Coroutine, const N: usize> GatherInput for [C; N] {
     type Children = [Task<C::Item>; N];
 
     #[track_caller]
-    fn start(self) -> Self::Children {
-        // Not `self.map(ensure_future)`: the tasks would be made somewhere inside the standard library.
+    fn start(self, start: &mut task::HeldChildren) -> Self::Children {
+        // Not `self.map(..)`: the tasks would be made somewhere inside the standard library.
         let mut tasks = [const { None }; N];
         for (place, coro) in tasks.iter_mut().zip(self) {
-            *place = Some(ensure_future(coro));
+            *place = Some(start.add(coro));
         }
         tasks.map(|task| task.expect("there is one coroutine for each place"))
     }
@@ -132,8 +132,8 @@ macro_rules! gather_tuple {
             type Children = ($(Task<$name::Item>,)+);
 
             #[track_caller]
-            fn start(self) -> Self::Children {
-                ($(ensure_future(self.$index),)+)
+            fn start(self, start: &mut task::HeldChildren) -> Self::Children {
+                ($(start.add(self.$index),)+)
             }
         }
 
