@@ -13,13 +13,21 @@ use crate::config::Config;
 use crate::queue::Deque;
 use crate::shared::Shared;
 use crate::sync::thread::{self, Builder, JoinHandle};
-use crate::sync::{Condvar, Instant, Mutex, MutexGuard, is_finished, mutation};
+use crate::sync::{Condvar, HintU64, Instant, Mutex, MutexGuard, Ordering, is_finished, mutation};
 use crate::task::silently;
 use crate::worker;
 
 crate::sync::thread_locals! {
-    /// The pool that the calling thread belongs to. An address to compare, nothing else.
-    static OWNER: Cell<*const Pool> = const { Cell::new(std::ptr::null()) };
+    /// The number of the pool that the calling thread belongs to, or zero. It stays until the thread has ended: the destructors of thread-locals
+    /// run there too, and must not wait for the thread that they run on.
+    static OWNER: Cell<u64> = const { Cell::new(0) };
+}
+
+/// A number, since an address may be another pool's by the time a thread's last destructor compares it.
+fn next_number() -> u64 {
+    static NEXT: HintU64 = HintU64::new(1);
+    // Relaxed: the numbers only have to differ.
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// Between two looks whether a thread is gone that has left our code.
@@ -53,6 +61,7 @@ pub(crate) struct Pool {
     limit: usize,
     keep_alive: Duration,
     name: Arc<str>,
+    number: u64,
 }
 
 #[derive(Default)]
@@ -119,6 +128,7 @@ impl Pool {
             limit: config.blocking_threads(),
             keep_alive: config.blocking_keep_alive,
             name: Arc::clone(&config.thread_name),
+            number: next_number(),
         }
     }
 
@@ -196,9 +206,8 @@ impl Pool {
         let id = state.next_id;
         let shared = Arc::clone(shared);
         let handle = Builder::new().name(format!("{}-{role}", self.name)).spawn(move || {
-            OWNER.set(&raw const shared.pool);
+            OWNER.set(shared.pool.number);
             work();
-            OWNER.set(std::ptr::null());
             shared.pool.thread_ends(shared.pool.state.lock(), id);
         })?;
         state.next_id += 1;
@@ -208,7 +217,7 @@ impl Pool {
 
     /// The calling thread is one of those that `join` waits for.
     pub(crate) fn is_own_thread(&self) -> bool {
-        std::ptr::eq(OWNER.get(), self)
+        OWNER.get() == self.number
     }
 
     /// The calling thread's last act here: it is to be joined by whoever comes next.
@@ -235,7 +244,7 @@ impl Pool {
 
     fn run(&self, shared: &Arc<Shared>, id: usize) {
         crate::os::prepare_thread();
-        OWNER.set(self);
+        OWNER.set(self.number);
         let mut state = self.state.lock();
         state.starting -= 1;
         loop {
