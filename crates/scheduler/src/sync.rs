@@ -41,10 +41,10 @@ mod imp {
     }
 
     /// For whoever took `word` to its last value: makes what the others did before their Release writes to it visible. `ThreadSanitizer`
-    /// knows no fences, so under the sanitizers this is a load.
+    /// knows no fences, so for it alone this is a load.
     #[inline]
     pub(crate) fn acquire_after_last(word: &AtomicU64) {
-        if cfg!(selvedge_sanitize) {
+        if cfg!(selvedge_tsan) {
             word.load(Ordering::Acquire);
         } else {
             fence(Ordering::Acquire);
