@@ -25,6 +25,19 @@ use selvedge::{
 const LONG: Duration = Duration::from_hours(1);
 
 static VAR: ContextVar<u32> = ContextVar::new("var");
+static BOMB: ContextVar<Bomb> = ContextVar::new("bomb");
+
+/// Panics in whichever destructor drops the last one.
+#[derive(Clone)]
+struct Bomb(Arc<Fuse>);
+
+struct Fuse;
+
+impl Drop for Fuse {
+    fn drop(&mut self) {
+        panic!("a value's drop panics");
+    }
+}
 
 type Act = Box<dyn FnOnce()>;
 type Pending = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -204,6 +217,7 @@ fn cases() -> Vec<Case> {
     tasks(&mut cases);
     loops(&mut cases);
     contexts(&mut cases);
+    value_that_panics(&mut cases);
     sockets(&mut cases);
     waits(&mut cases);
     cases
@@ -512,6 +526,15 @@ fn contexts(cases: &mut Vec<Case>) {
             );
         },
     );
+}
+
+/// The thread's own context drops it, and a panic there must not end the process.
+fn value_that_panics(cases: &mut Vec<Case>) {
+    let prepare: fn(&Env) -> Act = |_| {
+        drop(BOMB.set(Bomb(Arc::new(Fuse))));
+        Box::new(|| ())
+    };
+    cases.push(Case { name: "value that panics when it is dropped".to_owned(), prepare: Box::new(prepare) });
 }
 
 fn sockets(cases: &mut Vec<Case>) {
