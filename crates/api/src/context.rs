@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use selvedge_scheduler::TaskRef;
 
-use crate::error::{Result, RuntimeError};
+use crate::error::{Result, RuntimeError, drop_quietly};
 use crate::sync::{Mutex, thread_locals};
 use crate::task::TaskSlot;
 
@@ -156,8 +156,7 @@ impl Drop for OfThread {
         // The last owner of the values drops them, which is the user's code. A panic that left a thread-local's destructor would end the process.
         let own = self.0.take();
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(own))) {
-            // A payload may panic in turn.
-            std::mem::forget(payload);
+            drop_quietly(payload);
         }
     }
 }

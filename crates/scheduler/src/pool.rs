@@ -12,8 +12,8 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::queue::Deque;
 use crate::shared::Shared;
-use crate::sync::thread::{self, Builder, JoinHandle};
-use crate::sync::{Condvar, HintU64, Instant, Mutex, MutexGuard, Ordering, is_finished, mutation};
+use crate::sync::thread::{self, Builder};
+use crate::sync::{Condvar, HintU64, Instant, Mutex, MutexGuard, Ordering, Presence, mutation};
 use crate::task::silently;
 use crate::worker;
 
@@ -76,11 +76,29 @@ struct State {
     claims: usize,
     /// Threads that were started and have not taken their first work yet.
     starting: usize,
-    threads: HashMap<usize, JoinHandle<()>>,
-    /// Ended, to be joined.
-    exited: Vec<JoinHandle<()>>,
+    threads: HashMap<usize, Started>,
+    /// They have left our code, and are to be joined.
+    exited: Vec<Started>,
     next_id: usize,
     closed: bool,
+}
+
+/// A thread, for whoever joins it.
+struct Started {
+    handle: thread::JoinHandle<()>,
+    presence: Presence,
+}
+
+impl Started {
+    fn start(name: String, work: impl FnOnce() + Send + 'static) -> io::Result<Self> {
+        let presence = Presence::new();
+        let of_thread = presence.clone();
+        let handle = Builder::new().name(name).spawn(move || {
+            of_thread.begin();
+            work();
+        })?;
+        Ok(Self { handle, presence })
+    }
 }
 
 enum Work {
@@ -205,13 +223,13 @@ impl Pool {
         let mut state = self.state.lock();
         let id = state.next_id;
         let shared = Arc::clone(shared);
-        let handle = Builder::new().name(format!("{}-{role}", self.name)).spawn(move || {
+        let started = Started::start(format!("{}-{role}", self.name), move || {
             OWNER.set(shared.pool.number);
             work();
             shared.pool.thread_ends(shared.pool.state.lock(), id);
         })?;
         state.next_id += 1;
-        state.threads.insert(id, handle);
+        state.threads.insert(id, started);
         Ok(())
     }
 
@@ -231,12 +249,11 @@ impl Pool {
     fn start_thread(&self, shared: &Arc<Shared>, state: &mut State) -> io::Result<()> {
         let id = state.next_id;
         let shared = Arc::clone(shared);
-        let handle = Builder::new()
-            .name(format!("{}-pool-{id}", self.name))
-            .spawn(move || shared.pool.run(&shared, id))?;
+        let started =
+            Started::start(format!("{}-pool-{id}", self.name), move || shared.pool.run(&shared, id))?;
         state.next_id += 1;
         state.starting += 1;
-        state.threads.insert(id, handle);
+        state.threads.insert(id, started);
         // They are on their way out. Not joined: the lock is held, and what they run there (destructors of thread-locals) is foreign code.
         state.exited.clear();
         Ok(())
@@ -347,11 +364,11 @@ impl Pool {
         drop(state);
         for ended in exited {
             // It has left our code; the destructors of its thread-local variables are foreign code, and may take their time.
-            while !is_finished(&ended) && deadline.is_none_or(|deadline| Instant::now() < deadline) {
+            while !ended.presence.has_ended() && deadline.is_none_or(|deadline| Instant::now() < deadline) {
                 thread::sleep(WAY_OUT);
             }
-            if is_finished(&ended) {
-                let _ = ended.join();
+            if ended.presence.has_ended() {
+                let _ = ended.handle.join();
             }
         }
     }

@@ -11,7 +11,8 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use common::{
-    Count, End, OnDrop, block_on, close, end, eventually, run, spawn, start, start_with, start_without_rescue,
+    Count, End, OnDrop, Signal, block_on, close, end, eventually, run, spawn, start, start_with,
+    start_without_rescue,
 };
 use selvedge_scheduler::{Config, Scheduler};
 
@@ -166,4 +167,46 @@ fn a_destructor_may_close_the_scheduler_of_its_own_thread() {
     close(&scheduler);
     assert_eq!(is_joined.get(), 1);
     assert!(other.is_closed());
+}
+
+/// What is left behind at the deadline may be a destructor of a thread-local.
+#[test]
+fn close_does_not_wait_for_a_destructor_beyond_its_patience() {
+    for on_worker in [false, true] {
+        let scheduler = start(1);
+        let (stuck, release, is_over) = (Signal::new(), Signal::new(), Count::new());
+        let (set, wait, over) = (stuck.clone(), release.clone(), is_over.clone());
+        let leaves = move || {
+            let guard = OnDrop(move || {
+                set.set();
+                wait.block();
+                over.add();
+            });
+            LEFT.with_borrow_mut(|left| left.push(Box::new(guard)));
+        };
+        if on_worker {
+            run(&scheduler, async move { leaves() });
+        } else {
+            scheduler.spawn_blocking(Box::new(leaves)).expect("threads can be had");
+            scheduler.wait_for_blocking(Duration::MAX);
+        }
+        // It would wait for ever.
+        scheduler.close(Duration::from_millis(10));
+        stuck.block();
+        assert_eq!(is_over.get(), 0);
+        release.set();
+        eventually("the thread goes on", || is_over.get() == 1);
+        // One that ends in time is waited for.
+        let (waits, is_over) = (start(1), Count::new());
+        let over = is_over.clone();
+        run(&waits, async move {
+            let guard = OnDrop(move || {
+                std::thread::sleep(Duration::from_millis(5));
+                over.add();
+            });
+            LEFT.with_borrow_mut(|left| left.push(Box::new(guard)));
+        });
+        close(&waits);
+        assert_eq!(is_over.get(), 1);
+    }
 }

@@ -8,8 +8,8 @@ use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::mpsc::channel;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context as PollContext, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Duration;
@@ -102,7 +102,8 @@ fn main() {
     match thread.as_str() {
         "main" => {
             // Its loop is used after `main` has returned.
-            std::mem::forget(live);
+            static LIVE: OnceLock<Runner> = OnceLock::new();
+            assert!(LIVE.set(live).is_ok(), "there is one main thread");
             keep(&env, &cases);
         }
         "foreign" => {
