@@ -217,6 +217,10 @@ pub(crate) fn of_task(slot: &TaskSlot) -> Context {
 /// A variable whose value belongs to the line of execution: the task and, copied at their creation, the tasks it makes. [`to_thread`](crate::to_thread)
 /// and callbacks take a copy along too. It has no default: asyncio's raises `LookupError` where [`get`](ContextVar::get) returns `None`.
 ///
+/// A thread outside of loops has a context of its own, which ends with the thread. In the destructor of a thread-local that comes after that,
+/// no variable has a value, and what is [set](ContextVar::set) is not kept: [`get`](ContextVar::get) still returns `None`, and
+/// [`reset`](ContextVar::reset) an error. [`Context::run`] works there as everywhere.
+///
 /// # Examples
 ///
 /// ```
