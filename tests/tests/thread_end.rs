@@ -1,5 +1,5 @@
 //! Each public object made, used and dropped by a thread-local's destructor: on each kind of thread, before the library's own thread-locals
-//! are destroyed and after. The cases are in `src/bin/thread_end.rs`, a program of its own, since what went wrong here ended the process.
+//! are destroyed and after. The cases are in `src/bin/thread_end/`, a program of its own, since what went wrong here ended the process.
 #![allow(missing_docs)]
 
 use std::process::Command;
