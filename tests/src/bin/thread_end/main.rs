@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use futures_lite::AsyncRead;
 use selvedge::net::TcpStream;
+use selvedge::task::Builder;
 use selvedge::{
     Context, ContextVar, Error, EventLoop, Result, Runner, RunnerBuilder, run_coroutine_threadsafe,
 };
@@ -158,6 +159,7 @@ fn touch_ours(env: &Env) {
     // The thread's own context, or the task's if this is a worker.
     VAR.set(1);
     drop(env.closed.create_task(async { Ok(()) }));
+    drop(env.closed.create_task_with(Builder::new().eager_start(true), async { Ok(()) }));
     drop(env.live.create_task(async { Ok(()) }));
     if selvedge::get_running_loop().is_err() {
         run_coroutine_threadsafe(selvedge::sleep(Duration::from_millis(2)), &env.live)
