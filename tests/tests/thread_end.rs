@@ -1,5 +1,6 @@
-//! Each public object made, used and dropped by a thread-local's destructor: on each kind of thread, before the library's own thread-locals
-//! are destroyed and after. The cases are in `src/bin/thread_end/`, a program of its own, since what went wrong here ended the process.
+//! Each public object made, used and dropped by a thread-local's destructor: on each kind of thread, before
+//! the library's own thread-locals are destroyed and after. The cases are in `src/bin/thread_end/`, a program
+//! of its own, since what went wrong here ended the process.
 #![allow(missing_docs)]
 
 use std::process::Command;

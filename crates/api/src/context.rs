@@ -121,15 +121,17 @@ pub fn copy_context() -> Context {
     Context::holding(current_bindings())
 }
 
-/// The context that [`Context::run`] put on top of the task's or thread's own. Whoever puts one here takes it out again, so there is
-/// nothing to drop when the thread ends; and what has no destructor is still there for the destructors of other thread-locals.
+/// The context that [`Context::run`] put on top of the task's or thread's own. Whoever puts one here takes it
+/// out again, so there is nothing to drop when the thread ends; and what has no destructor is still there for
+/// the destructors of other thread-locals.
 type OnTop = RefCell<ManuallyDrop<Option<Context>>>;
 
 const _: () = assert!(!needs_drop::<OnTop>());
 
 thread_locals! {
     static ENTERED: OnTop = const { RefCell::new(ManuallyDrop::new(None)) };
-    /// What code outside of tasks runs in. It holds users' values, so it has a destructor: after that it is gone, and never `with`.
+    /// What code outside of tasks runs in. It holds users' values, so it has a destructor, after which it is
+    /// gone: only `OfThread::with` looks at it.
     static OF_THREAD: OfThread = OfThread(Some(Context::new()));
 }
 
@@ -153,7 +155,8 @@ impl OfThread {
 
 impl Drop for OfThread {
     fn drop(&mut self) {
-        // The last owner of the values drops them, which is the user's code. A panic that left a thread-local's destructor would end the process.
+        // The last owner of the values drops them, which is the user's code. A panic that left a
+        // thread-local's destructor would end the process.
         let own = self.0.take();
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(own))) {
             drop_quietly(payload);
@@ -198,7 +201,8 @@ fn current() -> Context {
         return entered;
     }
     let of_task = TaskRef::with_current(|task| task?.slot().map(of_task));
-    // Where the thread's own is gone, what is set has nowhere to stay: it lies in a context that only the token holds.
+    // Where the thread's own is gone, what is set has nowhere to stay: it lies in a context that only the
+    // token holds.
     of_task.or_else(|| OfThread::with(Context::clone)).unwrap_or_default()
 }
 
@@ -217,9 +221,10 @@ pub(crate) fn of_task(slot: &TaskSlot) -> Context {
 /// A variable whose value belongs to the line of execution: the task and, copied at their creation, the tasks it makes. [`to_thread`](crate::to_thread)
 /// and callbacks take a copy along too. It has no default: asyncio's raises `LookupError` where [`get`](ContextVar::get) returns `None`.
 ///
-/// A thread outside of loops has a context of its own, which ends with the thread. In the destructor of a thread-local that comes after that,
-/// no variable has a value, and what is [set](ContextVar::set) is not kept: [`get`](ContextVar::get) still returns `None`, and
-/// [`reset`](ContextVar::reset) an error. [`Context::run`] works there as everywhere.
+/// A thread outside of loops has a context of its own, which ends with the thread. In the destructor of a
+/// thread-local that comes after that, no variable has a value, and what is [set](ContextVar::set) is not
+/// kept: [`get`](ContextVar::get) still returns `None`, and [`reset`](ContextVar::reset) an error.
+/// [`Context::run`] works there as everywhere.
 ///
 /// # Examples
 ///

@@ -18,8 +18,9 @@ use crate::task::silently;
 use crate::worker;
 
 crate::sync::thread_locals! {
-    /// The number of the pool that the calling thread belongs to, or zero. It stays until the thread has ended: the destructors of thread-locals
-    /// run there too, and must not wait for the thread that they run on.
+    /// The number of the pool that the calling thread belongs to, or zero. It stays until the thread has
+    /// ended: the destructors of thread-locals run there too, and must not wait for the thread that they run
+    /// on.
     static OWNER: Cell<u64> = const { Cell::new(0) };
 }
 

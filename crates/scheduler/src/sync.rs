@@ -70,8 +70,8 @@ mod imp {
         word.fetch_update(set, fetch, change)
     }
 
-    /// Tells whether a thread has ended, the destructors of its thread-local variables included. `JoinHandle::is_finished` is true before those,
-    /// and to join means to wait for them without a limit.
+    /// Tells whether a thread has ended, the destructors of its thread-local variables included.
+    /// `JoinHandle::is_finished` is true before those, and to join means to wait for them without a limit.
     #[derive(Clone)]
     pub(crate) struct Presence(Arc<()>);
 

@@ -38,7 +38,8 @@ pub(crate) struct Local {
     owes_notify: Cell<bool>,
 }
 
-/// Without a destructor: a worker takes itself out when it leaves, and the destructors of other thread-locals may still ask.
+/// Without a destructor: a worker takes itself out when it leaves, and the destructors of other thread-locals
+/// may still ask.
 type Here = RefCell<ManuallyDrop<Option<Rc<Local>>>>;
 
 const _: () = assert!(!needs_drop::<Here>());

@@ -1,4 +1,5 @@
-//! What is left in a thread-local is used and dropped while its thread ends, before the scheduler's own thread-locals are gone and after.
+//! What is left in a thread-local is used and dropped while its thread ends, before the scheduler's own
+//! thread-locals are gone and after.
 #![allow(missing_docs)]
 
 mod common;
@@ -21,7 +22,8 @@ thread_local! {
     static LEFT: RefCell<Vec<Box<dyn Any>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Leaves something to the end of the calling thread: with `ours_first` to when the shelf of task cells is gone.
+/// Leaves something to the end of the calling thread: with `ours_first` to when the shelf of task cells is
+/// gone.
 fn leave(scheduler: &Scheduler, ours_first: bool, make: impl FnOnce() -> Vec<Box<dyn Any>>) {
     let touch_ours = || {
         let handle = scheduler.spawn(async { End::Value(()) }, common::NoSlot);
@@ -126,7 +128,8 @@ fn a_worker() {
     }
 }
 
-/// A thread of the scheduler is one until its last destructor has run: there `close` does not wait, least of all for that thread.
+/// A thread of the scheduler is one until its last destructor has run: there `close` does not wait, least of
+/// all for that thread.
 #[test]
 fn a_destructor_may_close_the_scheduler_of_its_own_thread() {
     let config = || Config { blocking_keep_alive: Duration::from_millis(1), ..Config::default() };

@@ -21,7 +21,8 @@ use selvedge_scheduler::{Look, Scheduler, TaskRef};
 use crate::cancel::{Leaf, Outside};
 use crate::context::OutsideContext;
 
-/// Without a destructor: `Asking` takes out what it puts here, and the destructors of other thread-locals may still poll when the thread ends.
+/// Without a destructor: `Asking` takes out what it puts here, and the destructors of other thread-locals may
+/// still poll when the thread ends.
 type Answers = RefCell<ManuallyDrop<Notes>>;
 
 const _: () = assert!(!needs_drop::<Answers>());

@@ -14,7 +14,8 @@ use crate::error::CancelledError;
 use crate::sync::{mutation, thread_locals};
 use crate::task::TaskSlot;
 
-/// Without a destructor: frames leave nothing to drop, and the destructors of other thread-locals may still poll when the thread ends.
+/// Without a destructor: frames leave nothing to drop, and the destructors of other thread-locals may still
+/// poll when the thread ends.
 type Innermost = RefCell<ManuallyDrop<Option<Arc<Scope>>>>;
 
 const _: () = assert!(!needs_drop::<Innermost>());

@@ -210,7 +210,8 @@ impl Wake for Unpark {
     }
 }
 
-/// One waker for all that a thread ever waits for; one for each wait when the thread is ending, and its own is gone.
+/// One waker for all that a thread ever waits for; one for each wait when the thread is ending, and its own
+/// is gone.
 fn thread_waker() -> Waker {
     thread_locals! {
         static WAKER: Waker = new_waker();

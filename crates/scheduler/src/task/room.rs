@@ -4,11 +4,11 @@
 //! do worst. So a cell's memory is kept for the next task: first on a shelf of the thread, a batch at a time in a depot that
 //! all threads share. What is kept is bounded, and the depot is emptied when the program rests.
 //!
-//! Each free block holds a pointer to the next one. Sizes are rounded up to eight more than a multiple of sixteen, which is what fits
-//! malloc's chunks.
+//! Each free block holds a pointer to the next one. Sizes are rounded up to eight more than a multiple of
+//! sixteen, which is what fits malloc's chunks.
 //!
-//! What lies in a free block must not be touched. `AddressSanitizer` is told so: it finds whoever looks at a cell that is free, also while the
-//! memory is ours.
+//! What lies in a free block must not be touched. `AddressSanitizer` is told so: it finds whoever looks at a
+//! cell that is free, also while the memory is ours.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::cell::UnsafeCell;
@@ -24,7 +24,8 @@ const SHELF_MAX: usize = 2 * BATCH;
 const CLASSES: usize = 33;
 /// What the depot keeps of one size at the most, in bytes.
 const DEPOT_BYTES: usize = 8 << 20;
-/// Where a free block's link lies: not where a cell has its state word, since that is what stale pointers lead to.
+/// Where a free block's link lies: not where a cell has its state word, since that is what stale pointers
+/// lead to.
 const LINK: usize = 16;
 /// Models must see each cell come and go.
 const RECYCLES: bool = cfg!(not(selvedge_loom));
@@ -58,7 +59,8 @@ pub(super) unsafe fn free<T>(room: NonNull<T>) {
     // SAFETY: the caller gives the room away, and it has the size of its class.
     let shelved = SHELF.try_with(|shelf| shelf.put(class, unsafe { Room::new(room) }));
     if shelved.is_err() {
-        // The thread is ending, and its shelf is gone. A room that is on no shelf has no link, so it goes back alone.
+        // The thread is ending, and its shelf is gone. A room that is on no shelf has no link: it goes back alone.
+        //
         // SAFETY: all rooms of a class are allocated with its layout.
         unsafe { dealloc(room.cast().as_ptr(), layout_of(class)) };
     }
@@ -149,7 +151,8 @@ impl Block {
 
     #[inline]
     fn take_next(&self) -> Option<Block> {
-        // SAFETY: the block is ours, and its link was written when it was made; it is not read again before it is written.
+        // SAFETY: the block is ours, and its link was written when it was made; it is not read again before
+        // it is written.
         unsafe { self.link().read() }.next
     }
 

@@ -1,8 +1,10 @@
-//! A program for `tests/thread_end.rs`: what a thread-local keeps is made, used and dropped while its thread ends.
+//! A program for `tests/thread_end.rs`: what a thread-local keeps is made, used and dropped while its thread
+//! ends.
 //!
-//! The first argument is the thread that ends (`foreign`, `main`, `worker`, `pool`), the second which thread-locals are destroyed first: the
-//! library's (`ours`) or the program's (`theirs`); a third one names a single case. Each case prints a line when it has ended well. Alone, the
-//! argument `list` prints the names of all cases.
+//! The first argument is the thread that ends (`foreign`, `main`, `worker`, `pool`), the second which
+//! thread-locals are destroyed first: the library's (`ours`) or the program's (`theirs`); a third one names a
+//! single case. Each case prints a line when it has ended well. Alone, the argument `list` prints the names
+//! of all cases.
 
 mod contexts;
 mod loops;
@@ -43,7 +45,8 @@ struct Env {
     own: EventLoop,
     /// Whether the library's thread-locals are gone when the case runs.
     ours_first: bool,
-    /// Whether the thread's own context is: a worker's code runs in its tasks' contexts, so it has none before its end.
+    /// Whether the thread's own context is: a worker's code runs in its tasks' contexts, so it has none
+    /// before its end.
     has_no_context: bool,
 }
 
