@@ -134,7 +134,7 @@ tsan: ## All tests under ThreadSanitizer, for by hand: takes minutes; SANITIZE_A
 .PHONY: asan
 asan: ## All tests under AddressSanitizer, with leaks; SANITIZE_ARGS='--test lifecycles'
 	ASAN_OPTIONS=detect_leaks=1 LSAN_OPTIONS="suppressions=$(SUPPRESSIONS)/lsan.supp fast_unwind_on_malloc=0" \
-	  $(call sanitize,asan,-Zsanitizer=address)
+	  $(call sanitize,asan,--cfg selvedge_asan -Zsanitizer=address)
 
 .PHONY: lsan
 lsan: ## All tests under LeakSanitizer; SANITIZE_ARGS='--test lifecycles'

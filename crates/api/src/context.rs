@@ -7,12 +7,14 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::fmt;
 use std::marker::PhantomData;
+use std::mem::{ManuallyDrop, needs_drop};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use selvedge_scheduler::TaskRef;
 
-use crate::error::{Result, RuntimeError};
+use crate::error::{Result, RuntimeError, drop_quietly};
 use crate::sync::{Mutex, thread_locals};
 use crate::task::TaskSlot;
 
@@ -78,7 +80,7 @@ impl Context {
     /// Calls `f` in this context: what it sets stays here, and tasks made in it inherit from here. It may be entered again inside, and on several
     /// threads at once, which asyncio refuses.
     pub fn run<R>(&self, f: impl FnOnce() -> R) -> R {
-        let _leave = Entered { around: ENTERED.replace(Some(self.clone())) };
+        let _leave = Entered { around: replace_entered(Some(self.clone())) };
         f()
     }
 
@@ -119,11 +121,47 @@ pub fn copy_context() -> Context {
     Context::holding(current_bindings())
 }
 
+/// The context that [`Context::run`] put on top of the task's or thread's own. Whoever puts one here takes it
+/// out again, so there is nothing to drop when the thread ends; and what has no destructor is still there for
+/// the destructors of other thread-locals.
+type OnTop = RefCell<ManuallyDrop<Option<Context>>>;
+
+const _: () = assert!(!needs_drop::<OnTop>());
+
 thread_locals! {
-    /// The context that [`Context::run`] put on top of the task's or thread's own.
-    static ENTERED: RefCell<Option<Context>> = const { RefCell::new(None) };
-    /// What code outside of tasks runs in.
-    static OF_THREAD: Context = Context::new();
+    static ENTERED: OnTop = const { RefCell::new(ManuallyDrop::new(None)) };
+    /// What code outside of tasks runs in. It holds users' values, so it has a destructor, after which it is
+    /// gone: only `OfThread::with` looks at it.
+    static OF_THREAD: OfThread = OfThread(Some(Context::new()));
+}
+
+fn replace_entered(context: Option<Context>) -> Option<Context> {
+    ManuallyDrop::into_inner(ENTERED.replace(ManuallyDrop::new(context)))
+}
+
+fn entered<R>(look: impl FnOnce(&Context) -> R) -> Option<R> {
+    ENTERED.with(|entered| entered.borrow().as_ref().map(look))
+}
+
+/// A thread's own context.
+struct OfThread(Option<Context>);
+
+impl OfThread {
+    /// `None` if the thread is ending and its own context is gone.
+    fn with<R>(look: impl FnOnce(&Context) -> R) -> Option<R> {
+        OF_THREAD.try_with(|own| own.0.as_ref().map(look)).ok().flatten()
+    }
+}
+
+impl Drop for OfThread {
+    fn drop(&mut self) {
+        // The last owner of the values drops them, which is the user's code. A panic that left a
+        // thread-local's destructor would end the process.
+        let own = self.0.take();
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(own))) {
+            drop_quietly(payload);
+        }
+    }
 }
 
 struct Entered {
@@ -132,7 +170,7 @@ struct Entered {
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        let _left = ENTERED.replace(self.around.take());
+        let _left = replace_entered(self.around.take());
     }
 }
 
@@ -143,26 +181,29 @@ pub(crate) struct OutsideContext {
 
 impl OutsideContext {
     pub(crate) fn step() -> OutsideContext {
-        OutsideContext { _returns: Entered { around: ENTERED.take() } }
+        OutsideContext { _returns: Entered { around: replace_entered(None) } }
     }
 }
 
 /// The map that is current now: what a new task inherits.
 pub(crate) fn current_bindings() -> Option<Arc<Bindings>> {
-    if let Some(entered) = ENTERED.with(|entered| entered.borrow().as_ref().map(Context::bindings)) {
+    if let Some(entered) = entered(Context::bindings) {
         return entered;
     }
     let of_task = TaskRef::with_current(|task| task?.slot().map(bindings_of));
-    // A thread whose locals are gone has nothing to pass on.
-    of_task.unwrap_or_else(|| OF_THREAD.try_with(Context::bindings).unwrap_or_default())
+    // A thread whose own context is gone has nothing to pass on.
+    of_task.unwrap_or_else(|| OfThread::with(Context::bindings).flatten())
 }
 
 /// The cell that is current now, made if the task has none yet: where a variable is set.
 fn current() -> Context {
-    if let Some(entered) = ENTERED.with(|entered| entered.borrow().clone()) {
+    if let Some(entered) = entered(Context::clone) {
         return entered;
     }
-    TaskRef::with_current(|task| task?.slot().map(of_task)).unwrap_or_else(|| OF_THREAD.with(Context::clone))
+    let of_task = TaskRef::with_current(|task| task?.slot().map(of_task));
+    // Where the thread's own is gone, what is set has nowhere to stay: it lies in a context that only the
+    // token holds.
+    of_task.or_else(|| OfThread::with(Context::clone)).unwrap_or_default()
 }
 
 fn bindings_of(slot: &TaskSlot) -> Option<Arc<Bindings>> {
@@ -179,6 +220,11 @@ pub(crate) fn of_task(slot: &TaskSlot) -> Context {
 
 /// A variable whose value belongs to the line of execution: the task and, copied at their creation, the tasks it makes. [`to_thread`](crate::to_thread)
 /// and callbacks take a copy along too. It has no default: asyncio's raises `LookupError` where [`get`](ContextVar::get) returns `None`.
+///
+/// A thread outside of loops has a context of its own, which ends with the thread. In the destructor of a
+/// thread-local that comes after that, no variable has a value, and what is [set](ContextVar::set) is not
+/// kept: [`get`](ContextVar::get) still returns `None`, and [`reset`](ContextVar::reset) an error.
+/// [`Context::run`] works there as everywhere.
 ///
 /// # Examples
 ///

@@ -12,14 +12,23 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::queue::Deque;
 use crate::shared::Shared;
-use crate::sync::thread::{self, Builder, JoinHandle};
-use crate::sync::{Condvar, Instant, Mutex, MutexGuard, is_finished, mutation};
+use crate::sync::thread::{self, Builder};
+use crate::sync::{Condvar, HintU64, Instant, Mutex, MutexGuard, Ordering, Presence, mutation};
 use crate::task::silently;
 use crate::worker;
 
 crate::sync::thread_locals! {
-    /// The pool that the calling thread belongs to. An address to compare, nothing else.
-    static OWNER: Cell<*const Pool> = const { Cell::new(std::ptr::null()) };
+    /// The number of the pool that the calling thread belongs to, or zero. It stays until the thread has
+    /// ended: the destructors of thread-locals run there too, and must not wait for the thread that they run
+    /// on.
+    static OWNER: Cell<u64> = const { Cell::new(0) };
+}
+
+/// A number, since an address may be another pool's by the time a thread's last destructor compares it.
+fn next_number() -> u64 {
+    static NEXT: HintU64 = HintU64::new(1);
+    // Relaxed: the numbers only have to differ.
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// Between two looks whether a thread is gone that has left our code.
@@ -53,6 +62,7 @@ pub(crate) struct Pool {
     limit: usize,
     keep_alive: Duration,
     name: Arc<str>,
+    number: u64,
 }
 
 #[derive(Default)]
@@ -67,11 +77,29 @@ struct State {
     claims: usize,
     /// Threads that were started and have not taken their first work yet.
     starting: usize,
-    threads: HashMap<usize, JoinHandle<()>>,
-    /// Ended, to be joined.
-    exited: Vec<JoinHandle<()>>,
+    threads: HashMap<usize, Started>,
+    /// They have left our code, and are to be joined.
+    exited: Vec<Started>,
     next_id: usize,
     closed: bool,
+}
+
+/// A thread, for whoever joins it.
+struct Started {
+    handle: thread::JoinHandle<()>,
+    presence: Presence,
+}
+
+impl Started {
+    fn start(name: String, work: impl FnOnce() + Send + 'static) -> io::Result<Self> {
+        let presence = Presence::new();
+        let of_thread = presence.clone();
+        let handle = Builder::new().name(name).spawn(move || {
+            of_thread.begin();
+            work();
+        })?;
+        Ok(Self { handle, presence })
+    }
 }
 
 enum Work {
@@ -119,6 +147,7 @@ impl Pool {
             limit: config.blocking_threads(),
             keep_alive: config.blocking_keep_alive,
             name: Arc::clone(&config.thread_name),
+            number: next_number(),
         }
     }
 
@@ -195,20 +224,19 @@ impl Pool {
         let mut state = self.state.lock();
         let id = state.next_id;
         let shared = Arc::clone(shared);
-        let handle = Builder::new().name(format!("{}-{role}", self.name)).spawn(move || {
-            OWNER.set(&raw const shared.pool);
+        let started = Started::start(format!("{}-{role}", self.name), move || {
+            OWNER.set(shared.pool.number);
             work();
-            OWNER.set(std::ptr::null());
             shared.pool.thread_ends(shared.pool.state.lock(), id);
         })?;
         state.next_id += 1;
-        state.threads.insert(id, handle);
+        state.threads.insert(id, started);
         Ok(())
     }
 
     /// The calling thread is one of those that `join` waits for.
     pub(crate) fn is_own_thread(&self) -> bool {
-        std::ptr::eq(OWNER.get(), self)
+        OWNER.get() == self.number
     }
 
     /// The calling thread's last act here: it is to be joined by whoever comes next.
@@ -222,12 +250,11 @@ impl Pool {
     fn start_thread(&self, shared: &Arc<Shared>, state: &mut State) -> io::Result<()> {
         let id = state.next_id;
         let shared = Arc::clone(shared);
-        let handle = Builder::new()
-            .name(format!("{}-pool-{id}", self.name))
-            .spawn(move || shared.pool.run(&shared, id))?;
+        let started =
+            Started::start(format!("{}-pool-{id}", self.name), move || shared.pool.run(&shared, id))?;
         state.next_id += 1;
         state.starting += 1;
-        state.threads.insert(id, handle);
+        state.threads.insert(id, started);
         // They are on their way out. Not joined: the lock is held, and what they run there (destructors of thread-locals) is foreign code.
         state.exited.clear();
         Ok(())
@@ -235,7 +262,7 @@ impl Pool {
 
     fn run(&self, shared: &Arc<Shared>, id: usize) {
         crate::os::prepare_thread();
-        OWNER.set(self);
+        OWNER.set(self.number);
         let mut state = self.state.lock();
         state.starting -= 1;
         loop {
@@ -338,11 +365,11 @@ impl Pool {
         drop(state);
         for ended in exited {
             // It has left our code; the destructors of its thread-local variables are foreign code, and may take their time.
-            while !is_finished(&ended) && deadline.is_none_or(|deadline| Instant::now() < deadline) {
+            while !ended.presence.has_ended() && deadline.is_none_or(|deadline| Instant::now() < deadline) {
                 thread::sleep(WAY_OUT);
             }
-            if is_finished(&ended) {
-                let _ = ended.join();
+            if ended.presence.has_ended() {
+                let _ = ended.handle.join();
             }
         }
     }

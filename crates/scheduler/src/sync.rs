@@ -18,6 +18,8 @@ mod imp {
     pub(crate) use mio::Waker as PollWaker;
     pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
 
+    use std::cell::Cell;
+    use std::sync::Arc;
     use std::sync::atomic::Ordering;
 
     /// `std`'s cell with loom's closures, so that a model sees each access.
@@ -41,10 +43,10 @@ mod imp {
     }
 
     /// For whoever took `word` to its last value: makes what the others did before their Release writes to it visible. `ThreadSanitizer`
-    /// knows no fences, so under the sanitizers this is a load.
+    /// knows no fences, so for it alone this is a load.
     #[inline]
     pub(crate) fn acquire_after_last(word: &AtomicU64) {
-        if cfg!(selvedge_sanitize) {
+        if cfg!(selvedge_tsan) {
             word.load(Ordering::Acquire);
         } else {
             fence(Ordering::Acquire);
@@ -68,9 +70,28 @@ mod imp {
         word.fetch_update(set, fetch, change)
     }
 
-    /// The thread has ended, its thread-local variables' destructors included.
-    pub(crate) fn is_finished<T>(handle: &thread::JoinHandle<T>) -> bool {
-        handle.is_finished()
+    /// Tells whether a thread has ended, the destructors of its thread-local variables included.
+    /// `JoinHandle::is_finished` is true before those, and to join means to wait for them without a limit.
+    #[derive(Clone)]
+    pub(crate) struct Presence(Arc<()>);
+
+    std::thread_local! {
+        static PRESENT: Cell<Option<Arc<()>>> = const { Cell::new(None) };
+    }
+
+    impl Presence {
+        pub(crate) fn new() -> Self {
+            Self(Arc::new(()))
+        }
+
+        /// The first act of the thread: what is registered first is destroyed last.
+        pub(crate) fn begin(self) {
+            let _ = PRESENT.try_with(|present| present.set(Some(self.0)));
+        }
+
+        pub(crate) fn has_ended(&self) -> bool {
+            Arc::strong_count(&self.0) == 1
+        }
     }
 
     /// Parks the calling thread, for at most `limit` if there is one.

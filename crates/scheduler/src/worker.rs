@@ -1,6 +1,7 @@
 //! What does a worker do next?
 
 use std::cell::{Cell, RefCell};
+use std::mem::{ManuallyDrop, needs_drop};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -37,18 +38,24 @@ pub(crate) struct Local {
     owes_notify: Cell<bool>,
 }
 
+/// Without a destructor: a worker takes itself out when it leaves, and the destructors of other thread-locals
+/// may still ask.
+type Here = RefCell<ManuallyDrop<Option<Rc<Local>>>>;
+
+const _: () = assert!(!needs_drop::<Here>());
+
 crate::sync::thread_locals! {
-    static LOCAL: RefCell<Option<Rc<Local>>> = const { RefCell::new(None) };
+    static LOCAL: Here = const { RefCell::new(ManuallyDrop::new(None)) };
+}
+
+fn replace_here(local: Option<Rc<Local>>) -> Option<Rc<Local>> {
+    LOCAL.with(|here| ManuallyDrop::into_inner(here.replace(ManuallyDrop::new(local))))
 }
 
 /// Calls `f` with the worker that the calling thread is.
 #[inline]
 pub(crate) fn with<R>(f: impl FnOnce(Option<&Local>) -> R) -> R {
-    let mut f = Some(f);
-    LOCAL
-        .try_with(|local| (f.take().expect("called once"))(local.borrow().as_deref()))
-        // The thread is ending: it is no worker any more.
-        .unwrap_or_else(|_| (f.take().expect("called once"))(None))
+    LOCAL.with(|here| f(here.borrow().as_deref()))
 }
 
 /// Queues a task of the scheduler `owner` that has been woken on this thread; gives it back if this is no worker of it.
@@ -366,14 +373,14 @@ fn enter(shared: Arc<Shared>, index: usize, deque: Deque) -> Rc<Local> {
         lone: Lone::new(),
         owes_notify: Cell::new(false),
     });
-    LOCAL.with(|here| *here.borrow_mut() = Some(Rc::clone(&local)));
+    let _none = replace_here(Some(Rc::clone(&local)));
     local
 }
 
 /// The calling thread is no worker any more.
 fn exit(local: Rc<Local>) {
     local.leave();
-    LOCAL.with(|here| here.borrow_mut().take());
+    drop(replace_here(None));
     let local = Rc::into_inner(local).expect("the thread's own copy was just dropped");
     let Local { shared, index, deque, .. } = local;
     *shared.slots[index].vacant.lock() = Some(deque);

@@ -3,8 +3,8 @@
 //! Each test runs itself once more as a process of its own, in which stacks are so large, and the address space is so small, that
 //! there is room for a handful of threads only.
 #![allow(missing_docs)]
-// The sanitizers' shadow of the address space does not fit into a small one.
-#![cfg(not(selvedge_sanitize))]
+// The shadow of the address space that these two keep does not fit into a small one.
+#![cfg(not(any(selvedge_asan, selvedge_tsan)))]
 
 mod common;
 

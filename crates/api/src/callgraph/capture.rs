@@ -12,6 +12,7 @@
 
 use std::backtrace::Backtrace;
 use std::cell::{Cell, RefCell};
+use std::mem::{ManuallyDrop, needs_drop};
 use std::panic::Location;
 use std::task::Poll;
 
@@ -20,12 +21,18 @@ use selvedge_scheduler::{Look, Scheduler, TaskRef};
 use crate::cancel::{Leaf, Outside};
 use crate::context::OutsideContext;
 
+/// Without a destructor: `Asking` takes out what it puts here, and the destructors of other thread-locals may
+/// still poll when the thread ends.
+type Answers = RefCell<ManuallyDrop<Notes>>;
+
+const _: () = assert!(!needs_drop::<Answers>());
+
 thread_local! {
     /// Whether the poll that this thread is in is a question.
     static IS_ON: Cell<bool> = const { Cell::new(false) };
 
     /// What was answered so far.
-    static NOTES: RefCell<Notes> = const { RefCell::new(Notes::none(Detail::Edges)) };
+    static NOTES: Answers = const { RefCell::new(ManuallyDrop::new(Notes::none(Detail::Edges))) };
 }
 
 /// How much is asked.
@@ -121,6 +128,10 @@ fn note(what: &'static str, at: &'static Location<'static>, awaits: impl FnOnce(
     });
 }
 
+fn replace_notes(notes: Notes) -> Notes {
+    ManuallyDrop::into_inner(NOTES.replace(ManuallyDrop::new(notes)))
+}
+
 /// What waits here has nothing armed that would wake it: an ordinary poll must follow.
 pub(crate) fn poll_for_real() {
     TaskRef::with_current(|task| {
@@ -152,7 +163,7 @@ pub(super) fn ask(scheduler: &Scheduler, task: &TaskRef, detail: Detail) -> (Loo
     let _context = OutsideContext::step();
     let asking = Asking::begin(detail);
     let look = scheduler.look(task);
-    let notes = NOTES.replace(Notes::none(Detail::Edges));
+    let notes = replace_notes(Notes::none(Detail::Edges));
     drop(asking);
     (look, notes)
 }
@@ -165,14 +176,14 @@ struct Asking {
 
 impl Asking {
     fn begin(detail: Detail) -> Asking {
-        Asking { was_on: IS_ON.replace(true), outer: NOTES.replace(Notes::none(detail)) }
+        Asking { was_on: IS_ON.replace(true), outer: replace_notes(Notes::none(detail)) }
     }
 }
 
 impl Drop for Asking {
     fn drop(&mut self) {
         IS_ON.set(self.was_on);
-        NOTES.set(std::mem::replace(&mut self.outer, Notes::none(Detail::Edges)));
+        drop(replace_notes(std::mem::replace(&mut self.outer, Notes::none(Detail::Edges))));
     }
 }
 

@@ -1,6 +1,7 @@
 //! Which scopes is the code being polled inside of?
 
 use std::cell::{Cell, RefCell};
+use std::mem::{ManuallyDrop, needs_drop};
 use std::sync::Arc;
 
 use selvedge_scheduler::TaskRef;
@@ -13,10 +14,16 @@ use crate::error::CancelledError;
 use crate::sync::{mutation, thread_locals};
 use crate::task::TaskSlot;
 
+/// Without a destructor: frames leave nothing to drop, and the destructors of other thread-locals may still
+/// poll when the thread ends.
+type Innermost = RefCell<ManuallyDrop<Option<Arc<Scope>>>>;
+
+const _: () = assert!(!needs_drop::<Innermost>());
+
 thread_locals! {
     /// The innermost scope opened inside the task that this thread polls. `None` between polls: a frame puts its scope here while
     /// it polls its content, and takes it away again also when the content panics.
-    static INNERMOST: RefCell<Option<Arc<Scope>>> = const { RefCell::new(None) };
+    static INNERMOST: Innermost = const { RefCell::new(ManuallyDrop::new(None)) };
 
     /// Whether there is an innermost scope: most tasks never open one, and are spared the look.
     static IS_SCOPED: Cell<bool> = const { Cell::new(false) };
@@ -299,12 +306,12 @@ pub(super) fn outside() -> Option<OutsideScopes> {
 
 /// The scope that is current on this thread.
 pub(super) fn innermost() -> Option<Arc<Scope>> {
-    INNERMOST.with(|innermost| innermost.borrow().clone())
+    INNERMOST.with(|innermost| Option::clone(&innermost.borrow()))
 }
 
 fn replace_innermost(scope: Option<Arc<Scope>>) -> Option<Arc<Scope>> {
     IS_SCOPED.set(scope.is_some());
-    INNERMOST.replace(scope)
+    ManuallyDrop::into_inner(INNERMOST.replace(ManuallyDrop::new(scope)))
 }
 
 /// Makes a scope current while it lives.

@@ -210,10 +210,15 @@ impl Wake for Unpark {
     }
 }
 
-/// One waker for all that a thread ever waits for.
+/// One waker for all that a thread ever waits for; one for each wait when the thread is ending, and its own
+/// is gone.
 fn thread_waker() -> Waker {
     thread_locals! {
-        static WAKER: Waker = Waker::from(Arc::new(Unpark(thread::current())));
+        static WAKER: Waker = new_waker();
     }
-    WAKER.with(Waker::clone)
+    WAKER.try_with(Waker::clone).unwrap_or_else(|_| new_waker())
+}
+
+fn new_waker() -> Waker {
+    Waker::from(Arc::new(Unpark(thread::current())))
 }

@@ -4,8 +4,11 @@
 //! do worst. So a cell's memory is kept for the next task: first on a shelf of the thread, a batch at a time in a depot that
 //! all threads share. What is kept is bounded, and the depot is emptied when the program rests.
 //!
-//! Each free block begins with a pointer to the next one. Sizes are rounded up to eight more than a multiple of sixteen, which is what fits
-//! malloc's chunks.
+//! Each free block holds a pointer to the next one. Sizes are rounded up to eight more than a multiple of
+//! sixteen, which is what fits malloc's chunks.
+//!
+//! What lies in a free block must not be touched. `AddressSanitizer` is told so: it finds whoever looks at a
+//! cell that is free, also while the memory is ours.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::cell::UnsafeCell;
@@ -21,18 +24,17 @@ const SHELF_MAX: usize = 2 * BATCH;
 const CLASSES: usize = 33;
 /// What the depot keeps of one size at the most, in bytes.
 const DEPOT_BYTES: usize = 8 << 20;
-/// Models and sanitizers must see each cell come and go.
-const RECYCLES: bool = cfg!(not(any(selvedge_loom, selvedge_sanitize)));
+/// Where a free block's link lies: not where a cell has its state word, since that is what stale pointers
+/// lead to.
+const LINK: usize = 16;
+/// Models must see each cell come and go.
+const RECYCLES: bool = cfg!(not(selvedge_loom));
 
 /// Moves `value` into a room of its own.
 #[inline]
 pub(super) fn put<T>(value: T) -> NonNull<T> {
     let room = match class_of(Layout::new::<T>()) {
-        Some(class) => SHELF
-            .try_with(|shelf| shelf.take(class))
-            .unwrap_or(None)
-            .or_else(|| take_from_depot(class))
-            .unwrap_or_else(|| allocate(layout_of(class))),
+        Some(class) => take(class),
         None => allocate(Layout::new::<T>()),
     };
     let room = room.cast::<T>();
@@ -53,14 +55,23 @@ pub(super) unsafe fn free<T>(room: NonNull<T>) {
         unsafe { dealloc(room.cast().as_ptr(), Layout::new::<T>()) };
         return;
     };
-    // SAFETY: the caller gives the room away; it is large enough for a link.
-    let block = unsafe { Block::new(room.cast()) };
-    let mut block = Some(block);
-    let _ = SHELF.try_with(|shelf| shelf.put(class, block.take().expect("put once")));
-    // The thread is ending.
-    if let Some(block) = block {
-        block.release(class);
+    let room = room.cast();
+    // SAFETY: the caller gives the room away, and it has the size of its class.
+    let shelved = SHELF.try_with(|shelf| shelf.put(class, unsafe { Room::new(room) }));
+    if shelved.is_err() {
+        // The thread is ending, and its shelf is gone. A room that is on no shelf has no link: it goes back alone.
+        //
+        // SAFETY: all rooms of a class are allocated with its layout.
+        unsafe { dealloc(room.cast().as_ptr(), layout_of(class)) };
     }
+}
+
+#[inline]
+fn take(class: usize) -> NonNull<()> {
+    let shelved = SHELF.try_with(|shelf| shelf.take(class).or_else(|| take_from_depot(shelf, class)));
+    // A thread that is ending, and has no shelf, gets by with the allocator.
+    let room = shelved.ok().flatten();
+    room.map_or_else(|| allocate(layout_of(class)), |room| room.0)
 }
 
 /// Frees what the depot holds. Shelves keep theirs: they are small.
@@ -93,8 +104,11 @@ fn allocate(layout: Layout) -> NonNull<()> {
     NonNull::new(room.cast()).unwrap_or_else(|| handle_alloc_error(layout))
 }
 
-/// A free block, which may be the first of a chain.
-struct Block(NonNull<Link>);
+/// Memory for a cell of some class, in which nothing lies and to which nobody else points.
+struct Room(NonNull<()>);
+
+/// A room that waits to be used again. Its link is written, so it may be the first of a chain.
+struct Block(NonNull<()>);
 
 struct Link {
     next: Option<Block>,
@@ -103,35 +117,112 @@ struct Link {
 // SAFETY: a free block belongs to whoever holds this, and memory may be freed on any thread.
 unsafe impl Send for Block {}
 
-impl Block {
+impl Room {
     /// # Safety
     ///
-    /// `room` must be large enough for a link, aligned for it, and nobody else's.
+    /// `room` must have the size and alignment of a class, and be nobody else's.
     #[inline]
-    unsafe fn new(room: NonNull<Link>) -> Self {
+    unsafe fn new(room: NonNull<()>) -> Self {
         Self(room)
+    }
+
+    /// The only way to a block: its link is written here.
+    #[inline]
+    fn link(self, class: usize, next: Option<Block>) -> Block {
+        poison::all_but_link(self.0, layout_of(class).size());
+        let block = Block(self.0);
+        block.set_next(next);
+        block
+    }
+}
+
+impl Block {
+    #[inline]
+    fn link(&self) -> NonNull<Link> {
+        // SAFETY: the smallest class has room for a link behind so many bytes.
+        unsafe { self.0.byte_add(LINK) }.cast()
     }
 
     #[inline]
     fn set_next(&self, next: Option<Block>) {
         // SAFETY: the block is ours, and a link has no destructor to run on what lay there.
-        unsafe { self.0.write(Link { next }) };
+        unsafe { self.link().write(Link { next }) };
     }
 
     #[inline]
     fn take_next(&self) -> Option<Block> {
-        // SAFETY: the block is ours, and its link was written when it joined its chain; it is not read again before it is written.
-        unsafe { self.0.read() }.next
+        // SAFETY: the block is ours, and its link was written when it was made; it is not read again before
+        // it is written.
+        unsafe { self.link().read() }.next
+    }
+
+    /// Takes it out of its chain.
+    #[inline]
+    fn unlink(self, class: usize) -> (Room, Option<Block>) {
+        let next = self.take_next();
+        poison::nothing(self.0, layout_of(class).size());
+        (Room(self.0), next)
     }
 
     /// Frees the chain.
     fn release(self, class: usize) {
         let mut block = Some(self);
         while let Some(one) = block {
-            block = one.take_next();
+            let (room, next) = one.unlink(class);
             // SAFETY: all rooms of a class are allocated with its layout.
-            unsafe { dealloc(one.0.cast().as_ptr(), layout_of(class)) };
+            unsafe { dealloc(room.0.cast().as_ptr(), layout_of(class)) };
+            block = next;
         }
+    }
+}
+
+/// What `AddressSanitizer` is told. In all other builds this does nothing.
+#[cfg(not(selvedge_asan))]
+mod poison {
+    use std::ptr::NonNull;
+
+    #[inline]
+    pub(super) fn all_but_link(_room: NonNull<()>, _size: usize) {}
+
+    #[inline]
+    pub(super) fn nothing(_room: NonNull<()>, _size: usize) {}
+}
+
+#[cfg(selvedge_asan)]
+mod poison {
+    use std::ffi::c_void;
+    use std::ptr::NonNull;
+
+    use super::{LINK, Link};
+
+    unsafe extern "C" {
+        fn __asan_poison_memory_region(address: *const c_void, size: usize);
+        fn __asan_unpoison_memory_region(address: *const c_void, size: usize);
+        #[cfg(test)]
+        fn __asan_address_is_poisoned(address: *const c_void) -> std::ffi::c_int;
+    }
+
+    /// The link stays: by it `LeakSanitizer` finds the rest of a chain.
+    pub(super) fn all_but_link(room: NonNull<()>, size: usize) {
+        let room = room.as_ptr().cast::<c_void>();
+        let behind = LINK + size_of::<Link>();
+        // SAFETY: the caller's room has this size; only the sanitizer's notes about it change.
+        unsafe { __asan_poison_memory_region(room, LINK) };
+        // SAFETY: as above.
+        let rest = unsafe { room.byte_add(behind) };
+        // SAFETY: as above.
+        unsafe { __asan_poison_memory_region(rest, size - behind) };
+    }
+
+    pub(super) fn nothing(room: NonNull<()>, size: usize) {
+        // SAFETY: as above.
+        unsafe { __asan_unpoison_memory_region(room.as_ptr().cast(), size) };
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_poisoned(room: NonNull<()>, at: usize) -> bool {
+        // SAFETY: it looks at the sanitizer's notes alone.
+        unsafe { __asan_address_is_poisoned(room.as_ptr().cast::<c_void>().wrapping_byte_add(at)) != 0 }
     }
 }
 
@@ -149,23 +240,22 @@ std::thread_local! {
 
 impl Shelf {
     #[inline]
-    fn take(&self, class: usize) -> Option<NonNull<()>> {
+    fn take(&self, class: usize) -> Option<Room> {
         // SAFETY: a shelf is its thread's alone, and no method of it calls another one or foreign code while this lives.
         let stacks = unsafe { &mut *self.0.get() };
         let stack = &mut stacks[class];
-        let block = stack.top.take()?;
-        stack.top = block.take_next();
+        let (room, rest) = stack.top.take()?.unlink(class);
+        stack.top = rest;
         stack.len -= 1;
-        Some(block.0.cast())
+        Some(room)
     }
 
     #[inline]
-    fn put(&self, class: usize, block: Block) {
+    fn put(&self, class: usize, room: Room) {
         // SAFETY: as in `take`.
         let stacks = unsafe { &mut *self.0.get() };
         let stack = &mut stacks[class];
-        block.set_next(stack.top.take());
-        stack.top = Some(block);
+        stack.top = Some(room.link(class, stack.top.take()));
         stack.len += 1;
         if stack.len < SHELF_MAX {
             return;
@@ -194,7 +284,7 @@ impl Block {
     /// A second name for the next block. The caller must use only one of them.
     fn peek_next(&self) -> Option<Block> {
         // SAFETY: the block is ours and its link is written; reading it does not change the chain.
-        let link = unsafe { self.0.as_ref() };
+        let link = unsafe { self.link().as_ref() };
         link.next.as_ref().map(|next| Block(next.0))
     }
 }
@@ -228,18 +318,13 @@ fn put_into_depot(class: usize, batch: Block) {
     batch.release(class);
 }
 
-/// Puts a batch on the thread's shelf and takes one block of it.
+/// Puts a batch on the thread's shelf, whose stack for this size is empty, and takes one block of it.
 #[cold]
-fn take_from_depot(class: usize) -> Option<NonNull<()>> {
+fn take_from_depot(shelf: &Shelf, class: usize) -> Option<Room> {
     let batch = DEPOT.classes[class].lock().pop()?;
-    let first = batch.0.cast();
-    let rest = batch.take_next();
-    let mut rest = Some(rest);
-    let _ = SHELF.try_with(|shelf| shelf.restock(class, rest.take().expect("restocked once")));
-    if let Some(Some(block)) = rest {
-        block.release(class);
-    }
-    Some(first)
+    let (room, rest) = batch.unlink(class);
+    shelf.restock(class, rest);
+    Some(room)
 }
 
 impl Shelf {
@@ -251,7 +336,7 @@ impl Shelf {
     }
 }
 
-#[cfg(all(test, not(any(selvedge_loom, selvedge_sanitize))))]
+#[cfg(all(test, not(selvedge_loom)))]
 mod tests {
     use super::*;
 
@@ -287,9 +372,10 @@ mod tests {
         .join()
         .expect("no panic");
         let class = class_of(Layout::new::<[u64; 40]>()).expect("small enough");
-        let taken = take_from_depot(class).expect("the other thread left more than its shelf holds");
+        let taken = SHELF.with(|shelf| take_from_depot(shelf, class));
+        let taken = taken.expect("the other thread left more than its shelf holds");
         // SAFETY: it came out of the depot for this caller, has this size, and nothing lies in it.
-        unsafe { free(taken.cast::<[u64; 40]>()) };
+        unsafe { free(taken.0.cast::<[u64; 40]>()) };
         trim();
         assert!(DEPOT.classes[class].lock().is_empty());
     }
@@ -297,6 +383,58 @@ mod tests {
     struct SendPtr(NonNull<[u64; 40]>);
     // SAFETY: the test hands each pointer to one thread.
     unsafe impl Send for SendPtr {}
+
+    /// A room that comes back when the thread's shelf is gone, and one that is taken then.
+    #[test]
+    fn a_thread_that_is_ending_has_no_shelf_and_needs_none() {
+        struct Late(Option<NonNull<[u64; 13]>>);
+
+        impl Drop for Late {
+            fn drop(&mut self) {
+                if let Some(room) = self.0 {
+                    assert!(SHELF.try_with(|_| ()).is_err(), "this destructor was registered first");
+                    // SAFETY: it came from `put` with the same type, which has no destructor.
+                    unsafe { free(room) };
+                    let taken = put([2_u64; 13]);
+                    // SAFETY: as above.
+                    unsafe { free(taken) };
+                }
+            }
+        }
+
+        std::thread_local! {
+            static LATE: std::cell::RefCell<Late> = const { std::cell::RefCell::new(Late(None)) };
+        }
+        let ending = || LATE.with(|late| late.borrow_mut().0 = Some(put([1_u64; 13])));
+        // A batch in the depot must not be taken apart for it.
+        put_into_depot(class_of(Layout::new::<[u64; 13]>()).expect("small enough"), a_batch());
+        std::thread::spawn(ending).join().expect("no panic");
+    }
+
+    fn a_batch() -> Block {
+        let class = class_of(Layout::new::<[u64; 13]>()).expect("small enough");
+        let room = || {
+            // SAFETY: it is new, and has the layout of the class.
+            unsafe { Room::new(allocate(layout_of(class))) }
+        };
+        let chain = (0..BATCH).fold(None, |chain, _| Some(room().link(class, chain)));
+        chain.expect("a batch is not empty")
+    }
+
+    #[cfg(selvedge_asan)]
+    #[test]
+    fn what_lies_in_a_free_room_is_out_of_bounds() {
+        let room = put([1_u64; 13]).cast();
+        assert!((0..104).all(|at| !poison::is_poisoned(room, at)));
+        // SAFETY: it came from `put` with the same type, which has no destructor.
+        unsafe { free(room.cast::<[u64; 13]>()) };
+        assert!((0..104).all(|at| poison::is_poisoned(room, at) != (LINK..LINK + 8).contains(&at)));
+        let again = put([1_u64; 13]);
+        assert_eq!(again.cast(), room);
+        assert!((0..104).all(|at| !poison::is_poisoned(room, at)));
+        // SAFETY: as above.
+        unsafe { free(again) };
+    }
 
     #[test]
     fn classes_fit() {

@@ -1,0 +1,92 @@
+//! Contexts, their variables, and the tokens.
+
+use std::sync::Arc;
+
+use selvedge::{Context, ContextVar, Token, copy_context};
+
+use super::{Act, Case, Env, VAR, object, wait_for};
+
+static BOMB: ContextVar<Bomb> = ContextVar::new("bomb");
+
+/// Panics in whichever destructor drops the last one.
+#[derive(Clone)]
+struct Bomb(#[expect(dead_code, reason = "it is there to be dropped")] Arc<Fuse>);
+
+struct Fuse;
+
+impl Drop for Fuse {
+    fn drop(&mut self) {
+        panic!("a value's drop panics");
+    }
+}
+
+pub(super) fn contexts(cases: &mut Vec<Case>) {
+    object(
+        cases,
+        "Context",
+        |_| Context::new(),
+        |env, context| {
+            let token = context.run(|| {
+                let _ = VAR.set(2);
+                let token = VAR.set(3);
+                assert_eq!((VAR.get(), copy_context().run(|| VAR.get())), (Some(3), Some(3)));
+                let inside = env.live.create_task(async { Ok(VAR.get()) });
+                assert_eq!(wait_for(inside).unwrap(), Some(3));
+                token
+            });
+            assert!(VAR.reset(token).is_err());
+            assert_eq!(context.copy().run(|| VAR.get()), Some(3));
+        },
+    );
+    object(
+        cases,
+        "copied Context",
+        |_| copy_context(),
+        |_, context| {
+            context.run(|| drop(VAR.set(2)));
+            assert_eq!(context.run(|| VAR.get()), Some(2));
+        },
+    );
+    object(
+        cases,
+        "ContextVar",
+        |_| (),
+        |env, ()| {
+            let before = VAR.get();
+            let token = VAR.set(4);
+            // What is set when the thread's own context is gone stays nowhere.
+            let stays = VAR.get() == Some(4);
+            assert!(stays || before.is_none());
+            assert_eq!(VAR.reset(token).is_ok(), stays);
+            assert_eq!(VAR.get(), before);
+            let inherited = env.live.create_task(async { Ok(VAR.get()) });
+            assert_eq!(wait_for(inherited).unwrap(), before);
+        },
+    );
+    object(
+        cases,
+        "Token",
+        |_| VAR.set(5),
+        |env, token: Token<u32>| {
+            let is_reset = VAR.reset(token).is_ok();
+            assert!(
+                !(is_reset && env.has_no_context),
+                "this case is one in which the thread's context is gone"
+            );
+        },
+    );
+}
+
+/// The thread's own context drops it, and a panic there must not end the process.
+pub(super) fn value_that_panics(cases: &mut Vec<Case>) {
+    let prepare: fn(&Env) -> Act = |_| {
+        let set = || drop(BOMB.set(Bomb(Arc::new(Fuse))));
+        if selvedge::current_task().is_none() {
+            set();
+            return Box::new(|| ());
+        }
+        // In a task it would lie in the task's context. The thread's own is made when it is first wanted.
+        Box::new(set)
+    };
+    cases.push(Case { name: "value that panics when it is dropped".to_owned(), prepare: Box::new(prepare) });
+}
