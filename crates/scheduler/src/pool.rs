@@ -9,6 +9,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::close::Door;
 use crate::config::Config;
 use crate::queue::Deque;
 use crate::shared::Shared;
@@ -31,8 +32,10 @@ pub type BlockingJob = Box<dyn FnOnce() + Send>;
 /// Why a blocking job was not taken.
 #[derive(Debug)]
 pub struct BlockingRefused {
-    /// `ErrorKind::Other` if the scheduler is closed; else what the operating system answered.
+    /// `ErrorKind::Other` if the scheduler takes no more; else what the operating system answered.
     pub error: io::Error,
+    /// The scheduler is closed, or is being closed and takes no more from the calling thread.
+    pub is_closed: bool,
 }
 
 struct Seat {
@@ -71,6 +74,8 @@ struct State {
     /// Ended, to be joined.
     exited: Vec<JoinHandle<()>>,
     next_id: usize,
+    /// Whose jobs are taken.
+    door: Door,
     closed: bool,
 }
 
@@ -125,10 +130,11 @@ impl Pool {
     /// Queues a blocking job.
     pub(crate) fn submit(&self, shared: &Arc<Shared>, job: BlockingJob) -> Result<(), BlockingRefused> {
         let mut state = self.state.lock();
-        if state.closed && !mutation("submit-though-closed") {
+        if !state.door.lets_in(|| self.is_own_thread()) && !mutation("submit-though-closed") {
             drop(state);
             drop(job);
-            return Err(BlockingRefused { error: io::Error::other("the scheduler is closed") });
+            let error = io::Error::other("the scheduler is closed");
+            return Err(BlockingRefused { error, is_closed: true });
         }
         state.jobs.push_back(job);
         // Who runs a blocking job, or comes for one, comes back to the queue; a stand-in may stay away for ever.
@@ -143,7 +149,7 @@ impl Pool {
         let job = state.jobs.pop_back();
         drop(state);
         drop(job);
-        Err(BlockingRefused { error })
+        Err(BlockingRefused { error, is_closed: false })
     }
 
     /// Lets a thread of the pool work at a spare's place.
@@ -287,9 +293,10 @@ impl Pool {
         state.has_no_jobs() && state.seats.is_empty()
     }
 
-    /// Waits for the blocking jobs to end, the queued ones too, but not beyond the deadline.
-    pub(crate) fn wait_for_jobs(&self, deadline: Option<Instant>) {
+    /// Waits for the blocking jobs to end, the queued ones too, but not beyond the deadline. False: there were none.
+    pub(crate) fn wait_for_jobs(&self, deadline: Option<Instant>) -> bool {
         let mut state = self.state.lock();
+        let had_jobs = !state.has_no_jobs();
         while !state.has_no_jobs() {
             match deadline {
                 None => self.drained.wait(&mut state),
@@ -300,6 +307,7 @@ impl Pool {
                 }
             }
         }
+        had_jobs
     }
 
     pub(crate) fn stats(&self) -> Stats {
@@ -307,9 +315,16 @@ impl Pool {
         Stats { threads: state.threads.len(), queued: state.jobs.len() }
     }
 
+    /// Takes jobs only from those for whom `door` is open, from now on.
+    pub(crate) fn narrow(&self, door: Door) {
+        let mut state = self.state.lock();
+        state.door = state.door.max(door);
+    }
+
     /// Drops the queue, and lets the threads end.
     pub(crate) fn close(&self) {
         let mut state = self.state.lock();
+        state.door = Door::Closed;
         state.closed = true;
         let jobs = std::mem::take(&mut state.jobs);
         self.claimed.notify_all();
