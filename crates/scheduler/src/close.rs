@@ -29,14 +29,16 @@
 //! No step before `close` waits for anything, and `close` waits for nothing without its deadline: not for destructors, which run on the closing
 //! thread or on workers, and not for the number of tasks, which only the closing thread goes through.
 
-use std::collections::HashSet;
+use std::cell::{Cell, RefCell};
+use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
+use crate::pool::BlockingJob;
 use crate::queue::Steal;
 use crate::scheduler::Scheduler;
 use crate::shared::Shared;
 use crate::sync::{AtomicBool, HintU64, Instant, Ordering, mutation, spin_loop, thread};
-use crate::task::{Runnable, TaskRef};
+use crate::task::{Runnable, TaskRef, silently};
 
 /// Between two rounds of `close` that wake and drop what is left.
 const CLOSE_ROUND: Duration = Duration::from_millis(1);
@@ -63,6 +65,61 @@ impl Door {
             Door::OwnThreads => is_own(),
             Door::Closed => false,
         }
+    }
+}
+
+/// What was handed in and is not taken.
+pub(crate) enum Refused {
+    Task { _right: Runnable },
+    Job { _job: BlockingJob },
+}
+
+/// So deep a destructor that hands in more may lie inside another one that is being refused; what comes deeper waits until those have ended.
+const NESTED: usize = 16;
+/// So many of those that wait are dropped in a row. If there are still more, each hands in the next one, and that would never end: the last is leaked.
+const IN_A_ROW: usize = 1 << 16;
+
+crate::sync::thread_locals! {
+    /// How many are being dropped on this thread, each inside another one.
+    static DROPPING: Cell<usize> = const { Cell::new(0) };
+    static WAITING: RefCell<VecDeque<Refused>> = const { RefCell::new(VecDeque::new()) };
+}
+
+/// Drops what is refused, at once. Its destructor may hand in more, which is refused likewise: then it must not go deeper and deeper.
+pub(crate) fn drop_refused(refused: Refused) {
+    let depth = DROPPING.get();
+    let mut refused = Some(refused);
+    if depth >= NESTED {
+        // If the thread is ending, what waited here would wait for ever.
+        let _ = WAITING.try_with(|waiting| waiting.borrow_mut().extend(refused.take()));
+    }
+    if refused.is_none() {
+        return;
+    }
+    let _leave = Depth::enter(depth + 1);
+    drop(refused);
+    if depth == 0 {
+        let next = || WAITING.try_with(|waiting| waiting.borrow_mut().pop_front()).ok().flatten();
+        for _ in 0..IN_A_ROW {
+            let Some(next) = next() else { return };
+            silently(|| drop(next));
+        }
+        std::iter::from_fn(next).for_each(std::mem::forget);
+    }
+}
+
+/// Counts also when a destructor unwinds.
+struct Depth(usize);
+
+impl Depth {
+    fn enter(depth: usize) -> Self {
+        Self(DROPPING.replace(depth))
+    }
+}
+
+impl Drop for Depth {
+    fn drop(&mut self) {
+        DROPPING.set(self.0);
     }
 }
 
@@ -246,7 +303,8 @@ fn pause(round: u32, deadline: Option<Instant>) {
     if round < CLOSE_SPINS {
         thread::yield_now();
     } else {
-        let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
+        let left =
+            deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
         thread::sleep((CLOSE_ROUND * (round - CLOSE_SPINS + 1)).min(CLOSE_ROUND_MAX).min(left));
     }
 }

@@ -9,7 +9,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::close::Door;
+use crate::close::{Door, Refused, drop_refused};
 use crate::config::Config;
 use crate::queue::Deque;
 use crate::shared::Shared;
@@ -132,7 +132,7 @@ impl Pool {
         let mut state = self.state.lock();
         if !state.door.lets_in(|| self.is_own_thread()) && !mutation("submit-though-closed") {
             drop(state);
-            drop(job);
+            drop_refused(Refused::Job { _job: job });
             let error = io::Error::other("the scheduler is closed");
             return Err(BlockingRefused { error, is_closed: true });
         }

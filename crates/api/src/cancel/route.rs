@@ -175,9 +175,9 @@ impl Way {
 impl Drop for Way {
     /// One after the other: a way may have joined another one, and that one again, for as long as there are tasks.
     fn drop(&mut self) {
-        let mut next = self.0.get_mut().joined.take();
+        let mut next = self.0.lock().joined.take();
         while let Some(way) = next {
-            next = Arc::into_inner(way).and_then(|mut way| way.0.get_mut().joined.take());
+            next = Arc::into_inner(way).and_then(|way| way.0.lock().joined.take());
         }
     }
 }

@@ -225,8 +225,11 @@ impl GivenUp {
             ));
         }
         if self.functions > 0 {
-            let (functions, threads) =
-                if self.functions == 1 { ("function", "its thread is") } else { ("functions", "their threads are") };
+            let (functions, threads) = if self.functions == 1 {
+                ("function", "its thread is")
+            } else {
+                ("functions", "their threads are")
+            };
             lines.push(format!(
                 "{} {functions} given to to_thread() or an executor did not return {waited}; the loop was closed, and \
                  {threads} left behind",

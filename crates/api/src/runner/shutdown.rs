@@ -33,8 +33,8 @@ use selvedge_scheduler::{Scheduler, TaskRef};
 use super::held::Hold;
 use super::waiter::Waiter;
 use crate::error::{CancelledError, EVENT_LOOP_IS_CLOSED, Error};
-use crate::event_loop::report::{self, GivenUp, Waited};
 use crate::event_loop::EventLoop;
+use crate::event_loop::report::{self, GivenUp, Waited};
 use crate::task::{Notify, TaskHandle, TaskRefExt, TaskSlot, notify};
 
 /// Threads that have nothing left to do need a moment to end, even where nobody waits for tasks.

@@ -11,8 +11,8 @@ use crossbeam_utils::CachePadded;
 
 use super::cell::new_task;
 use super::page::{Home, Pages};
-use crate::close::Door;
 use super::{JoinHandle, Outcome, Runnable, Slot, TaskRef};
+use crate::close::{Door, Refused, drop_refused};
 use crate::shared::Shared;
 use crate::sync::{Mutex, mutation};
 
@@ -85,7 +85,11 @@ impl Registry {
         let (runnable, handle) = new_task(future, slot, weight);
         // SAFETY: the task is new.
         let is_open = unsafe { self.shards[self.next_shard(worker)].insert(&runnable, is_own) };
-        (is_open.then_some(runnable), handle)
+        if !is_open {
+            drop_refused(Refused::Task { _right: runnable });
+            return (None, handle);
+        }
+        (Some(runnable), handle)
     }
 
     pub(crate) fn tasks(&self) -> Vec<TaskRef> {
