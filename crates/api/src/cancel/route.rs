@@ -165,7 +165,8 @@ impl Way {
                 our_node = ours.0.lock();
             }
             // They may have joined others since.
-            if our_node.joined.is_none() && their_node.joined.is_none() {
+            let are_roots = our_node.joined.is_none() && their_node.joined.is_none();
+            if are_roots || mutation("roots-are-not-looked-at-again") {
                 return Some(f(&mut our_node, &mut their_node, Arc::clone(&theirs)));
             }
         }
