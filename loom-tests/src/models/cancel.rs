@@ -77,8 +77,10 @@ pub(super) const CANCEL_WHILE_POLLING: Model =
     .reaches(|| vec![("in the poll that went on", &AT_ONCE), ("in the next one", &LATER)]);
 
 /// A shutdown tells two tasks while a worker polls them, one of which awaits the other: each is told once, whoever is faster.
-pub(super) const SHUTDOWN_TELLS_ONCE: Model =
-    Model::new("shutdown_tells_once", "a task passes a shutdown's request on to one that is told of it too", || {
+pub(super) const SHUTDOWN_TELLS_ONCE: Model = Model::new(
+    "shutdown_tells_once",
+    "a task passes a shutdown's request on to one that is told of it too",
+    || {
         let (house, event_loop) = loop_house(1, false);
         let worker = house.reserve(0).sit();
         let never = event_loop.create_future::<()>();
@@ -99,9 +101,10 @@ pub(super) const SHUTDOWN_TELLS_ONCE: Model =
         shutdown.join().expect("no panic");
         assert!(parent.cancelled() && told.cancelled());
         assert_eq!(requests(&told).0, 1, "the child was told twice");
-    })
-    .finds(&["shutdown-tells-again"])
-    .preemptions(2);
+    },
+)
+.finds(&["shutdown-tells-again"])
+.preemptions(2);
 
 /// A request joins one that is being delivered: who has joined is never taken to be under way for ever.
 pub(super) const ROUTE_JOINS_VS_SETTLES: Model =
