@@ -249,7 +249,7 @@ impl<T: Clone + Send + Sync + 'static> Shared<T> {
                 }
             }
         };
-        if this.event_loop.is_closed() {
+        if this.event_loop.refuses() {
             // "Soon" will not come.
             run_all();
         } else {

@@ -36,6 +36,34 @@ impl Leaf {
     }
 }
 
+/// Asks a task to stop, as the shutdown of its loop does.
+pub fn tell_of_shutdown(task: &TaskHandle) {
+    task.task_ref().tell_of_shutdown();
+}
+
+/// A request on its way along tasks that await each other.
+#[derive(Clone)]
+pub struct Route(cancel::Route);
+
+impl Route {
+    pub fn starting(at: u64) -> Route {
+        Route(cancel::Route::starting(at))
+    }
+
+    pub fn settle(&self) {
+        self.0.settle();
+    }
+
+    /// It has joined `earlier`, which is under way.
+    pub fn joins(&self, earlier: &Route) -> bool {
+        self.0.meet(&earlier.0) == cancel::Meeting::Joined
+    }
+
+    pub fn link(&self, other: &Route) -> bool {
+        self.0.link(&other.0)
+    }
+}
+
 /// The requests that were made to a task, and whether the last one still waits to be delivered.
 pub fn requests(task: &TaskHandle) -> (usize, bool) {
     let requests = task.task_ref().task_slot().requests().load();

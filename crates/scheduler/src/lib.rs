@@ -5,7 +5,8 @@
 //!
 //! | file | question |
 //! |---|---|
-//! | `scheduler.rs`, `config.rs` | how is it started, used, closed? |
+//! | `scheduler.rs`, `config.rs` | how is it started and used? |
+//! | `close.rs` | how does it come to its end? |
 //! | `task/` | what is a task's cell, and who may touch what in it? |
 //! | `queue/` | where do runnable tasks wait? |
 //! | `worker.rs`, `search.rs` | what does a worker do next, and what if it has run out of work? |
@@ -22,6 +23,7 @@
 
 mod between;
 mod clock;
+mod close;
 mod config;
 mod driver;
 mod heavy;

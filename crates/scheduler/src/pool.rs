@@ -9,6 +9,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::close::{Door, Refused, drop_refused};
 use crate::config::Config;
 use crate::queue::Deque;
 use crate::shared::Shared;
@@ -40,8 +41,10 @@ pub type BlockingJob = Box<dyn FnOnce() + Send>;
 /// Why a blocking job was not taken.
 #[derive(Debug)]
 pub struct BlockingRefused {
-    /// `ErrorKind::Other` if the scheduler is closed; else what the operating system answered.
+    /// `ErrorKind::Other` if the scheduler takes no more; else what the operating system answered.
     pub error: io::Error,
+    /// The scheduler is closed, or is being closed and takes no more from the calling thread.
+    pub is_closed: bool,
 }
 
 struct Seat {
@@ -81,6 +84,8 @@ struct State {
     /// They have left our code, and are to be joined.
     exited: Vec<Started>,
     next_id: usize,
+    /// Whose jobs are taken.
+    door: Door,
     closed: bool,
 }
 
@@ -154,10 +159,11 @@ impl Pool {
     /// Queues a blocking job.
     pub(crate) fn submit(&self, shared: &Arc<Shared>, job: BlockingJob) -> Result<(), BlockingRefused> {
         let mut state = self.state.lock();
-        if state.closed && !mutation("submit-though-closed") {
+        if !state.door.lets_in(|| self.is_own_thread()) && !mutation("submit-though-closed") {
             drop(state);
-            drop(job);
-            return Err(BlockingRefused { error: io::Error::other("the scheduler is closed") });
+            drop_refused(Refused::Job { _job: job });
+            let error = io::Error::other("the scheduler is closed");
+            return Err(BlockingRefused { error, is_closed: true });
         }
         state.jobs.push_back(job);
         // Who runs a blocking job, or comes for one, comes back to the queue; a stand-in may stay away for ever.
@@ -172,7 +178,7 @@ impl Pool {
         let job = state.jobs.pop_back();
         drop(state);
         drop(job);
-        Err(BlockingRefused { error })
+        Err(BlockingRefused { error, is_closed: false })
     }
 
     /// Lets a thread of the pool work at a spare's place.
@@ -314,9 +320,10 @@ impl Pool {
         state.has_no_jobs() && state.seats.is_empty()
     }
 
-    /// Waits for the blocking jobs to end, the queued ones too, but not beyond the deadline.
-    pub(crate) fn wait_for_jobs(&self, deadline: Option<Instant>) {
+    /// Waits for the blocking jobs to end, the queued ones too, but not beyond the deadline. False: there were none.
+    pub(crate) fn wait_for_jobs(&self, deadline: Option<Instant>) -> bool {
         let mut state = self.state.lock();
+        let had_jobs = !state.has_no_jobs();
         while !state.has_no_jobs() {
             match deadline {
                 None => self.drained.wait(&mut state),
@@ -327,6 +334,7 @@ impl Pool {
                 }
             }
         }
+        had_jobs
     }
 
     pub(crate) fn stats(&self) -> Stats {
@@ -334,9 +342,16 @@ impl Pool {
         Stats { threads: state.threads.len(), queued: state.jobs.len() }
     }
 
+    /// Takes jobs only from those for whom `door` is open, from now on.
+    pub(crate) fn narrow(&self, door: Door) {
+        let mut state = self.state.lock();
+        state.door = state.door.max(door);
+    }
+
     /// Drops the queue, and lets the threads end.
     pub(crate) fn close(&self) {
         let mut state = self.state.lock();
+        state.door = Door::Closed;
         state.closed = true;
         let jobs = std::mem::take(&mut state.jobs);
         self.claimed.notify_all();

@@ -1,4 +1,4 @@
-//! The scheduler as its owner sees it: start, spawn, look, close.
+//! The scheduler as its owner sees it: start, spawn, look. How it is closed is in `close.rs`.
 
 use std::fmt;
 use std::io;
@@ -10,18 +10,10 @@ use crate::config::{Config, Hooks};
 use crate::io::Registration;
 use crate::metrics::Metrics;
 use crate::pool::{BlockingJob, BlockingRefused};
-use crate::queue::Steal;
 use crate::shared::Shared;
-use crate::sync::{Instant, Ordering, fence, mutation, spin_loop, thread};
+use crate::sync::{Instant, Ordering, fence};
 use crate::task::{JoinHandle, Outcome, Slot, TaskRef};
 use crate::worker::{self, Local};
-
-/// Between two rounds of `close` that wake and drop what is left.
-const CLOSE_ROUND: Duration = Duration::from_millis(1);
-/// The longest pause between two rounds.
-const CLOSE_ROUND_MAX: Duration = Duration::from_millis(50);
-/// Rounds that `close` makes without waiting: nearly always everything has ended by then.
-const CLOSE_SPINS: u32 = 50;
 
 /// A running scheduler. Cheap to clone, usable from any thread.
 ///
@@ -71,6 +63,10 @@ impl Scheduler {
         &self.0
     }
 
+    pub(crate) fn as_arc(&self) -> &Arc<Shared> {
+        &self.0
+    }
+
     fn is_of(&self, local: &Local) -> bool {
         Arc::ptr_eq(&local.shared, &self.0)
     }
@@ -95,6 +91,11 @@ impl Scheduler {
         worker::with(|local| local.map(|local| local.index))
     }
 
+    /// The tasks that are not done, in portions: whoever has little time may stop in between.
+    pub fn tasks_by_portions(&self) -> impl Iterator<Item = Vec<TaskRef>> {
+        self.0.registry.by_shards()
+    }
+
     /// The tasks that are not done.
     pub fn tasks(&self) -> Vec<TaskRef> {
         self.0.registry.tasks()
@@ -109,18 +110,17 @@ impl Scheduler {
     ///
     /// # Errors
     ///
-    /// The scheduler is closed, or there is no thread to run the job and the operating system refuses one. The job is dropped.
+    /// The scheduler is closed, or refuses the calling thread, or there is no thread to run the job and the operating system refuses one. The job is dropped.
     pub fn spawn_blocking(&self, job: BlockingJob) -> Result<(), BlockingRefused> {
         self.0.pool.submit(&self.0, job)
     }
 
-    /// Waits for the blocking jobs to end, those that are queued and those that come meanwhile too, for at most `patience`. Tasks run on.
+    /// Waits for the blocking jobs to end, those that are queued and those that come meanwhile too, for at most `patience`. Tasks run on. Tells whether
+    /// there were any.
     ///
     /// On a thread of the same scheduler nothing is waited for.
-    pub fn wait_for_blocking(&self, patience: Duration) {
-        if !self.0.pool.is_own_thread() {
-            self.0.pool.wait_for_jobs(Instant::now().checked_add(patience));
-        }
+    pub fn wait_for_blocking(&self, patience: Duration) -> bool {
+        !self.0.pool.is_own_thread() && self.0.pool.wait_for_jobs(Instant::now().checked_add(patience))
     }
 
     /// Nanoseconds on the clock that the timers follow. It starts near zero and never goes back.
@@ -191,104 +191,6 @@ impl Scheduler {
     /// Both are the same scheduler.
     pub fn ptr_eq(&self, other: &Scheduler) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
-    }
-
-    /// Ends everything: refuses new tasks, drops the suspended ones (their handles resolve to [`Outcome::closed`]), and joins
-    /// the threads. What is inside a poll or a blocking job after `patience` is left behind; the tasks among it are returned. They end when their
-    /// poll does.
-    ///
-    /// One thread drops the suspended tasks, one after the other: destructors that wait for each other are left behind likewise.
-    ///
-    /// On a thread of the same scheduler (in a task, a blocking job, or a destructor that `close` runs) nothing is waited for, and the
-    /// result is empty.
-    pub fn close(&self, patience: Duration) -> Vec<TaskRef> {
-        let shared = &self.0;
-        shared.registry.close();
-        shared.pool.close();
-        shared.dismiss_all();
-        let is_own = shared.pool.is_own_thread();
-        let deadline = Instant::now().checked_add(if is_own { Duration::ZERO } else { patience });
-        let left = self.cancel_all(deadline);
-        self.0.driver.close();
-        if is_own {
-            return Vec::new();
-        }
-        shared.rescue.join();
-        shared.pool.join(deadline);
-        crate::task::trim_rooms();
-        left
-    }
-
-    /// Cancels what is suspended or queued until nothing is left, or time is up.
-    fn cancel_all(&self, deadline: Option<Instant>) -> Vec<TaskRef> {
-        // Ordering: none needed: whoever is first starts the thread.
-        if self.live_tasks() > 0 && !self.0.has_closer.swap(true, Ordering::Relaxed) {
-            // The destructors of futures are foreign code and may block: they run on a thread of their own.
-            let scheduler = self.clone();
-            // It stays as long as a task lives, beyond the deadline too: a poll that ends late finds nobody else.
-            if self.0.pool.start_aside(&self.0, "close", move || scheduler.cancel_until(None)).is_err() {
-                self.0.has_closer.store(false, Ordering::Relaxed);
-                self.cancel_until(deadline);
-            }
-        }
-        let mut round = 0;
-        while self.live_tasks() > 0 && !is_over(deadline) {
-            pause(round);
-            round += 1;
-        }
-        self.tasks()
-    }
-
-    fn cancel_until(&self, deadline: Option<Instant>) {
-        let mut round = 0;
-        while self.live_tasks() > 0 {
-            if !mutation("close-looks-nowhere") {
-                self.cancel_queued();
-            }
-            if is_over(deadline) || mutation("close-looks-once") {
-                break;
-            }
-            pause(round);
-            round += 1;
-        }
-    }
-
-    /// Wakes whatever is suspended, so that it comes through a queue, and drops what is queued.
-    fn cancel_queued(&self) {
-        let shared = &self.0;
-        for task in self.tasks() {
-            task.wake();
-        }
-        let steals =
-            [|shared: &Shared| shared.injector.steal_one(), |shared: &Shared| shared.heavy.steal_one()];
-        for steal in steals {
-            loop {
-                match steal(shared) {
-                    Steal::Success(task) => drop(task),
-                    Steal::Retry => spin_loop(),
-                    Steal::Empty => break,
-                }
-            }
-        }
-        for slot in shared.places() {
-            drop(slot.next.take());
-            while let Steal::Success(task) = slot.stealer.steal_one() {
-                drop(task);
-            }
-        }
-    }
-}
-
-fn is_over(deadline: Option<Instant>) -> bool {
-    deadline.is_some_and(|deadline| Instant::now() >= deadline)
-}
-
-/// Nearly always everything ends within a few rounds; what does not takes its time.
-fn pause(round: u32) {
-    if round < CLOSE_SPINS {
-        thread::yield_now();
-    } else {
-        thread::sleep((CLOSE_ROUND * (round - CLOSE_SPINS + 1)).min(CLOSE_ROUND_MAX));
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use crossbeam_utils::CachePadded;
 
 use crate::clock::{Clock, ClockKind};
+use crate::close::Close;
 use crate::config::Config;
 use crate::driver::Driver;
 use crate::heavy::{Class, Heavy};
@@ -98,8 +99,7 @@ pub(crate) struct Shared {
     pub(crate) tick_length: TickLength,
     pub(crate) pool: Pool,
     pub(crate) closing: AtomicBool,
-    /// A thread sees to it that all tasks are cancelled.
-    pub(crate) has_closer: AtomicBool,
+    pub(crate) close: Close,
     pub(crate) holds: Holds,
     timers: Box<[TimerSlot]>,
     pub(crate) registry: Registry,
@@ -122,7 +122,7 @@ impl Shared {
             tick_length: TickLength::new(is_virtual),
             pool: Pool::new(&config),
             closing: AtomicBool::new(false),
-            has_closer: AtomicBool::new(false),
+            close: Close::new(),
             holds: Holds::new(),
             timers: (0..places).map(|_| TimerSlot::new()).collect(),
             registry: Registry::new(places, this),
@@ -203,7 +203,8 @@ impl Shared {
         let weight = self.heavy.kinds.weight_at_birth(task::kind_of::<F, S>());
         let class = Class::at_birth(weight);
         let worker = local.map(|local| local.index);
-        let (runnable, handle) = self.registry.spawn(worker, future, slot, weight);
+        let is_own = || worker.is_some() || self.pool.is_own_thread();
+        let (runnable, handle) = self.registry.spawn(worker, is_own, future, slot, weight);
         if let Some(runnable) = runnable {
             match local {
                 Some(local) => local.push_new(runnable, class),
@@ -220,7 +221,7 @@ impl Shared {
         F::Output: Outcome,
         S: Slot,
     {
-        let (runnable, handle) = self.registry.spawn(Some(local.index), future, slot, 0);
+        let (runnable, handle) = self.registry.spawn(Some(local.index), || true, future, slot, 0);
         if let Some(runnable) = runnable {
             local.run_inside(runnable);
         }
@@ -241,7 +242,8 @@ impl Shared {
     {
         let weight = self.heavy.kinds.weight_at_birth(task::kind_of::<F, S>());
         let worker = local.map(|local| local.index);
-        let (runnable, handle) = self.registry.spawn(worker, future, slot, weight);
+        let is_own = || worker.is_some() || self.pool.is_own_thread();
+        let (runnable, handle) = self.registry.spawn(worker, is_own, future, slot, weight);
         // It is on the list already, so somebody may have woken it.
         if let Some(woken) = runnable.and_then(Runnable::suspend) {
             woken.schedule_new();

@@ -184,7 +184,7 @@ impl Local {
             let Some(task) = self.next_task() else { break };
             // After the task came out of its queue: who closes the scheduler sets the flag before it wakes the tasks.
             if self.slot().leave.load(Ordering::Relaxed) && self.shared.is_closing() {
-                drop(task);
+                self.drop_unpolled(task);
                 break;
             }
             self.run(task);
@@ -258,7 +258,7 @@ impl Local {
     /// Runs a heavy task or a suspect and notes the time; the worker counts as stuck meanwhile.
     pub(crate) fn run_heavy(&self, task: Runnable, permit: Permit) {
         if self.shared.is_closing() {
-            drop(task);
+            self.drop_unpolled(task);
         } else {
             self.poll_heavy(task, permit.is_suspect);
         }
@@ -324,6 +324,13 @@ impl Local {
         crate::task::silently(|| hooks.slow_poll(task, lasted));
     }
 
+    /// Drops a task because the scheduler closes. Its destructors may take their time, so it is shown like one that is polled.
+    fn drop_unpolled(&self, task: Runnable) {
+        self.begin_poll(task.address());
+        drop(task);
+        self.pause();
+    }
+
     /// Hands over what is left here.
     fn leave(&self) {
         self.pause();
@@ -331,7 +338,7 @@ impl Local {
         self.stage.clear(self.shared.timers_of(self.index));
         while let Some(task) = self.pop() {
             if closing {
-                drop(task);
+                self.drop_unpolled(task);
             } else {
                 self.shared.injector.push(task);
             }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use loom::thread;
-use selvedge::model::{Leaf, requests};
+use selvedge::model::{Leaf, Route, requests, tell_of_shutdown};
 
 use crate::support::{Model, loop_house, reached};
 
@@ -76,6 +76,66 @@ pub(super) const CANCEL_WHILE_POLLING: Model =
     })
     .finds(&["cancel-wakes-nobody"])
     .reaches(|| vec![("in the poll that went on", &AT_ONCE), ("in the next one", &LATER)]);
+
+/// A shutdown tells two tasks while a worker polls them, one of which awaits the other: each is told once, whoever is faster.
+pub(super) const SHUTDOWN_TELLS_ONCE: Model = Model::new(
+    "shutdown_tells_once",
+    "a task passes a shutdown's request on to one that is told of it too",
+    || {
+        let (house, event_loop) = loop_house(1, false);
+        let worker = house.reserve(0).sit();
+        let never = event_loop.create_future::<()>();
+        let child = event_loop.create_task(async move { never.await });
+        let told = child.handle();
+        let parent = event_loop.create_task(async move { child.await });
+        assert!(worker.turn() && worker.turn());
+        let (first, second) = (parent.handle(), told.clone());
+        let shutdown = thread::spawn(move || {
+            tell_of_shutdown(&first);
+            tell_of_shutdown(&second);
+        });
+        while !parent.done() {
+            if !worker.turn() {
+                thread::yield_now();
+            }
+        }
+        shutdown.join().expect("no panic");
+        assert!(parent.cancelled() && told.cancelled());
+        assert_eq!(requests(&told).0, 1, "the child was told twice");
+    },
+)
+.finds(&["shutdown-tells-again"])
+.preemptions(2);
+
+/// A request joins one that is being delivered: who has joined is never taken to be under way for ever.
+pub(super) const ROUTE_JOINS_VS_SETTLES: Model =
+    Model::new("route_joins_vs_settles", "a request joins one that is settled at that moment", || {
+        let routes = [1, 2, 3].map(Route::starting);
+        let first = routes[0].clone();
+        let settles = thread::spawn(move || first.settle());
+        let joined = routes[1].joins(&routes[0]);
+        settles.join().expect("no panic");
+        reached(if joined { &JOINED } else { &TOO_LATE });
+        if joined {
+            assert!(!routes[2].joins(&routes[1]), "nobody will be told");
+        }
+    })
+    .reaches(|| vec![("it joined", &JOINED), ("it was too late", &TOO_LATE)]);
+
+static JOINED: AtomicUsize = AtomicUsize::new(0);
+static TOO_LATE: AtomicUsize = AtomicUsize::new(0);
+
+/// Two tasks pass requests to each other at the same time: one of the two closes the circle, and is told.
+pub(super) const ROUTES_CLOSE_A_CIRCLE: Model =
+    Model::new("routes_close_a_circle", "two requests join each other at the same moment", || {
+        let (one, other) = (Route::starting(1), Route::starting(2));
+        let (same, as_well) = (one.clone(), other.clone());
+        let links = thread::spawn(move || same.link(&as_well));
+        let ours = other.link(&one);
+        let theirs = links.join().expect("no panic");
+        assert!(ours != theirs, "both pass on, and nobody is told, or both are");
+    })
+    .finds(&["roots-are-not-looked-at-again"]);
 
 static ONE: AtomicUsize = AtomicUsize::new(0);
 static TWO: AtomicUsize = AtomicUsize::new(0);

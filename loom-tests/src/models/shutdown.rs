@@ -33,6 +33,40 @@ pub(super) const SPAWN_VS_SHUTDOWN: Model =
     .finds(&["insert-though-closed"])
     .reaches(|| vec![("the spawn was refused", &REFUSED), ("the task was cancelled", &CANCELLED)]);
 
+static IN_TIME: AtomicUsize = AtomicUsize::new(0);
+static TOO_LATE: AtomicUsize = AtomicUsize::new(0);
+
+/// A spawn from a foreign thread against the first step of closing: it is refused, or the look after that step finds it.
+pub(super) const HAND_IN_VS_LAST_LOOK: Model =
+    Model::new("hand_in_vs_last_look", "a task is handed in while the door is closed to its thread", || {
+        let house = house(1, 0);
+        let ledger = Arc::new(Ledger::default());
+        let (spawns, counts) = (house.clone(), Arc::clone(&ledger));
+        let spawner = thread::spawn(move || {
+            let handle = spawn(&spawns, &counts, |_| Poll::Pending);
+            let is_refused = handle.task().is_done();
+            (handle, is_refused)
+        });
+        house.scheduler().refuse_foreign_threads();
+        let seen = house.scheduler().tasks();
+        let (mut handle, is_refused) = spawner.join().expect("no panic");
+        reached(if is_refused { &TOO_LATE } else { &IN_TIME });
+        assert_ne!(seen.contains(handle.task()), is_refused, "neither refused nor found by the last look");
+        drop(seen);
+        // A worker of the scheduler may spawn still.
+        let worker = house.reserve(0).sit();
+        let mut own = spawn(&house, &ledger, |_| Poll::Pending);
+        assert!(!own.task().is_done());
+        drop(worker);
+        assert_eq!(house.scheduler().close(Duration::MAX), []);
+        assert_eq!((handle.try_take(), own.try_take()), (Some(End::Closed), Some(End::Closed)));
+        drop((handle, own));
+        assert_eq!((ledger.polls(), ledger.slots_dropped()), (0, 2));
+    })
+    .finds(&["insert-though-closed", "door-is-read-before-its-lock"])
+    .reaches(|| vec![("it came in", &IN_TIME), ("it was refused", &TOO_LATE)])
+    .preemptions(2);
+
 /// A suspended task is woken by a foreign thread while `close` wakes it too.
 pub(super) const WAKE_DURING_SHUTDOWN: Model =
     Model::new("wake_during_shutdown", "a task that is woken during close resolves once", || {

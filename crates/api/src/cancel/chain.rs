@@ -7,7 +7,7 @@ use std::sync::Arc;
 use selvedge_scheduler::TaskRef;
 
 use super::foreign::{Call, ForeignWakers};
-use super::route::Route;
+use super::route::InHand;
 use super::scope::Scope;
 use super::word::Requests;
 use crate::error::CancelledError;
@@ -43,6 +43,13 @@ pub(crate) struct Chain<'a> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct DeliveredTo(u32);
 
+impl DeliveredTo {
+    /// One more delivery, to these.
+    pub(crate) fn add(&mut self, other: DeliveredTo) {
+        self.0 |= other.0;
+    }
+}
+
 /// What a frame compares to learn whether a scope around it was asked to stop since it was entered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OutsideScopes {
@@ -61,7 +68,7 @@ pub(super) struct ChainDelivery {
     /// The outermost scope that had a request to deliver: its place.
     pub(super) outermost: Option<u64>,
     pub(super) error: CancelledError,
-    pub(super) route: Route,
+    pub(super) route: InHand,
 }
 
 impl Chain<'_> {
@@ -114,7 +121,7 @@ impl Chain<'_> {
         // Only after the delivery: whoever asks sets the message under its lock, together with the request.
         let (message, passed) =
             if asked_by_task { (self.root.cancel_message(), self.root.route()) } else { (None, None) };
-        let route = passed.unwrap_or_else(|| Route::starting(self.root.number()));
+        let route = InHand::new(self.root.number(), passed);
         ChainDelivery {
             made,
             to: DeliveredTo(to),

@@ -7,7 +7,7 @@ use selvedge_scheduler::TaskRef;
 
 use super::chain::{self, Chain, DeliveredTo};
 use super::foreign::Entry;
-use super::route::Route;
+use super::route::{Held, InHand, Meeting};
 use crate::error::{CancelledError, Error};
 use crate::sync::mutation;
 
@@ -52,7 +52,15 @@ pub(crate) struct Taken {
     /// The place of the outermost scope to which it was news.
     outermost: Option<u64>,
     /// The way it has come, for those who pass it on.
-    pub(crate) route: Route,
+    pub(crate) route: InHand,
+}
+
+impl Taken {
+    /// What it finds at an await that has passed on another one before. A shutdown's finds by itself whom it has reached.
+    pub(crate) fn meet(&self, earlier: &Held) -> Meeting {
+        let route = self.route.route();
+        if route.is_of_shutdown() { Meeting::Late } else { route.meet(earlier.route()) }
+    }
 }
 
 impl Leaf {

@@ -4,7 +4,7 @@
 //!   group opens one for what it polls. A [`RequestWord`] counts what was asked of it.
 //! * A **chain** ([`chain`]) is the current task's root scope and the scopes opened inside it, as seen by whoever is polled now.
 //! * A **leaf** ([`Leaf`]) is an awaitable of this library. It asks, once a poll, whether the chain holds news for it.
-//! * A **route** ([`Route`]) is the way of a request that is passed from task to task; a circle ends it.
+//! * A **route** ([`Route`]) is the way of a request that is passed from task to task; a circle ends it, and it joins one that is under way.
 //! * **Foreign wakers** (`foreign.rs`) are those of leaves that waking the task does not reach.
 //! * A **frame** ([`Frame`]) polls something that may not be a leaf, and gives up on it when nobody inside took the news.
 //!
@@ -24,6 +24,6 @@ pub(crate) use self::chain::{DeliveredTo, Outside, call_task};
 pub(crate) use self::foreign::{ForeignWakers, ScopesWakers};
 pub(crate) use self::frame::{Frame, FramePoll, Patience, ScopedFrame};
 pub(crate) use self::leaf::{Leaf, Taken};
-pub(crate) use self::route::Route;
+pub(crate) use self::route::{Held, Meeting, Route};
 pub(crate) use self::scope::Scope;
 pub(crate) use self::word::{Request, RequestWord, Requests};

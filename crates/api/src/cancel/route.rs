@@ -1,39 +1,246 @@
-//! Has a request that is passed from task to task come back to where it began?
+//! What becomes of a request that tasks which await each other pass on?
 //!
-//! A task that awaits another one passes requests on to it. Tasks that await each other in a circle would pass one round for ever,
-//! and none would be told. So a request carries where it began, and who would pass it on to that very task is told instead.
+//! A task that awaits another one passes requests on to it. Three things must not come of that:
 //!
-//! A circle that the request enters from outside does not contain its beginning. Tasks have one awaiter at a time, so that takes a
-//! handle which changes hands at the wrong moment; but then the request would never rest. Therefore the beginning moves after a while,
-//! to wherever the request is when the number of steps doubles: Brent's way to find a cycle with a memory of one.
+//! * **A circle.** Tasks that await each other in a circle would pass a request round for ever, and none would be told. Who would pass it on to
+//!   where it began is told instead; so is who gets back what it has passed on itself.
+//! * **A crowd.** In a chain of n tasks that are all asked, each request would go all the way down: n squared polls. A request that meets an
+//!   await which has passed one on that is still *under way* joins that one, as two requests to one task do before a delivery.
+//! * **A second request for one cause.** A shutdown asks every task itself, so one that passes the shutdown's request on asks nobody a second time.
+//!
+//! ```text
+//!              pass_on                       a leaf, a frame or the task's body takes it
+//!   in hand  ----------->  under way  ---------------------------------------------------> settled
+//!      |                    ^     |                                                           ^
+//!      |            joins   |     |  its await is dropped or ends; it is taken back           |
+//!      |    (one that is    +-----+-----------------------------------------------------------+
+//!      +---- under way)                                                                       |
+//!      |   is returned as an error                                                            |
+//!      +--------------------------------------------------------------------------------------+
+//! ```
+//!
+//! Only *under way* promises that somebody will yet be told, so "settled" is always the safe answer: it costs a walk, no request. What holds a
+//! route while it promises that ([`Held`]) settles it when it is dropped.
+//!
+//! Joined routes are one class of a union-find, so a step costs next to nothing however they have met. Tasks have one awaiter at a time, so a
+//! request that meets its own class has gone round a circle. (A handle that changes hands at the wrong moment can make that seem so; then a
+//! task that was asked to stop is told, instead of one that it waits for.)
 
-/// The way that a request has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+use std::cell::OnceCell;
+use std::sync::Arc;
+
+use crate::sync::{Mutex, mutation};
+
+/// A request on its way along tasks that await each other. Clones are the same request.
+#[derive(Clone)]
 pub(crate) struct Route {
-    /// The number of the task where it began, or where it was when `steps` last doubled.
+    /// The number of the task where it began.
     origin: u64,
-    /// The number of the task that it has reached.
-    here: u64,
-    steps: u32,
+    /// A shutdown asks every task once, so this one is passed on only to tasks that it has not reached.
+    is_of_shutdown: bool,
+    way: Arc<Way>,
 }
 
-/// Up to this many tasks the beginning stays what it is, so that a circle is noticed when it first closes.
-const STEPS_BEFORE_MOVING: u32 = 64;
+/// A node of the union-find.
+struct Way(Mutex<Node>);
+
+#[derive(Default)]
+struct Node {
+    /// It has joined another one, whose root tells about both.
+    joined: Option<Arc<Way>>,
+    /// Of a root: somebody was told, or nobody will be.
+    is_settled: bool,
+}
+
+/// What a request found at an await that has passed on another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Meeting {
+    /// That one is under way, and stands for both.
+    Joined,
+    /// That one has been delivered: this one must be passed on, too.
+    Late,
+    /// It is that one.
+    Circle,
+}
 
 impl Route {
     /// A request that begins at this task.
     pub(crate) fn starting(at: u64) -> Route {
-        Route { origin: at, here: at, steps: 0 }
+        Route { origin: at, is_of_shutdown: false, way: Arc::new(Way(Mutex::default())) }
     }
 
-    /// The way with one more task; `None` if that closes the circle.
+    /// A shutdown's request to this task.
+    pub(crate) fn of_shutdown(at: u64) -> Route {
+        Route { is_of_shutdown: true, ..Route::starting(at) }
+    }
+
+    pub(crate) fn is_of_shutdown(&self) -> bool {
+        self.is_of_shutdown
+    }
+
+    /// A shutdown's request, which begins here, has joined it.
+    pub(crate) fn becomes_of_shutdown(&mut self, shutdown: &Route) {
+        self.is_of_shutdown = true;
+        let _ = self.link(shutdown);
+    }
+
+    /// The way to one more task; `None` if that closes a circle.
     pub(crate) fn onward(self, to: u64) -> Option<Route> {
-        if to == self.origin {
-            return None;
+        (to != self.origin).then_some(self)
+    }
+
+    /// Somebody has been told, or nobody will be.
+    pub(crate) fn settle(&self) {
+        loop {
+            let root = Way::root(&self.way);
+            let mut node = root.0.lock();
+            if node.joined.is_none() {
+                node.is_settled = true;
+                return;
+            }
         }
-        let steps = self.steps.saturating_add(1);
-        let moves = steps >= STEPS_BEFORE_MOVING && steps.is_power_of_two();
-        Some(Route { origin: if moves { self.here } else { self.origin }, here: to, steps })
+    }
+
+    /// Joins `earlier` if that one is still under way.
+    pub(crate) fn meet(&self, earlier: &Route) -> Meeting {
+        let roots = Way::with_roots(&self.way, &earlier.way, |ours, theirs, root| {
+            if theirs.is_settled || mutation("nothing-is-under-way") {
+                return Meeting::Late;
+            }
+            // One that is settled stays so.
+            if !ours.is_settled {
+                ours.joined = Some(root);
+            }
+            Meeting::Joined
+        });
+        roots.unwrap_or(Meeting::Circle)
+    }
+
+    /// Joins `other`, whatever has become of either. False: they were one already.
+    pub(crate) fn link(&self, other: &Route) -> bool {
+        let linked = Way::with_roots(&self.way, &other.way, |ours, theirs, root| {
+            theirs.is_settled |= ours.is_settled;
+            ours.joined = Some(root);
+        });
+        linked.is_some()
+    }
+}
+
+impl Way {
+    fn root(way: &Arc<Way>) -> Arc<Way> {
+        let mut here = Arc::clone(way);
+        loop {
+            let next = here.0.lock().joined.clone();
+            let Some(next) = next else { return here };
+            // The path is halved on the way, so that nobody walks it again in full.
+            let after_next = next.0.lock().joined.clone();
+            if let Some(after_next) = after_next {
+                // Dropped after the lock: it may be the last reference.
+                let former = here.0.lock().joined.replace(after_next);
+                drop(former);
+            }
+            here = next;
+        }
+    }
+
+    /// Calls `f` with the locked roots of both, and the second one to refer to. `None`: it is the same.
+    fn with_roots<R>(
+        ours: &Arc<Way>,
+        theirs: &Arc<Way>,
+        f: impl FnOnce(&mut Node, &mut Node, Arc<Way>) -> R,
+    ) -> Option<R> {
+        loop {
+            let (ours, theirs) = (Way::root(ours), Way::root(theirs));
+            if Arc::ptr_eq(&ours, &theirs) {
+                return None;
+            }
+            // Two locks, in the order of their addresses.
+            let (mut our_node, mut their_node);
+            if Arc::as_ptr(&ours) < Arc::as_ptr(&theirs) {
+                our_node = ours.0.lock();
+                their_node = theirs.0.lock();
+            } else {
+                their_node = theirs.0.lock();
+                our_node = ours.0.lock();
+            }
+            // They may have joined others since.
+            let are_roots = our_node.joined.is_none() && their_node.joined.is_none();
+            if are_roots || mutation("roots-are-not-looked-at-again") {
+                return Some(f(&mut our_node, &mut their_node, Arc::clone(&theirs)));
+            }
+        }
+    }
+}
+
+impl Drop for Way {
+    /// One after the other: a way may have joined another one, and that one again, for as long as there are tasks.
+    fn drop(&mut self) {
+        let mut next = self.0.lock().joined.take();
+        while let Some(way) = next {
+            next = Arc::into_inner(way).and_then(|way| way.0.lock().joined.take());
+        }
+    }
+}
+
+/// A route that counts as under way no longer than this exists.
+pub(crate) struct Held(Route);
+
+impl Held {
+    pub(crate) fn route(&self) -> &Route {
+        &self.0
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.settle();
+    }
+}
+
+/// The route of a request that was taken: settled if this is dropped, unless the request is passed on.
+pub(crate) struct InHand {
+    /// The task that took it.
+    at: u64,
+    route: OnceCell<Route>,
+    is_passed_on: bool,
+}
+
+impl InHand {
+    /// `route`: the way that it has come, if it was passed on.
+    pub(crate) fn new(at: u64, route: Option<Route>) -> InHand {
+        InHand { at, route: route.map_or_else(OnceCell::new, OnceCell::from), is_passed_on: false }
+    }
+
+    pub(crate) fn route(&self) -> &Route {
+        self.route.get_or_init(|| Route::starting(self.at))
+    }
+
+    /// It was passed on: the await keeps the route.
+    pub(crate) fn keep(mut self) -> Held {
+        self.is_passed_on = true;
+        Held(self.route().clone())
+    }
+
+    /// It has joined one that was passed on.
+    pub(crate) fn has_joined(mut self) {
+        self.is_passed_on = true;
+    }
+}
+
+impl Drop for InHand {
+    fn drop(&mut self) {
+        if !self.is_passed_on
+            && let Some(route) = self.route.get()
+        {
+            route.settle();
+        }
+    }
+}
+
+impl std::fmt::Debug for InHand {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("InHand").field("at", &self.at).finish_non_exhaustive()
     }
 }
 
@@ -41,31 +248,57 @@ impl Route {
 mod tests {
     use super::*;
 
-    /// The last task that is reached when each passes on to the next of `tasks`, and the last one to the task at `back_to`.
-    fn told(tasks: u64, back_to: u64) -> (u64, u32) {
-        let mut route = Route::starting(0);
-        for steps in 0.. {
-            let next = if route.here + 1 == tasks { back_to } else { route.here + 1 };
-            match route.onward(next) {
-                Some(onward) => route = onward,
-                None => return (route.here, steps),
-            }
-        }
-        unreachable!("it ends above")
+    #[test]
+    fn a_request_joins_one_that_is_under_way_and_no_other() {
+        let [first, second, third] = [1, 2, 3].map(Route::starting);
+        assert_eq!(second.meet(&first), Meeting::Joined);
+        assert_eq!(second.meet(&first), Meeting::Circle);
+        first.settle();
+        assert_eq!(third.meet(&second), Meeting::Late, "what settles one settles all that have joined it");
     }
 
     #[test]
-    fn a_circle_tells_the_task_before_the_beginning() {
-        assert_eq!(told(1, 0), (0, 0), "a task that awaits itself");
-        assert_eq!(told(2, 0), (1, 1));
-        assert_eq!(told(u64::from(STEPS_BEFORE_MOVING), 0), (63, 63));
+    fn settled_routes_stay_settled_when_they_are_linked() {
+        let [first, second, third] = [1, 2, 3].map(Route::of_shutdown);
+        first.settle();
+        assert!(first.link(&second) && !second.link(&first));
+        assert_eq!(third.meet(&second), Meeting::Late);
     }
 
     #[test]
-    fn a_circle_that_is_entered_from_outside_is_found_too() {
-        for (tasks, back_to) in [(2, 1), (5, 2), (1000, 7), (1000, 999)] {
-            let (_, steps) = told(tasks, back_to);
-            assert!(u64::from(steps) < 4 * tasks + 4 * u64::from(STEPS_BEFORE_MOVING), "{tasks} {steps}");
+    fn what_is_held_or_in_hand_is_settled_by_its_end() {
+        let late = Route::starting(9);
+        let in_hand = InHand::new(1, None);
+        let route = in_hand.route().clone();
+        let held = in_hand.keep();
+        assert_eq!(Route::starting(8).meet(&route), Meeting::Joined);
+        drop(held);
+        assert_eq!(late.meet(&route), Meeting::Late);
+        let in_hand = InHand::new(1, Some(Route::starting(7)));
+        let route = in_hand.route().clone();
+        drop(in_hand);
+        assert_eq!(late.meet(&route), Meeting::Late);
+    }
+
+    #[test]
+    fn a_circle_is_found_where_it_began_and_where_it_was_entered() {
+        let route = Route::starting(1);
+        assert!(route.clone().onward(2).is_some() && route.clone().onward(1).is_none());
+        assert_eq!(route.meet(&route.clone()), Meeting::Circle);
+    }
+
+    /// Also dropped without recursion.
+    #[test]
+    fn many_routes_join_in_any_order() {
+        const MANY: usize = 300_000;
+        let routes: Vec<_> = (0..MANY).map(|number| Route::starting(number as u64)).collect();
+        for pair in routes.windows(2).rev() {
+            assert_eq!(pair[0].meet(&pair[1]), Meeting::Joined);
         }
+        let last = routes[MANY - 1].clone();
+        assert_eq!(routes[0].meet(&last), Meeting::Circle);
+        let ways = routes.into_iter().map(|route| route.way);
+        drop(ways.collect::<Vec<_>>());
+        last.settle();
     }
 }

@@ -235,6 +235,11 @@ impl EventLoop {
         self.scheduler.is_closed()
     }
 
+    /// Whether it takes nothing any more from the calling thread.
+    pub(crate) fn refuses(&self) -> bool {
+        self.scheduler.refuses()
+    }
+
     /// For good: the loop is about to be closed.
     pub(crate) fn close_signals(&self) {
         #[cfg(unix)]

@@ -40,10 +40,41 @@ pub(crate) fn never_retrieved(task: &TaskRef, error: Error) {
     }
 }
 
-/// The task failed while the loop was being shut down.
-pub(crate) fn failed_in_shutdown(event_loop: &EventLoop, task: TaskHandle, error: Error) {
-    let message = "unhandled exception during run() shutdown";
-    deliver(event_loop, &ExceptionContext::new(message).with_task(task).with_exception(error));
+/// At most so many tasks are named in a report, or told of in reports of their own; the rest are counted.
+const MOST_NAMED: usize = 20;
+
+/// The tasks that failed while the loop was being shut down. The first ones are reported each.
+pub(crate) struct Failures {
+    event_loop: EventLoop,
+    count: usize,
+}
+
+impl Failures {
+    pub(crate) fn new(event_loop: &EventLoop) -> Failures {
+        Failures { event_loop: event_loop.clone(), count: 0 }
+    }
+
+    /// The task has ended; if with an error, that is reported.
+    pub(crate) fn note(&mut self, task: &TaskHandle) {
+        let Some(error) = task.task_ref().failure().filter(|error| !error.is_cancelled()) else { return };
+        self.count += 1;
+        if self.count <= MOST_NAMED {
+            let message = "unhandled exception during run() shutdown";
+            deliver(
+                &self.event_loop,
+                &ExceptionContext::new(message).with_task(task.clone()).with_exception(error),
+            );
+        }
+    }
+
+    /// Counts those that were not reported.
+    pub(crate) fn report_the_rest(&mut self) {
+        let rest = std::mem::take(&mut self.count).saturating_sub(MOST_NAMED);
+        if rest > 0 {
+            let message = format!("unhandled exceptions in {} more during run() shutdown", tasks(rest));
+            deliver(&self.event_loop, &ExceptionContext::new(message));
+        }
+    }
 }
 
 /// How long a shutdown waited.
@@ -66,41 +97,161 @@ impl fmt::Display for Waited {
     }
 }
 
-/// The task was cancelled for the shutdown, and stood at an await when the time was up.
-pub(crate) fn did_not_stop(event_loop: &EventLoop, task: TaskHandle, waited: Waited) {
-    let name = task.get_name();
-    let message = format!(
-        "{name} was cancelled for the shutdown and did not stop {waited}; it was dropped where it stood"
-    );
-    deliver(event_loop, &ExceptionContext::new(message).with_task(task));
+/// What a shutdown gave up on, for one report.
+pub(crate) struct GivenUp {
+    waited: Waited,
+    did_not_stop: Named,
+    stuck: Named,
+    stuck_callbacks: usize,
+    waiting: Named,
+    unheard: usize,
+    functions: usize,
 }
 
-/// The task's poll has not ended, so its thread cannot be joined.
-pub(crate) fn stuck_in_poll(event_loop: &EventLoop, task: &TaskRef, waited: Waited) {
-    if task.slot::<TaskSlot>().is_none() {
-        let message = format!(
-            "a callback did not return {waited}; the loop was closed without it, and its thread is left behind"
-        );
-        return deliver(event_loop, &ExceptionContext::new(message));
+/// Some tasks with their names, and how many there are.
+#[derive(Default)]
+struct Named {
+    first: Vec<TaskHandle>,
+    count: usize,
+}
+
+impl Named {
+    fn add(&mut self, task: &TaskHandle) {
+        self.count += 1;
+        if self.first.len() < MOST_NAMED {
+            self.first.push(task.clone());
+        }
     }
-    let task = TaskHandle::new(task.clone());
-    let name = task.get_name();
-    let message = format!(
-        "{name} is inside a poll or a destructor that did not end {waited}; the loop was closed without it, and its \
-         thread is left behind"
-    );
-    deliver(event_loop, &ExceptionContext::new(message).with_task(task));
+
+    /// The tasks' names, as many as are still allowed.
+    fn list(&self, allowed: &mut usize) -> String {
+        let names: Vec<_> = self.first.iter().take(*allowed).map(TaskHandle::get_name).collect();
+        *allowed -= names.len();
+        match (names.len(), self.count - names.len()) {
+            (_, 0) => names.join(", "),
+            (0, rest) => tasks(rest),
+            (_, rest) => format!("{} and {rest} more", names.join(", ")),
+        }
+    }
 }
 
-/// Functions that were given to `to_thread` or an executor have not returned, so their threads cannot be joined.
-pub(crate) fn functions_still_run(event_loop: &EventLoop, count: usize, waited: Waited) {
-    let (functions, threads) =
-        if count == 1 { ("function", "its thread is") } else { ("functions", "their threads are") };
-    let message = format!(
-        "{count} {functions} given to to_thread() or an executor did not return {waited}; the loop was closed, and \
-         {threads} left behind"
-    );
-    deliver(event_loop, &ExceptionContext::new(message));
+impl GivenUp {
+    pub(crate) fn new(waited: Waited) -> GivenUp {
+        GivenUp {
+            waited,
+            did_not_stop: Named::default(),
+            stuck: Named::default(),
+            stuck_callbacks: 0,
+            waiting: Named::default(),
+            unheard: 0,
+            functions: 0,
+        }
+    }
+
+    /// The task was cancelled for the shutdown, and stood at an await when the time was up.
+    pub(crate) fn did_not_stop(&mut self, task: &TaskHandle) {
+        self.did_not_stop.add(task);
+    }
+
+    /// The same, but it waits for another task that was cancelled too.
+    pub(crate) fn waiting(&mut self, task: &TaskHandle) {
+        self.waiting.add(task);
+    }
+
+    /// The task's poll, or the callback, has not ended, so its thread cannot be joined.
+    pub(crate) fn stuck(&mut self, task: &TaskRef) {
+        match task.slot::<TaskSlot>() {
+            Some(_) => self.stuck.add(&TaskHandle::new(task.clone())),
+            None => self.stuck_callbacks += 1,
+        }
+    }
+
+    /// The task had no turn after it was cancelled: it might have stopped.
+    pub(crate) fn unheard(&mut self) {
+        self.unheard += 1;
+    }
+
+    /// Functions that were given to `to_thread` or an executor have not returned, so their threads cannot be joined.
+    pub(crate) fn functions(&mut self, count: usize) {
+        self.functions += count;
+    }
+
+    /// One report, unless there is nothing to tell.
+    pub(crate) fn report(mut self, event_loop: &EventLoop) {
+        if self.did_not_stop.count == 0 && self.stuck.count == 0 && self.stuck_callbacks == 0 {
+            // Whom they wait for is not known, or they wait for each other: then it is they who did not stop.
+            self.did_not_stop = std::mem::take(&mut self.waiting);
+        }
+        let lines = self.lines();
+        if lines.is_empty() {
+            return;
+        }
+        let mut context = ExceptionContext::new(lines.join("\n"));
+        if let ([task], []) | ([], [task]) = (&*self.did_not_stop.first, &*self.stuck.first) {
+            context = context.with_task(task.clone());
+        }
+        deliver(event_loop, &context);
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let (waited, mut allowed, mut lines) = (self.waited, MOST_NAMED, Vec::new());
+        if self.did_not_stop.count > 0 {
+            let names = self.did_not_stop.list(&mut allowed);
+            let (was, it) = if self.did_not_stop.count == 1 { ("was", "it") } else { ("were", "they") };
+            lines.push(format!(
+                "{names} {was} cancelled for the shutdown and did not stop {waited}; {it} {was} dropped where {it} stood"
+            ));
+        }
+        if self.stuck.count > 0 {
+            let names = self.stuck.list(&mut allowed);
+            let (are, it, threads) = if self.stuck.count == 1 {
+                ("is", "it", "its thread is")
+            } else {
+                ("are", "them", "their threads are")
+            };
+            lines.push(format!(
+                "{names} {are} inside a poll or a destructor that did not end {waited}; the loop was closed without {it}, and \
+                 {threads} left behind"
+            ));
+        }
+        if self.stuck_callbacks > 0 {
+            let (callbacks, threads) = if self.stuck_callbacks == 1 {
+                ("a callback".to_owned(), "its thread is")
+            } else {
+                (format!("{} callbacks", self.stuck_callbacks), "their threads are")
+            };
+            lines.push(format!(
+                "{callbacks} did not return {waited}; the loop was closed without it, and {threads} left behind"
+            ));
+        }
+        if self.functions > 0 {
+            let (functions, threads) = if self.functions == 1 {
+                ("function", "its thread is")
+            } else {
+                ("functions", "their threads are")
+            };
+            lines.push(format!(
+                "{} {functions} given to to_thread() or an executor did not return {waited}; the loop was closed, and \
+                 {threads} left behind",
+                self.functions
+            ));
+        }
+        if lines.is_empty() {
+            return lines;
+        }
+        // What only follows from that.
+        if self.waiting.count > 0 {
+            lines.push(format!("{} that waited for these were dropped, too", tasks(self.waiting.count)));
+        }
+        if self.unheard > 0 {
+            lines.push(format!("{} did not get a turn any more and were dropped, too", tasks(self.unheard)));
+        }
+        lines
+    }
+}
+
+fn tasks(count: usize) -> String {
+    if count == 1 { "1 task".to_owned() } else { format!("{count} tasks") }
 }
 
 /// A callback panicked: a task's done callback, or one of the loop's.

@@ -87,6 +87,9 @@ fn is_untaken(began: Requests) -> bool {
 fn take_request() -> Error {
     let message = with_slot(|slot| {
         let _ = slot.requests().deliver();
+        if let Some(route) = slot.route() {
+            route.settle();
+        }
         slot.cancel_message()
     });
     CancelledError::from_message(message.flatten()).into()

@@ -4,11 +4,11 @@ use std::sync::{Arc, OnceLock};
 
 use super::completion::{CallbackId, Watcher};
 use crate::callgraph::AwaitedBy;
-use crate::cancel::{ForeignWakers, Request, RequestWord, Route, ScopesWakers};
+use crate::cancel::{ForeignWakers, Meeting, Request, RequestWord, Route, ScopesWakers};
 use crate::context::Context;
 use crate::error::Error;
 use crate::event_loop::{EventLoop, get_running_loop};
-use crate::sync::{AtomicBool, Mutex, Ordering};
+use crate::sync::{AtomicBool, Mutex, Ordering, mutation};
 
 /// A task's name, message, callbacks, own context and error: allocated when the first of them is needed.
 #[derive(Default)]
@@ -28,6 +28,14 @@ struct Failure {
     event_loop: Option<EventLoop>,
 }
 
+/// Whether a shutdown's request was news to a task.
+#[must_use]
+pub(crate) enum Told {
+    Now(Request),
+    /// It reached the task on this way.
+    Before(Route),
+}
+
 /// Guarded by one lock. Nothing of the user's runs or is dropped while it is held.
 #[derive(Default)]
 struct Details {
@@ -35,6 +43,10 @@ struct Details {
     cancel_message: Option<Arc<str>>,
     /// The way of a request that another task passed on.
     route: Option<Route>,
+    /// Where a shutdown's request reached the task, which it does once.
+    told: Option<Route>,
+    /// The task has passed that request on, and waits.
+    waits_for_told: bool,
     watchers: Vec<Watcher>,
     last_callback: u64,
     /// Nearly always nobody has said so.
@@ -62,8 +74,46 @@ impl Extra {
         if request == Request::First {
             details.cancel_message = message;
             details.route = route;
+            return request;
+        }
+        match (&details.route, route) {
+            (_, None) => {}
+            (None, route) => details.route = route,
+            (Some(earlier), Some(route)) => match route.meet(earlier) {
+                // If it has met itself, that shows when the task passes it on.
+                Meeting::Joined | Meeting::Circle => {}
+                Meeting::Late => route.settle(),
+            },
         }
         request
+    }
+
+    /// Counts a shutdown's request, unless the task was given it before.
+    pub(super) fn tell_of_shutdown(&self, requests: &RequestWord, route: Route) -> Told {
+        let mut details = self.details.lock();
+        if let Some(told) = &details.told
+            && !mutation("shutdown-tells-again")
+        {
+            return Told::Before(told.clone());
+        }
+        details.told = Some(route.clone());
+        let request = requests.request_counted();
+        match &mut details.route {
+            Some(earlier) if request == Request::Joined => earlier.becomes_of_shutdown(&route),
+            _ => details.route = Some(route),
+        }
+        if request == Request::First {
+            details.cancel_message = None;
+        }
+        Told::Now(request)
+    }
+
+    pub(super) fn set_waits_for_told(&self, waits: bool) {
+        self.details.lock().waits_for_told = waits;
+    }
+
+    pub(super) fn waits_for_told(&self) -> bool {
+        self.details.lock().waits_for_told
     }
 
     pub(super) fn cancel_message(&self) -> Option<Arc<str>> {
@@ -71,7 +121,7 @@ impl Extra {
     }
 
     pub(super) fn route(&self) -> Option<Route> {
-        self.details.lock().route
+        self.details.lock().route.clone()
     }
 
     pub(super) fn foreign_wakers_if_any(&self) -> Option<&Arc<ForeignWakers>> {

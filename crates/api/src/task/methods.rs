@@ -94,7 +94,7 @@ macro_rules! task_methods {
             /// # }).unwrap();
             /// ```
             pub fn uncancel(&self) -> u32 {
-                self.task_ref().task_slot().requests().uncancel()
+                self.task_ref().task_slot().uncancel()
             }
 
             /// Whether the task ended by cancellation: it passed on a [`CancelledError`](crate::CancelledError), or never began.

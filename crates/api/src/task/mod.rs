@@ -35,7 +35,7 @@ pub use self::start::HeldChildren;
 pub(crate) use self::start::{Start, StartHeld, limit, start_held};
 
 use crate::callgraph::capture;
-use crate::cancel::{DeliveredTo, Leaf, Outside};
+use crate::cancel::{DeliveredTo, Held, Leaf, Meeting, Outside};
 use crate::context::OutsideContext;
 use crate::coroutine::Coroutine;
 use crate::error::{InvalidStateError, Result, RuntimeError};
@@ -77,8 +77,14 @@ use crate::error::{InvalidStateError, Result, RuntimeError};
 pub struct Task<T: Send + 'static> {
     join: JoinHandle<Ended<T>>,
     leaf: Leaf,
-    /// The request that was passed on to the task, until it is known whether the task saw it.
-    passed_on: Option<DeliveredTo>,
+    /// The request that was passed on to the task, until it is known whether the task saw it. In a box, because that is rare.
+    passed_on: Option<Box<Passed>>,
+}
+
+/// A request that was passed on.
+struct Passed {
+    to: DeliveredTo,
+    held: Held,
 }
 
 /// Starts a coroutine as a task of the running loop.
@@ -223,14 +229,26 @@ impl<T: Send + 'static> Task<T> {
 
     /// The task is done. If it ended without having seen the request that was passed on to it, that request is still owed to us.
     fn settle_passed_on(&mut self, result: &Result<T>) {
-        if let Some(to) = self.passed_on.take() {
+        if let Some(passed) = self.passed_on.take() {
+            if passed.held.route().is_of_shutdown() {
+                set_waits_for_told(false);
+            }
             let is_unseen = self.task_ref().task_slot().requests().load().is_pending();
             let is_cancelled = result.as_ref().is_err_and(crate::Error::is_cancelled);
             if is_unseen && !is_cancelled {
-                self.leaf.give_back(to);
+                self.leaf.give_back(passed.to);
             }
         }
     }
+}
+
+/// The current task waits for tasks to which it has passed the shutdown's request on, or does not any more.
+pub(crate) fn set_waits_for_told(waits: bool) {
+    TaskRef::with_current(|task| {
+        if let Some(slot) = task.and_then(TaskRef::slot::<TaskSlot>) {
+            slot.set_waits_for_told(waits);
+        }
+    });
 }
 
 pub(crate) fn result_was_taken() -> crate::Error {
@@ -261,9 +279,24 @@ impl<T: Send + 'static> Future for Task<T> {
             // Taken before it is passed on: of two tasks that pass requests to each other at the same time, each then meets the
             // other's as a new one. Looked at first, both could join a request that is on its way out, and nobody would be told.
             let Some(taken) = this.leaf.take(cx) else { return Poll::Pending };
+            if let Some(passed) = &mut this.passed_on {
+                match taken.meet(&passed.held) {
+                    Meeting::Late => {}
+                    Meeting::Circle => return Poll::Ready(Err(taken.error.into())),
+                    Meeting::Joined => {
+                        passed.to.add(taken.to);
+                        taken.route.has_joined();
+                        this.leaf.suspend(cx);
+                        return Poll::Pending;
+                    }
+                }
+            }
             match this.task_ref().pass_on(&taken) {
                 PassedOn::Told => {
-                    this.passed_on = Some(taken.to);
+                    if taken.route.route().is_of_shutdown() {
+                        set_waits_for_told(true);
+                    }
+                    this.passed_on = Some(Box::new(Passed { to: taken.to, held: taken.route.keep() }));
                     this.leaf.suspend(cx);
                     return Poll::Pending;
                 }

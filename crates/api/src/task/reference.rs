@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use selvedge_scheduler::TaskRef;
 
+use super::extra::Told;
 use super::slot::TaskSlot;
 use crate::cancel::{Request, Route, Taken};
 use crate::error::{Error, InvalidStateError, Result};
@@ -33,6 +34,8 @@ pub(crate) trait TaskRefExt {
     }
     /// [`cancel`](Self::cancel) with a request that has come a long way.
     fn cancel_along(&self, route: Option<Route>, message: Option<Arc<str>>) -> bool;
+    /// Cancels this task because its loop is being shut down; once, whoever says so.
+    fn tell_of_shutdown(&self);
     /// Cancels this task with a request that met whoever awaits it.
     fn pass_on(&self, taken: &Taken) -> PassedOn;
     fn ended_cancelled(&self) -> bool;
@@ -60,11 +63,33 @@ impl TaskRefExt for TaskRef {
         true
     }
 
+    fn tell_of_shutdown(&self) {
+        if !self.is_done()
+            && let Told::Now(Request::First) =
+                self.task_slot().tell_of_shutdown(Route::of_shutdown(self.task_slot().number()))
+        {
+            self.wake();
+        }
+    }
+
     fn pass_on(&self, taken: &Taken) -> PassedOn {
         if self.is_done() {
             return PassedOn::TooLate;
         }
-        let Some(route) = taken.route.onward(self.task_slot().number()) else { return PassedOn::Circle };
+        let route = taken.route.route().clone();
+        let Some(route) = route.onward(self.task_slot().number()) else { return PassedOn::Circle };
+        if route.is_of_shutdown() {
+            return match self.task_slot().tell_of_shutdown(route) {
+                Told::Now(Request::First) => {
+                    self.wake();
+                    PassedOn::Told
+                }
+                Told::Now(Request::Joined) => PassedOn::Told,
+                // It knows, and ends or not. But it may be waiting for whoever passes this on.
+                Told::Before(told) if taken.route.route().link(&told) => PassedOn::Told,
+                Told::Before(_) => PassedOn::Circle,
+            };
+        }
         let message = taken.error.clone().into_message();
         if self.cancel_along(Some(route), message) { PassedOn::Told } else { PassedOn::TooLate }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use once_cell::race::OnceBox;
 use selvedge_scheduler::{Slot, TaskRef};
 
-use super::extra::Extra;
+use super::extra::{Extra, Told};
 use super::number;
 use crate::cancel::{ForeignWakers, Request, RequestWord, Route};
 use crate::context::Bindings;
@@ -73,6 +73,33 @@ impl TaskSlot {
             Some(extra) => extra.request(&self.requests, message, route),
             None => self.requests.request_counted(),
         }
+    }
+
+    /// Counts the request of a shutdown, which the task is given once.
+    pub(super) fn tell_of_shutdown(&self, route: Route) -> Told {
+        self.extra().tell_of_shutdown(&self.requests, route)
+    }
+
+    /// asyncio's `uncancel()`.
+    pub(super) fn uncancel(&self) -> u32 {
+        let left = self.requests.uncancel();
+        if left == 0
+            && !self.requests.load().is_pending()
+            && let Some(route) = self.route()
+        {
+            // It may have been taken back: then nobody will be told.
+            route.settle();
+        }
+        left
+    }
+
+    /// The task has passed a shutdown's request on and waits for whom it told, or does not any more.
+    pub(crate) fn set_waits_for_told(&self, waits: bool) {
+        self.extra().set_waits_for_told(waits);
+    }
+
+    pub(crate) fn waits_for_told(&self) -> bool {
+        self.extra_if_any().is_some_and(Extra::waits_for_told)
     }
 
     /// The message of the last request that did not join another one.

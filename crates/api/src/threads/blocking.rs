@@ -136,11 +136,13 @@ impl<T: Send + 'static> BlockingTask<T> {
         function: impl FnOnce() -> T + Send + 'static,
     ) -> BlockingTask<T> {
         let (blocking, run) = BlockingTask::prepare(scheduler, function);
-        if let Err(refused) = scheduler.spawn_blocking(running::counted(scheduler, run))
-            && !scheduler.is_closed()
-        {
-            // The job was dropped, which told the awaiter; this says what the system answered.
-            let message = format!("{NO_THREAD}: {}", refused.error);
+        if let Err(refused) = scheduler.spawn_blocking(running::counted(scheduler, run)) {
+            // The job was dropped, which told the awaiter; this says what the scheduler or the system answered.
+            let message = if refused.is_closed {
+                EVENT_LOOP_IS_CLOSED.to_owned()
+            } else {
+                format!("{NO_THREAD}: {}", refused.error)
+            };
             blocking.job.finish(Err(RuntimeError::new(message).into()));
         }
         blocking
@@ -186,7 +188,11 @@ impl<T: Send + 'static, F: FnOnce() -> T> Run<T, F> {
 impl<T: Send + 'static, F> Drop for Run<T, F> {
     fn drop(&mut self) {
         if self.function.is_some() {
-            let why = if self.scheduler.is_closed() { EVENT_LOOP_IS_CLOSED } else { NO_THREAD };
+            let why = if self.scheduler.refuses() || self.scheduler.is_closed() {
+                EVENT_LOOP_IS_CLOSED
+            } else {
+                NO_THREAD
+            };
             self.job.finish(Err(RuntimeError::new(why).into()));
         }
     }

@@ -33,10 +33,11 @@ use crate::task::{self, CallbackId, Task, TaskHandle, TaskRefExt, TaskSlot};
 ///
 /// # Errors
 ///
-/// If the loop is closed, the coroutine never starts, and the future's result is a [`RuntimeError`] "Event loop is closed".
+/// If the loop is closed, or is being closed and this is none of its threads, the coroutine never starts, and the future's result is a
+/// [`RuntimeError`] "Event loop is closed".
 #[track_caller]
 pub fn run_coroutine_threadsafe<C: Coroutine>(coro: C, event_loop: &EventLoop) -> ConcurrentFuture<C::Item> {
-    if event_loop.is_closed() {
+    if event_loop.refuses() {
         return ConcurrentFuture::failed(RuntimeError::new(EVENT_LOOP_IS_CLOSED).into());
     }
     let slot = TaskSlot::new(Location::caller());

@@ -72,6 +72,11 @@ impl ThreadPoolExecutor {
         T: Send + 'static,
     {
         let (blocking, job) = BlockingTask::prepare(scheduler, function);
+        if scheduler.refuses() {
+            // Not only so that the answer comes at once: the queue may have jobs of others, which go on.
+            drop(job);
+            return blocking;
+        }
         match self.shared.push(Box::new(job)) {
             Pushed::Queued => {}
             Pushed::NeedsWorker => self.start_worker(scheduler),

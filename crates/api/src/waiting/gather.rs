@@ -14,10 +14,10 @@ use selvedge_scheduler::TaskRef;
 use self::children::Children;
 pub use self::children::GatherInput;
 use crate::callgraph::capture;
-use crate::cancel::{DeliveredTo, Leaf, Taken};
+use crate::cancel::{DeliveredTo, Held, Leaf, Meeting, Taken};
 use crate::error::{CancelledError, Error, InvalidStateError, Result};
 use crate::sync::{AtomicUsize, Mutex, Ordering, lock_to_wait, mutation};
-use crate::task::{self, Notify, PassedOn, Start, TaskRefExt, notify, start_held};
+use crate::task::{self, Notify, PassedOn, Start, TaskRefExt, notify, set_waits_for_told, start_held};
 
 /// Runs coroutines side by side, each as a task, and returns what they return, in the order in which they were given: a `Vec` for a
 /// `Vec`, an array for an array, a tuple for a tuple of up to twelve. A [`Task`](crate::Task) is taken as it is.
@@ -81,7 +81,7 @@ pub struct Gather<C> {
     leaf: Leaf,
     is_started: bool,
     /// The request that was passed on to the children.
-    cancel: Option<(CancelledError, DeliveredTo)>,
+    cancel: Option<(CancelledError, DeliveredTo, Held)>,
 }
 
 /// The future of [`Gather::return_exceptions`].
@@ -222,9 +222,24 @@ impl<C: Children> Gather<C> {
             return Poll::Ready(Ok(()));
         }
         let Some(taken) = self.leaf.take(cx) else { return Poll::Pending };
+        if let Some((_, to, earlier)) = &mut self.cancel {
+            match taken.meet(earlier) {
+                Meeting::Late => {}
+                Meeting::Circle => return Poll::Ready(Err(taken.error.into())),
+                Meeting::Joined => {
+                    to.add(taken.to);
+                    taken.route.has_joined();
+                    self.leaf.suspend(cx);
+                    return Poll::Pending;
+                }
+            }
+        }
         match self.cancel_children(&taken) {
             PassedOn::Told => {
-                self.cancel = Some((taken.error, taken.to));
+                if taken.route.route().is_of_shutdown() {
+                    set_waits_for_told(true);
+                }
+                self.cancel = Some((taken.error, taken.to, taken.route.keep()));
                 self.leaf.suspend(cx);
             }
             // They are all done, and the last one wakes this task.
@@ -262,7 +277,10 @@ impl<C: Children> Gather<C> {
 
     /// The error to end with, if a request was passed on. One that no child has seen is handed back instead.
     fn settle_cancel(&mut self) -> Result<()> {
-        let Some((error, to)) = self.cancel.take() else { return Ok(()) };
+        let Some((error, to, held)) = self.cancel.take() else { return Ok(()) };
+        if held.route().is_of_shutdown() {
+            set_waits_for_told(false);
+        }
         let mut is_seen = false;
         self.children().for_each(&mut |_, task| {
             let requests = task.task_slot().requests().load();

@@ -1,6 +1,9 @@
 //! Which tasks are alive?
 //!
 //! They are registered in shards, each with a lock of its own, so that threads which spawn and finish tasks seldom meet.
+//!
+//! Each shard has a [`Door`], which only ever narrows, under the lock under which tasks come in. So once `narrow` has returned, a task that
+//! somebody hands in is either refused, or among those that every later look finds.
 
 use std::sync::Weak;
 
@@ -9,6 +12,7 @@ use crossbeam_utils::CachePadded;
 use super::cell::new_task;
 use super::page::{Home, Pages};
 use super::{JoinHandle, Outcome, Runnable, Slot, TaskRef};
+use crate::close::{Door, Refused, drop_refused};
 use crate::shared::Shared;
 use crate::sync::{Mutex, mutation};
 
@@ -37,7 +41,7 @@ pub(super) struct Shard {
 
 struct List {
     tasks: Pages,
-    closed: bool,
+    door: Door,
 }
 
 impl Registry {
@@ -62,11 +66,13 @@ impl Registry {
         }
     }
 
-    /// Creates a task. There is nothing to queue if the registry is closed: then the handle resolves to `Outcome::closed`.
+    /// Creates a task. There is nothing to queue if the door is closed to the calling thread, of which `is_own` says whether it is one of the
+    /// scheduler's: then the handle resolves to `Outcome::closed`.
     #[inline]
     pub(crate) fn spawn<F, S>(
         &self,
         worker: Option<usize>,
+        is_own: impl FnOnce() -> bool,
         future: F,
         slot: S,
         weight: u8,
@@ -78,8 +84,12 @@ impl Registry {
     {
         let (runnable, handle) = new_task(future, slot, weight);
         // SAFETY: the task is new.
-        let is_open = unsafe { self.shards[self.next_shard(worker)].insert(&runnable) };
-        (is_open.then_some(runnable), handle)
+        let is_open = unsafe { self.shards[self.next_shard(worker)].insert(&runnable, is_own) };
+        if !is_open {
+            drop_refused(Refused::Task { _right: runnable });
+            return (None, handle);
+        }
+        (Some(runnable), handle)
     }
 
     pub(crate) fn tasks(&self) -> Vec<TaskRef> {
@@ -88,6 +98,26 @@ impl Registry {
             shard.collect(&mut all);
         }
         all
+    }
+
+    /// The tasks, one shard after the other: whoever has little time may stop in between.
+    pub(crate) fn by_shards(&self) -> impl Iterator<Item = Vec<TaskRef>> {
+        self.shards.iter().map(|shard| {
+            let mut tasks = Vec::new();
+            shard.collect(&mut tasks);
+            tasks
+        })
+    }
+
+    /// Those of the tasks that have one of these addresses.
+    pub(crate) fn at_addresses(&self, addresses: &[usize]) -> Vec<TaskRef> {
+        let mut found = Vec::new();
+        if !addresses.is_empty() {
+            for shard in &self.shards {
+                shard.collect_if(&mut found, |address| addresses.contains(&address));
+            }
+        }
+        found
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -101,10 +131,11 @@ impl Registry {
         }
     }
 
-    /// Refuses new tasks from now on.
-    pub(crate) fn close(&self) {
+    /// Lets in only those for whom `door` is open, from now on.
+    pub(crate) fn narrow(&self, door: Door) {
         for shard in &self.shards {
-            shard.list.lock().closed = true;
+            let mut list = shard.list.lock();
+            list.door = list.door.max(door);
         }
     }
 }
@@ -121,7 +152,7 @@ impl Drop for Registry {
 
 impl Shard {
     pub(super) fn new(owner: Weak<Shared>) -> Self {
-        Self { list: Mutex::new(List { tasks: Pages::new(), closed: false }), owner }
+        Self { list: Mutex::new(List { tasks: Pages::new(), door: Door::Open }), owner }
     }
 
     /// The runtime to which the tasks of this shard belong.
@@ -134,10 +165,12 @@ impl Shard {
     /// # Safety
     ///
     /// The task must be new: in no shard, and known to the caller alone.
-    unsafe fn insert(&self, task: &Runnable) -> bool {
+    unsafe fn insert(&self, task: &Runnable, is_own: impl FnOnce() -> bool) -> bool {
         let task = task.with_task(TaskRef::as_raw);
+        let looked_early =
+            if mutation("door-is-read-before-its-lock") { Some(self.list.lock().door) } else { None };
         let mut list = self.list.lock();
-        let is_open = !list.closed || mutation("insert-though-closed");
+        let is_open = looked_early.unwrap_or(list.door).lets_in(is_own) || mutation("insert-though-closed");
         let home = if is_open { list.tasks.insert(task, self) } else { list.tasks.refuse(self) };
         // SAFETY: the caller keeps the cell alive.
         let room = unsafe { &raw mut (*task.as_ptr()).home };
@@ -163,9 +196,13 @@ impl Shard {
 
     /// Appends references to all tasks of the shard.
     fn collect(&self, into: &mut Vec<TaskRef>) {
+        self.collect_if(into, |_| true);
+    }
+
+    /// Appends references to the tasks whose address is meant.
+    fn collect_if(&self, into: &mut Vec<TaskRef>, is_meant: impl Fn(usize) -> bool) {
         let list = self.list.lock();
-        into.reserve(list.tasks.len());
-        into.extend(list.tasks.tasks().map(|task| {
+        into.extend(list.tasks.tasks().filter(|task| is_meant(task.addr().get())).map(|task| {
             // SAFETY: a registered task is valid: it holds the runtime's reference until after it is struck out.
             unsafe { task.as_ref() }.state.add_ref();
             // SAFETY: the reference just counted.
@@ -199,7 +236,7 @@ mod tests {
     }
 
     fn spawn(registry: &Registry, worker: Option<usize>) -> (Option<Runnable>, JoinHandle<Closed>) {
-        registry.spawn(worker, std::future::pending(), Nothing, 0)
+        registry.spawn(worker, || worker.is_some(), std::future::pending(), Nothing, 0)
     }
 
     #[test]
@@ -226,7 +263,12 @@ mod tests {
         let spawners = [Some(0), Some(1), Some(2), None];
         let tasks = spawners.map(|worker| spawn(&registry, worker));
         assert_eq!(registry.len(), 4);
-        registry.close();
+        registry.narrow(Door::OwnThreads);
+        let (own, foreign) = (spawn(&registry, Some(0)), spawn(&registry, None));
+        assert!(own.0.is_some() && foreign.0.is_none(), "only its own threads are let in");
+        drop((own, foreign));
+        registry.narrow(Door::Closed);
+        registry.narrow(Door::OwnThreads);
         for worker in spawners {
             let (runnable, mut handle) = spawn(&registry, worker);
             assert!(runnable.is_none());
