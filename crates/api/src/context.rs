@@ -12,10 +12,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use selvedge_scheduler::TaskRef;
 
+use crate::contain::Contained;
 use crate::error::{Result, RuntimeError};
 use crate::sync::{Mutex, thread_locals};
 use crate::task::TaskSlot;
 
+/// A [`Contained`] of the variable's type: the last reference to it may go anywhere, and a value may hold contexts.
 type Value = Arc<dyn Any + Send + Sync>;
 
 /// An immutable map from variables to values, sorted by variable.
@@ -227,13 +229,13 @@ impl<T: Clone + Send + Sync + 'static> ContextVar<T> {
     pub fn get(&self) -> Option<T> {
         let bindings = current_bindings()?;
         let value = bindings.get(self.key.load(Ordering::Relaxed))?;
-        value.downcast_ref().cloned()
+        value.downcast_ref::<Contained<T>>().map(|value| value.get().clone())
     }
 
     /// Sets the value in the current context. The token brings back the former one.
     pub fn set(&self, value: T) -> Token<T> {
         let (context, key) = (current(), self.key());
-        let before = context.bind(key, Some(Arc::new(value)));
+        let before = context.bind(key, Some(Arc::new(Contained::new(value))));
         Token { context, key, before, value: PhantomData }
     }
 

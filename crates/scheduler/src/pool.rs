@@ -10,11 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Config;
+use crate::contain::silently;
 use crate::queue::Deque;
 use crate::shared::Shared;
 use crate::sync::thread::{self, Builder, JoinHandle};
 use crate::sync::{Condvar, Instant, Mutex, MutexGuard, is_finished, mutation};
-use crate::task::silently;
 use crate::worker;
 
 crate::sync::thread_locals! {

@@ -21,7 +21,7 @@ use std::collections::btree_map;
 use std::sync::{Arc, Weak};
 use std::task::Waker;
 
-use crate::error::wake_quietly;
+use crate::contain::wake_quietly;
 use crate::sync::{AtomicUsize, Mutex, Ordering};
 
 /// The foreign wakers below one scope.

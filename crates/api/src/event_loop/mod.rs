@@ -22,6 +22,7 @@ pub use self::exception::ExceptionContext;
 pub(crate) use self::shared::LoopShared;
 #[cfg(unix)]
 pub(crate) use self::signals::Presses;
+use crate::contain::Contained;
 use crate::context::copy_context;
 use crate::coroutine::Coroutine;
 use crate::error::Result;
@@ -197,7 +198,7 @@ impl EventLoop {
         &self,
         handler: impl Fn(&EventLoop, &ExceptionContext) + Send + Sync + 'static,
     ) {
-        self.shared().set_exception_handler(Some(Arc::new(handler)));
+        self.shared().set_exception_handler(Some(Arc::new(Contained::new(Box::new(handler)))));
     }
 
     /// Brings back the default, as asyncio's `set_exception_handler(None)`.

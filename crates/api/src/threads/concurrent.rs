@@ -9,6 +9,7 @@ use std::time::Duration;
 use selvedge_scheduler::{Scheduler, TaskRef};
 
 use super::spin;
+use crate::contain::drop_flat;
 use crate::coroutine::Coroutine;
 use crate::error::{EVENT_LOOP_IS_CLOSED, Error, InvalidStateError, Result, RuntimeError, TimeoutError};
 use crate::event_loop::EventLoop;
@@ -71,6 +72,13 @@ struct State<T: Send + 'static> {
     task: Option<Task<T>>,
     /// The result, moved out of the task and not asked for yet.
     result: Option<Result<T>>,
+}
+
+impl<T: Send + 'static> Drop for State<T> {
+    fn drop(&mut self) {
+        // As a task's: its panic ends here.
+        drop_flat(self.result.take());
+    }
 }
 
 impl<T: Send + 'static> ConcurrentFuture<T> {

@@ -15,6 +15,7 @@ use self::children::Children;
 pub use self::children::GatherInput;
 use crate::callgraph::capture;
 use crate::cancel::{DeliveredTo, Leaf, Taken};
+use crate::contain::wake_quietly;
 use crate::error::{CancelledError, Error, InvalidStateError, Result};
 use crate::sync::{AtomicUsize, Mutex, Ordering, lock_to_wait, mutation};
 use crate::task::{Notify, PassedOn, TaskRefExt, notify};
@@ -134,7 +135,7 @@ impl Notify for Shared {
         if is_first_failed || is_last {
             let waker = self.waker.lock().take();
             if let Some(waker) = waker {
-                waker.wake();
+                wake_quietly(waker);
             }
         }
     }

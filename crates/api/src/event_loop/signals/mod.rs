@@ -23,6 +23,7 @@ pub(crate) use self::presses::Presses;
 use self::table::Handler;
 pub(crate) use self::table::Signals;
 use super::EventLoop;
+use crate::contain::silently;
 use crate::context::copy_context;
 use crate::error::{Result, RuntimeError};
 use crate::net::{Done, Socket};
@@ -87,7 +88,7 @@ impl EventLoop {
         self.hear_signals()?;
         let former = self.signals().set(signal, Arc::new(handler))?;
         // What it captured may do anything when it is dropped: the lock is released.
-        drop(former);
+        silently(|| drop(former));
         Ok(())
     }
 
@@ -106,8 +107,7 @@ impl EventLoop {
     /// [`RuntimeError`] if the number is no signal's.
     pub fn remove_signal_handler(&self, signal: i32) -> Result<bool> {
         check(signal)?;
-        let entry = self.signals().remove(signal);
-        Ok(entry.is_some())
+        Ok(self.signals().remove(signal))
     }
 
     pub(crate) fn signals(&self) -> &Arc<Signals> {
