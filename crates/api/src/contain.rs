@@ -2,8 +2,10 @@
 //!
 //! How its values are dropped is the scheduler's part ([`drop_flat`], [`Contained`]).
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 
@@ -19,6 +21,30 @@ pub(crate) fn call<R>(foreign: impl FnOnce() -> R) -> Result<R, PanicError> {
 /// Wakes one of several, or before something else that is to be done: a waker may be foreign code, and its panic must not keep back the rest.
 pub(crate) fn wake_quietly(waker: Waker) {
     silently(|| waker.wake());
+}
+
+type Work = Box<dyn FnOnce()>;
+
+// No destructor: it may be used by destructors of other thread-locals.
+thread_local! {
+    /// What waits for its turn; `None` if nothing is run in turn on this thread.
+    static TURNS: ManuallyDrop<RefCell<Option<VecDeque<Work>>>> = const { ManuallyDrop::new(RefCell::new(None)) };
+}
+
+/// Runs callbacks for which no loop is left: here, but not inside of others. One that completes the next future, whose callback completes the next,
+/// costs no stack.
+pub(crate) fn run_in_turn(work: impl FnOnce() + 'static) {
+    let waits = TURNS.with(|turns| turns.borrow().is_some());
+    let mut next: Option<Work> = Some(Box::new(work));
+    if waits {
+        return TURNS.with(|turns| turns.borrow_mut().get_or_insert_default().extend(next));
+    }
+    TURNS.with(|turns| turns.replace(Some(VecDeque::new())));
+    while let Some(work) = next {
+        silently(work);
+        next = TURNS.with(|turns| turns.borrow_mut().as_mut().and_then(VecDeque::pop_front));
+    }
+    TURNS.with(|turns| turns.replace(None));
 }
 
 thread_local! {

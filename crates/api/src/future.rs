@@ -255,7 +255,7 @@ impl<T: Clone + Send + Sync + 'static> Shared<T> {
         };
         if this.event_loop.is_closed() {
             // "Soon" will not come.
-            run_all();
+            contain::run_in_turn(run_all);
         } else {
             drop(this.event_loop.call_soon(run_all));
         }

@@ -119,7 +119,7 @@ fn run_soon(callbacks: Vec<Callback>, task: &TaskRef) {
     match get_running_loop() {
         Ok(event_loop) if !event_loop.is_closed() => drop(event_loop.call_soon(run_all)),
         // A thread outside of the loop asked about a task that is done, or the loop is closing, so that "soon" will not come.
-        _ => run_all(),
+        _ => contain::run_in_turn(run_all),
     }
 }
 

@@ -109,6 +109,9 @@ impl<F, T: Send + 'static> fmt::Debug for ToThread<F, T> {
 ///
 /// Awaiting it returns what the function returned. Dropping it, or cancelling the await, keeps the function from being called if it
 /// has not been. Errors and cancellation are those of [`to_thread`].
+///
+/// A value that nobody took is dropped with this, and where this is gone already when the function returns. Should its destructor panic, the panic ends there, as with
+/// [`Task`](crate::Task).
 #[must_use = "the function is not called if this is dropped before its turn comes"]
 pub struct BlockingTask<T: Send + 'static> {
     job: Arc<Job<T>>,

@@ -60,6 +60,8 @@ pub fn run_coroutine_threadsafe<C: Coroutine>(coro: C, event_loop: &EventLoop) -
 /// assert!(slow.result(None).unwrap_err().is_cancelled());
 /// # Ok::<(), selvedge::Error>(())
 /// ```
+///
+/// A value that nobody took is dropped with the last of this and the task. Should its destructor panic, the panic ends there, as with [`Task`].
 #[must_use = "dropping this loses the coroutine's result; say `drop(future)` if that is meant"]
 pub struct ConcurrentFuture<T: Send + 'static> {
     /// `None` if the loop was closed before the coroutine could start.
