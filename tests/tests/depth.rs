@@ -15,9 +15,9 @@ use std::thread;
 use std::time::Duration;
 
 use selvedge::{
-    BlockingTask, Context, ContextVar, Error, ExceptionGroup, Result, Runner, Task, TaskHandle,
-    as_completed, capture_call_graph, copy_context, create_task, gather, get_running_loop, shield, sleep, task,
-    task_group, timeout, wait, wait_for,
+    BlockingTask, Context, ContextVar, Error, ExceptionGroup, Result, Runner, Task, TaskHandle, as_completed,
+    capture_call_graph, copy_context, create_task, gather, get_running_loop, shield, sleep, task, task_group,
+    timeout, wait, wait_for,
 };
 use selvedge_tests::LONG;
 
@@ -453,6 +453,9 @@ fn wakers_wake_the_next() {
             futures.push(std::mem::replace(&mut last, next));
         }
         first.set_result(()).expect("it is new");
-        assert!(matches!(Pin::new(&mut last).poll(&mut PollContext::from_waker(Waker::noop())), Poll::Ready(_)));
+        assert!(matches!(
+            Pin::new(&mut last).poll(&mut PollContext::from_waker(Waker::noop())),
+            Poll::Ready(_)
+        ));
     });
 }

@@ -23,7 +23,7 @@ pub(crate) use self::presses::Presses;
 use self::table::Handler;
 pub(crate) use self::table::Signals;
 use super::EventLoop;
-use crate::contain::silently;
+use crate::contain::{Contained, silently};
 use crate::context::copy_context;
 use crate::error::{Result, RuntimeError};
 use crate::net::{Done, Socket};
@@ -80,13 +80,15 @@ impl EventLoop {
     /// [`RuntimeError`] if the number is no signal's, if the signal cannot be caught (`SIGKILL`, `SIGSTOP`, and the program's own faults
     /// `SIGSEGV`, `SIGILL` and `SIGFPE`), or if the loop is closed; [`std::io::Error`] if the system has no descriptor or memory left.
     pub fn add_signal_handler(&self, signal: i32, callback: impl Fn() + Send + Sync + 'static) -> Result<()> {
-        let handler = Handler::new(callback, copy_context());
+        let handler = Arc::new(Handler::new(callback, copy_context()));
+        // Where it is refused, this is its last reference.
+        let _last = Contained::new(Arc::clone(&handler));
         check(signal)?;
         if !can_be_caught(signal) {
             return Err(RuntimeError::new(format!("sig {signal} cannot be caught")).into());
         }
         self.hear_signals()?;
-        let former = self.signals().set(signal, Arc::new(handler))?;
+        let former = self.signals().set(signal, handler)?;
         // What it captured may do anything when it is dropped: the lock is released.
         silently(|| drop(former));
         Ok(())
