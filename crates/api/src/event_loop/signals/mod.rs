@@ -80,9 +80,9 @@ impl EventLoop {
     /// [`RuntimeError`] if the number is no signal's, if the signal cannot be caught (`SIGKILL`, `SIGSTOP`, and the program's own faults
     /// `SIGSEGV`, `SIGILL` and `SIGFPE`), or if the loop is closed; [`std::io::Error`] if the system has no descriptor or memory left.
     pub fn add_signal_handler(&self, signal: i32, callback: impl Fn() + Send + Sync + 'static) -> Result<()> {
-        let handler = Arc::new(Handler::new(callback, copy_context()));
-        // Where it is refused, this is its last reference.
-        let _last = Contained::new(Arc::clone(&handler));
+        // Where it is refused, this is the last reference.
+        let last = Contained::new(Arc::new(Handler::new(callback, copy_context())));
+        let handler = Arc::clone(last.get());
         check(signal)?;
         if !can_be_caught(signal) {
             return Err(RuntimeError::new(format!("sig {signal} cannot be caught")).into());
