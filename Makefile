@@ -108,6 +108,10 @@ loom: ## Model-check the protocols; LOOM_ARGS=FILTER
 loom-deep: ## The same with wider bounds, for by hand: takes minutes; LOOM_ARGS=FILTER
 	$(MAKE) loom LOOM_ARGS='--deep $(LOOM_ARGS)'
 
+.PHONY: test-depth
+test-depth: ## What is nested a hundred thousand deep, in release, on stacks of 2 MiB
+	RUST_MIN_STACK=2097152 $(CARGO) test $(LOCKED) --release -p selvedge-tests --test depth
+
 .PHONY: stress
 stress: ## Stampedes for two minutes or STRESS_SECONDS; STRESS_ARGS='--seed 7 --only wakes'
 	$(CARGO) run $(LOCKED) --release --quiet -p selvedge-tests --bin stress -- $(STRESS_ARGS)
@@ -173,7 +177,7 @@ mutants: ## Which mistakes would no test notice in task state, idle, timers, whe
 	@cat $(MUTANTS)/*/mutants.out/missed.txt
 
 # In the order in which a mistake shows soonest.
-CI_STEPS := lint test doc demo-smoke loom stress-smoke asan deny bench-smoke
+CI_STEPS := lint test test-depth doc demo-smoke loom stress-smoke asan deny bench-smoke
 
 .PHONY: ci
 ci: ## All that CI checks, and how long each step takes

@@ -8,16 +8,17 @@ use std::cell::RefCell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, needs_drop};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use selvedge_scheduler::TaskRef;
 
-use crate::error::{Result, RuntimeError, drop_quietly};
+use crate::contain::{Contained, silently};
+use crate::error::{Result, RuntimeError};
 use crate::sync::{Mutex, thread_locals};
 use crate::task::TaskSlot;
 
+/// A [`Contained`] of the variable's type: the last reference to it may go anywhere, and a value may hold contexts.
 type Value = Arc<dyn Any + Send + Sync>;
 
 /// An immutable map from variables to values, sorted by variable.
@@ -158,9 +159,7 @@ impl Drop for OfThread {
         // The last owner of the values drops them, which is the user's code. A panic that left a
         // thread-local's destructor would end the process.
         let own = self.0.take();
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(own))) {
-            drop_quietly(payload);
-        }
+        silently(|| drop(own));
     }
 }
 
@@ -273,13 +272,13 @@ impl<T: Clone + Send + Sync + 'static> ContextVar<T> {
     pub fn get(&self) -> Option<T> {
         let bindings = current_bindings()?;
         let value = bindings.get(self.key.load(Ordering::Relaxed))?;
-        value.downcast_ref().cloned()
+        value.downcast_ref::<Contained<T>>().map(|value| value.get().clone())
     }
 
     /// Sets the value in the current context. The token brings back the former one.
     pub fn set(&self, value: T) -> Token<T> {
         let (context, key) = (current(), self.key());
-        let before = context.bind(key, Some(Arc::new(value)));
+        let before = context.bind(key, Some(Arc::new(Contained::new(value))));
         Token { context, key, before, value: PhantomData }
     }
 

@@ -17,6 +17,13 @@ use crate::task::{Task, create_task};
 /// }
 /// ```
 ///
+/// # Depth
+///
+/// Futures that await each other within one task stand on the stack of the thread that polls or drops them, each inside the next: an `async fn` that boxes
+/// and awaits itself, a timeout around a timeout, [`Context::run`](crate::Context::run) in itself. That is the nature of Rust's futures; a
+/// worker's stack (2 MiB, or `RUST_MIN_STACK`) holds some thousands. What is to be nested deeper becomes a task at each step, or at every hundredth: tasks, groups and gatherings
+/// that await each other cost memory and no stack, however deep, when they run, are cancelled, fail, or are dropped.
+///
 /// # Common compiler errors
 ///
 /// **A block that does not end in `Ok`**, or an `async fn` that returns something else than a [`selvedge::Result`](crate::Result):

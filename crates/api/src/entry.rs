@@ -3,7 +3,7 @@
 use std::panic::resume_unwind;
 
 use crate::coroutine::Coroutine;
-use crate::error::{PanicError, Result};
+use crate::error::{Error, PanicError, Result};
 pub use crate::runner::RunnerBuilder;
 
 /// An error becomes the program's exit status through the standard library.
@@ -15,7 +15,7 @@ pub fn main_with_result<C: Coroutine>(settings: RunnerBuilder, main: C) -> Resul
 /// A function that returns nothing has no other way to say that it failed.
 #[track_caller]
 pub fn main_without_result<C: Coroutine<Item = ()>>(settings: RunnerBuilder, main: C) {
-    settings.run(main).unwrap_or_else(|error| panic!("{error:?}"));
+    settings.run(main).unwrap_or_else(|error| fail(&error));
 }
 
 /// A panic goes on into the test harness, which may expect it.
@@ -34,5 +34,12 @@ pub fn test_with_result<C: Coroutine>(settings: RunnerBuilder, test: C) -> Resul
 /// A test that returns nothing fails by panicking.
 #[track_caller]
 pub fn test_without_result<C: Coroutine<Item = ()>>(settings: RunnerBuilder, test: C) {
-    test_with_result(settings, test).unwrap_or_else(|error| panic!("{error:?}"));
+    test_with_result(settings, test).unwrap_or_else(|error| fail(&error));
+}
+
+/// The text first: code of the user's that panics inside of a panic ends the process.
+#[track_caller]
+fn fail(error: &Error) -> ! {
+    let text = format!("{error:?}");
+    panic!("{text}")
 }

@@ -2,6 +2,7 @@
 
 mod kinds;
 mod system;
+mod tree;
 
 use std::any::Any;
 use std::error::Error as StdError;
@@ -13,8 +14,8 @@ pub use self::kinds::{
     CancelledError, ExceptionGroup, InvalidStateError, KeyboardInterrupt, PanicError, RuntimeError,
     TimeoutError,
 };
-pub(crate) use self::kinds::{drop_quietly, wake_quietly};
 pub(crate) use self::system::retold;
+use crate::contain::{self, Contained};
 
 /// What a coroutine returns: Python raises, Rust returns `Err`, and `?` is the unwinding.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -28,6 +29,9 @@ pub(crate) const EVENT_LOOP_IS_CLOSED: &str = "Event loop is closed";
 /// [`downcast_ref`](Error::downcast_ref)); the errors of this library have predicates of their own
 /// ([`is_cancelled`](Error::is_cancelled), [`is_timeout`](Error::is_timeout), [`is_panic`](Error::is_panic)).
 /// Clones share one value, as Python's exception objects are shared by all who await a task.
+///
+/// Printing it never panics: where the error's own `Display` or `Debug` does, that is said in its place. Nor does dropping it, and however deep errors
+/// and [groups](ExceptionGroup) are nested, neither takes more stack for it.
 ///
 /// `Error` is not itself a `std::error::Error`: that is what makes the blanket conversion possible. [`as_std`](Error::as_std)
 /// lends it as one, and `Box<dyn std::error::Error + Send + Sync>` can be made from it.
@@ -64,7 +68,7 @@ enum Shared {
     Panic(PanicError),
     Runtime(RuntimeError),
     InvalidState(InvalidStateError),
-    Foreign(Box<dyn StdError + Send + Sync>),
+    Foreign(Contained<Box<dyn StdError + Send + Sync>>),
 }
 
 static PLAIN_CANCELLATION: CancelledError = CancelledError::new();
@@ -81,9 +85,12 @@ impl Error {
         Error::from(kinds::Message(message.to_string()))
     }
 
-    /// An error from one whose type is already hidden.
+    /// An error from one whose type is already hidden. A box that was made from an `Error` turns back into it.
     pub fn from_boxed(error: Box<dyn StdError + Send + Sync>) -> Error {
-        Error(Repr::Shared(Arc::new(Shared::Foreign(error))))
+        match error.downcast::<Standard>() {
+            Ok(own) => own.0,
+            Err(foreign) => Error(Repr::Shared(Arc::new(Shared::Foreign(Contained::new(foreign))))),
+        }
     }
 
     /// Whether this was made from an `E`. The error itself is meant, not its causes.
@@ -183,8 +190,29 @@ impl Error {
             Some(Shared::Panic(error)) => error,
             Some(Shared::Runtime(error)) => error,
             Some(Shared::InvalidState(error)) => error,
-            Some(Shared::Foreign(error)) => &**error,
+            Some(Shared::Foreign(error)) => &**error.get(),
         }
+    }
+
+    /// Lets the error print itself by the trait called `name`.
+    fn print(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        name: &str,
+        print: impl FnOnce(&(dyn StdError + 'static), &mut fmt::Formatter<'_>) -> fmt::Result,
+    ) -> fmt::Result {
+        let error = self.as_std();
+        match self.shared() {
+            Some(Shared::Foreign(_)) => {
+                contain::print_error(f, name, |f| print(error, f), || system::causes(error).skip(1).count())
+            }
+            _ => print(error, f),
+        }
+    }
+
+    /// Where its value lies; `None` for the one value that has no place of its own.
+    fn address(&self) -> Option<usize> {
+        self.shared().map(|shared| std::ptr::from_ref(shared).addr())
     }
 
     fn shared(&self) -> Option<&Shared> {
@@ -219,7 +247,7 @@ impl<E: StdError + Send + Sync + 'static> From<E> for Error {
         } else if let Some(own) = take::<InvalidStateError>(any) {
             Shared::InvalidState(own)
         } else {
-            Shared::Foreign(Box::new(error.expect("only a type of our own is taken out")))
+            Shared::Foreign(Contained::new(Box::new(error.expect("only a type of our own is taken out"))))
         };
         Error(Repr::Shared(Arc::new(shared)))
     }
@@ -231,13 +259,13 @@ fn take<T: 'static>(option: &mut dyn Any) -> Option<T> {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self.as_std(), f)
+        self.print(f, "Display", |error, f| fmt::Display::fmt(error, f))
     }
 }
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.as_std(), f)
+        self.print(f, "Debug", |error, f| fmt::Debug::fmt(error, f))
     }
 }
 
@@ -252,7 +280,7 @@ impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         match error.0 {
             Repr::Shared(shared) => match Arc::try_unwrap(shared) {
-                Ok(Shared::Foreign(foreign)) => match foreign.downcast::<io::Error>() {
+                Ok(Shared::Foreign(foreign)) => match foreign.into_inner().downcast::<io::Error>() {
                     Ok(io) => *io,
                     Err(foreign) => io::Error::other(Standard(Error::from_boxed(foreign))),
                 },

@@ -2,15 +2,16 @@
 
 use std::fmt;
 use std::future::{Future as StdFuture, IntoFuture};
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context as PollContext, Poll, Waker};
 
 use crate::callgraph::{AnyFuture, AwaitedBy, Shows, capture};
 use crate::cancel::Leaf;
+use crate::contain::{self, Contained, drop_flat, wake_quietly};
 use crate::context::{Context, copy_context};
-use crate::error::{CancelledError, Error, InvalidStateError, PanicError, Result, wake_quietly};
+use crate::error::{CancelledError, Error, InvalidStateError, Result};
 use crate::event_loop::{EventLoop, ExceptionContext, report};
 use crate::sync::{AtomicBool, Mutex, Ordering, lock_to_wait, mutation};
 use crate::task::CallbackId;
@@ -60,7 +61,7 @@ struct Shared<T: Clone + Send + Sync + 'static> {
 }
 
 /// Wakers and callbacks leave the lock before they are dropped, woken or called.
-struct Waiting<T> {
+struct Waiting<T: 'static> {
     wakers: Vec<(u64, Waker)>,
     callbacks: Vec<Callback<T>>,
     next_id: u64,
@@ -68,7 +69,7 @@ struct Waiting<T> {
     awaited_by: Option<Box<AwaitedBy>>,
 }
 
-impl<T> Waiting<T> {
+impl<T: 'static> Waiting<T> {
     /// Leaves a waker, and returns the one that makes way.
     fn put(&mut self, id: u64, waker: Waker) -> Option<Waker> {
         if let Some((_, known)) = self.wakers.iter_mut().find(|(other, _)| *other == id) {
@@ -81,10 +82,10 @@ impl<T> Waiting<T> {
 
 type DoneFn<T> = dyn FnOnce(&Result<T>) + Send;
 
-struct Callback<T> {
+struct Callback<T: 'static> {
     id: u64,
     context: Context,
-    function: Box<DoneFn<T>>,
+    function: Contained<Box<DoneFn<T>>>,
 }
 
 impl<T: Clone + Send + Sync + 'static> Future<T> {
@@ -183,7 +184,7 @@ impl<T: Clone + Send + Sync + 'static> Future<T> {
         let mut waiting = self.shared.waiting.lock();
         waiting.next_id += 1;
         let id = waiting.next_id;
-        let callback = Callback { id, context, function: Box::new(f) };
+        let callback = Callback { id, context, function: Contained::new(Box::new(f)) };
         if self.done() && !mutation("callback-though-done") {
             drop(waiting);
             Shared::call_soon(&self.shared, vec![callback]);
@@ -207,7 +208,10 @@ impl<T: Clone + Send + Sync + 'static> Shared<T> {
     fn finish(this: &Arc<Self>, outcome: Result<T>) -> Result<()> {
         match Shared::try_finish(this, outcome) {
             Ok(()) => Ok(()),
-            Err(_too_late) => Err(InvalidStateError::new("the future is done already").into()),
+            Err(too_late) => {
+                drop_flat(too_late);
+                Err(InvalidStateError::new("the future is done already").into())
+            }
         }
     }
 
@@ -244,14 +248,14 @@ impl<T: Clone + Send + Sync + 'static> Shared<T> {
         let run_all = move || {
             let outcome = shared.outcome.get().expect("callbacks are called after it was set");
             for Callback { context, function, .. } in callbacks {
-                if let Err(payload) = catch_unwind(AssertUnwindSafe(|| context.run(|| function(outcome)))) {
-                    report::callback_panicked(None, PanicError::from_payload(payload).into());
+                if let Err(panic) = contain::call(|| context.run(|| function.into_inner()(outcome))) {
+                    report::callback_panicked(None, panic.into());
                 }
             }
         };
         if this.event_loop.refuses() {
             // "Soon" will not come.
-            run_all();
+            contain::run_in_turn(run_all);
         } else {
             drop(this.event_loop.call_soon(run_all));
         }
@@ -285,7 +289,7 @@ impl<T: Clone + Send + Sync + 'static> Shared<T> {
         let index = waiting.wakers.iter().position(|(id, _)| *id == place);
         let waker = index.map(|index| waiting.wakers.swap_remove(index));
         drop(waiting);
-        drop(waker);
+        drop_flat(waker);
     }
 }
 
@@ -299,6 +303,8 @@ impl<T: Clone + Send + Sync + 'static> Drop for Shared<T> {
                 ExceptionContext::new("Future exception was never retrieved").with_exception(error.clone());
             self.event_loop.call_exception_handler(&context);
         }
+        // The value may hold a future, whose value holds the next.
+        drop_flat(self.outcome.take());
     }
 }
 

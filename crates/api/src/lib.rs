@@ -45,6 +45,7 @@ mod pages;
 
 mod callgraph;
 mod cancel;
+mod contain;
 mod context;
 mod coroutine;
 mod error;

@@ -9,11 +9,12 @@
 use std::cell::Cell;
 use std::task::Waker;
 
+use crate::contain::silently;
 use crate::driver;
 use crate::lone::SOON;
 use crate::queue::Steal;
 use crate::sync::Instant;
-use crate::task::{self, Runnable, silently};
+use crate::task::{self, Runnable};
 use crate::timers::NEVER;
 use crate::worker::Local;
 

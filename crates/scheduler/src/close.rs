@@ -33,12 +33,13 @@ use std::cell::{Cell, RefCell};
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
+use crate::contain::silently;
 use crate::pool::BlockingJob;
 use crate::queue::Steal;
 use crate::scheduler::Scheduler;
 use crate::shared::Shared;
 use crate::sync::{AtomicBool, HintU64, Instant, Ordering, mutation, spin_loop, thread};
-use crate::task::{Runnable, TaskRef, silently};
+use crate::task::{Runnable, TaskRef};
 
 /// Between two rounds of `close` that wake and drop what is left.
 const CLOSE_ROUND: Duration = Duration::from_millis(1);

@@ -17,6 +17,7 @@
 //! | `hold.rs` | who keeps virtual time from moving on? |
 //! | `look.rs` | what is a task doing at this moment? |
 //! | `pool.rs`, `os.rs` | which threads are there besides? |
+//! | `contain.rs` | how is foreign code kept from getting at us? |
 //! | `metrics.rs` | what has happened so far? |
 //! | `shared.rs` | what do all threads of a scheduler see? |
 //! | `sync.rs` | on which atomics, cells, locks does it stand? |
@@ -25,6 +26,7 @@ mod between;
 mod clock;
 mod close;
 mod config;
+pub mod contain;
 mod driver;
 mod heavy;
 mod hold;

@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use crate::close::{Door, Refused, drop_refused};
 use crate::config::Config;
+use crate::contain::silently;
 use crate::queue::Deque;
 use crate::shared::Shared;
 use crate::sync::thread::{self, Builder};
 use crate::sync::{Condvar, HintU64, Instant, Mutex, MutexGuard, Ordering, Presence, mutation};
-use crate::task::silently;
 use crate::worker;
 
 crate::sync::thread_locals! {

@@ -14,9 +14,10 @@ use std::task::{Context, Poll, Waker};
 use crossbeam_utils::CachePadded;
 use selvedge_timer_wheel::{Key, Wheel};
 
+use crate::contain::silently;
 use crate::shared::Shared;
 use crate::sync::{AtomicU64, Mutex, Ordering, mutation};
-use crate::task::{self, Runnable, TaskRef, silently};
+use crate::task::{self, Runnable, TaskRef};
 use crate::worker;
 
 /// 2^13 ns are 8 µs: half a tick is the mean lateness that rounding costs.

@@ -321,7 +321,7 @@ impl Local {
         self.slot().counters.slow_polls.add(1);
         let hooks = &self.shared.config.hooks;
         let lasted = std::time::Duration::from_nanos(lasted);
-        crate::task::silently(|| hooks.slow_poll(task, lasted));
+        crate::contain::silently(|| hooks.slow_poll(task, lasted));
     }
 
     /// Drops a task because the scheduler closes. Its destructors may take their time, so it is shown like one that is polled.

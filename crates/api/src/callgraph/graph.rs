@@ -15,6 +15,8 @@ use crate::task::{current_task, no_running_loop};
 
 /// Where many tasks await each other crosswise, the ways through them are too many to be shown: a graph ends after this many tasks.
 const MOST_TASKS: usize = 1000;
+/// So many levels of tasks that await each other are printed: each is indented further, and the text of a long row would be larger than all tasks.
+const MOST_LEVELS: usize = 50;
 
 /// What a task was doing when it was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +57,6 @@ impl From<Look> for Activity {
 /// Who awaits a task or a future, who awaits those, and where each stands. asyncio's class of that name.
 ///
 /// It is what was seen when it was captured. [`Display`](fmt::Display) writes it as [`format_call_graph`] does.
-#[derive(Clone, Debug)]
 pub struct FutureCallGraph {
     future: AnyFuture,
     activity: Activity,
@@ -91,8 +92,18 @@ impl FutureCallGraph {
         self.is_cut
     }
 
-    fn write(&self, f: &mut fmt::Formatter<'_>, level: usize) -> fmt::Result {
-        let indent = "    ".repeat(level);
+    /// This one alone.
+    fn without_awaiters(&self) -> FutureCallGraph {
+        FutureCallGraph {
+            future: self.future.clone(),
+            activity: self.activity,
+            call_stack: self.call_stack.clone(),
+            awaited_by: Vec::new(),
+            is_cut: self.is_cut,
+        }
+    }
+
+    fn write_head(&self, f: &mut fmt::Formatter<'_>, indent: &str) -> fmt::Result {
         write!(f, "{indent}* {}", self.future)?;
         match self.activity {
             Activity::Suspended | Activity::Asking => {}
@@ -112,26 +123,95 @@ impl FutureCallGraph {
         for entry in &self.call_stack {
             write!(f, "\n{indent}  |   {entry}")?;
         }
-        if self.is_cut && self.awaited_by.is_empty() {
-            return write!(f, "\n{indent}  + Awaited by: see above");
-        }
         if !self.awaited_by.is_empty() {
             write!(f, "\n{indent}  + Awaited by:")?;
+        } else if self.is_cut {
+            write!(f, "\n{indent}  + Awaited by: see above")?;
         }
-        for awaiter in &self.awaited_by {
-            writeln!(f)?;
-            awaiter.write(f, level + 1)?;
+        Ok(())
+    }
+
+    /// All that stand below this one.
+    fn count(&self) -> usize {
+        let mut open: Vec<_> = self.awaited_by.iter().collect();
+        let mut count = 0;
+        while let Some(graph) = open.pop() {
+            count += 1;
+            open.extend(&graph.awaited_by);
         }
-        if self.is_cut {
-            write!(f, "\n{indent}    * and others")?;
+        count
+    }
+}
+
+// Tasks that await each other may stand in a long row. All that follows goes through it with a list of its own, and not by recursion.
+
+impl fmt::Display for FutureCallGraph {
+    /// At most [fifty levels](MOST_LEVELS) of tasks that await each other; of those beyond, the number.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_head(f, "")?;
+        let mut open = vec![(self, self.awaited_by.iter())];
+        while let Some((graph, awaiters)) = open.last_mut() {
+            let graph = *graph;
+            let next = awaiters.next();
+            let indent = "    ".repeat(open.len());
+            match next {
+                Some(_) if open.len() == MOST_LEVELS => {
+                    write!(f, "\n{indent}* and {} others, not shown", graph.count())?;
+                    open.pop();
+                }
+                Some(awaiter) => {
+                    writeln!(f)?;
+                    awaiter.write_head(f, &indent)?;
+                    open.push((awaiter, awaiter.awaited_by.iter()));
+                }
+                None => {
+                    if graph.is_cut && !graph.awaited_by.is_empty() {
+                        write!(f, "\n{indent}* and others")?;
+                    }
+                    open.pop();
+                }
+            }
         }
         Ok(())
     }
 }
 
-impl fmt::Display for FutureCallGraph {
+impl fmt::Debug for FutureCallGraph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write(f, 0)
+        f.debug_struct("FutureCallGraph")
+            .field("future", &self.future)
+            .field("activity", &self.activity)
+            .field("call_stack", &self.call_stack)
+            .field("awaited_by", &self.awaited_by.len())
+            .field("is_cut", &self.is_cut)
+            .finish()
+    }
+}
+
+impl Clone for FutureCallGraph {
+    fn clone(&self) -> FutureCallGraph {
+        let mut open = vec![(self.without_awaiters(), self.awaited_by.iter())];
+        loop {
+            let (_, awaiters) = open.last_mut().expect("the outermost one is returned when it is popped");
+            if let Some(awaiter) = awaiters.next() {
+                open.push((awaiter.without_awaiters(), awaiter.awaited_by.iter()));
+                continue;
+            }
+            let (whole, _) = open.pop().expect("it was looked at above");
+            match open.last_mut() {
+                Some((around, _)) => around.awaited_by.push(whole),
+                None => return whole,
+            }
+        }
+    }
+}
+
+impl Drop for FutureCallGraph {
+    fn drop(&mut self) {
+        let mut open = std::mem::take(&mut self.awaited_by);
+        while let Some(mut graph) = open.pop() {
+            open.append(&mut graph.awaited_by);
+        }
     }
 }
 
@@ -284,34 +364,52 @@ impl FutureCallGraph {
 struct Builder<'a> {
     survey: Survey<'a>,
     limit: Option<isize>,
-    /// The way from the beginning to here.
-    path: Vec<AnyFuture>,
     left: usize,
+}
+
+/// One whose awaiters are being told; those that are open at a time are the way from the asked one to this.
+struct Open {
+    graph: FutureCallGraph,
+    awaiters: std::vec::IntoIter<AnyFuture>,
 }
 
 impl<'a> Builder<'a> {
     fn new(survey: Survey<'a>, limit: Option<isize>) -> Builder<'a> {
-        Builder { survey, limit, path: Vec::new(), left: MOST_TASKS }
+        Builder { survey, limit, left: MOST_TASKS }
     }
 
     fn build(&mut self, future: &AnyFuture) -> FutureCallGraph {
+        let mut way = Vec::new();
+        way.push(self.open(future, &way));
+        loop {
+            let last = way.last_mut().expect("the asked one is returned when it is popped");
+            match last.awaiters.next() {
+                Some(awaiter) if self.left > 0 => {
+                    self.left -= 1;
+                    let open = self.open(&awaiter, &way);
+                    way.push(open);
+                }
+                next => {
+                    last.graph.is_cut |= next.is_some();
+                    let Open { graph, .. } = way.pop().expect("it was looked at above");
+                    match way.last_mut() {
+                        Some(around) => around.graph.awaited_by.push(graph),
+                        None => return graph,
+                    }
+                }
+            }
+        }
+    }
+
+    fn open(&mut self, future: &AnyFuture, way: &[Open]) -> Open {
         let Standing { activity, stack } = self.survey.standing_of(future);
         let call_stack = limited(stack, self.limit);
-        let mut is_cut = self.path.contains(future);
-        let mut awaited_by = Vec::new();
-        if !is_cut {
-            self.path.push(future.clone());
-            for awaiter in self.survey.awaiters_of(future) {
-                if self.left == 0 {
-                    is_cut = true;
-                    break;
-                }
-                self.left -= 1;
-                awaited_by.push(self.build(&awaiter));
-            }
-            self.path.pop();
-        }
-        FutureCallGraph { future: future.clone(), activity, call_stack, awaited_by, is_cut }
+        // A circle ends where it closes.
+        let is_cut = way.iter().any(|open| open.graph.future == *future);
+        let awaiters = if is_cut { Vec::new() } else { self.survey.awaiters_of(future) };
+        let graph =
+            FutureCallGraph { future: future.clone(), activity, call_stack, awaited_by: Vec::new(), is_cut };
+        Open { graph, awaiters: awaiters.into_iter() }
     }
 }
 

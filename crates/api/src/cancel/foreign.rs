@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::task::Waker;
 
-use crate::error::wake_quietly;
+use crate::contain::wake_quietly;
 use crate::sync::{AtomicUsize, Mutex, Ordering};
 
 /// The foreign wakers below one scope.

@@ -73,6 +73,16 @@ impl Scope {
     }
 }
 
+impl Drop for Scope {
+    /// Not by recursion: scopes lie as deep inside each other as the timeouts and groups of a program.
+    fn drop(&mut self) {
+        let mut around = self.parent.take();
+        while let Some(scope) = around {
+            around = Arc::into_inner(scope).and_then(|mut scope| scope.parent.take());
+        }
+    }
+}
+
 impl fmt::Debug for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Scope")
@@ -105,6 +115,15 @@ fn next_place() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_row_of_scopes_is_dropped_without_recursion() {
+        let inside = |parent| {
+            let (requests, foreign) = (RequestWord::new(), OnceLock::new());
+            Some(Arc::new(Scope { place: next_place(), requests, parent, foreign }))
+        };
+        drop((0..1_000_000).fold(None, |around, _| inside(around)));
+    }
 
     #[test]
     fn places_differ_between_threads_and_blocks() {

@@ -3,11 +3,10 @@
 use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::task::Waker;
 
-use super::Error;
+use super::{Error, tree};
+use crate::contain::discard;
 
 /// The await at which this was returned has been told to stop.
 ///
@@ -183,7 +182,7 @@ impl PanicError {
     /// What was caught. The payload is the user's value, and its drop may panic again: that ends here too.
     pub(crate) fn from_payload(payload: Box<dyn Any + Send>) -> PanicError {
         let error = PanicError::read(&*payload);
-        drop_quietly(payload);
+        discard(payload);
         error
     }
 
@@ -200,25 +199,11 @@ impl PanicError {
     }
 }
 
-/// Drops a panic's payload, which may panic. What that panic carries is dropped if it is a message, and else leaked: somewhere it must end.
-pub(crate) fn drop_quietly(payload: Box<dyn Any + Send>) {
-    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload)))
-        && !again.is::<String>()
-        && !again.is::<&'static str>()
-    {
-        std::mem::forget(again);
-    }
-}
-
-/// Wakes one of several, or before something else that is to be done: a waker may be foreign code, and its panic must not keep back the rest.
-pub(crate) fn wake_quietly(waker: Waker) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
-        drop_quietly(payload);
-    }
-}
-
 /// Several errors at once: what the children of a [`task_group`](crate::task_group) failed with. Python's `except*` is a look at
 /// [`exceptions`](ExceptionGroup::exceptions).
+///
+/// Groups may hold groups, as those of nested task groups do. However deep, they are dropped and printed without recursion; printed is a hundred of
+/// the errors, and how many more there are. Whoever looks through such a group should go by a list of what is still to be looked at.
 ///
 /// # Examples
 ///
@@ -263,19 +248,13 @@ impl ExceptionGroup {
 
 impl fmt::Display for ExceptionGroup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = self.exceptions.len();
-        let noun = if count == 1 { "sub-exception" } else { "sub-exceptions" };
-        write!(f, "{} ({count} {noun})", self.message)?;
-        for exception in &self.exceptions {
-            write!(f, "; {exception}")?;
-        }
-        Ok(())
+        tree::display(self, f)
     }
 }
 
 impl fmt::Debug for ExceptionGroup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ExceptionGroup({:?}, {:?})", self.message, self.exceptions)
+        tree::debug(self, f)
     }
 }
 

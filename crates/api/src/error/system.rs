@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 
 use super::Standard;
+use crate::contain;
 
 /// An error of the operating system's in words that say more than its own, which is kept.
 struct Retold {
@@ -37,21 +38,29 @@ impl StdError for Retold {
     }
 }
 
+/// No error has so many causes. One that names itself as its cause would be asked for ever.
+const MOST_CAUSES: usize = 1_000_000;
+
+/// `error` and its causes.
+pub(super) fn causes<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |error| cause(*error)).take(MOST_CAUSES)
+}
+
+fn cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
+    if let Some(io) = error.downcast_ref::<io::Error>() {
+        // Its `source` would leave out what it is made of.
+        io.get_ref().map(|inner| inner as &(dyn StdError + 'static))
+    } else if let Some(Standard(error)) = error.downcast_ref() {
+        Some(error.as_std())
+    } else {
+        // The user's code: where it panics, no cause is known.
+        contain::call(|| error.source()).unwrap_or_default()
+    }
+}
+
 /// The first number of the operating system's among `error` and its causes.
 pub(super) fn number(error: &(dyn StdError + 'static)) -> Option<i32> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        next = if let Some(io) = error.downcast_ref::<io::Error>() {
-            if let Some(number) = io.raw_os_error() {
-                return Some(number);
-            }
-            // Its `source` would leave out what it is made of.
-            io.get_ref().map(|inner| inner as &(dyn StdError + 'static))
-        } else if let Some(Standard(error)) = error.downcast_ref() {
-            Some(error.as_std())
-        } else {
-            error.source()
-        };
-    }
-    None
+    causes(error).find_map(|error| error.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error))
 }

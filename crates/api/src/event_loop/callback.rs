@@ -3,7 +3,6 @@
 use std::any::Any;
 use std::fmt;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,8 +12,8 @@ use std::time::Duration;
 use selvedge_scheduler::{JoinHandle, Outcome, Slot, TaskRef, Timer};
 
 use super::{EventLoop, report};
+use crate::contain;
 use crate::context::Context;
-use crate::error::{PanicError, drop_quietly};
 use crate::task::StartHeld;
 use crate::time;
 
@@ -171,9 +170,9 @@ impl Future for Call {
         }
         let _held = StartHeld;
         if let Some((function, context)) = this.function.take()
-            && let Err(payload) = catch_unwind(AssertUnwindSafe(|| context.run(function)))
+            && let Err(panic) = contain::call(|| context.run(function))
         {
-            report::callback_panicked(None, PanicError::from_payload(payload).into());
+            report::callback_panicked(None, panic.into());
         }
         Poll::Ready(Called)
     }
@@ -183,7 +182,7 @@ struct Called;
 
 impl Outcome for Called {
     fn panicked(_task: &TaskRef, payload: Box<dyn Any + Send>) -> Self {
-        drop_quietly(payload);
+        contain::discard(payload);
         Called
     }
 

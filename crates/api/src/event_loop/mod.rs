@@ -22,6 +22,7 @@ pub use self::exception::ExceptionContext;
 pub(crate) use self::shared::LoopShared;
 #[cfg(unix)]
 pub(crate) use self::signals::Presses;
+use crate::contain::Contained;
 use crate::context::copy_context;
 use crate::coroutine::Coroutine;
 use crate::error::Result;
@@ -178,6 +179,9 @@ impl EventLoop {
     /// Who is told of errors that nobody can be given: errors of forgotten tasks, panics in callbacks, tasks that do not stop. The
     /// handler is called on whichever thread the error is found, and takes the place of the one before. By default they are written to standard error.
     ///
+    /// Should the handler panic, both its panic and what it was told are written to standard error. An error whose own `Debug` panics does not keep a report
+    /// back: that is said in its place. (A panic *hook* that panics ends the process; that is the standard library's rule.)
+    ///
     /// # Examples
     ///
     /// ```
@@ -197,7 +201,7 @@ impl EventLoop {
         &self,
         handler: impl Fn(&EventLoop, &ExceptionContext) + Send + Sync + 'static,
     ) {
-        self.shared().set_exception_handler(Some(Arc::new(handler)));
+        self.shared().set_exception_handler(Some(Arc::new(Contained::new(Box::new(handler)))));
     }
 
     /// Brings back the default, as asyncio's `set_exception_handler(None)`.

@@ -1,22 +1,21 @@
 //! Where do errors go that nobody can be given?
 
-use std::fmt;
-use std::io::Write;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::fmt::{self, Write as _};
+use std::io::Write as _;
 use std::time::Duration;
 
 use selvedge_scheduler::{Scheduler, TaskRef};
 
 use super::{EventLoop, ExceptionContext};
-use crate::error::{Error, PanicError};
+use crate::contain;
+use crate::error::Error;
 use crate::task::{TaskHandle, TaskRefExt, TaskSlot};
 
 /// Tells the loop's exception handler. The handler is the user's code: it may panic, and no lock is held.
 pub(super) fn deliver(event_loop: &EventLoop, context: &ExceptionContext) {
     let Some(handler) = event_loop.shared().exception_handler() else { return write_to_stderr(context) };
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| handler(event_loop, context))) {
+    if let Err(panic) = contain::call(|| (handler.get())(event_loop, context)) {
         write_to_stderr(context);
-        let panic = PanicError::from_payload(payload);
         write_to_stderr(
             &ExceptionContext::new("Unhandled error in exception handler").with_exception(panic.into()),
         );
@@ -25,7 +24,10 @@ pub(super) fn deliver(event_loop: &EventLoop, context: &ExceptionContext) {
 
 /// What happens without a handler. Standard error may be closed; then there is nobody left to tell.
 pub(super) fn write_to_stderr(context: &ExceptionContext) {
-    let _ = writeln!(std::io::stderr(), "{context}");
+    // The text first: the error prints itself, which is the user's code, and two reports at a time stay apart.
+    let mut text = String::new();
+    let _ = writeln!(text, "{context}");
+    let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
 /// A task failed, and the last one who could have asked for its error has gone.

@@ -9,10 +9,12 @@ use selvedge_scheduler::{Hooks, TaskRef};
 #[cfg(unix)]
 use super::signals::Signals;
 use super::{EventLoop, ExceptionContext, report};
+use crate::contain::Contained;
 use crate::sync::Mutex;
 use crate::threads::RunningFunctions;
 
-pub(super) type ExceptionHandler = dyn Fn(&EventLoop, &ExceptionContext) + Send + Sync;
+/// The user's, whose drop is too.
+pub(super) type ExceptionHandler = Contained<Box<dyn Fn(&EventLoop, &ExceptionContext) + Send + Sync>>;
 
 /// The loop's own state. It is the scheduler's hooks object, so that whoever has the scheduler finds it.
 pub(crate) struct LoopShared {
@@ -46,7 +48,7 @@ impl LoopShared {
 
     pub(super) fn set_exception_handler(&self, handler: Option<Arc<ExceptionHandler>>) {
         let former = std::mem::replace(&mut *self.exception_handler.lock(), handler);
-        // The lock is released; what the former handler captured may do anything when it is dropped.
+        // The lock is released; what the former handler captured may do anything when it is dropped, but panic.
         drop(former);
     }
 

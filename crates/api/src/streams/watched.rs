@@ -9,7 +9,8 @@ use parking_lot::Mutex;
 
 use crate::callgraph::capture;
 use crate::cancel::Leaf;
-use crate::error::{Result, wake_quietly};
+use crate::contain::wake_quietly;
+use crate::error::Result;
 
 /// A value under a lock, and who waits for it to change. Their wakers are cloned, woken and dropped after the lock; what `with` and `change` are given runs under
 /// it.

@@ -13,6 +13,7 @@ use super::slot::TaskSlot;
 use super::start::StartHeld;
 use crate::callgraph::capture;
 use crate::cancel::{Patience, Requests, call_task};
+use crate::contain;
 use crate::coroutine::Coroutine;
 use crate::error::{CancelledError, EVENT_LOOP_IS_CLOSED, Error, PanicError, Result};
 use crate::event_loop::report;
@@ -116,10 +117,12 @@ impl<T: Send + 'static> Outcome for Ended<T> {
     }
 
     fn abandoned(self, task: &TaskRef) {
-        if let Ended(Err(error)) = self
-            && !error.is_cancelled()
-            && !task.task_slot().is_retrieved()
-        {
+        let error = match self.0 {
+            Err(error) => error,
+            // The value may hold a task, whose value holds the next.
+            Ok(value) => return contain::drop_flat(value),
+        };
+        if !error.is_cancelled() && !task.task_slot().is_retrieved() {
             report::never_retrieved(task, error);
         }
     }

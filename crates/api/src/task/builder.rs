@@ -67,7 +67,8 @@ impl Builder {
     }
 
     /// The task's first step happens inside the call that makes it, on the caller's thread, up to its first suspension; a coroutine
-    /// that never waits is done when the call returns. From outside of the loop the task starts like any other.
+    /// that never waits is done when the call returns. From outside of the loop the task starts like any other, and so does one that is made in fifty
+    /// first steps inside each other, as they stand on one stack.
     ///
     /// asyncio's `eager_start=True`, and its eager task factory for one task.
     ///

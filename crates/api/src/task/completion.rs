@@ -1,14 +1,13 @@
 //! Who is told that a task is done?
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use selvedge_scheduler::TaskRef;
 
 use super::handle::TaskHandle;
 use super::reference::TaskRefExt;
+use crate::contain::{self, Contained};
 use crate::context::{Context, copy_context};
-use crate::error::PanicError;
 use crate::event_loop::{get_running_loop, report};
 use crate::sync::mutation;
 
@@ -43,16 +42,18 @@ pub(crate) enum Watcher {
 pub(crate) struct Callback {
     id: CallbackId,
     context: Context,
-    function: Box<dyn FnOnce(&TaskHandle) + Send>,
+    function: Contained<Box<dyn FnOnce(&TaskHandle) + Send>>,
 }
 
 /// Calls `function` once the task is done; soon, if it is done already.
 pub(super) fn add_callback(task: &TaskRef, function: Box<dyn FnOnce(&TaskHandle) + Send>) -> CallbackId {
     let extra = task.task_slot().extra();
     let id = extra.next_callback_id();
-    watch(task, Watcher::Callback(Callback { id, context: copy_context(), function }), |watcher| {
-        watcher.id() == Some(id)
-    });
+    watch(
+        task,
+        Watcher::Callback(Callback { id, context: copy_context(), function: Contained::new(function) }),
+        |watcher| watcher.id() == Some(id),
+    );
     id
 }
 
@@ -118,7 +119,7 @@ fn run_soon(callbacks: Vec<Callback>, task: &TaskRef) {
     match get_running_loop() {
         Ok(event_loop) if !event_loop.refuses() => drop(event_loop.call_soon(run_all)),
         // A thread outside of the loop asked about a task that is done, or the loop is closing, so that "soon" will not come.
-        _ => run_all(),
+        _ => contain::run_in_turn(run_all),
     }
 }
 
@@ -135,8 +136,8 @@ impl Callback {
     /// One callback's panic is reported; the others still run.
     fn run(self, handle: &TaskHandle) {
         let Callback { context, function, .. } = self;
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| context.run(|| function(handle)))) {
-            report::callback_panicked(Some(handle), PanicError::from_payload(payload).into());
+        if let Err(panic) = contain::call(|| context.run(|| function.into_inner()(handle))) {
+            report::callback_panicked(Some(handle), panic.into());
         }
     }
 }

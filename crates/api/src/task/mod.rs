@@ -12,6 +12,7 @@ mod reference;
 mod slot;
 mod start;
 
+use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::panic::Location;
@@ -45,6 +46,10 @@ use crate::error::{InvalidStateError, Result, RuntimeError};
 /// Awaiting it returns what the coroutine returned. `task.await` moves the result out; `(&mut task).await` keeps the handle.
 /// Dropping a `Task` detaches: the task lives on, owned by its loop. (asyncio's loop holds tasks weakly, so a forgotten task may
 /// vanish there. Not here.)
+///
+/// A value that nobody took is dropped with the task's last owner, its loop or this. Should its destructor panic, the panic ends there, as the
+/// panic hook has told of it: whoever drops a `Task` goes on. So it is with the coroutine's own destructors, whose panic is the task's error. However
+/// long a row of tasks is in which each is the value of another, or is captured by it, it is dropped without recursion.
 ///
 /// # Examples
 ///
@@ -161,9 +166,34 @@ fn create_suspended<C: Coroutine>(coro: C) -> Task<C::Item> {
     })
 }
 
+thread_local! {
+    /// How many first steps of eager tasks lie inside each other.
+    static EAGER: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Eager tasks that start eager tasks in their first steps stand on one stack. A row of them that is longer goes on from the queue.
+const MOST_EAGER: usize = 50;
+
+/// One first step inside of others.
+struct EagerStep(usize);
+
+impl EagerStep {
+    fn enter() -> Option<EagerStep> {
+        let depth = EAGER.get();
+        (depth < MOST_EAGER).then(|| EagerStep(EAGER.replace(depth + 1)))
+    }
+}
+
+impl Drop for EagerStep {
+    fn drop(&mut self) {
+        EAGER.set(self.0);
+    }
+}
+
 /// [`spawn_on`], but on one of the scheduler's workers the first step happens inside this call.
 fn spawn_eager_on<C: Coroutine>(scheduler: &Scheduler, coro: C, slot: TaskSlot) -> Task<C::Item> {
     start_held();
+    let Some(_step) = EagerStep::enter() else { return spawn_on(scheduler, coro, slot) };
     // The new task's first poll lies inside its creator's, but in none of the creator's scopes and contexts.
     let _scopes = Outside::step();
     let _context = OutsideContext::step();

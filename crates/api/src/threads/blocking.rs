@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -12,8 +12,9 @@ use selvedge_scheduler::Scheduler;
 use super::running;
 use crate::callgraph::capture;
 use crate::cancel::Leaf;
+use crate::contain::{self, Contained, drop_flat};
 use crate::context::copy_context;
-use crate::error::{EVENT_LOOP_IS_CLOSED, Error, InvalidStateError, PanicError, Result, RuntimeError};
+use crate::error::{EVENT_LOOP_IS_CLOSED, Error, InvalidStateError, Result, RuntimeError};
 use crate::sync::{Mutex, lock_to_wait, mutation};
 use crate::task;
 
@@ -59,17 +60,17 @@ where
 
 /// The future of [`to_thread`].
 #[must_use = "futures do nothing unless awaited"]
-pub struct ToThread<F, T> {
+pub struct ToThread<F, T: Send + 'static> {
     state: State<F, T>,
 }
 
-enum State<F, T> {
+enum State<F, T: Send + 'static> {
     New(Option<F>),
     Started(BlockingTask<T>),
 }
 
 // Neither the function nor its value is ever pinned.
-impl<F, T> Unpin for ToThread<F, T> {}
+impl<F, T: Send + 'static> Unpin for ToThread<F, T> {}
 
 impl<F, T> Future for ToThread<F, T>
 where
@@ -98,7 +99,7 @@ where
     }
 }
 
-impl<F, T> fmt::Debug for ToThread<F, T> {
+impl<F, T: Send + 'static> fmt::Debug for ToThread<F, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ToThread").finish_non_exhaustive()
     }
@@ -108,8 +109,11 @@ impl<F, T> fmt::Debug for ToThread<F, T> {
 ///
 /// Awaiting it returns what the function returned. Dropping it, or cancelling the await, keeps the function from being called if it
 /// has not been. Errors and cancellation are those of [`to_thread`].
+///
+/// A value that nobody took is dropped with this, and where this is gone already when the function returns. Should its destructor panic, the panic ends there, as with
+/// [`Task`](crate::Task).
 #[must_use = "the function is not called if this is dropped before its turn comes"]
-pub struct BlockingTask<T> {
+pub struct BlockingTask<T: Send + 'static> {
     job: Arc<Job<T>>,
     leaf: Leaf,
 }
@@ -156,7 +160,7 @@ impl<T: Send + 'static> BlockingTask<T> {
         let job = Arc::new(Job(Mutex::new(JobState { progress: Progress::Queued, waker: None })));
         let ours = BlockingTask { job: Arc::clone(&job), leaf: Leaf::new() };
         // A closed pool drops its queue: whoever waits must not wait for ever.
-        let run = Run { job, function: Some(function), scheduler: scheduler.clone() };
+        let run = Run { job, function: Some(Contained::new(function)), scheduler: scheduler.clone() };
         (ours, move || run.call())
     }
 
@@ -167,25 +171,25 @@ impl<T: Send + 'static> BlockingTask<T> {
 }
 
 /// The pool's end. Dropped uncalled, it says so to the awaiter.
-struct Run<T: Send + 'static, F> {
+struct Run<T: Send + 'static, F: 'static> {
     job: Arc<Job<T>>,
-    function: Option<F>,
+    function: Option<Contained<F>>,
     scheduler: Scheduler,
 }
 
 const NO_THREAD: &str = "no thread can be had";
 
-impl<T: Send + 'static, F: FnOnce() -> T> Run<T, F> {
+impl<T: Send + 'static, F: FnOnce() -> T + 'static> Run<T, F> {
     fn call(mut self) {
         let Some(function) = self.function.take() else { return };
         if self.job.begin() {
-            let outcome = catch_unwind(AssertUnwindSafe(function));
-            self.job.finish(outcome.map_err(|payload| PanicError::from_payload(payload).into()));
+            let outcome = contain::call(|| function.into_inner()());
+            self.job.finish(outcome.map_err(Error::from));
         }
     }
 }
 
-impl<T: Send + 'static, F> Drop for Run<T, F> {
+impl<T: Send + 'static, F: 'static> Drop for Run<T, F> {
     fn drop(&mut self) {
         if self.function.is_some() {
             let why = if self.scheduler.refuses() || self.scheduler.is_closed() {
@@ -198,7 +202,7 @@ impl<T: Send + 'static, F> Drop for Run<T, F> {
     }
 }
 
-impl<T> Job<T> {
+impl<T: Send + 'static> Job<T> {
     /// False if nobody wants the call any more.
     fn begin(&self) -> bool {
         let mut state = self.0.lock();
@@ -214,23 +218,24 @@ impl<T> Job<T> {
         if matches!(state.progress, Progress::Abandoned) {
             drop(state);
             // The value nobody waits for is dropped here, after the lock.
-            return drop(result);
+            return drop_flat(result);
         }
         state.progress = Progress::Done(result);
         let waker = state.waker.take();
         drop(state);
         if let Some(waker) = waker {
-            waker.wake();
+            contain::wake_quietly(waker);
         }
     }
 
     fn abandon(&self) {
-        let former = {
+        let (progress, waker) = {
             let mut state = self.0.lock();
             let former_waker = state.waker.take();
             (std::mem::replace(&mut state.progress, Progress::Abandoned), former_waker)
         };
-        drop(former);
+        drop_flat(progress);
+        drop_flat(waker);
     }
 
     fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<T>> {
@@ -254,7 +259,7 @@ impl<T> Job<T> {
     }
 }
 
-impl<T> Future for BlockingTask<T> {
+impl<T: Send + 'static> Future for BlockingTask<T> {
     type Output = Result<T>;
 
     #[track_caller]
@@ -272,13 +277,13 @@ impl<T> Future for BlockingTask<T> {
     }
 }
 
-impl<T> Drop for BlockingTask<T> {
+impl<T: Send + 'static> Drop for BlockingTask<T> {
     fn drop(&mut self) {
         self.job.abandon();
     }
 }
 
-impl<T> fmt::Debug for BlockingTask<T> {
+impl<T: Send + 'static> fmt::Debug for BlockingTask<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BlockingTask").finish_non_exhaustive()
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use selvedge_scheduler::{Scheduler, TaskRef};
 
 use super::spin;
+use crate::contain::drop_flat;
 use crate::coroutine::Coroutine;
 use crate::error::{EVENT_LOOP_IS_CLOSED, Error, InvalidStateError, Result, RuntimeError, TimeoutError};
 use crate::event_loop::EventLoop;
@@ -60,6 +61,8 @@ pub fn run_coroutine_threadsafe<C: Coroutine>(coro: C, event_loop: &EventLoop) -
 /// assert!(slow.result(None).unwrap_err().is_cancelled());
 /// # Ok::<(), selvedge::Error>(())
 /// ```
+///
+/// A value that nobody took is dropped with the last of this and the task. Should its destructor panic, the panic ends there, as with [`Task`].
 #[must_use = "dropping this loses the coroutine's result; say `drop(future)` if that is meant"]
 pub struct ConcurrentFuture<T: Send + 'static> {
     /// `None` if the loop was closed before the coroutine could start.
@@ -72,6 +75,13 @@ struct State<T: Send + 'static> {
     task: Option<Task<T>>,
     /// The result, moved out of the task and not asked for yet.
     result: Option<Result<T>>,
+}
+
+impl<T: Send + 'static> Drop for State<T> {
+    fn drop(&mut self) {
+        // As a task's: its panic ends here.
+        drop_flat(self.result.take());
+    }
 }
 
 impl<T: Send + 'static> ConcurrentFuture<T> {

@@ -2,13 +2,13 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use selvedge_scheduler::Scheduler;
 
 use super::blocking::BlockingTask;
 use super::running;
+use crate::contain;
 use crate::error::{Result, RuntimeError};
 use crate::sync::Mutex;
 
@@ -81,7 +81,7 @@ impl ThreadPoolExecutor {
             Pushed::Queued => {}
             Pushed::NeedsWorker => self.start_worker(scheduler),
             Pushed::Refused(job) => {
-                drop(job);
+                contain::drop_flat(job);
                 return BlockingTask::failed(
                     RuntimeError::new("cannot schedule new futures after shutdown").into(),
                 );
@@ -96,7 +96,7 @@ impl ThreadPoolExecutor {
         if scheduler.spawn_blocking(work).is_err() && self.shared.lose_worker() {
             // No thread is left that would ever come to the queue. Dropping a job tells its awaiter.
             let stranded = std::mem::take(&mut self.shared.queue.lock().jobs);
-            drop(stranded);
+            stranded.into_iter().for_each(contain::drop_flat);
         }
     }
 }
@@ -126,7 +126,7 @@ impl Shared {
     fn work(&self) {
         while let Some(job) = self.next_job() {
             // A job catches its function's panic; what else may panic is the drop of a value. The queue must go on.
-            let _ = catch_unwind(AssertUnwindSafe(job));
+            contain::silently(job);
         }
     }
 

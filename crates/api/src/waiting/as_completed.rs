@@ -14,6 +14,7 @@ use selvedge_scheduler::{TaskRef, Timer};
 
 use crate::callgraph::capture;
 use crate::cancel::Leaf;
+use crate::contain::wake_quietly;
 use crate::coroutine::Coroutine;
 use crate::error::{Result, TimeoutError};
 use crate::sync::{Mutex, lock_to_wait, mutation};
@@ -124,7 +125,7 @@ impl Notify for Shared {
         let waker = state.waker.take();
         drop(state);
         if let Some(waker) = waker {
-            waker.wake();
+            wake_quietly(waker);
         }
     }
 }

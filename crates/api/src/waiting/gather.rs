@@ -15,6 +15,7 @@ use self::children::Children;
 pub use self::children::GatherInput;
 use crate::callgraph::capture;
 use crate::cancel::{DeliveredTo, Held, Leaf, Meeting, Taken};
+use crate::contain::wake_quietly;
 use crate::error::{CancelledError, Error, InvalidStateError, Result};
 use crate::sync::{AtomicUsize, Mutex, Ordering, lock_to_wait, mutation};
 use crate::task::{self, Notify, PassedOn, Start, TaskRefExt, notify, set_waits_for_told, start_held};
@@ -141,7 +142,7 @@ impl Notify for Shared {
         if is_first_failed || is_last {
             let waker = self.waker.lock().take();
             if let Some(waker) = waker {
-                waker.wake();
+                wake_quietly(waker);
             }
         }
     }

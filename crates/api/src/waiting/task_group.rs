@@ -5,7 +5,7 @@ mod members;
 use std::any::Any;
 use std::fmt;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -15,8 +15,9 @@ use pin_project_lite::pin_project;
 use self::members::Members;
 use crate::callgraph::capture;
 use crate::cancel::{FramePoll, Leaf, ScopedFrame};
+use crate::contain;
 use crate::coroutine::Coroutine;
-use crate::error::{CancelledError, Error, ExceptionGroup, PanicError, Result};
+use crate::error::{CancelledError, Error, ExceptionGroup, Result};
 use crate::event_loop::get_running_loop;
 use crate::task::{Builder, Task, TaskRefExt};
 
@@ -114,7 +115,7 @@ impl TaskGroup {
         let joining = match Members::join(&self.members) {
             Ok(joining) => joining,
             Err(error) => {
-                drop(coro);
+                contain::drop_flat(coro);
                 let refused = builder.spawn_on(scheduler, async move { Err(error) }, created_at);
                 refused.task_ref().task_slot().mark_retrieved();
                 return refused;
@@ -224,9 +225,9 @@ where
         }
         if let Some(body) = this.start.take() {
             let group = this.group.clone();
-            match catch_unwind(AssertUnwindSafe(|| body(group))) {
+            match contain::call(|| body(group)) {
                 Ok(content) => this.content.set(Some(content)),
-                Err(payload) => self.end_body(Err(PanicError::from_payload(payload).into())),
+                Err(panic) => self.end_body(Err(panic.into())),
             }
         }
     }
@@ -235,18 +236,15 @@ where
         let mut this = self.as_mut().project();
         let mut content =
             this.content.as_mut().as_pin_mut().expect("a task group was polled after it had ended");
-        let result =
-            match catch_unwind(AssertUnwindSafe(|| this.frame.poll(cx, |cx| content.as_mut().poll(cx)))) {
-                Ok(FramePoll::Ready(result)) => result,
-                Ok(FramePoll::GiveUp(error)) => Err(error.into()),
-                Ok(FramePoll::Pending) => return Poll::Pending,
-                // The tasks must be waited for even so.
-                Err(payload) => Err(PanicError::from_payload(payload).into()),
-            };
-        let dropped = catch_unwind(AssertUnwindSafe(|| this.content.set(None)));
-        let result =
-            dropped.map_or_else(|payload| Err(PanicError::from_payload(payload).into()), |()| result);
-        self.end_body(result);
+        let result = match contain::call(|| this.frame.poll(cx, |cx| content.as_mut().poll(cx))) {
+            Ok(FramePoll::Ready(result)) => result,
+            Ok(FramePoll::GiveUp(error)) => Err(error.into()),
+            Ok(FramePoll::Pending) => return Poll::Pending,
+            // The tasks must be waited for even so.
+            Err(panic) => Err(panic.into()),
+        };
+        let dropped = contain::call(|| this.content.set(None));
+        self.end_body(dropped.map_err(Error::from).and(result));
         Poll::Ready(())
     }
 
@@ -293,6 +291,8 @@ where
             Ok(value) => Some(value),
         };
         if !errors.is_empty() {
+            // Nobody gets it.
+            contain::drop_flat(body);
             if this.cancelled.is_some() {
                 this.frame.give_back_what_came_from_outside();
             }

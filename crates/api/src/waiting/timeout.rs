@@ -12,6 +12,7 @@ use pin_project_lite::pin_project;
 
 use super::deadline::{Deadline, DeadlineFrame};
 use crate::callgraph::capture;
+use crate::contain::wake_quietly;
 use crate::error::{Result, RuntimeError};
 use crate::sync::{Mutex, lock_to_wait, mutation};
 use crate::task;
@@ -133,7 +134,7 @@ impl Timeout {
             state.waker.take()
         };
         if let Some(waker) = waker {
-            waker.wake();
+            wake_quietly(waker);
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ use selvedge_scheduler::{TaskRef, Timer};
 
 use crate::callgraph::capture;
 use crate::cancel::Leaf;
+use crate::contain::wake_quietly;
 use crate::error::{Result, RuntimeError};
 use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, lock_to_wait};
 use crate::task::{self, Notify, Task, TaskHandle, TaskRefExt, notify, stop_notifying};
@@ -147,7 +148,7 @@ impl Notify for Shared {
             self.is_over.store(true, Ordering::Release);
             let waker = self.waker.lock().take();
             if let Some(waker) = waker {
-                waker.wake();
+                wake_quietly(waker);
             }
         }
     }

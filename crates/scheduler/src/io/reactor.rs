@@ -109,7 +109,7 @@ impl Reactor {
             }
         }
         for waker in woken {
-            crate::task::silently(|| waker.wake());
+            crate::contain::silently(|| waker.wake());
         }
     }
 }

@@ -12,6 +12,7 @@ use super::cell::Header;
 use super::join_waker::JoinWaker;
 use super::state::{Claim, DropHandle};
 use super::{Runnable, Slot, current, harness, waker};
+use crate::contain::silently;
 use crate::sync::mutation;
 
 /// Why the right to poll could not be taken.
@@ -311,7 +312,9 @@ impl<T> Drop for JoinHandle<T> {
             DropHandle::DropOutput => unsafe { (header.vtable.abandon)(self.task.0) },
             DropHandle::DropWaker => {
                 // SAFETY: rule *Join waker*: the flag is off, and the handle still exists.
-                drop(header.join_waker.with_mut(|room| unsafe { room.replace(JoinWaker::none()) }));
+                let waker = header.join_waker.with_mut(|room| unsafe { room.replace(JoinWaker::none()) });
+                // It may be foreign code.
+                silently(|| drop(waker));
             }
             DropHandle::Nothing => {}
         }

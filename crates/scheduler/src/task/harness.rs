@@ -12,6 +12,7 @@ use super::join_waker::JoinWaker;
 use super::room;
 use super::state::{EndPoll, Unref};
 use super::{Outcome, Slot, TaskRef, current, waker};
+use crate::contain::silently;
 use crate::sync::mutation;
 use crate::worker::PollEnd;
 
@@ -276,24 +277,6 @@ fn or_abort<R>(make: impl FnOnce() -> R) -> R {
         eprintln!("selvedge: `Outcome::panicked` or `Outcome::closed` panicked, which they must not");
         std::process::abort()
     })
-}
-
-/// Runs foreign code that must not unwind into us. What it panicked with is dropped.
-pub(crate) fn silently(foreign: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(foreign)) {
-        discard(payload);
-    }
-}
-
-/// Drops a panic's payload, which may panic in turn. What it then panics with is dropped if it is a message, as nearly always; anything
-/// else could go on like that for ever, and is leaked.
-fn discard(payload: Box<dyn Any + Send>) {
-    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload)))
-        && !again.is::<String>()
-        && !again.is::<&'static str>()
-    {
-        std::mem::forget(again);
-    }
 }
 
 /// Drops one reference, and the cell with the last.

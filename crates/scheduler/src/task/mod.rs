@@ -36,7 +36,6 @@ pub use handle::{JoinHandle, TaskRef};
 
 pub(crate) use cell::kind_of;
 pub(crate) use handle::Unclaimed;
-pub(crate) use harness::silently;
 pub(crate) use registry::Registry;
 pub(crate) use room::trim as trim_rooms;
 pub(crate) use runnable::{Ran, Runnable};

@@ -23,6 +23,7 @@ pub(crate) use self::presses::Presses;
 use self::table::Handler;
 pub(crate) use self::table::Signals;
 use super::EventLoop;
+use crate::contain::{Contained, silently};
 use crate::context::copy_context;
 use crate::error::{Result, RuntimeError};
 use crate::net::{Done, Socket};
@@ -79,15 +80,17 @@ impl EventLoop {
     /// [`RuntimeError`] if the number is no signal's, if the signal cannot be caught (`SIGKILL`, `SIGSTOP`, and the program's own faults
     /// `SIGSEGV`, `SIGILL` and `SIGFPE`), or if the loop is closed; [`std::io::Error`] if the system has no descriptor or memory left.
     pub fn add_signal_handler(&self, signal: i32, callback: impl Fn() + Send + Sync + 'static) -> Result<()> {
-        let handler = Handler::new(callback, copy_context());
+        // Where it is refused, this is the last reference.
+        let last = Contained::new(Arc::new(Handler::new(callback, copy_context())));
+        let handler = Arc::clone(last.get());
         check(signal)?;
         if !can_be_caught(signal) {
             return Err(RuntimeError::new(format!("sig {signal} cannot be caught")).into());
         }
         self.hear_signals()?;
-        let former = self.signals().set(signal, Arc::new(handler))?;
+        let former = self.signals().set(signal, handler)?;
         // What it captured may do anything when it is dropped: the lock is released.
-        drop(former);
+        silently(|| drop(former));
         Ok(())
     }
 
@@ -106,8 +109,7 @@ impl EventLoop {
     /// [`RuntimeError`] if the number is no signal's.
     pub fn remove_signal_handler(&self, signal: i32) -> Result<bool> {
         check(signal)?;
-        let entry = self.signals().remove(signal);
-        Ok(entry.is_some())
+        Ok(self.signals().remove(signal))
     }
 
     pub(crate) fn signals(&self) -> &Arc<Signals> {

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::io;
 use std::ops::Bound::{Excluded, Unbounded};
 use std::os::unix::net::UnixStream;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,8 +14,9 @@ use parking_lot::Mutex;
 use super::super::report;
 use super::no_signal;
 use super::presses::Pressed;
+use crate::contain;
 use crate::context::Context;
-use crate::error::{EVENT_LOOP_IS_CLOSED, PanicError, Result, RuntimeError, drop_quietly};
+use crate::error::{EVENT_LOOP_IS_CLOSED, Result, RuntimeError};
 use crate::signal::{DefaultAction, Raising, SIGINT, Told};
 
 /// The loop's handlers.
@@ -32,8 +32,7 @@ struct State {
     presses: Vec<Pressed>,
 }
 
-pub(super) struct Entry {
-    // Dropped first: the handler's drop is the user's code, which may panic, or last.
+struct Entry {
     told: Told,
     has_arrived: Arc<AtomicBool>,
     handler: Arc<Handler>,
@@ -58,8 +57,8 @@ impl Handler {
 }
 
 fn report_panic(foreign: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(foreign)) {
-        report::callback_panicked(None, PanicError::from_payload(payload).into());
+    if let Err(panic) = contain::call(foreign) {
+        report::callback_panicked(None, panic.into());
     }
 }
 
@@ -102,12 +101,19 @@ impl Signals {
         Ok(None)
     }
 
-    pub(super) fn remove(&self, signal: i32) -> Option<Entry> {
-        let mut state = self.0.lock();
-        if signal == SIGINT {
-            state.release_presses();
-        }
-        state.entries.remove(&signal)
+    /// Whether there was a handler.
+    pub(super) fn remove(&self, signal: i32) -> bool {
+        let entry = {
+            let mut state = self.0.lock();
+            if signal == SIGINT {
+                state.release_presses();
+            }
+            state.entries.remove(&signal)
+        };
+        let Some(handler) = entry.map(Entry::unregister) else { return false };
+        // What it captured may do anything when it is dropped: the lock is released.
+        contain::silently(|| drop(handler));
+        true
     }
 
     /// Takes all handlers away, for good.
@@ -122,9 +128,7 @@ impl Signals {
         // First every signal does what it does by default: what callbacks have captured is the user's, and its drop may last, or panic.
         let handlers: Vec<_> = entries.into_values().map(Entry::unregister).collect();
         for handler in handlers {
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(handler))) {
-                drop_quietly(payload);
-            }
+            contain::silently(|| drop(handler));
         }
     }
 

@@ -8,6 +8,7 @@ use std::task::Waker;
 use selvedge_scheduler::TaskRef;
 
 use crate::cancel::{Route, Scope};
+use crate::contain::wake_quietly;
 use crate::error::{Error, Result, RuntimeError};
 use crate::sync::{Mutex, lock_to_wait, mutation};
 use crate::task::{Notify, TaskRefExt, TaskSlot, notify};
@@ -70,7 +71,7 @@ impl Duties {
             let _ = scope.request();
         }
         if let Some(waker) = self.wake {
-            waker.wake();
+            wake_quietly(waker);
         }
     }
 }
@@ -141,7 +142,7 @@ impl Drop for Joining<'_> {
             if state.is_deserted() { state.waker.take() } else { None }
         };
         if let Some(waker) = waker {
-            waker.wake();
+            wake_quietly(waker);
         }
     }
 }

@@ -1,0 +1,159 @@
+//! How is foreign code kept from getting at us: by its panics, or by its depth?
+//!
+//! Code of the program runs outside of polls, too: destructors, wakers, callbacks, handlers. It may panic, and then whatever we had left to do
+//! would not be done. And a destructor may end in another one of the same kind: a task's value holds the next task, whose value holds the next.
+//! What is nested like that by way of this library costs no stack, however deep: from a certain depth on a value is put aside, and
+//! dropped when the outermost drop on this thread has ended.
+//!
+//! A panic that is contained has been told of already, by the panic hook.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::mem::{ManuallyDrop, needs_drop, take};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Runs foreign code that must not unwind into us. What it panicked with is dropped.
+pub fn silently(foreign: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(foreign)) {
+        discard(payload);
+    }
+}
+
+/// Drops a panic's payload, which may panic in turn. What it then panics with is dropped if it is a message, as nearly always; anything
+/// else could go on like that for ever, and is leaked.
+pub fn discard(payload: Box<dyn Any + Send>) {
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload)))
+        && !again.is::<String>()
+        && !again.is::<&'static str>()
+    {
+        std::mem::forget(again);
+    }
+}
+
+/// So deep drops may lie inside each other. Each takes a few hundred bytes of ours, and what the program's destructor needs besides.
+const DEEPEST: u32 = 32;
+
+/// Anything that is to be dropped.
+trait Doomed {}
+
+impl<T> Doomed for T {}
+
+// Not those of the models: nothing here is shared, and a model's thread that is interrupted inside a drop only makes others look deeper. Neither has a
+// destructor, so both can be used by destructors of other thread-locals, at whatever time.
+thread_local! {
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+    /// What was put aside. It is empty, and has no memory, unless a drop is under way.
+    static LATER: ManuallyDrop<RefCell<Vec<Box<dyn Doomed>>>> = const { ManuallyDrop::new(RefCell::new(Vec::new())) };
+}
+
+/// Drops a value of the program's: its panic ends here, and what it drops by way of this function lies at most [`DEEPEST`] deep on the stack.
+pub fn drop_flat<T: 'static>(value: T) {
+    if !needs_drop::<T>() {
+        return;
+    }
+    let depth = DEPTH.get();
+    if depth >= DEEPEST {
+        return LATER.with(|later| later.borrow_mut().push(Box::new(value)));
+    }
+    DEPTH.set(depth + 1);
+    silently(|| drop(value));
+    if depth == 0 {
+        drop_later();
+    }
+    DEPTH.set(depth);
+}
+
+fn drop_later() {
+    while let Some(next) = LATER.with(|later| later.borrow_mut().pop()) {
+        silently(|| drop(next));
+    }
+    let _memory = LATER.with(|later| take(&mut *later.borrow_mut()));
+}
+
+/// A value of the program's that is dropped by [`drop_flat`], wherever it lies.
+pub struct Contained<T: 'static>(Option<T>);
+
+impl<T: 'static> Contained<T> {
+    /// Takes the value in.
+    pub const fn new(value: T) -> Contained<T> {
+        Contained(Some(value))
+    }
+
+    /// The value.
+    #[inline]
+    pub fn get(&self) -> &T {
+        self.0.as_ref().expect("only `into_inner` and the drop take it")
+    }
+
+    /// Gives the value out.
+    pub fn into_inner(mut self) -> T {
+        self.0.take().expect("only this and the drop take it")
+    }
+}
+
+impl<T: 'static> Drop for Contained<T> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(value) = self.0.take() {
+            drop_flat(value);
+        }
+    }
+}
+
+impl<T: 'static> fmt::Debug for Contained<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Contained").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// Panics when it is dropped, with something that does so, too.
+    struct Bad(u32, Arc<AtomicUsize>);
+
+    impl Drop for Bad {
+        fn drop(&mut self) {
+            self.1.fetch_add(1, Ordering::Relaxed);
+            if self.0 > 0 {
+                std::panic::panic_any(Bad(self.0 - 1, Arc::clone(&self.1)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_panic_stays_inside_whatever_its_payload_does() {
+        let dropped = Arc::new(AtomicUsize::new(0));
+        let bad = || Contained::new(Bad(9, Arc::clone(&dropped)));
+        // Not even two at once end the process.
+        drop([bad(), bad()]);
+        assert_eq!(dropped.load(Ordering::Relaxed), 4, "each, and its first payload");
+        assert_eq!(DEPTH.get(), 0);
+    }
+
+    struct Link {
+        _inner: Option<Box<Contained<Link>>>,
+        dropped: Arc<AtomicUsize>,
+    }
+
+    impl Drop for Link {
+        fn drop(&mut self) {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn depth_costs_no_stack() {
+        const DEEP: usize = 1_000_000;
+        let dropped = Arc::new(AtomicUsize::new(0));
+        let around = |_inner| Some(Box::new(Contained::new(Link { _inner, dropped: Arc::clone(&dropped) })));
+        drop((0..DEEP).fold(None, |inner, _| around(inner)));
+        assert_eq!(dropped.load(Ordering::Relaxed), DEEP);
+        assert_eq!(LATER.with(|later| later.borrow().capacity()), 0);
+    }
+}
