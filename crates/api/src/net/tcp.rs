@@ -11,7 +11,6 @@ use selvedge_scheduler::Direction;
 use socket2::{SockRef, TcpKeepalive};
 
 use super::attempt::Side;
-use super::bytes::Bytes;
 use super::methods::{reading, writing};
 use super::resolve::{self, Failures, ToSocketAddrs};
 use super::socket::{Done, Socket, descriptor};
@@ -159,6 +158,8 @@ impl TcpStream {
     pub(crate) fn watch(stream: mio::net::TcpStream) -> Result<TcpStream> {
         // A peer that has gone already shows with the first read.
         let _ = stream.set_nodelay(true);
+        #[cfg(target_vendor = "apple")]
+        super::bytes::without_signal(&stream);
         Ok(TcpStream { socket: Socket::watch(stream)?, read_side: Side::new(), write_side: Side::new() })
     }
 
@@ -201,8 +202,10 @@ impl TcpStream {
     }
 
     /// Ends one side or both. A peer that reads finds the end when it has read all that was written before.
+    ///
+    /// Whoever waits to write to a side that has ended, and whoever tries to later, gets `BrokenPipe`. Whoever reads gets what has come before, and then the end.
     pub fn shutdown(&self, how: Shutdown) -> Result<()> {
-        Ok(self.socket.shutdown(how)?)
+        Ok(self.socket.shut_down(how)?)
     }
 
     /// A half that reads and one that writes, as long as the stream is borrowed: for two sides of one task (`futures_util::try_join!`). Dropped, they end nothing.

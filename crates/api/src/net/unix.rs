@@ -12,7 +12,6 @@ use mio::net as mio_net;
 use selvedge_scheduler::Direction;
 
 use super::attempt::Side;
-use super::bytes::Bytes;
 use super::methods::{reading, writing};
 use super::resolve::about;
 use super::socket::{Done, Socket, descriptor};
@@ -147,6 +146,8 @@ impl UnixStream {
     }
 
     pub(crate) fn watch(stream: mio_net::UnixStream) -> Result<UnixStream> {
+        #[cfg(target_vendor = "apple")]
+        super::bytes::without_signal(&stream);
         Ok(UnixStream { socket: Socket::watch(stream)?, read_side: Side::new(), write_side: Side::new() })
     }
 
@@ -193,8 +194,10 @@ impl UnixStream {
     writing!();
 
     /// Ends one side or both. A peer that reads finds the end when it has read all that was written before.
+    ///
+    /// Whoever waits to write to a side that has ended, and whoever tries to later, gets `BrokenPipe`. Whoever reads gets what has come before, and then the end.
     pub fn shutdown(&self, how: Shutdown) -> Result<()> {
-        Ok(self.socket.shutdown(how)?)
+        Ok(self.socket.shut_down(how)?)
     }
 
     /// A half that reads and one that writes, as long as the stream is borrowed: for two sides of one task (`futures_util::try_join!`). Dropped, they end nothing.
@@ -328,7 +331,7 @@ impl UnixDatagram {
 
     /// Sends to the peer without waiting. `WouldBlock` if it has no room.
     pub fn try_send(&self, packet: &[u8]) -> io::Result<usize> {
-        self.socket.send(packet)
+        self.socket.try_once(Direction::Write, |socket| socket.send(packet))
     }
 
     /// Sends to whoever has bound `path`, as [`send_to`](Self::send_to) does, which does not wait either. [`writable`](Self::writable) says nothing of the room there.
@@ -338,12 +341,12 @@ impl UnixDatagram {
 
     /// Receives without waiting. `WouldBlock` if there is nothing.
     pub fn try_recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.socket.recv(buffer)
+        self.socket.try_once(Direction::Read, |socket| socket.recv(buffer))
     }
 
     /// Receives without waiting, and tells where the packet comes from. `WouldBlock` if there is nothing.
     pub fn try_recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.socket.recv_from(buffer)
+        self.socket.try_once(Direction::Read, |socket| socket.recv_from(buffer))
     }
 
     super::readiness::readable! {
