@@ -21,8 +21,15 @@
 //!
 //! async fn serve(stream: TcpStream) -> selvedge::Result<()> {
 //!     let mut http = http1::Builder::new();
-//!     http.timer(selvedge::hyper::Timer);
-//!     Ok(http.serve_connection(stream, service_fn(hello)).await?)
+//!     // A client that sends its request and then ends its side still waits for the answer.
+//!     http.timer(selvedge::hyper::Timer).half_close(true);
+//!     if let Err(error) = http.serve_connection(stream, service_fn(hello)).await
+//!         && selvedge::get_running_loop()?.get_debug()
+//!     {
+//!         // A client that vanishes or talks nonsense is no failure of this program.
+//!         eprintln!("a connection ended early: {error}");
+//!     }
+//!     Ok(())
 //! }
 //! ```
 //!
@@ -57,7 +64,7 @@
 //! async fn serve(stream: TcpStream, stop: selvedge::Future<()>) -> selvedge::Result<()> {
 //!     let mut http = http1::Builder::new();
 //!     // Who sends half a request and no more is dropped; the timer is what it takes.
-//!     http.timer(selvedge::hyper::Timer).header_read_timeout(Duration::from_secs(5));
+//!     http.timer(selvedge::hyper::Timer).header_read_timeout(Duration::from_secs(5)).half_close(true);
 //!     let mut serving = pin!(http.serve_connection(stream, service_fn(hello)));
 //!     let mut stop = Some(stop);
 //!     let ended = poll_fn(|cx| {
@@ -68,7 +75,12 @@
 //!         }
 //!         serving.as_mut().poll(cx)
 //!     });
-//!     Ok(ended.await?)
+//!     if let Err(error) = ended.await
+//!         && get_running_loop()?.get_debug()
+//!     {
+//!         eprintln!("a connection ended early: {error}");
+//!     }
+//!     Ok(())
 //! }
 //!
 //! async fn serve_all(listener: TcpListener) -> selvedge::Result<()> {

@@ -24,7 +24,7 @@ pub(crate) use self::shared::LoopShared;
 pub(crate) use self::signals::Presses;
 use crate::context::copy_context;
 use crate::coroutine::Coroutine;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::future::Future;
 use crate::task::{self, Task, TaskHandle, TaskSlot};
 use crate::threads::{BlockingTask, ThreadPoolExecutor};
@@ -215,7 +215,13 @@ impl EventLoop {
         report::write_to_stderr(context);
     }
 
-    /// Debug mode reports polls that last longer than `slow_poll`.
+    pub(crate) fn report_vanished(&self, client: Option<std::net::SocketAddr>, error: &Error) {
+        if self.get_debug() {
+            report::vanished(client, error);
+        }
+    }
+
+    /// Debug mode reports polls that last longer than `slow_poll`, and clients of a [server](crate::start_server) that vanish.
     pub fn set_debug(&self, enabled: bool) {
         self.shared().set_debug(enabled);
     }
