@@ -126,7 +126,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use hyper::rt;
-use selvedge_scheduler::Timer as Armed;
+use selvedge_scheduler::{Moment, Timer as Armed};
 
 use crate::task::create_task;
 use crate::time;
@@ -192,7 +192,7 @@ struct Sleep {
 #[derive(Clone, Copy)]
 enum Deadline {
     /// By the loop's clock.
-    Loop(u64),
+    Loop(Moment),
     /// By the machine's, until a loop polls it: it was made outside of one.
     Machine(Instant),
 }
@@ -231,9 +231,9 @@ impl Future for Sleep {
         };
         // hyper sets limits that lie far ahead, one for each request: the clock is not read for that. One that has passed already ends at the next poll, which comes soon.
         let polled = if std::mem::replace(&mut this.was_polled, true) {
-            this.timer.poll(deadline, cx)
+            this.timer.poll_at(deadline, cx)
         } else {
-            this.timer.start(deadline, cx).map_or_else(|error| Poll::Ready(Err(error)), |()| Poll::Pending)
+            this.timer.start_at(deadline, cx).map_or_else(|error| Poll::Ready(Err(error)), |()| Poll::Pending)
         };
         // An error says that the loop is closed: as above.
         polled.map(|_| ())

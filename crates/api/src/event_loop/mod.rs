@@ -138,8 +138,10 @@ impl EventLoop {
 
     /// How long the loop has been going, on its own clock: monotonic, in steps of a nanosecond, and virtual where the runner asked for virtual time.
     /// (asyncio's is a number of seconds since some point in the past.)
+    ///
+    /// Virtual time goes as far as [`Duration::MAX`], and stands still there: what would come later comes then.
     pub fn time(&self) -> Duration {
-        Duration::from_nanos(self.scheduler.now())
+        self.scheduler.moment().into()
     }
 
     /// Calls `f` on a thread of the pool, of `executor` if one is given. It is queued at once, whether the future is awaited or not; dropping the
