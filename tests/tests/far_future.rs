@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use proptest::prelude::*;
-use selvedge::{EventLoop, Result, Runner, TimerHandle, as_completed, create_task, get_running_loop, sleep, timeout_at, wait, wait_for};
+use selvedge::{
+    EventLoop, Result, Runner, TimerHandle, as_completed, create_task, get_running_loop, sleep, timeout_at,
+    wait, wait_for,
+};
 use selvedge_tests::foreign;
 
 const YEAR: Duration = Duration::from_secs(31_556_952);
@@ -108,7 +111,9 @@ fn event_loop_time() -> Duration {
 #[selvedge::test(workers = 2)]
 async fn on_a_real_clock_the_far_future_never_comes() -> Result<()> {
     let event_loop = get_running_loop()?;
-    for far in [1000 * YEAR, Duration::from_nanos(u64::MAX), Duration::from_nanos(u64::MAX) + NANO, Duration::MAX] {
+    for far in
+        [1000 * YEAR, Duration::from_nanos(u64::MAX), Duration::from_nanos(u64::MAX) + NANO, Duration::MAX]
+    {
         let sleeps = create_task(sleep(far));
         let timer = event_loop.call_later(far, || unreachable!("it is far"));
         let at = event_loop.call_at(far, || unreachable!("it is far"));
@@ -196,7 +201,11 @@ async fn against_the_model(steps: Vec<Step>) -> Result<()> {
                 now = then;
                 assert_eq!(event_loop.time(), now);
                 let later = model.split_off(&(now, usize::MAX));
-                expected.extend(std::mem::replace(&mut model, later).into_keys().map(|(deadline, number)| (number, deadline)));
+                expected.extend(
+                    std::mem::replace(&mut model, later)
+                        .into_keys()
+                        .map(|(deadline, number)| (number, deadline)),
+                );
                 // Those of this very moment may come after this task.
                 while fired.lock().len() < expected.len() {
                     selvedge::sleep(Duration::ZERO).await?;

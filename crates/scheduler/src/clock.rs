@@ -35,7 +35,9 @@ impl Clock {
     pub(crate) fn new(kind: ClockKind) -> Self {
         match kind {
             ClockKind::Real => Self::Real(Origin::now()),
-            ClockKind::Virtual => Self::Virtual(Virtual { near: AtomicU64::new(0), far: Mutex::new(Moment::ZERO) }),
+            ClockKind::Virtual => {
+                Self::Virtual(Virtual { near: AtomicU64::new(0), far: Mutex::new(Moment::ZERO) })
+            }
         }
     }
 

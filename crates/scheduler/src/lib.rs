@@ -33,9 +33,9 @@ mod io;
 mod lone;
 mod look;
 mod metrics;
-mod moment;
 #[cfg(selvedge_loom)]
 pub mod model;
+mod moment;
 mod os;
 mod parker;
 mod pool;

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock;
-use crate::moment::Moment;
 use crate::config::{Config, Hooks};
 use crate::io::Registration;
 use crate::metrics::Metrics;
+use crate::moment::Moment;
 use crate::pool::{BlockingJob, BlockingRefused};
 use crate::queue::Steal;
 use crate::shared::Shared;

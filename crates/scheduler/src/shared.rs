@@ -5,9 +5,9 @@ use std::sync::{Arc, Weak};
 use crossbeam_utils::CachePadded;
 
 use crate::clock::{Clock, ClockKind};
-use crate::far::{self, FarTimers};
 use crate::config::Config;
 use crate::driver::Driver;
+use crate::far::{self, FarTimers};
 use crate::heavy::{Class, Heavy};
 use crate::hold::Holds;
 use crate::idle::Idle;

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use futures_lite::AsyncWriteExt;
+use futures_util::FutureExt;
 use selvedge::net::{TcpListener, UdpSocket, UnixDatagram, UnixListener, UnixStream};
 use selvedge::{Result, create_task, open_connection, open_unix_connection, start_server, start_unix_server};
 use selvedge_tests::Reports;
@@ -17,8 +17,7 @@ use socket2::SockRef;
 
 use super::basics::pair;
 use super::in_a_process_of_its_own;
-
-const NET: Duration = Duration::from_secs(10);
+use super::readiness::soon;
 
 fn kind<T>(result: Result<T>) -> Option<ErrorKind> {
     result.err().map(|error| error.io_kind().expect("the system's error"))
@@ -44,7 +43,9 @@ macro_rules! shut_down_every_way {
                 // All of them wait.
                 poll_fn(|cx| {
                     assert!(reads.as_mut().poll(cx).is_pending() && reads_too.as_mut().poll(cx).is_pending());
-                    assert!(writes.as_mut().poll(cx).is_pending() && writes_all.as_mut().poll(cx).is_pending());
+                    assert!(
+                        writes.as_mut().poll(cx).is_pending() && writes_all.as_mut().poll(cx).is_pending()
+                    );
                     assert!(writes_vectored.as_mut().poll(cx).is_pending());
                     Poll::Ready(())
                 })
@@ -52,31 +53,34 @@ macro_rules! shut_down_every_way {
                 let by_another = Arc::clone(&one);
                 create_task(async move { by_another.shutdown(how) }).await?;
                 if ends_reads {
-                    assert_eq!(selvedge::wait_for(reads, NET).await?, 0, "{how:?}");
-                    assert_eq!(kind(selvedge::wait_for(reads_too, NET).await), Some(ErrorKind::UnexpectedEof));
+                    assert_eq!(soon(reads).await?, 0, "{how:?}");
+                    assert_eq!(kind(soon(reads_too).await), Some(ErrorKind::UnexpectedEof));
                 } else {
                     assert!(reads.now_or_never().is_none() && reads_too.now_or_never().is_none(), "{how:?}");
                 }
                 if ends_writes {
-                    assert_eq!(kind(selvedge::wait_for(writes, NET).await), Some(ErrorKind::BrokenPipe), "{how:?}");
-                    assert_eq!(kind(selvedge::wait_for(writes_all, NET).await), Some(ErrorKind::BrokenPipe));
-                    assert_eq!(kind(selvedge::wait_for(writes_vectored, NET).await), Some(ErrorKind::BrokenPipe));
+                    assert_eq!(kind(soon(writes).await), Some(ErrorKind::BrokenPipe), "{how:?}");
+                    assert_eq!(kind(soon(writes_all).await), Some(ErrorKind::BrokenPipe));
+                    assert_eq!(kind(soon(writes_vectored).await), Some(ErrorKind::BrokenPipe));
                 } else {
-                    assert!(writes.now_or_never().is_none() && writes_all.now_or_never().is_none(), "{how:?}");
+                    assert!(
+                        writes.now_or_never().is_none() && writes_all.now_or_never().is_none(),
+                        "{how:?}"
+                    );
                 }
             }
             // Later ones find the same.
             if ends_reads {
-                selvedge::wait_for(one.readable(), NET).await?;
+                soon(one.readable()).await?;
                 assert_eq!(one.try_read(&mut buffer)?, 0);
-                assert_eq!(selvedge::wait_for(one.read(&mut buffer), NET).await?, 0, "{how:?}");
+                assert_eq!(soon(one.read(&mut buffer)).await?, 0, "{how:?}");
             }
             if ends_writes {
                 assert_eq!(one.try_write(b"x").map_err(|error| error.kind()), Err(ErrorKind::BrokenPipe));
-                assert_eq!(kind(selvedge::wait_for(one.write(b"x"), NET).await), Some(ErrorKind::BrokenPipe));
+                assert_eq!(kind(soon(one.write(b"x")).await), Some(ErrorKind::BrokenPipe));
                 let slices = [IoSlice::new(&[0; 4000]), IoSlice::new(&[0; 4000])];
                 let writes = one.write_vectored(&slices);
-                assert_eq!(kind(selvedge::wait_for(writes, NET).await), Some(ErrorKind::BrokenPipe), "{how:?}");
+                assert_eq!(kind(soon(writes).await), Some(ErrorKind::BrokenPipe), "{how:?}");
             }
             drop(other);
         }
@@ -97,8 +101,8 @@ async fn a_closed_half_ends_who_writes_beside_it() -> Result<()> {
     let (reader, mut writer) = one.into_split();
     while writer.try_write(&[0; 65_536]).is_ok() {}
     writer.close().await?;
-    assert_eq!(kind(selvedge::wait_for(writer.write_all(b"x"), NET).await), Some(ErrorKind::BrokenPipe));
-    assert_eq!(kind(selvedge::wait_for(reader.stream().write(b"x"), NET).await), Some(ErrorKind::BrokenPipe));
+    assert_eq!(kind(soon(writer.write_all(b"x")).await), Some(ErrorKind::BrokenPipe));
+    assert_eq!(kind(soon(reader.stream().write(b"x")).await), Some(ErrorKind::BrokenPipe));
     drop(writer);
     let (one, _other) = UnixStream::pair()?;
     let (reader, writer) = one.into_split();
@@ -106,7 +110,7 @@ async fn a_closed_half_ends_who_writes_beside_it() -> Result<()> {
     let mut writes = pin!(reader.stream().write(b"x"));
     assert!(poll_fn(|cx| Poll::Ready(writes.as_mut().poll(cx))).await.is_pending());
     drop(writer);
-    assert_eq!(kind(selvedge::wait_for(writes, NET).await), Some(ErrorKind::BrokenPipe));
+    assert_eq!(kind(soon(writes).await), Some(ErrorKind::BrokenPipe));
     Ok(())
 }
 
@@ -133,7 +137,7 @@ async fn an_end_that_no_packet_tells_of_is_told_once() -> Result<()> {
     nix::sys::socket::setsockopt(&udp, nix::sys::socket::sockopt::Ipv4RecvErr, &true)?;
     for fetched_by_an_await in [true, false] {
         udp.send_to(b"x", nobody).await?;
-        selvedge::wait_for(udp.readable(), NET).await?;
+        soon(udp.readable()).await?;
         let refused = if fetched_by_an_await {
             kind(udp.recv(&mut buffer).await)
         } else {
@@ -148,9 +152,9 @@ async fn an_end_that_no_packet_tells_of_is_told_once() -> Result<()> {
         }
         // With all that on its queue, a packet is told, and so is room.
         udp.send_to(b"ping", udp.local_addr()?).await?;
-        selvedge::wait_for(udp.readable(), NET).await?;
+        soon(udp.readable()).await?;
         assert_eq!(udp.try_recv(&mut buffer)?, 4);
-        selvedge::wait_for(udp.writable(), NET).await?;
+        soon(udp.writable()).await?;
     }
 
     let udp = UdpSocket::bind("127.0.0.1:0").await?;
@@ -158,7 +162,10 @@ async fn an_end_that_no_packet_tells_of_is_told_once() -> Result<()> {
     udp.connect(peer.local_addr()?).await?;
     SockRef::from(&udp).shutdown(Shutdown::Read)?;
     let mut in_vain = 0;
-    while let Ok(told) = selvedge::wait_for(udp.readable(), Duration::from_millis(50)).await.map_err(|error| assert!(error.is_timeout())) {
+    while let Ok(told) = selvedge::wait_for(udp.readable(), Duration::from_millis(50))
+        .await
+        .map_err(|error| assert!(error.is_timeout()))
+    {
         let () = told;
         would_block(udp.try_recv(&mut buffer));
         in_vain += 1;

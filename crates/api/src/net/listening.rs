@@ -14,11 +14,7 @@ fn for_the_system(backlog: u32) -> i32 {
 }
 
 /// `only_v6`: IPv4 has a socket of its own.
-pub(crate) fn listen_at(
-    addr: SocketAddr,
-    backlog: u32,
-    only_v6: bool,
-) -> io::Result<std::net::TcpListener> {
+pub(crate) fn listen_at(addr: SocketAddr, backlog: u32, only_v6: bool) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     // On Windows it would mean something else.
     #[cfg(unix)]

@@ -67,9 +67,9 @@ mod unix_name;
 
 pub(crate) use self::attempt::Side;
 pub(crate) use self::bytes::Bytes;
-pub(crate) use self::listening::{DEFAULT_BACKLOG, listen_at};
 #[cfg(unix)]
 pub(crate) use self::listening::listen_at_name;
+pub(crate) use self::listening::{DEFAULT_BACKLOG, listen_at};
 pub(crate) use self::resolve::{Failures, Target, about, lookup};
 pub use self::resolve::{ToSocketAddrs, lookup_host};
 pub(crate) use self::socket::{Done, Socket};

@@ -67,7 +67,8 @@ fn raw_abstract(_name: &[u8]) -> io::Result<SocketAddrUnix> {
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn no_abstract_names() -> io::Error {
-    let only = "only Linux has abstract names of Unix sockets (those that begin with a zero byte): use a path";
+    let only =
+        "only Linux has abstract names of Unix sockets (those that begin with a zero byte): use a path";
     io::Error::new(io::ErrorKind::Unsupported, only)
 }
 

@@ -174,8 +174,12 @@ impl StartServer {
         C: Fn(StreamReader, StreamWriter) -> F + Send + Sync + 'static,
         F: Coroutine<Item = ()>,
     {
-        let settings =
-            Settings { target, limit: DEFAULT_LIMIT, backlog: DEFAULT_BACKLOG, created_at: Location::caller() };
+        let settings = Settings {
+            target,
+            limit: DEFAULT_LIMIT,
+            backlog: DEFAULT_BACKLOG,
+            created_at: Location::caller(),
+        };
         let start = Box::new(move |settings| Starting(Box::pin(start(callback, settings))));
         StartServer { settings, start }
     }
@@ -341,7 +345,9 @@ where
                     Ok(())
                 }
                 Err(error) if error.is_cancelled() => Err(error),
-                Err(error) if ends.0.as_ref().is_some_and(|link| link.outgoing().with(|it| it.is_loss(&error))) => {
+                Err(error)
+                    if ends.0.as_ref().is_some_and(|link| link.outgoing().with(|it| it.is_loss(&error))) =>
+                {
                     host.event_loop.report_vanished(peer, &error);
                     Ok(())
                 }
