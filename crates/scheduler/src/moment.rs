@@ -32,6 +32,11 @@ impl Moment {
         (self.high == 0 && self.low < crate::far::FROM).then_some(self.low)
     }
 
+    /// Nanoseconds since the start, if a real clock could come so far.
+    pub(crate) fn in_a_wheel(self) -> Option<u64> {
+        (self.high == 0 && self.low < u64::MAX).then_some(self.low)
+    }
+
     /// So much later, at most as late as a [`Duration`] can tell. What is never stays so.
     #[inline]
     #[must_use]

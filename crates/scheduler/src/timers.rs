@@ -383,6 +383,12 @@ impl Timer {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), NoScheduler>> {
         let shared = &local.shared;
+        if !shared.clock.is_virtual()
+            && let Some(deadline) = deadline.in_a_wheel()
+        {
+            self.arm(local, deadline, cx.waker());
+            return Poll::Pending;
+        }
         if deadline == Moment::NEVER || !shared.clock.is_virtual() {
             self.disarm();
             return Poll::Pending;
@@ -508,10 +514,10 @@ impl Armed {
     #[cold]
     fn cancel_far(self) {
         let Some(shared) = find(self.runtime) else { return };
-        // The key is not in use any more either.
-        let none = shared.timers_of(self.slot as usize).cancel(self.key);
-        let waker = shared.far.cancel(self.deadline);
-        drop((none, waker));
+        // On a real clock it lies in a wheel; in virtual time the key stands for nothing, and is given back.
+        let near = shared.timers_of(self.slot as usize).cancel(self.key);
+        let far = shared.far.cancel(self.deadline);
+        drop((near, far));
     }
 }
 
