@@ -21,8 +21,15 @@
 //!
 //! async fn serve(stream: TcpStream) -> selvedge::Result<()> {
 //!     let mut http = http1::Builder::new();
-//!     http.timer(selvedge::hyper::Timer);
-//!     Ok(http.serve_connection(stream, service_fn(hello)).await?)
+//!     // A client that sends its request and then ends its side still waits for the answer.
+//!     http.timer(selvedge::hyper::Timer).half_close(true);
+//!     if let Err(error) = http.serve_connection(stream, service_fn(hello)).await
+//!         && selvedge::get_running_loop()?.get_debug()
+//!     {
+//!         // A client that vanishes or talks nonsense is no failure of this program.
+//!         eprintln!("a connection ended early: {error}");
+//!     }
+//!     Ok(())
 //! }
 //! ```
 //!
@@ -57,7 +64,7 @@
 //! async fn serve(stream: TcpStream, stop: selvedge::Future<()>) -> selvedge::Result<()> {
 //!     let mut http = http1::Builder::new();
 //!     // Who sends half a request and no more is dropped; the timer is what it takes.
-//!     http.timer(selvedge::hyper::Timer).header_read_timeout(Duration::from_secs(5));
+//!     http.timer(selvedge::hyper::Timer).header_read_timeout(Duration::from_secs(5)).half_close(true);
 //!     let mut serving = pin!(http.serve_connection(stream, service_fn(hello)));
 //!     let mut stop = Some(stop);
 //!     let ended = poll_fn(|cx| {
@@ -68,7 +75,12 @@
 //!         }
 //!         serving.as_mut().poll(cx)
 //!     });
-//!     Ok(ended.await?)
+//!     if let Err(error) = ended.await
+//!         && get_running_loop()?.get_debug()
+//!     {
+//!         eprintln!("a connection ended early: {error}");
+//!     }
+//!     Ok(())
 //! }
 //!
 //! async fn serve_all(listener: TcpListener) -> selvedge::Result<()> {
@@ -114,7 +126,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use hyper::rt;
-use selvedge_scheduler::Timer as Armed;
+use selvedge_scheduler::{Moment, Timer as Armed};
 
 use crate::task::create_task;
 use crate::time;
@@ -180,7 +192,7 @@ struct Sleep {
 #[derive(Clone, Copy)]
 enum Deadline {
     /// By the loop's clock.
-    Loop(u64),
+    Loop(Moment),
     /// By the machine's, until a loop polls it: it was made outside of one.
     Machine(Instant),
 }
@@ -219,9 +231,9 @@ impl Future for Sleep {
         };
         // hyper sets limits that lie far ahead, one for each request: the clock is not read for that. One that has passed already ends at the next poll, which comes soon.
         let polled = if std::mem::replace(&mut this.was_polled, true) {
-            this.timer.poll(deadline, cx)
+            this.timer.poll_at(deadline, cx)
         } else {
-            this.timer.start(deadline, cx).map_or_else(|error| Poll::Ready(Err(error)), |()| Poll::Pending)
+            this.timer.start_at(deadline, cx).map_or_else(|error| Poll::Ready(Err(error)), |()| Poll::Pending)
         };
         // An error says that the loop is closed: as above.
         polled.map(|_| ())

@@ -2,28 +2,28 @@
 
 use std::time::{Duration, Instant};
 
-use selvedge_scheduler::Scheduler;
+use selvedge_scheduler::{Moment as Ticks, Scheduler};
 
 /// A deadline that never comes.
-pub(crate) const NEVER: u64 = u64::MAX;
+pub(crate) const NEVER: Ticks = Ticks::NEVER;
 
-/// A point of the loop's time, as its timers count it. What lies beyond the clock's end never comes.
-pub(crate) fn to_ticks(when: Duration) -> u64 {
-    u64::try_from(when.as_nanos()).unwrap_or(NEVER)
+/// A point of the loop's time, as its timers count it. What lies beyond a real clock's end never comes; virtual time comes to every [`Duration`].
+pub(crate) fn to_ticks(when: Duration) -> Ticks {
+    when.into()
 }
 
 /// The loop's clock now; `None` outside of a loop.
-pub(crate) fn now() -> Option<u64> {
-    Scheduler::with_current(|scheduler| scheduler.map(Scheduler::now))
+pub(crate) fn now() -> Option<Ticks> {
+    Scheduler::with_current(|scheduler| scheduler.map(Scheduler::moment))
 }
 
 /// The loop's clock when `wait` will have passed; `None` outside of a loop.
-pub(crate) fn after(wait: Duration) -> Option<u64> {
+pub(crate) fn after(wait: Duration) -> Option<Ticks> {
     now().map(|now| now.saturating_add(to_ticks(wait)))
 }
 
 /// The loop's clock at a moment of the machine's clock; `None` outside of a loop.
-pub(crate) fn at(instant: Instant) -> Option<u64> {
+pub(crate) fn at(instant: Instant) -> Option<Ticks> {
     Scheduler::with_current(|scheduler| scheduler.map(|scheduler| scheduler.time_at(instant)))
 }
 
@@ -53,7 +53,7 @@ enum Moment {
 
 impl When {
     /// As the loop's timers count it; `None` if that takes the loop's clock and there is none here.
-    pub(crate) fn ticks(self) -> Option<u64> {
+    pub(crate) fn ticks(self) -> Option<Ticks> {
         match self.0 {
             Moment::Never => Some(NEVER),
             Moment::Loop(when) => Some(to_ticks(when)),
@@ -85,15 +85,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_clock_cannot_show_never_comes() {
-        assert_eq!(to_ticks(Duration::MAX), NEVER);
-        assert_eq!(When::from(Duration::MAX).ticks(), Some(NEVER));
+    fn only_no_time_at_all_never_comes() {
+        assert_ne!(to_ticks(Duration::MAX), NEVER);
+        assert_eq!(When::from(Duration::MAX).ticks(), Some(to_ticks(Duration::MAX)));
         assert_eq!(When::from(None::<Duration>).ticks(), Some(NEVER));
     }
 
     #[test]
     fn only_an_instant_takes_a_clock() {
-        assert_eq!(When::from(Duration::from_nanos(5)).ticks(), Some(5));
+        assert_eq!(When::from(Duration::from_nanos(5)).ticks(), Some(Ticks::from_nanos(5)));
         assert_eq!(When::from(Instant::now()).ticks(), None);
     }
 }

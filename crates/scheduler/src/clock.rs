@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use self::origin::Origin;
-use crate::sync::{AtomicU64, Ordering};
+use crate::far;
+use crate::moment::Moment;
+use crate::sync::{AtomicU64, Mutex, Ordering};
 
 /// Where a scheduler's time comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,14 +20,24 @@ pub enum ClockKind {
 /// Nanoseconds since the scheduler's start.
 pub(crate) enum Clock {
     Real(Origin),
-    Virtual(AtomicU64),
+    Virtual(Virtual),
+}
+
+/// Where virtual time stands.
+pub(crate) struct Virtual {
+    /// As far as the wheels count; then it stays at [`far::FROM`].
+    near: AtomicU64,
+    /// Once it is further than that.
+    far: Mutex<Moment>,
 }
 
 impl Clock {
     pub(crate) fn new(kind: ClockKind) -> Self {
         match kind {
             ClockKind::Real => Self::Real(Origin::now()),
-            ClockKind::Virtual => Self::Virtual(AtomicU64::new(0)),
+            ClockKind::Virtual => {
+                Self::Virtual(Virtual { near: AtomicU64::new(0), far: Mutex::new(Moment::ZERO) })
+            }
         }
     }
 
@@ -34,18 +46,27 @@ impl Clock {
         match self {
             Self::Real(origin) => origin.elapsed(),
             // Ordering: Acquire pairs with the Release of `advance_to`.
-            Self::Virtual(now) => now.load(Ordering::Acquire),
+            Self::Virtual(now) => now.near.load(Ordering::Acquire),
+        }
+    }
+
+    /// The time to the nanosecond, however far a virtual clock has gone. [`now`](Self::now) tells the wheels, which count no further than [`far::FROM`].
+    #[inline]
+    pub(crate) fn moment(&self) -> Moment {
+        match self {
+            Self::Virtual(virtual_now) if self.now() >= far::FROM => *virtual_now.far.lock(),
+            _ => Moment::from_nanos(self.now()),
         }
     }
 
     /// What `now` tells at a moment of the machine's clock, see [`Scheduler::time_at`](crate::Scheduler::time_at).
-    pub(crate) fn at(&self, instant: std::time::Instant) -> u64 {
+    pub(crate) fn at(&self, instant: std::time::Instant) -> Moment {
         #[cfg(not(selvedge_loom))]
         if let Self::Real(origin) = self {
-            return nanos(instant.saturating_duration_since(origin.instant()));
+            return instant.saturating_duration_since(origin.instant()).into();
         }
         let ahead = instant.saturating_duration_since(std::time::Instant::now());
-        self.now().saturating_add(nanos(ahead))
+        self.moment().saturating_add(ahead.into())
     }
 
     pub(crate) fn is_virtual(&self) -> bool {
@@ -55,7 +76,17 @@ impl Clock {
     /// Moves a virtual clock forward; nothing happens to a real one, nor backwards.
     pub(crate) fn advance_to(&self, time: u64) {
         if let Self::Virtual(now) = self {
-            now.fetch_max(time, Ordering::Release);
+            now.near.fetch_max(time, Ordering::Release);
+        }
+    }
+
+    /// As [`advance_to`](Self::advance_to), for a moment beyond the wheels.
+    pub(crate) fn advance_far(&self, moment: Moment) {
+        if let Self::Virtual(now) = self {
+            let mut far = now.far.lock();
+            *far = moment.max(*far);
+            drop(far);
+            self.advance_to(far::FROM);
         }
     }
 }
@@ -154,22 +185,24 @@ mod tests {
         let real = Clock::new(ClockKind::Real);
         let Clock::Real(origin) = &real else { panic!("it was made so") };
         let origin = origin.instant();
-        assert_eq!(real.at(origin + Duration::from_nanos(5)), 5);
-        assert_eq!(origin.checked_sub(Duration::from_nanos(5)).map_or(0, |before| real.at(before)), 0);
+        let real_at = |instant| real.at(instant).near().expect("it is near");
+        assert_eq!(real_at(origin + Duration::from_nanos(5)), 5);
+        assert_eq!(origin.checked_sub(Duration::from_nanos(5)).map_or(0, real_at), 0);
         // Whoever waits for a moment waits until it has come by the machine's clock, and hardly longer.
         let before = real.now();
-        let now = real.at(Instant::now());
+        let now = real_at(Instant::now());
         assert!(before <= now);
         while real.now() < now {}
-        let after = real.at(Instant::now());
+        let after = real_at(Instant::now());
         let ahead = after.saturating_sub(real.now());
         assert!(now <= after && ahead < 2_000, "{ahead} ns apart");
 
         let stands_still = Clock::new(ClockKind::Virtual);
         stands_still.advance_to(1000);
-        assert_eq!(stands_still.at(origin), 1000);
+        let still_at = |instant| stands_still.at(instant).near().expect("it is near");
+        assert_eq!(still_at(origin), 1000);
         let hour = Duration::from_hours(1);
-        let ahead = stands_still.at(Instant::now() + hour);
+        let ahead = still_at(Instant::now() + hour);
         assert!((1001..=1000 + nanos(hour)).contains(&ahead), "{ahead}");
     }
 }

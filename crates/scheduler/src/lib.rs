@@ -13,6 +13,7 @@
 //! | `idle.rs`, `lone.rs`, `parker.rs` | which worker is woken, which may sleep? |
 //! | `rescue.rs`, `heavy.rs` | what if a poll takes long? |
 //! | `timers.rs`, `driver.rs`, `clock.rs` | when do timers fire, and who waits for them? |
+//! | `moment.rs`, `far.rs` | how far does time go, and where do virtual timers wait that no wheel can hold? |
 //! | `io/` | how does a socket tell the task that waits for it? |
 //! | `hold.rs` | who keeps virtual time from moving on? |
 //! | `look.rs` | what is a task doing at this moment? |
@@ -28,6 +29,7 @@ mod close;
 mod config;
 pub mod contain;
 mod driver;
+mod far;
 mod heavy;
 mod hold;
 mod idle;
@@ -37,6 +39,7 @@ mod look;
 mod metrics;
 #[cfg(selvedge_loom)]
 pub mod model;
+mod moment;
 mod os;
 mod parker;
 mod pool;
@@ -56,6 +59,7 @@ pub use hold::TimeHold;
 pub use io::{Changes, Direction, Ready, Registration, Waiter};
 pub use look::Look;
 pub use metrics::{Metrics, WorkerMetrics, poll_time_bucket_end};
+pub use moment::Moment;
 pub use pool::{BlockingJob, BlockingRefused};
 pub use scheduler::Scheduler;
 pub use task::{JoinHandle, Outcome, Slot, TaskRef};

@@ -146,7 +146,8 @@ impl Shared {
             workers_active: self.rescue.active(),
             pool_threads: pool.threads,
             blocking_queue: pool.queued,
-            timers_armed: self.all_timers().iter().map(crate::timers::TimerSlot::len).sum(),
+            timers_armed: self.all_timers().iter().map(crate::timers::TimerSlot::len).sum::<usize>()
+                + self.far.len(),
             sockets: self.driver.reactor().map_or(0, |reactor| reactor.len()),
         }
     }

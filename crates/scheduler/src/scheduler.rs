@@ -9,6 +9,7 @@ use crate::clock;
 use crate::config::{Config, Hooks};
 use crate::io::Registration;
 use crate::metrics::Metrics;
+use crate::moment::Moment;
 use crate::pool::{BlockingJob, BlockingRefused};
 use crate::shared::Shared;
 use crate::sync::{Instant, Ordering, fence};
@@ -129,9 +130,15 @@ impl Scheduler {
         self.0.clock.now()
     }
 
-    /// What [`now`](Self::now) tells at a moment of the machine's clock: zero for one before the scheduler's start. A virtual clock is taken to run beside
+    /// As [`now`](Self::now), to the nanosecond also where virtual time has gone further than 584 years; there `now` stands still.
+    #[inline]
+    pub fn moment(&self) -> Moment {
+        self.0.clock.moment()
+    }
+
+    /// What [`moment`](Self::moment) tells at a moment of the machine's clock: zero for one before the scheduler's start. A virtual clock is taken to run beside
     /// the machine's from now on, and shows at least what it shows now.
-    pub fn time_at(&self, instant: std::time::Instant) -> u64 {
+    pub fn time_at(&self, instant: std::time::Instant) -> Moment {
         self.0.clock.at(instant)
     }
 
@@ -206,7 +213,7 @@ impl fmt::Debug for Scheduler {
         f.debug_struct("Scheduler")
             .field("workers", &self.0.workers())
             .field("tasks", &self.live_tasks())
-            .field("time", &Duration::from_nanos(self.now()))
+            .field("time", &self.moment())
             .field(
                 "clock",
                 &if self.0.clock.is_virtual() { clock::ClockKind::Virtual } else { clock::ClockKind::Real },

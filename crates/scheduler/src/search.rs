@@ -295,7 +295,15 @@ impl Local {
     fn fire_all(&self, now: u64) -> usize {
         let shared = &self.shared;
         let tick = shared.tick_length.containing(now);
-        let fired = shared.all_timers().iter().map(|timers| timers.fire(tick)).sum();
+        let mut fired = shared.all_timers().iter().map(|timers| timers.fire(tick)).sum();
+        if shared.far.any() {
+            let now = shared.clock.moment();
+            while let Some(waker) = shared.far.take_due(now) {
+                // A foreign waker may panic; ours do not.
+                crate::contain::silently(|| waker.wake());
+                fired += 1;
+            }
+        }
         shared.driver.note_fired(now, fired);
         fired
     }

@@ -8,6 +8,7 @@ use crate::clock::{Clock, ClockKind};
 use crate::close::Close;
 use crate::config::Config;
 use crate::driver::Driver;
+use crate::far::{self, FarTimers};
 use crate::heavy::{Class, Heavy};
 use crate::hold::Holds;
 use crate::idle::Idle;
@@ -102,6 +103,7 @@ pub(crate) struct Shared {
     pub(crate) close: Close,
     pub(crate) holds: Holds,
     timers: Box<[TimerSlot]>,
+    pub(crate) far: FarTimers,
     pub(crate) registry: Registry,
 }
 
@@ -125,6 +127,7 @@ impl Shared {
             close: Close::new(),
             holds: Holds::new(),
             timers: (0..places).map(|_| TimerSlot::new()).collect(),
+            far: FarTimers::new(),
             registry: Registry::new(places, this),
             config,
         })
@@ -164,8 +167,13 @@ impl Shared {
         let earliest = self.timers.iter().map(TimerSlot::refresh).min().unwrap_or(NEVER);
         if earliest != NEVER {
             self.clock.advance_to(self.tick_length.start_of(earliest));
+            return true;
         }
-        earliest != NEVER
+        let far = self.far.first();
+        if let Some(moment) = far {
+            self.clock.advance_far(moment);
+        }
+        far.is_some()
     }
 
     #[inline]
@@ -182,9 +190,12 @@ impl Shared {
         &self.timers
     }
 
-    /// The earliest tick of all wheels, or an earlier one.
+    /// The earliest tick of all wheels, or an earlier one; [`far::TICK`] if there are none but far ones.
     pub(crate) fn next_deadline(&self) -> u64 {
-        self.timers.iter().map(TimerSlot::next).min().unwrap_or(NEVER)
+        match self.timers.iter().map(TimerSlot::next).min().unwrap_or(NEVER) {
+            NEVER if self.far.any() => far::TICK,
+            next => next,
+        }
     }
 
     /// Creates a task and queues it.

@@ -15,6 +15,8 @@ use crossbeam_utils::CachePadded;
 use selvedge_timer_wheel::{Key, Wheel};
 
 use crate::contain::silently;
+use crate::far;
+use crate::moment::Moment;
 use crate::shared::Shared;
 use crate::sync::{AtomicU64, Mutex, Ordering, mutation};
 use crate::task::{self, Runnable, TaskRef};
@@ -299,6 +301,7 @@ pub struct Timer {
 
 #[derive(Debug)]
 struct Armed {
+    /// In nanoseconds; from [`far::FROM`] on the number of a far timer.
     deadline: u64,
     key: Key,
     slot: u32,
@@ -311,13 +314,20 @@ impl Timer {
         Self { armed: None }
     }
 
-    /// Ready when the clock of this thread's scheduler shows `deadline` (in its nanoseconds) or later; else wakes `cx` then.
-    ///
-    /// A poll with another deadline moves the timer. `u64::MAX` never comes.
+    /// As [`poll_at`](Self::poll_at), for a number of nanoseconds. `u64::MAX` never comes.
     #[inline]
     pub fn poll(&mut self, deadline: u64, cx: &mut Context<'_>) -> Poll<Result<(), NoScheduler>> {
+        self.poll_at(from_nanos(deadline), cx)
+    }
+
+    /// Ready when the clock of this thread's scheduler shows `deadline` or later; else wakes `cx` then.
+    ///
+    /// A poll with another deadline moves the timer. What lies beyond a real clock's 584 years never comes.
+    #[inline]
+    pub fn poll_at(&mut self, deadline: Moment, cx: &mut Context<'_>) -> Poll<Result<(), NoScheduler>> {
         worker::with(|local| {
             let Some(local) = local else { return Poll::Ready(Err(NoScheduler)) };
+            let Some(deadline) = deadline.near() else { return self.poll_far(local, deadline, cx) };
             if self.armed.as_ref().is_some_and(|armed| armed.has_fired(local, deadline)) {
                 self.armed = None;
                 return Poll::Ready(Ok(()));
@@ -331,24 +341,77 @@ impl Timer {
         })
     }
 
-    /// Arms the timer for `delay` nanoseconds from now, and returns the deadline.
+    /// Arms the timer for `delay` from now, and returns the deadline. One that has come already (time stands at its end) wakes `cx` soon.
     #[inline]
-    pub fn start_after(&mut self, delay: u64, cx: &mut Context<'_>) -> Result<u64, NoScheduler> {
+    pub fn start_after(&mut self, delay: Moment, cx: &mut Context<'_>) -> Result<Moment, NoScheduler> {
         worker::with(|local| {
             let local = local.ok_or(NoScheduler)?;
-            let deadline = local.shared.clock.now().saturating_add(delay);
-            self.arm(local, deadline, cx.waker());
+            let deadline = local.shared.clock.moment().saturating_add(delay);
+            self.arm_at(local, deadline, cx);
             Ok(deadline)
         })
     }
 
-    /// As `poll`, for a deadline that the caller takes to lie ahead: the clock is not read. One that has come already wakes `cx` soon.
+    /// As [`start_at`](Self::start_at), for a number of nanoseconds.
     #[inline]
     pub fn start(&mut self, deadline: u64, cx: &mut Context<'_>) -> Result<(), NoScheduler> {
+        self.start_at(from_nanos(deadline), cx)
+    }
+
+    /// As `poll_at`, for a deadline that the caller takes to lie ahead: the clock is not read. One that has come already wakes `cx` soon.
+    #[inline]
+    pub fn start_at(&mut self, deadline: Moment, cx: &mut Context<'_>) -> Result<(), NoScheduler> {
         worker::with(|local| {
-            self.arm(local.ok_or(NoScheduler)?, deadline, cx.waker());
+            self.arm_at(local.ok_or(NoScheduler)?, deadline, cx);
             Ok(())
         })
+    }
+
+    #[inline]
+    fn arm_at(&mut self, local: &worker::Local, deadline: Moment, cx: &mut Context<'_>) {
+        match deadline.near() {
+            Some(deadline) => self.arm(local, deadline, cx.waker()),
+            None if self.poll_far(local, deadline, cx).is_ready() => cx.waker().wake_by_ref(),
+            None => {}
+        }
+    }
+
+    #[cold]
+    fn poll_far(
+        &mut self,
+        local: &worker::Local,
+        deadline: Moment,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), NoScheduler>> {
+        let shared = &local.shared;
+        if !shared.clock.is_virtual()
+            && let Some(deadline) = deadline.in_a_wheel()
+        {
+            self.arm(local, deadline, cx.waker());
+            return Poll::Pending;
+        }
+        if deadline == Moment::NEVER || !shared.clock.is_virtual() {
+            self.disarm();
+            return Poll::Pending;
+        }
+        if shared.clock.moment() >= deadline {
+            self.disarm();
+            return Poll::Ready(Ok(()));
+        }
+        if let Some(armed) = &self.armed
+            && armed.runtime == shared.id
+            && armed.deadline >= far::FROM
+            && shared.far.stays(armed.deadline, deadline, cx.waker())
+        {
+            return Poll::Pending;
+        }
+        self.disarm();
+        // In no wheel: the key only stands for one that would be.
+        let key = shared.timers_of(local.index).wheel.lock().reserve();
+        let number = shared.far.insert(deadline, cx.waker().clone());
+        shared.driver.armed_earlier(shared, far::TICK);
+        self.armed = Some(Armed { deadline: number, key, slot: local.index as u32, runtime: shared.id });
+        Poll::Pending
     }
 
     #[inline]
@@ -429,6 +492,10 @@ impl Armed {
 
     #[inline]
     fn cancel(self) {
+        if self.deadline >= far::FROM {
+            self.cancel_far();
+            return;
+        }
         let here = worker::with(|local| {
             let local = local.filter(|local| local.shared.id == self.runtime)?;
             if self.is_staged(local) {
@@ -442,6 +509,23 @@ impl Armed {
             here.unwrap_or_else(|| find(self.runtime)?.timers_of(self.slot as usize).cancel(self.key));
         drop(waker);
     }
+}
+
+impl Armed {
+    #[cold]
+    fn cancel_far(self) {
+        let Some(shared) = find(self.runtime) else { return };
+        // On a real clock it lies in a wheel; in virtual time the key stands for nothing, and is given back.
+        let near = shared.timers_of(self.slot as usize).cancel(self.key);
+        let far = shared.far.cancel(self.deadline);
+        drop((near, far));
+    }
+}
+
+/// `u64::MAX` never comes.
+#[inline]
+fn from_nanos(deadline: u64) -> Moment {
+    if deadline == NEVER { Moment::NEVER } else { Moment::from_nanos(deadline) }
 }
 
 /// All schedulers by number, for timers that leave their threads.

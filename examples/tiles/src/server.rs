@@ -92,6 +92,8 @@ impl Server {
     pub(crate) fn new(header_timeout: Duration) -> Result<Server> {
         let mut http = http1::Builder::new();
         http.timer(selvedge::hyper::Timer).header_read_timeout(header_timeout).max_buf_size(LARGEST_HEAD);
+        // A client may end its side when it has asked, and still waits for the answer.
+        http.half_close(true);
         let stopping = get_running_loop()?.create_future();
         Ok(Server { counts: Arc::default(), http, stopping })
     }
@@ -106,7 +108,11 @@ impl Server {
         let ended = self.accept(TcpListener::from_std(listener)?, &mut connections).await;
         // Already done if the loop has been told to end everything.
         let _ = self.stopping.set_result(());
-        let (_, left) = selvedge::wait(connections).timeout(DRAINING).await?;
+        // To wait for nobody is a mistake to `wait`, as it is to asyncio's.
+        let left = match connections.is_empty() {
+            true => Vec::new(),
+            false => selvedge::wait(connections).timeout(DRAINING).await?.1,
+        };
         if !left.is_empty() {
             let _ =
                 writeln!(io::stderr(), "tiles: connections cut off that did not end in time: {}", left.len());
@@ -124,7 +130,9 @@ impl Server {
             match listener.accept().await {
                 Ok((stream, _)) => connections.push(create_task(self.connection(stream))),
                 Err(error) if error.is_cancelled() => return error,
-                // A client that has gone already, or no more descriptors: neither concerns the next one.
+                // A client that has gone already is nobody's concern.
+                Err(error) if error.io_kind() == Some(ErrorKind::ConnectionAborted) => {}
+                // No more descriptors: that does not concern the next one.
                 Err(error) => {
                     let _ = writeln!(io::stderr(), "tiles: a connection could not be accepted: {error}");
                     if let Err(error) = selvedge::sleep(NO_DESCRIPTORS).await {

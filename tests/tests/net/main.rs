@@ -4,6 +4,7 @@ mod backpressure;
 mod basics;
 mod cancellation;
 mod crowds;
+mod ends;
 mod exhaustion;
 mod eyeballs;
 mod faults;

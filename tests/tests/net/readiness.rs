@@ -13,7 +13,7 @@ use selvedge::{Result, create_task, sleep, wait_for};
 use super::basics::pair;
 
 /// A wait that ought to end. One that is given up looks once more, and would find what it missed: so the time tells.
-async fn soon<T>(wait: impl Future<Output = Result<T>>) -> Result<T> {
+pub(super) async fn soon<T>(wait: impl Future<Output = Result<T>>) -> Result<T> {
     const LIMIT: Duration = Duration::from_secs(5);
     let began = Instant::now();
     let result = wait_for(wait, LIMIT).await;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context as PollContext, Poll};
 use std::time::Duration;
 
-use selvedge_scheduler::{JoinHandle, Outcome, Slot, TaskRef, Timer};
+use selvedge_scheduler::{JoinHandle, Moment, Outcome, Slot, TaskRef, Timer};
 
 use super::{EventLoop, report};
 use crate::contain;
@@ -41,7 +41,7 @@ pub struct Handle {
 }
 
 /// A function that the loop was asked to call at a given time: what [`call_later`](EventLoop::call_later) and [`call_at`](EventLoop::call_at) return.
-/// A time that is past means soon; one that the clock cannot show never comes.
+/// A time that is past means soon; one that the clock cannot show never comes (a real one shows 584 years, a virtual one every `Duration`).
 ///
 /// On a closed loop the function is dropped uncalled, and the handle is [cancelled](TimerHandle::cancelled) from the start.
 /// Dropping it changes nothing.
@@ -123,7 +123,7 @@ pub(super) fn call_at(
 fn spawn(
     event_loop: &EventLoop,
     context: Context,
-    deadline: Option<u64>,
+    deadline: Option<Moment>,
     function: Box<dyn FnOnce() + Send>,
 ) -> Handle {
     let cancelled = Arc::new(AtomicBool::new(false));
@@ -150,7 +150,7 @@ impl Slot for CallbackSlot {
 /// The one call, as something to poll.
 struct Call {
     function: Option<(Box<dyn FnOnce() + Send>, Context)>,
-    deadline: Option<u64>,
+    deadline: Option<Moment>,
     timer: Timer,
     cancelled: Arc<AtomicBool>,
 }
@@ -164,7 +164,7 @@ impl Future for Call {
             return Poll::Ready(Called);
         }
         if let Some(deadline) = this.deadline
-            && this.timer.poll(deadline, cx).is_pending()
+            && this.timer.poll_at(deadline, cx).is_pending()
         {
             return Poll::Pending;
         }

@@ -25,7 +25,7 @@ pub(crate) use self::signals::Presses;
 use crate::contain::Contained;
 use crate::context::copy_context;
 use crate::coroutine::Coroutine;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::future::Future;
 use crate::task::{self, Task, TaskHandle, TaskSlot};
 use crate::threads::{BlockingTask, ThreadPoolExecutor};
@@ -139,8 +139,10 @@ impl EventLoop {
 
     /// How long the loop has been going, on its own clock: monotonic, in steps of a nanosecond, and virtual where the runner asked for virtual time.
     /// (asyncio's is a number of seconds since some point in the past.)
+    ///
+    /// Virtual time goes as far as [`Duration::MAX`], and stands still there: what would come later comes then.
     pub fn time(&self) -> Duration {
-        Duration::from_nanos(self.scheduler.now())
+        self.scheduler.moment().into()
     }
 
     /// Calls `f` on a thread of the pool, of `executor` if one is given. It is queued at once, whether the future is awaited or not; dropping the
@@ -219,7 +221,13 @@ impl EventLoop {
         report::write_to_stderr(context);
     }
 
-    /// Debug mode reports polls that last longer than `slow_poll`.
+    pub(crate) fn report_vanished(&self, client: Option<std::net::SocketAddr>, error: &Error) {
+        if self.get_debug() {
+            report::vanished(client, error);
+        }
+    }
+
+    /// Debug mode reports polls that last longer than `slow_poll`, and clients of a [server](crate::start_server) that vanish.
     pub fn set_debug(&self, enabled: bool) {
         self.shared().set_debug(enabled);
     }

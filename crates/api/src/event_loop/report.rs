@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use selvedge_scheduler::{Scheduler, TaskRef};
@@ -266,6 +267,12 @@ pub(crate) fn callback_panicked(task: Option<&TaskHandle>, error: Error) {
         Some(event_loop) => deliver(&event_loop, &context),
         None => write_to_stderr(&context),
     }
+}
+
+/// Debug mode: a client of a server has gone. That happens all the time, and nobody has to do anything about it.
+pub(super) fn vanished(client: Option<SocketAddr>, error: &Error) {
+    let client = client.map_or_else(String::new, |client| format!(" {client}"));
+    write_to_stderr(&ExceptionContext::new(format!("The client{client} has vanished: {error}")));
 }
 
 /// Debug mode: a poll held its worker for long.

@@ -1,6 +1,7 @@
 //! How are an operating system's streams read and written?
 
-use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::io::{self, IoSlice, IoSliceMut, Read};
+use std::net::Shutdown;
 
 use mio::event::Source;
 
@@ -12,7 +13,7 @@ pub trait Bytes: Source + 'static {
     fn read_once_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<Done<usize>>;
     fn write_once(&self, bytes: &[u8]) -> io::Result<Done<usize>>;
     fn write_once_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<Done<usize>>;
-    fn end(&self) -> io::Result<()>;
+    fn end(&self, how: Shutdown) -> io::Result<()>;
 }
 
 macro_rules! bytes {
@@ -30,8 +31,8 @@ macro_rules! bytes {
             fn write_once_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<Done<usize>> {
                 write_vectored(self, slices)
             }
-            fn end(&self) -> io::Result<()> {
-                self.shutdown(std::net::Shutdown::Write)
+            fn end(&self, how: Shutdown) -> io::Result<()> {
+                self.shutdown(how)
             }
         }
     };
@@ -41,25 +42,70 @@ bytes!(mio::net::TcpStream, plain::read, plain::read_vectored);
 #[cfg(unix)]
 bytes!(mio::net::UnixStream, with_descriptors::read, with_descriptors::read_vectored);
 
-fn write(mut source: impl Write, bytes: &[u8]) -> io::Result<Done<usize>> {
-    Ok(Done::bytes(source.write(bytes)?, bytes.len()))
+fn write(sink: &impl Sink, bytes: &[u8]) -> io::Result<Done<usize>> {
+    Ok(Done::bytes(sink.send(bytes)?, bytes.len()))
 }
 
 /// So few bytes are copied together: the system takes longer to pick them up in several places. An HTTP server's short answers are such.
 const TOGETHER: usize = 1024;
 
-fn write_vectored(mut source: impl Write, slices: &[IoSlice<'_>]) -> io::Result<Done<usize>> {
+fn write_vectored(sink: &impl Sink, slices: &[IoSlice<'_>]) -> io::Result<Done<usize>> {
     let mut together = [0; TOGETHER];
     let mut length = 0;
     for slice in slices {
         let Some(room) = together[length..].get_mut(..slice.len()) else {
             let asked = at_least(slices.iter().map(|slice| slice.len()));
-            return Ok(Done::bytes(source.write_vectored(slices)?, asked));
+            return Ok(Done::bytes(sink.send_vectored(slices)?, asked));
         };
         room.copy_from_slice(slice);
         length += slice.len();
     }
-    write(source, &together[..length])
+    write(sink, &together[..length])
+}
+
+/// How bytes leave. A peer that has gone is an error, and no signal that ends the process, whatever the program has made of `SIGPIPE`. Where a call cannot be asked
+/// to send none (Apple's systems), the socket has been ([`without_signal`]).
+trait Sink {
+    fn send(&self, bytes: &[u8]) -> io::Result<usize>;
+    fn send_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+}
+
+#[cfg(unix)]
+impl<S: std::os::fd::AsFd> Sink for S {
+    fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(rustix::net::send(self, bytes, NO_SIGNAL)?)
+    }
+
+    fn send_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        /// With more of them Linux refuses the call.
+        const MOST: usize = 1024;
+        let taken = &slices[..slices.len().min(MOST)];
+        let mut nothing_else = rustix::net::SendAncillaryBuffer::default();
+        Ok(rustix::net::sendmsg(self, taken, &mut nothing_else, NO_SIGNAL)?)
+    }
+}
+
+#[cfg(all(unix, not(target_vendor = "apple")))]
+const NO_SIGNAL: rustix::net::SendFlags = rustix::net::SendFlags::NOSIGNAL;
+#[cfg(target_vendor = "apple")]
+const NO_SIGNAL: rustix::net::SendFlags = rustix::net::SendFlags::empty();
+
+/// Before a socket is used: no write to it sends a signal.
+#[cfg(target_vendor = "apple")]
+pub(super) fn without_signal(socket: &impl std::os::fd::AsFd) {
+    // A socket whose peer has gone refuses it, and the first write tells of that.
+    let _ = rustix::net::sockopt::set_socket_nosigpipe(socket, true);
+}
+
+#[cfg(not(unix))]
+impl Sink for mio::net::TcpStream {
+    fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+        io::Write::write(&mut &*self, bytes)
+    }
+
+    fn send_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        io::Write::write_vectored(&mut &*self, slices)
+    }
 }
 
 /// So many bytes a call with several buffers asks for, or more. The system takes the first ones only, at least as many as POSIX demands, and who gets
@@ -139,29 +185,32 @@ mod with_descriptors {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+    use std::io::Write;
+
     use super::*;
 
     /// Takes all it is given, and counts the calls.
     #[derive(Default)]
-    struct Sink {
+    struct Taken {
         bytes: Vec<u8>,
         writes: usize,
         vectored: usize,
     }
 
-    impl Write for &mut Sink {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.writes += 1;
-            self.bytes.write(bytes)
+    struct Counting(RefCell<Taken>);
+
+    impl Sink for Counting {
+        fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+            let mut taken = self.0.borrow_mut();
+            taken.writes += 1;
+            taken.bytes.write(bytes)
         }
 
-        fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-            self.vectored += 1;
-            self.bytes.write_vectored(slices)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
+        fn send_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+            let mut taken = self.0.borrow_mut();
+            taken.vectored += 1;
+            taken.bytes.write_vectored(slices)
         }
     }
 
@@ -176,8 +225,9 @@ mod tests {
                 .iter()
                 .map(|&length| IoSlice::new(rest.split_off(..length).expect("it is there")))
                 .collect();
-            let mut sink = Sink::default();
-            let written = write_vectored(&mut sink, &slices).expect("it takes all");
+            let sink = Counting(RefCell::default());
+            let written = write_vectored(&sink, &slices).expect("it takes all");
+            let sink = sink.0.into_inner();
             assert_eq!((written.value, &sink.bytes), (all.len(), &all), "{lengths:?}");
             assert_eq!(
                 (sink.writes, sink.vectored),

@@ -50,7 +50,7 @@ macro_rules! reading {
         ///
         /// `WouldBlock` if there is nothing.
         pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-            self.socket().read_once(buffer).map(|read| read.value)
+            self.socket().try_read(buffer)
         }
 
         #[cfg(unix)]
@@ -124,7 +124,7 @@ macro_rules! writing {
         ///
         /// `WouldBlock` if there is none.
         pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-            self.socket().write_once(bytes).map(|written| written.value)
+            self.socket().try_write(bytes)
         }
 
         #[cfg(unix)]

@@ -50,6 +50,7 @@ mod attempt;
 mod bytes;
 #[cfg(any(feature = "tokio-io", feature = "hyper"))]
 mod foreign;
+mod listening;
 mod methods;
 #[cfg(unix)]
 mod readiness;
@@ -61,9 +62,14 @@ mod tcp;
 mod udp;
 #[cfg(unix)]
 mod unix;
+#[cfg(unix)]
+mod unix_name;
 
 pub(crate) use self::attempt::Side;
 pub(crate) use self::bytes::Bytes;
+#[cfg(unix)]
+pub(crate) use self::listening::listen_at_name;
+pub(crate) use self::listening::{DEFAULT_BACKLOG, listen_at};
 pub(crate) use self::resolve::{Failures, Target, about, lookup};
 pub use self::resolve::{ToSocketAddrs, lookup_host};
 pub(crate) use self::socket::{Done, Socket};
@@ -73,3 +79,5 @@ pub use self::tcp::{TcpListener, TcpStream};
 pub use self::udp::UdpSocket;
 #[cfg(unix)]
 pub use self::unix::{UnixDatagram, UnixListener, UnixStream};
+#[cfg(unix)]
+pub(crate) use self::unix_name::{address as unix_address, is_abstract, shown};

@@ -1,7 +1,11 @@
 //! How does a coroutine learn that an attempt would not block, without making one?
 //!
 //! The operating system is asked (`poll`, with no time to wait), and asked again after each change that it tells. What attempts have found
-//! is neither used nor altered: a write may find room where this does not call it enough (a Unix socket is writable when three quarters of its room are free).
+//! is not used where it says that there is something, or room: a write may find room where this does not call it enough (a Unix socket is writable when three quarters of its room are free).
+//!
+//! An error or an end alone is another matter. It may be something that no attempt fetches (an entry on the socket's error queue, a packet socket that was shut down), and then the
+//! operating system says so for ever, and a loop of waits and attempts would never rest. So it counts until an attempt was in vain, and again after the
+//! next change: an error that attempts do fetch is a change, and is told.
 
 use std::future::Future;
 use std::io;
@@ -16,7 +20,7 @@ use rustix::io::retry_on_intr;
 use selvedge_scheduler::{Direction, Waiter};
 
 use super::attempt::Side;
-use super::socket::{Done, Socket};
+use super::socket::Socket;
 use crate::callgraph::capture;
 use crate::error::Result;
 
@@ -42,26 +46,44 @@ impl<S: Source + AsFd> Socket<S> {
         loop {
             // Before the question: a change that comes after it is another one.
             let since = self.changes(direction);
-            if let Poll::Ready(asked) = self.poll_attempt(|source| ask(source, direction)) {
-                return Poll::Ready(asked);
+            match ask(&**self, direction)? {
+                Answer::Ready => return Poll::Ready(Ok(())),
+                Answer::Perhaps if since.allow_an_attempt() => return Poll::Ready(Ok(())),
+                Answer::Perhaps | Answer::WouldBlock => {}
             }
             ready!(self.poll_changed(since, waiter, cx))?;
         }
     }
 }
 
-/// `WouldBlock` if an attempt would. An error that waits to be fetched, and the end, are told by the operating system unasked.
-fn ask(socket: &impl AsFd, direction: Direction) -> io::Result<Done<()>> {
-    let wanted = match direction {
-        Direction::Read => PollFlags::IN,
-        Direction::Write => PollFlags::OUT,
-    };
-    let ready = retry_on_intr(|| poll(&mut [PollFd::new(socket, wanted)], Some(&Timespec::default())))?;
-    match ready {
-        0 => Err(io::ErrorKind::WouldBlock.into()),
-        _ => Ok(Done::whole(())),
-    }
+/// What the operating system says of an attempt.
+enum Answer {
+    WouldBlock,
+    /// There is an error, or an end. An attempt may have to wait all the same.
+    Perhaps,
+    Ready,
 }
+
+fn ask(socket: &impl AsFd, direction: Direction) -> io::Result<Answer> {
+    let (wanted, end) = match direction {
+        Direction::Read => (PollFlags::IN, END),
+        Direction::Write => (PollFlags::OUT, PollFlags::empty()),
+    };
+    let mut asked = [PollFd::new(socket, wanted | end)];
+    if retry_on_intr(|| poll(&mut asked, Some(&Timespec::default())))? == 0 {
+        return Ok(Answer::WouldBlock);
+    }
+    let told = asked[0].revents();
+    // A packet socket that was shut down is called readable for ever.
+    let is_sure = told.contains(wanted) && !told.intersects(end | PollFlags::HUP);
+    Ok(if is_sure { Answer::Ready } else { Answer::Perhaps })
+}
+
+/// The peer has ended its side, or the socket's own reading side has been ended.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const END: PollFlags = PollFlags::RDHUP;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const END: PollFlags = PollFlags::empty();
 
 impl<S: Source + AsFd> Future for Readiness<'_, S> {
     type Output = Result<()>;
@@ -76,7 +98,11 @@ impl<S: Source + AsFd> Future for Readiness<'_, S> {
             return Poll::Ready(Err(error));
         }
         let polled = socket.poll_readiness(*direction, &mut side.waiter, cx);
-        let polled = side.or_told(cx, polled, || socket.poll_attempt(|source| ask(source, *direction)));
+        let polled = side.or_told(cx, polled, || match ask(&***socket, *direction) {
+            Ok(Answer::WouldBlock | Answer::Perhaps) => Poll::Pending,
+            Ok(Answer::Ready) => Poll::Ready(Ok(())),
+            Err(error) => Poll::Ready(Err(error)),
+        });
         if polled.is_ready() {
             side.end(socket, *direction);
         }
@@ -94,7 +120,8 @@ impl<S: Source> Drop for Readiness<'_, S> {
 macro_rules! readable {
     ($(#[$example:meta])*) => {
         /// Waits until there is something to read: then an attempt without waiting is worth while. So it is at the end, and when there is an error to be
-        /// fetched. What is there stays there, and as long as it does this returns at once.
+        /// fetched. What is there stays there, and as long as it does this returns at once. An error that no attempt fetches (on the socket's error queue) counts until an
+        /// attempt has found nothing: by one of the methods here, as the descriptor's own attempts are not seen.
         ///
         /// Somebody else may read it first, so that the attempt is in vain all the same: go on in a loop. Only on Unix.
         ///

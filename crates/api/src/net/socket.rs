@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::Shutdown;
 use std::ops::Deref;
 use std::task::{Context, Poll, ready};
 
@@ -101,6 +102,31 @@ impl<S: Source> Socket<S> {
             }
             Err(error) => Poll::Ready(Err(error)),
         }
+    }
+
+    /// Makes one attempt for somebody who does not wait. That it was in vain is noted: [`readiness`](Self::readiness) is not to say that the next one
+    /// is worth while, as long as nothing but an error shows, and the attempt has fetched none.
+    pub(super) fn try_once<T>(
+        &self,
+        direction: Direction,
+        attempt: impl FnOnce(&S) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let ready = self.registration.unasked(direction);
+        attempt(self).inspect_err(|error| {
+            if error.kind() == io::ErrorKind::WouldBlock {
+                self.registration.clear(ready);
+            }
+        })
+    }
+
+    /// The system has ended these directions of the socket at our bidding. Who waits for one finds out.
+    pub(super) fn note_end(&self, how: Shutdown) {
+        let (read, write) = match how {
+            Shutdown::Read => (true, false),
+            Shutdown::Write => (false, true),
+            Shutdown::Both => (true, true),
+        };
+        self.registration.note_end(read, write);
     }
 
     /// See [`Registration::changes`].

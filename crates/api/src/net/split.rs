@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
+use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -9,7 +10,6 @@ use std::task::{Context, Poll};
 use selvedge_scheduler::Direction;
 
 use super::attempt::Side;
-use super::bytes::Bytes;
 use super::methods::{reading, writing};
 use super::socket::Socket;
 use super::stream::{ByteStream, reading_traits, writing_traits};
@@ -169,7 +169,7 @@ impl<S: ByteStream> Drop for OwnedWriteHalf<S> {
         self.side.end(self.stream.socket(), Direction::Write);
         if !self.is_reunited {
             // It fails if the connection is gone, which is an end too.
-            let _ = self.stream.socket().end();
+            let _ = self.stream.socket().shut_down(Shutdown::Write);
         }
     }
 }

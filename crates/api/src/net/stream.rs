@@ -1,6 +1,7 @@
 //! What do all streams of bytes have in common?
 
 use std::io::{self, IoSlice, IoSliceMut};
+use std::net::Shutdown;
 use std::task::{Context, Poll};
 
 use selvedge_scheduler::Direction;
@@ -77,6 +78,21 @@ impl<S: Bytes> Socket<S> {
 
     pub(super) fn write_vectored(&self, slices: &[IoSlice<'_>]) -> impl Future<Output = Result<usize>> {
         self.attempt(Direction::Write, |source| source.write_once_vectored(slices))
+    }
+
+    pub(super) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.try_once(Direction::Read, |source| source.read_once(buffer).map(|read| read.value))
+    }
+
+    pub(super) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.try_once(Direction::Write, |source| source.write_once(bytes).map(|written| written.value))
+    }
+
+    /// Ends one side or both, and tells those who wait for it.
+    pub(super) fn shut_down(&self, how: Shutdown) -> io::Result<()> {
+        self.end(how)?;
+        self.note_end(how);
+        Ok(())
     }
 
     pub(super) fn write_all(&self, mut bytes: &[u8]) -> impl Future<Output = Result<()>> {
@@ -227,7 +243,7 @@ macro_rules! writing_traits {
 
             /// Ends this side.
             fn poll_close(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-                Poll::Ready(self.get_mut().writer().0.end())
+                Poll::Ready(self.get_mut().writer().0.shut_down(std::net::Shutdown::Write))
             }
         }
 

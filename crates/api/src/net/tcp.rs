@@ -11,7 +11,7 @@ use selvedge_scheduler::Direction;
 use socket2::{SockRef, TcpKeepalive};
 
 use super::attempt::Side;
-use super::bytes::Bytes;
+use super::listening::{DEFAULT_BACKLOG, listen_at};
 use super::methods::{reading, writing};
 use super::resolve::{self, Failures, ToSocketAddrs};
 use super::socket::{Done, Socket, descriptor};
@@ -49,10 +49,29 @@ impl TcpListener {
     ///
     /// [`std::io::Error`] (`AddrInUse`, `PermissionDenied` …); [`RuntimeError`](crate::RuntimeError) outside of a loop.
     pub async fn bind(target: impl ToSocketAddrs) -> Result<TcpListener> {
+        TcpListener::bind_with_backlog(target, DEFAULT_BACKLOG).await
+    }
+
+    /// As [`bind`](Self::bind), with a say in how many connections may wait to be accepted: 1,024 there. The operating system has a bound of its own
+    /// (Linux: `net.core.somaxconn`), which a larger number stands for. Clients that find no place try again after a second.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # selvedge::run(async {
+    /// let listener = selvedge::net::TcpListener::bind_with_backlog("127.0.0.1:0", 16).await?;
+    /// # drop(listener);
+    /// # Ok(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn bind_with_backlog(target: impl ToSocketAddrs, backlog: u32) -> Result<TcpListener> {
         let mut failures = Failures::default();
         for addr in resolve::lookup(target.target()).await? {
-            match mio::net::TcpListener::bind(addr).map_err(resolve::about(addr)) {
-                Ok(listener) => return Ok(TcpListener { socket: Socket::watch(listener)? }),
+            match listen_at(addr, backlog, false).map_err(resolve::about(addr)) {
+                Ok(listener) => {
+                    let listener = mio::net::TcpListener::from_std(listener);
+                    return Ok(TcpListener { socket: Socket::watch(listener)? });
+                }
                 Err(error) => failures.note(error.into())?,
             }
         }
@@ -159,6 +178,8 @@ impl TcpStream {
     pub(crate) fn watch(stream: mio::net::TcpStream) -> Result<TcpStream> {
         // A peer that has gone already shows with the first read.
         let _ = stream.set_nodelay(true);
+        #[cfg(target_vendor = "apple")]
+        super::bytes::without_signal(&stream);
         Ok(TcpStream { socket: Socket::watch(stream)?, read_side: Side::new(), write_side: Side::new() })
     }
 
@@ -201,8 +222,10 @@ impl TcpStream {
     }
 
     /// Ends one side or both. A peer that reads finds the end when it has read all that was written before.
+    ///
+    /// Whoever waits to write to a side that has ended, and whoever tries to later, gets `BrokenPipe`. Whoever reads gets what has come before, and then the end.
     pub fn shutdown(&self, how: Shutdown) -> Result<()> {
-        Ok(self.socket.shutdown(how)?)
+        Ok(self.socket.shut_down(how)?)
     }
 
     /// A half that reads and one that writes, as long as the stream is borrowed: for two sides of one task (`futures_util::try_join!`). Dropped, they end nothing.

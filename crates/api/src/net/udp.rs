@@ -119,22 +119,22 @@ impl UdpSocket {
 
     /// Sends to the peer without waiting. `WouldBlock` if there is no room.
     pub fn try_send(&self, packet: &[u8]) -> io::Result<usize> {
-        self.socket.send(packet)
+        self.socket.try_once(Direction::Write, |socket| socket.send(packet))
     }
 
     /// Receives from the peer without waiting. `WouldBlock` if there is nothing.
     pub fn try_recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.socket.recv(buffer)
+        self.socket.try_once(Direction::Read, |socket| socket.recv(buffer))
     }
 
     /// Sends without waiting. `WouldBlock` if there is no room.
     pub fn try_send_to(&self, packet: &[u8], addr: SocketAddr) -> io::Result<usize> {
-        self.socket.send_to(packet, addr)
+        self.socket.try_once(Direction::Write, |socket| socket.send_to(packet, addr))
     }
 
     /// Receives without waiting. `WouldBlock` if there is nothing.
     pub fn try_recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.socket.recv_from(buffer)
+        self.socket.try_once(Direction::Read, |socket| socket.recv_from(buffer))
     }
 
     #[cfg(unix)]

@@ -12,18 +12,24 @@ use mio::net as mio_net;
 use selvedge_scheduler::Direction;
 
 use super::attempt::Side;
-use super::bytes::Bytes;
+use super::listening::{DEFAULT_BACKLOG, listen_at_name};
 use super::methods::{reading, writing};
 use super::resolve::about;
 use super::socket::{Done, Socket, descriptor};
 use super::split::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use super::stream::{ByteStream, reading_traits, sealed, writing_traits};
+use super::unix_name::{self, Shown, shown, shown_address};
 use crate::error::Result;
 use crate::event_loop::get_running_loop;
 
-/// Waits for connections at a path of the file system.
+/// Waits for connections at a path of the file system, or at a name.
 ///
 /// The path stays when the listener is gone, and cannot be bound again before it is removed.
+///
+/// # Abstract names
+///
+/// On Linux a name that begins with a zero byte (`"\0name"`) is no path but abstract, here and wherever a Unix socket takes a path, as in asyncio. It is in no file system, and free again
+/// when its socket is gone. On other systems it is refused.
 ///
 /// # Examples
 ///
@@ -55,11 +61,27 @@ impl UnixListener {
     /// [`std::io::Error`]: `AddrInUse` if there is something at the path, also what a listener that has gone left there;
     /// [`RuntimeError`](crate::RuntimeError) outside of a loop.
     pub fn bind(path: impl AsRef<Path>) -> Result<UnixListener> {
+        UnixListener::bind_with_backlog(path, DEFAULT_BACKLOG)
+    }
+
+    /// As [`bind`](Self::bind), with a say in how many connections may wait to be accepted: 1,024 there. The operating system has a bound of its own
+    /// (Linux: `net.core.somaxconn`), which a larger number stands for. Who finds no place gets `WouldBlock` from [`connect`](UnixStream::connect).
+    pub fn bind_with_backlog(path: impl AsRef<Path>, backlog: u32) -> Result<UnixListener> {
         let path = path.as_ref();
+        let address = unix_name::address(path).map_err(about(shown(path)))?;
+        UnixListener::listen(&address, backlog, shown(path))
+    }
+
+    /// As [`bind`](Self::bind), at an address that a socket has told.
+    pub fn bind_addr(address: &SocketAddr) -> Result<UnixListener> {
+        UnixListener::listen(address, DEFAULT_BACKLOG, shown_address(address))
+    }
+
+    fn listen(address: &SocketAddr, backlog: u32, shown: Shown<'_>) -> Result<UnixListener> {
         // Before the path exists.
         get_running_loop()?;
-        let listener = mio_net::UnixListener::bind(path).map_err(about(path.display()))?;
-        Ok(UnixListener { socket: Socket::watch(listener)? })
+        let listener = listen_at_name(address, backlog).map_err(about(shown))?;
+        Ok(UnixListener { socket: Socket::watch(mio_net::UnixListener::from_std(listener))? })
     }
 
     /// Takes over a listener of the standard library for the running loop.
@@ -130,7 +152,17 @@ impl UnixStream {
     /// [`RuntimeError`](crate::RuntimeError) outside of a loop.
     pub async fn connect(path: impl AsRef<Path>) -> Result<UnixStream> {
         let path = path.as_ref();
-        let stream = mio_net::UnixStream::connect(path).map_err(about(path.display()))?;
+        let address = unix_name::address(path).map_err(about(shown(path)))?;
+        UnixStream::connect_to(&address, shown(path)).await
+    }
+
+    /// As [`connect`](Self::connect), to an address that a socket has told.
+    pub async fn connect_addr(address: &SocketAddr) -> Result<UnixStream> {
+        UnixStream::connect_to(address, shown_address(address)).await
+    }
+
+    async fn connect_to(address: &SocketAddr, shown: Shown<'_>) -> Result<UnixStream> {
+        let stream = mio_net::UnixStream::connect_addr(address).map_err(about(shown))?;
         let stream = UnixStream::watch(stream)?;
         let attempt = |stream: &mio_net::UnixStream| match stream.take_error()? {
             None => Ok(Done::whole(())),
@@ -147,6 +179,8 @@ impl UnixStream {
     }
 
     pub(crate) fn watch(stream: mio_net::UnixStream) -> Result<UnixStream> {
+        #[cfg(target_vendor = "apple")]
+        super::bytes::without_signal(&stream);
         Ok(UnixStream { socket: Socket::watch(stream)?, read_side: Side::new(), write_side: Side::new() })
     }
 
@@ -193,8 +227,10 @@ impl UnixStream {
     writing!();
 
     /// Ends one side or both. A peer that reads finds the end when it has read all that was written before.
+    ///
+    /// Whoever waits to write to a side that has ended, and whoever tries to later, gets `BrokenPipe`. Whoever reads gets what has come before, and then the end.
     pub fn shutdown(&self, how: Shutdown) -> Result<()> {
-        Ok(self.socket.shutdown(how)?)
+        Ok(self.socket.shut_down(how)?)
     }
 
     /// A half that reads and one that writes, as long as the stream is borrowed: for two sides of one task (`futures_util::try_join!`). Dropped, they end nothing.
@@ -258,9 +294,19 @@ impl UnixDatagram {
     /// As [`UnixListener::bind`].
     pub fn bind(path: impl AsRef<Path>) -> Result<UnixDatagram> {
         let path = path.as_ref();
+        let address = unix_name::address(path).map_err(about(shown(path)))?;
+        UnixDatagram::bind_to(&address, shown(path))
+    }
+
+    /// As [`bind`](Self::bind), at an address that a socket has told.
+    pub fn bind_addr(address: &SocketAddr) -> Result<UnixDatagram> {
+        UnixDatagram::bind_to(address, shown_address(address))
+    }
+
+    fn bind_to(address: &SocketAddr, shown: Shown<'_>) -> Result<UnixDatagram> {
         // Before the path exists.
         get_running_loop()?;
-        let socket = mio_net::UnixDatagram::bind(path).map_err(about(path.display()))?;
+        let socket = mio_net::UnixDatagram::bind_addr(address).map_err(about(shown))?;
         Ok(UnixDatagram { socket: Socket::watch(socket)? })
     }
 
@@ -284,7 +330,17 @@ impl UnixDatagram {
     /// From here on packets go to this peer and come from it alone.
     pub fn connect(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
-        Ok(self.socket.connect(path).map_err(about(path.display()))?)
+        let address = unix_name::address(path).map_err(about(shown(path)))?;
+        Ok(self.connect_to(&address).map_err(about(shown(path)))?)
+    }
+
+    /// As [`connect`](Self::connect), to an address that a socket has told.
+    pub fn connect_addr(&self, address: &SocketAddr) -> Result<()> {
+        Ok(self.connect_to(address).map_err(about(shown_address(address)))?)
+    }
+
+    fn connect_to(&self, address: &SocketAddr) -> io::Result<()> {
+        Ok(rustix::net::connect(&*self.socket, &unix_name::raw(address)?)?)
     }
 
     /// Sends a packet to the peer, and waits while it has no room for it.
@@ -303,7 +359,31 @@ impl UnixDatagram {
     ///
     /// Also `WouldBlock`, if there is no room: only the room of a connected peer can be waited for.
     pub fn send_to(&self, packet: &[u8], path: impl AsRef<Path>) -> Result<usize> {
-        Ok(self.socket.send_to(packet, path)?)
+        Ok(self.try_send_to(packet, path)?)
+    }
+
+    /// As [`send_to`](Self::send_to), to an address that [`recv_from`](Self::recv_from) has told.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use selvedge::net::UnixDatagram;
+    ///
+    /// # selvedge::run(async {
+    /// # let dir = std::env::temp_dir();
+    /// # let paths = ["a", "b"].map(|name| dir.join(format!("selvedge-send-to-{}-{name}", std::process::id())));
+    /// let (one, other) = (UnixDatagram::bind(&paths[0])?, UnixDatagram::bind(&paths[1])?);
+    /// one.send_to(b"ping", &paths[1])?;
+    /// let mut buffer = [0; 16];
+    /// let (n, from) = other.recv_from(&mut buffer).await?;
+    /// other.send_to_addr(&buffer[..n], &from)?;
+    /// assert_eq!(one.recv(&mut buffer).await?, 4);
+    /// # paths.iter().try_for_each(std::fs::remove_file)?;
+    /// # Ok(())
+    /// # }).unwrap();
+    /// ```
+    pub fn send_to_addr(&self, packet: &[u8], address: &SocketAddr) -> Result<usize> {
+        Ok(self.try_send_to_addr(packet, address)?)
     }
 
     /// Receives a packet. Returns its length.
@@ -328,22 +408,29 @@ impl UnixDatagram {
 
     /// Sends to the peer without waiting. `WouldBlock` if it has no room.
     pub fn try_send(&self, packet: &[u8]) -> io::Result<usize> {
-        self.socket.send(packet)
+        self.socket.try_once(Direction::Write, |socket| socket.send(packet))
     }
 
     /// Sends to whoever has bound `path`, as [`send_to`](Self::send_to) does, which does not wait either. [`writable`](Self::writable) says nothing of the room there.
     pub fn try_send_to(&self, packet: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
-        self.socket.send_to(packet, path)
+        self.try_send_to_addr(packet, &unix_name::address(path.as_ref())?)
+    }
+
+    /// As [`try_send_to`](Self::try_send_to), to an address that [`recv_from`](Self::recv_from) has told.
+    pub fn try_send_to_addr(&self, packet: &[u8], address: &SocketAddr) -> io::Result<usize> {
+        // Packets send no signal, so none has to be kept away.
+        let address = unix_name::raw(address)?;
+        Ok(rustix::net::sendto(&*self.socket, packet, rustix::net::SendFlags::empty(), &address)?)
     }
 
     /// Receives without waiting. `WouldBlock` if there is nothing.
     pub fn try_recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.socket.recv(buffer)
+        self.socket.try_once(Direction::Read, |socket| socket.recv(buffer))
     }
 
     /// Receives without waiting, and tells where the packet comes from. `WouldBlock` if there is nothing.
     pub fn try_recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.socket.recv_from(buffer)
+        self.socket.try_once(Direction::Read, |socket| socket.recv_from(buffer))
     }
 
     super::readiness::readable! {
@@ -368,6 +455,15 @@ impl UnixDatagram {
 
     fn socket(&self) -> &Socket<mio_net::UnixDatagram> {
         &self.socket
+    }
+
+    /// The peer's address, once [connected](Self::connect).
+    ///
+    /// # Errors
+    ///
+    /// `NotConnected`.
+    pub fn peer_addr(&self) -> Result<SocketAddr> {
+        Ok(self.socket.peer_addr()?)
     }
 
     /// This end's address.

@@ -96,7 +96,7 @@ impl RunnerBuilder {
     }
 
     /// Lets the loop's clock jump to the next deadline whenever there is nothing else to do: an hour's sleep takes no time, and
-    /// things happen in the order of their deadlines. Meant for tests. Functions in [`to_thread`](crate::to_thread) hold the clock; of threads of the program's own it
+    /// things happen in the order of their deadlines. It jumps any [`Duration`], a thousand years and `Duration::MAX` included. Meant for tests. Functions in [`to_thread`](crate::to_thread) hold the clock; of threads of the program's own it
     /// knows nothing.
     pub fn virtual_time(mut self, enabled: bool) -> RunnerBuilder {
         self.virtual_time = enabled;

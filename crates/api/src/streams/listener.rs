@@ -6,13 +6,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::task::{Context, Poll};
 
-use socket2::{Domain, Protocol, Socket, Type};
-
 use super::transport::Transport;
 use crate::error::{Result, retold};
-use crate::net::{Failures, Side, TcpListener, TcpStream};
+use crate::net::{Failures, Side, TcpListener, TcpStream, listen_at};
 #[cfg(unix)]
-use crate::net::{UnixListener, UnixStream};
+use crate::net::{UnixListener, UnixStream, about, is_abstract, listen_at_name, shown, unix_address};
 
 /// A connection that no loop watches yet.
 pub(super) enum Accepted {
@@ -47,11 +45,11 @@ pub enum Listener {
 
 impl Listener {
     /// Listens at every one of the addresses, but those whose family this machine does not have.
-    pub(super) fn bind(addrs: Vec<SocketAddr>, backlog: i32) -> Result<Vec<Listener>> {
+    pub(super) fn bind(addrs: Vec<SocketAddr>, backlog: u32) -> Result<Vec<Listener>> {
         let mut listeners = Vec::new();
         let mut failures = Failures::default();
         for addr in addrs {
-            match bind(addr, backlog) {
+            match listen_at(addr, backlog, true) {
                 Ok(listener) => listeners.push(Listener::Tcp(TcpListener::from_std(listener)?)),
                 Err(error) if is_missing_family(&error) => failures.note(error.into())?,
                 Err(error) => {
@@ -64,18 +62,17 @@ impl Listener {
 
     /// Listens at a path. A socket that lies there makes way: as in asyncio, the server that left it is taken to be gone.
     #[cfg(unix)]
-    pub(super) fn bind_unix(path: &Path, backlog: i32) -> Result<Listener> {
+    pub(super) fn bind_unix(path: &Path, backlog: u32) -> Result<Listener> {
         use std::os::unix::fs::FileTypeExt;
 
         if path.symlink_metadata().is_ok_and(|found| found.file_type().is_socket()) {
             std::fs::remove_file(path)?;
         }
-        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-        socket.bind(&socket2::SockAddr::unix(path)?).map_err(crate::net::about(path.display()))?;
-        let file = SocketFile::at(path);
-        socket.listen(backlog)?;
-        let listener = UnixListener::from_std(std::os::fd::OwnedFd::from(socket).into())?;
-        Ok(Listener::Unix { listener, file: Some(file) })
+        let address = unix_address(path).map_err(about(shown(path)))?;
+        let listener = listen_at_name(&address, backlog).map_err(about(shown(path)))?;
+        let file = (!is_abstract(path)).then(|| SocketFile::at(path));
+        let listener = UnixListener::from_std(listener)?;
+        Ok(Listener::Unix { listener, file })
     }
 
     /// Has the running loop watch it, whichever has done so until now.
@@ -104,20 +101,6 @@ impl Listener {
             Listener::Unix { .. } => None,
         }
     }
-}
-
-fn bind(addr: SocketAddr, backlog: i32) -> io::Result<std::net::TcpListener> {
-    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
-    // On Windows it would mean something else.
-    #[cfg(unix)]
-    socket.set_reuse_address(true)?;
-    if addr.is_ipv6() {
-        // IPv4 has a socket of its own.
-        socket.set_only_v6(true)?;
-    }
-    socket.bind(&addr.into())?;
-    socket.listen(backlog)?;
-    Ok(socket.into())
 }
 
 /// A name may have addresses of IPv6 on a machine that has none.

@@ -51,7 +51,7 @@ pub fn open_connection(target: impl ToSocketAddrs) -> OpenConnection {
     OpenConnection { target: Where::Inet(target.target()), limit: DEFAULT_LIMIT, delay: None }
 }
 
-/// Connects to a Unix socket, and returns a reader and a writer. As [`open_connection`] otherwise.
+/// Connects to a Unix socket, by its path or its [abstract name](crate::net::UnixListener#abstract-names), and returns a reader and a writer. As [`open_connection`] otherwise.
 ///
 /// # Errors
 ///

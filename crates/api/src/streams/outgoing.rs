@@ -4,6 +4,7 @@ use std::io;
 use std::net::Shutdown;
 
 use super::buffer::Buffer;
+use super::error::IncompleteReadError;
 use crate::error::{Error, Result, RuntimeError};
 use crate::net::{Bytes, Done};
 
@@ -26,6 +27,8 @@ pub(super) struct Outgoing {
     /// There was more than the high-water mark, and has not been so little as the low one since.
     is_paused: bool,
     error: Option<Error>,
+    /// How the peer was missed after that, or before: by whoever read.
+    missed: Option<Error>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +64,7 @@ pub(super) enum Sent {
 impl Outgoing {
     pub(super) fn new() -> Outgoing {
         let bytes = Buffer::default();
-        Outgoing { bytes, phase: Phase::Open, is_sending: false, is_paused: false, error: None }
+        Outgoing { bytes, phase: Phase::Open, is_sending: false, is_paused: false, error: None, missed: None }
     }
 
     /// Sends what there is room for if nothing waits to be sent before it, and keeps the rest.
@@ -160,8 +163,35 @@ impl Outgoing {
             self.error = error;
             self.is_paused = false;
             self.bytes.clear();
+        } else if error.is_some() {
+            self.missed = error;
         }
         is_first
+    }
+
+    /// The peer ended in the middle of what somebody read.
+    pub(super) fn note_missed(&mut self, error: &Error) {
+        self.missed = Some(error.clone());
+    }
+
+    /// Whether `error`, with which a coroutine failed, says no more than that this connection's peer has gone. The same kind of error may
+    /// come from another connection, and then it is one.
+    pub(super) fn is_loss(&self, error: &Error) -> bool {
+        use io::ErrorKind as Kind;
+        let is_gone = |kind: io::ErrorKind| {
+            matches!(
+                kind,
+                Kind::BrokenPipe
+                    | Kind::ConnectionAborted
+                    | Kind::ConnectionReset
+                    | Kind::HostUnreachable
+                    | Kind::NetworkDown
+                    | Kind::NetworkUnreachable
+                    | Kind::TimedOut
+            )
+        };
+        let ours = [&self.error, &self.missed].into_iter().flatten().any(|ours| ours.is_same(error));
+        ours && (error.io_kind().is_some_and(is_gone) || error.is::<IncompleteReadError>())
     }
 
     /// The error of a connection that cannot be written to any more.

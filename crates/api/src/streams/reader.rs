@@ -141,7 +141,7 @@ impl StreamReader {
         }
         while self.buffer.len() < n {
             if !self.come(n).await? {
-                return Err(IncompleteReadError::new(self.take(usize::MAX), n).into());
+                return Err(self.ended_early(Some(n)));
             }
         }
         Ok(self.take(n))
@@ -168,7 +168,7 @@ impl StreamReader {
                 return Ok(self.take(length));
             }
             if !self.come(1).await? {
-                return Err(IncompleteReadError::new(self.take(usize::MAX), None).into());
+                return Err(self.ended_early(None));
             }
             found = search.look(self.buffer.bytes());
         }
@@ -279,6 +279,14 @@ impl StreamReader {
             }
             came => came,
         }
+    }
+
+    fn ended_early(&mut self, expected: Option<usize>) -> Error {
+        let error = Error::from(IncompleteReadError::new(self.take(usize::MAX), expected));
+        if let Source::Link(link) = &self.source {
+            link.outgoing().with(|outgoing| outgoing.note_missed(&error));
+        }
+        error
     }
 
     fn take(&mut self, n: usize) -> Vec<u8> {

@@ -22,7 +22,7 @@ use crate::context::{Context, copy_context};
 use crate::coroutine::Coroutine;
 use crate::error::{Error, Result};
 use crate::event_loop::{EventLoop, ExceptionContext, get_running_loop};
-use crate::net::{Side, ToSocketAddrs, lookup};
+use crate::net::{DEFAULT_BACKLOG, Side, ToSocketAddrs, lookup};
 use crate::task::{self, current_task};
 use crate::waiting::{Sleep, sleep};
 
@@ -32,9 +32,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 /// So many connections are accepted before others have their turn.
 const ACCEPTED_AT_ONCE: usize = 64;
 
-/// Connections that wait to be accepted: asyncio's default.
-const BACKLOG: u32 = 100;
-
 /// Listens for TCP connections, and runs `callback` as a task for each, with its reader and its writer.
 ///
 /// The server listens at every address that `target` stands for. Port 0 lets the operating system choose one for each: [`Server::local_addrs`] tells.
@@ -42,8 +39,10 @@ const BACKLOG: u32 = 100;
 /// The callback is called for each connection. So what its coroutines share goes along as a clone, as below: an `async` closure that captures (`async move |reader, writer| …`) cannot
 /// be called twice, and is refused ("async closure does not implement `Fn`").
 ///
-/// An error that the callback returns goes to the loop's exception handler ("Unhandled exception in `client_connected_cb`"), and its connection is closed; so it
-/// is when the task panics ("Task exception was never retrieved") or is cancelled. When the operating system has no more descriptors, that is reported too, and the server accepts nothing for a
+/// An error that the callback returns goes to the loop's exception handler ("Unhandled exception in `client_connected_cb`"), and its connection is closed. A client that vanishes is
+/// no such error: if the callback fails with what its own reader or writer said of that (`ConnectionReset`, `BrokenPipe`, an
+/// [`IncompleteReadError`](crate::IncompleteReadError)), that is a line on standard error in [debug mode](EventLoop::set_debug), and nothing else. The connection is closed, too,
+/// when the task panics ("Task exception was never retrieved") or is cancelled. When the operating system has no more descriptors, that is reported too, and the server accepts nothing for a
 /// second.
 ///
 /// # Examples
@@ -85,7 +84,7 @@ where
     StartServer::new(callback, Where::Inet(target.target()))
 }
 
-/// Listens at a path of the file system. As [`start_server`] otherwise.
+/// Listens at a path of the file system, or at an [abstract name](crate::net::UnixListener#abstract-names). As [`start_server`] otherwise.
 ///
 /// As in asyncio, a socket that lies at the path makes way, and the server removes its own when it is closed.
 ///
@@ -175,8 +174,12 @@ impl StartServer {
         C: Fn(StreamReader, StreamWriter) -> F + Send + Sync + 'static,
         F: Coroutine<Item = ()>,
     {
-        let settings =
-            Settings { target, limit: DEFAULT_LIMIT, backlog: BACKLOG, created_at: Location::caller() };
+        let settings = Settings {
+            target,
+            limit: DEFAULT_LIMIT,
+            backlog: DEFAULT_BACKLOG,
+            created_at: Location::caller(),
+        };
         let start = Box::new(move |settings| Starting(Box::pin(start(callback, settings))));
         StartServer { settings, start }
     }
@@ -187,8 +190,8 @@ impl StartServer {
         self
     }
 
-    /// How many connections may wait to be accepted. 100 by default, as in asyncio; the operating system has a bound of its own. When hundreds of clients connect at the same
-    /// moment and find no place, they try again only after a second: then 1,024 are better. Without effect for a listener that is there already: it has its own.
+    /// How many connections may wait to be accepted. 1,024 by default (asyncio: 100); the operating system has a bound of its own (Linux: `net.core.somaxconn`), which a larger
+    /// number stands for. Clients that find no place try again only after a second. Without effect for a listener that is there already: it has its own.
     pub fn backlog(mut self, backlog: u32) -> StartServer {
         self.settings.backlog = backlog;
         self
@@ -224,7 +227,6 @@ where
     let Settings { target, limit, backlog, created_at } = settings;
     check_limit(limit)?;
     let event_loop = get_running_loop()?;
-    let backlog = backlog.try_into().unwrap_or(i32::MAX);
     let listeners = match target {
         Where::Inet(target) => Listener::bind(lookup(target).await?, backlog)?,
         #[cfg(unix)]
@@ -343,6 +345,12 @@ where
                     Ok(())
                 }
                 Err(error) if error.is_cancelled() => Err(error),
+                Err(error)
+                    if ends.0.as_ref().is_some_and(|link| link.outgoing().with(|it| it.is_loss(&error))) =>
+                {
+                    host.event_loop.report_vanished(peer, &error);
+                    Ok(())
+                }
                 Err(error) => {
                     host.report("Unhandled exception in client_connected_cb", error);
                     Ok(())

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_core::Stream;
-use selvedge_scheduler::{TaskRef, Timer};
+use selvedge_scheduler::{Moment, TaskRef, Timer};
 
 use crate::callgraph::capture;
 use crate::cancel::Leaf;
@@ -99,7 +99,7 @@ pub struct AsCompleted<T: Send + 'static> {
     /// Results that have not been handed out.
     left: usize,
     shared: Arc<Shared>,
-    deadline: Option<u64>,
+    deadline: Option<Moment>,
     timer: Timer,
     /// Stands for the `next` that is awaited now.
     leaf: Leaf,
@@ -234,7 +234,7 @@ impl<T: Send + 'static> AsCompleted<T> {
             return Poll::Ready(Some(task.try_take().unwrap_or_else(|| Err(task::result_was_taken()))));
         }
         if let Some(deadline) = self.deadline
-            && let Poll::Ready(outcome) = self.timer.poll(deadline, cx)
+            && let Poll::Ready(outcome) = self.timer.poll_at(deadline, cx)
         {
             self.left -= 1;
             let error = outcome.map_or_else(|_| task::no_running_loop(), |()| TimeoutError::new().into());

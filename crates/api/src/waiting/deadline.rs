@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use pin_project_lite::pin_project;
-use selvedge_scheduler::Timer;
+use selvedge_scheduler::{Moment, Timer};
 
 use crate::callgraph::capture;
 use crate::cancel::{FramePoll, ScopedFrame};
@@ -22,7 +22,7 @@ pin_project! {
         content: Option<F>,
         frame: ScopedFrame,
         timer: Timer,
-        armed_for: Option<u64>,
+        armed_for: Option<Moment>,
         expired: bool,
     }
 }
@@ -30,7 +30,7 @@ pin_project! {
 /// Where a frame reads its deadline, which may change while it waits.
 pub(super) trait Deadline {
     /// The deadline now; whoever changes it later wakes `waker`.
-    fn ticks(&self, waker: &Waker) -> u64;
+    fn ticks(&self, waker: &Waker) -> Moment;
     /// The deadline has passed, and the content is being told.
     fn expired(&self);
 }
@@ -108,7 +108,7 @@ where
         }
         *this.armed_for = Some(ticks);
         // Outside of a loop there is no clock; the content says so itself if it needs one.
-        let Poll::Ready(Ok(())) = this.timer.poll(ticks, cx) else { return Looked::Waiting };
+        let Poll::Ready(Ok(())) = this.timer.poll_at(ticks, cx) else { return Looked::Waiting };
         *this.expired = true;
         *this.armed_for = None;
         deadline.expired();

@@ -6,14 +6,15 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use selvedge_scheduler::Timer;
+use selvedge_scheduler::{Moment, Timer};
 
 use crate::callgraph::capture;
 use crate::cancel::Leaf;
 use crate::error::{InvalidStateError, Result};
 use crate::{task, time};
 
-/// Waits for `delay`, counted from the first poll. `Duration::ZERO` yields once to the other tasks; `Duration::MAX` never ends by itself.
+/// Waits for `delay`, counted from the first poll. `Duration::ZERO` yields once to the other tasks; `Duration::MAX`, as all
+/// beyond 584 years, never ends by itself on a real clock; [virtual time](crate::RunnerBuilder::virtual_time) jumps that far, too.
 ///
 /// # Examples
 ///
@@ -50,7 +51,7 @@ pub fn sleep(delay: Duration) -> Sleep {
 #[must_use = "futures do nothing unless awaited"]
 pub struct Sleep<V = ()> {
     /// The delay until the first poll, the deadline from then on. Zero: a yield.
-    when: u64,
+    when: Moment,
     /// It has been polled.
     is_counting: bool,
     timer: Timer,
@@ -81,7 +82,7 @@ impl<V> Sleep<V> {
         if !self.is_counting {
             return self.poll_first(cx);
         }
-        match self.timer.poll(self.when, cx) {
+        match self.timer.poll_at(self.when, cx) {
             Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
             Poll::Ready(Err(_)) => Poll::Ready(Err(task::no_running_loop())),
             Poll::Pending => match self.leaf.cancelled(cx) {
@@ -119,7 +120,7 @@ impl<V> Future for Sleep<V> {
         if capture::is_on() {
             return capture::leaf(&this.leaf, "selvedge::sleep", Location::caller(), |_| {});
         }
-        let polled = if this.when == 0 { this.poll_yield(cx) } else { this.poll_timer(cx) };
+        let polled = if this.when == Moment::ZERO { this.poll_yield(cx) } else { this.poll_timer(cx) };
         polled.map(|outcome| {
             this.timer.disarm();
             outcome.and_then(|()| {

@@ -11,6 +11,9 @@ use std::time::Duration;
 use pin_project_lite::pin_project;
 
 use super::deadline::{Deadline, DeadlineFrame};
+
+use selvedge_scheduler::Moment;
+
 use crate::callgraph::capture;
 use crate::contain::wake_quietly;
 use crate::error::{Result, RuntimeError};
@@ -92,7 +95,7 @@ struct Shared {
 /// Guarded by the lock; wakers are woken and dropped after it.
 struct State {
     phase: Phase,
-    ticks: u64,
+    ticks: Moment,
     /// Who polls the block: woken when the deadline moves.
     waker: Option<Waker>,
 }
@@ -107,14 +110,14 @@ enum Phase {
 }
 
 impl Timeout {
-    fn new(ticks: u64) -> Timeout {
+    fn new(ticks: Moment) -> Timeout {
         Timeout(Arc::new(Shared { state: Mutex::new(State { phase: Phase::Active, ticks, waker: None }) }))
     }
 
     /// The deadline, in the loop's time; `None` if there is none.
     pub fn when(&self) -> Option<Duration> {
         let ticks = self.0.state.lock().ticks;
-        (ticks != time::NEVER).then(|| Duration::from_nanos(ticks))
+        (ticks != time::NEVER).then(|| ticks.into())
     }
 
     /// Moves the deadline; `None` takes it away. One that has passed already fires at once.
@@ -176,7 +179,7 @@ impl fmt::Debug for Timeout {
 }
 
 impl Deadline for Timeout {
-    fn ticks(&self, waker: &Waker) -> u64 {
+    fn ticks(&self, waker: &Waker) -> Moment {
         let seen = mutation("timeout-reads-before-its-lock").then(|| self.0.state.lock().ticks);
         // Read and registered under one lock: a deadline that moves later wakes the block.
         let (fresh, mut state) = lock_to_wait(&self.0.state, waker, |state| state.waker.as_ref());
@@ -199,7 +202,7 @@ enum Start {
 
 impl Start {
     /// `None`: there is a deadline but no clock, so it would never come.
-    fn ticks(self) -> Option<u64> {
+    fn ticks(self) -> Option<Moment> {
         match self {
             Start::After(None) => Some(time::NEVER),
             Start::After(Some(delay)) => time::after(delay),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use selvedge_scheduler::{TaskRef, Timer};
+use selvedge_scheduler::{Moment, TaskRef, Timer};
 
 use crate::callgraph::capture;
 use crate::cancel::Leaf;
@@ -120,7 +120,7 @@ pub struct Wait<W: Waitable> {
     tasks: Vec<W>,
     return_when: ReturnWhen,
     timeout: Option<Duration>,
-    deadline: Option<u64>,
+    deadline: Option<Moment>,
     timer: Timer,
     /// From the first poll on.
     shared: Option<Arc<Shared>>,
@@ -247,7 +247,7 @@ impl<W: Waitable> Future for Wait<W> {
             return Poll::Ready(Ok(this.split()));
         }
         if let Some(deadline) = this.deadline
-            && let Poll::Ready(Ok(())) = this.timer.poll(deadline, cx)
+            && let Poll::Ready(Ok(())) = this.timer.poll_at(deadline, cx)
         {
             if !is_first {
                 return Poll::Ready(Ok(this.split()));

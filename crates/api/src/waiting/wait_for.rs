@@ -9,6 +9,9 @@ use std::time::Duration;
 use pin_project_lite::pin_project;
 
 use super::deadline::{Deadline, DeadlineFrame};
+
+use selvedge_scheduler::Moment;
+
 use crate::callgraph::capture;
 use crate::coroutine::CoroutineOutput;
 use crate::error::Result;
@@ -65,10 +68,10 @@ pin_project! {
 }
 
 /// A deadline that is settled at the first poll.
-struct Fixed(Option<u64>);
+struct Fixed(Option<Moment>);
 
 impl Deadline for Fixed {
-    fn ticks(&self, _waker: &Waker) -> u64 {
+    fn ticks(&self, _waker: &Waker) -> Moment {
         self.0.unwrap_or(time::NEVER)
     }
 

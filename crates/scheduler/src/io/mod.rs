@@ -22,9 +22,7 @@ use std::task::{Context, Poll};
 
 pub(crate) use self::poller::{Limit, Poller};
 pub(crate) use self::reactor::Reactor;
-#[cfg(selvedge_loom)]
-pub(crate) use self::source::Change;
-pub(crate) use self::source::Source;
+pub(crate) use self::source::{Change, Source};
 pub use self::source::{Changes, Direction, Ready, Waiter};
 
 /// A socket's tie to the scheduler that watches it.
@@ -63,7 +61,8 @@ impl Registration {
     }
 
     /// Ready when a change has been told that is not among those of `since`, and `waiter` waits no longer; else it is woken by the next one. For who asks the
-    /// operating system by other means than an attempt: what attempts have found is neither asked nor altered.
+    /// operating system by other means than an attempt: what attempts have found is not altered, and asked only by
+    /// [`allow_an_attempt`](Changes::allow_an_attempt).
     ///
     /// # Errors
     ///
@@ -86,6 +85,23 @@ impl Registration {
     #[inline]
     pub fn drained(&self, ready: Ready) {
         self.source.drained(ready);
+    }
+
+    /// For an attempt that is made without asking: what it hands to [`clear`](Self::clear) if it was in vain. To be taken before the attempt.
+    #[inline]
+    pub fn unasked(&self, direction: Direction) -> Ready {
+        self.source.unasked(direction)
+    }
+
+    /// The caller has ended these directions of the socket. The operating system need not tell of that those who wait here: Linux keeps it from a Unix
+    /// socket's writer, who would wait for room that it has no use for.
+    pub fn note_end(&self, read: bool, write: bool) {
+        let mut woken = Vec::new();
+        self.source.note(Change { read: read.then_some(true), write: write.then_some(true) }, &mut woken);
+        for waker in woken {
+            // Foreign code, which may panic.
+            crate::contain::silently(|| waker.wake());
+        }
     }
 
     /// `waiter` waits no longer.

@@ -61,6 +61,13 @@ pub struct Changes {
     seen: Seen,
 }
 
+impl Changes {
+    /// No attempt has been in vain since the last of them, as far as attempts were reported.
+    pub fn allow_an_attempt(self) -> bool {
+        self.seen.is_ready()
+    }
+}
+
 /// Tells one who waits for a socket from the others.
 #[derive(Debug, Default)]
 pub struct Waiter(Option<Place>);
@@ -249,6 +256,12 @@ impl Source {
             return Poll::Ready(answer);
         }
         self.wait(direction, waiter, cx, seen, |seen| Self::answer(direction, seen))
+    }
+
+    /// What an attempt that is made unasked reports to `clear` if it is in vain.
+    #[inline]
+    pub(crate) fn unasked(&self, direction: Direction) -> Ready {
+        Ready { direction, seen: self.look(direction) }
     }
 
     pub(crate) fn changes(&self, direction: Direction) -> Changes {

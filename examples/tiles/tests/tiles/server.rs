@@ -163,6 +163,34 @@ fn requests_finish_after(signal: Signal) {
     assert!(said.starts_with("tiles: stopped after "), "{said}");
 }
 
+/// Told to stop before the first client has come, it ends well.
+#[cfg(unix)]
+#[test]
+fn a_signal_before_the_first_client_is_a_good_end() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let serving = Serving::start(&[]);
+        serving.send(signal);
+        let (status, said) = serving.wait();
+        assert_eq!(status.code(), Some(0));
+        assert_eq!(said, "tiles: stopped after 0 requests\n");
+    }
+}
+
+/// A client that ends its side when it has asked gets its answer, also one that takes a while.
+#[test]
+fn a_client_that_half_closes_is_answered() {
+    let serving = Serving::start(&[]);
+    for path in ["/healthz", SLOW_TILE] {
+        let mut stream = TcpStream::connect(serving.addr).unwrap();
+        stream.set_read_timeout(Some(NET)).unwrap();
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").as_bytes()).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 200 "), "{path}: {}", String::from_utf8_lossy(&answer));
+    }
+}
+
 /// A client that never finishes its request is not waited for.
 #[cfg(unix)]
 #[test]

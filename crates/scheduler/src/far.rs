@@ -1,0 +1,92 @@
+//! Where do the timers of virtual time wait that lie too far ahead for a wheel?
+//!
+//! A wheel counts 584 years in nanoseconds. Virtual time goes as far as a [`Duration`](std::time::Duration) does, so what lies beyond waits here, in an ordered map of
+//! the scheduler's: slower than a wheel, for the few programs that go there. Everything in a wheel comes before everything here.
+//!
+//! With a real clock nothing is ever put here: what lies so far ahead never comes.
+
+use std::collections::{BTreeMap, HashMap};
+use std::task::Waker;
+
+use crate::moment::Moment;
+use crate::sync::{AtomicBool, Mutex, Ordering};
+
+/// Virtual deadlines from here on are far, in nanoseconds; the numbers of far timers are above, so that none is taken for a near deadline.
+pub(crate) const FROM: u64 = u64::MAX - (1 << 40);
+/// The tick that stands for "there is a far timer" where a wheel's earliest is asked for. Later than all of theirs.
+pub(crate) const TICK: u64 = u64::MAX - 1;
+
+#[derive(Default)]
+pub(crate) struct FarTimers {
+    waiting: Mutex<Waiting>,
+    /// Written under the lock. Relaxed: the fences in `driver.rs` order it, as they do the wheels' earliest ticks.
+    any: AtomicBool,
+}
+
+#[derive(Default)]
+struct Waiting {
+    /// Those of one deadline in the order in which they were armed: numbers go down.
+    order: BTreeMap<(Moment, std::cmp::Reverse<u64>), Waker>,
+    deadlines: HashMap<u64, Moment>,
+    armed: u64,
+}
+
+impl FarTimers {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    #[inline]
+    pub(crate) fn any(&self) -> bool {
+        self.any.load(Ordering::Relaxed)
+    }
+
+    /// Returns the timer's number, which is at least [`FROM`].
+    pub(crate) fn insert(&self, deadline: Moment, waker: Waker) -> u64 {
+        let mut waiting = self.waiting.lock();
+        let number = u64::MAX - waiting.armed;
+        waiting.armed += 1;
+        waiting.order.insert((deadline, std::cmp::Reverse(number)), waker);
+        waiting.deadlines.insert(number, deadline);
+        self.any.store(true, Ordering::Relaxed);
+        number
+    }
+
+    /// The waker is dropped outside the lock.
+    pub(crate) fn cancel(&self, number: u64) -> Option<Waker> {
+        let mut waiting = self.waiting.lock();
+        let deadline = waiting.deadlines.remove(&number)?;
+        let waker = waiting.order.remove(&(deadline, std::cmp::Reverse(number)));
+        self.any.store(!waiting.order.is_empty(), Ordering::Relaxed);
+        waker
+    }
+
+    /// Whether the timer waits for this deadline, and would wake this waker.
+    pub(crate) fn stays(&self, number: u64, deadline: Moment, waker: &Waker) -> bool {
+        let waiting = self.waiting.lock();
+        let entry = waiting.order.get(&(deadline, std::cmp::Reverse(number)));
+        entry.is_some_and(|armed| armed.will_wake(waker))
+    }
+
+    pub(crate) fn first(&self) -> Option<Moment> {
+        self.waiting.lock().order.first_key_value().map(|((deadline, _), _)| *deadline)
+    }
+
+    /// One that is due; the caller wakes it, outside the lock.
+    pub(crate) fn take_due(&self, now: Moment) -> Option<Waker> {
+        let mut waiting = self.waiting.lock();
+        let first = waiting.order.first_entry()?;
+        let (deadline, std::cmp::Reverse(number)) = *first.key();
+        if deadline > now {
+            return None;
+        }
+        let waker = first.remove();
+        waiting.deadlines.remove(&number);
+        self.any.store(!waiting.order.is_empty(), Ordering::Relaxed);
+        Some(waker)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.lock().order.len()
+    }
+}
