@@ -13,6 +13,7 @@
 //! | `rescue.rs`, `heavy.rs` | what if a poll takes long? |
 //! | `timers.rs`, `driver.rs`, `clock.rs` | when do timers fire, and who waits for them? |
 //! | `io/` | how does a socket tell the task that waits for it? |
+//! | `wait_list.rs` | how is it kept who waits for something? |
 //! | `hold.rs` | who keeps virtual time from moving on? |
 //! | `look.rs` | what is a task doing at this moment? |
 //! | `pool.rs`, `os.rs` | which threads are there besides? |
@@ -44,6 +45,7 @@ mod shared;
 mod sync;
 mod task;
 mod timers;
+mod wait_list;
 mod worker;
 
 pub use clock::ClockKind;
@@ -56,3 +58,4 @@ pub use pool::{BlockingJob, BlockingRefused};
 pub use scheduler::Scheduler;
 pub use task::{JoinHandle, Outcome, Slot, TaskRef};
 pub use timers::{NoScheduler, Timer};
+pub use wait_list::{WaitList, Waiters};
