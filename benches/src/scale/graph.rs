@@ -1,13 +1,13 @@
 //! Who awaits whom.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use selvedge::{
     capture_call_graph, create_task, future_add_to_awaited_by, future_discard_from_awaited_by,
     get_running_loop, sleep,
 };
 
-use super::{Order, run, settle};
+use super::{Instant, Order, run, settle};
 
 /// Said, or taken back.
 pub(super) fn told(n: usize, is_taken_back: bool) -> Duration {

@@ -1,13 +1,13 @@
 //! One who waits for many.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::future;
 use futures_util::stream::FuturesUnordered;
 use selvedge::{Error, ReturnWhen, Task, create_task, sleep, task_group};
 
-use super::{Order, run, settle};
+use super::{Instant, Order, run, settle};
 
 pub(super) fn wait(n: usize, return_when: ReturnWhen) -> Duration {
     run(async move {

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use selvedge::net::UdpSocket;
 use selvedge::streams::StreamReader;
@@ -13,7 +13,7 @@ use selvedge::{
     run_coroutine_threadsafe, sleep, start_server, timeout,
 };
 
-use super::{Order, run, runner, settle, timed};
+use super::{Instant, Order, run, runner, settle, timed};
 
 fn variables_of(n: usize) -> Vec<ContextVar<usize>> {
     (0..n).map(|_| ContextVar::new("one of many")).collect()
@@ -95,7 +95,7 @@ pub(super) fn reschedule(n: usize) -> Duration {
         timeout(Duration::from_secs(1), async |it| {
             start = Instant::now();
             for _ in 0..n {
-                it.reschedule(Duration::MAX);
+                it.reschedule(Duration::MAX)?;
                 // The next poll puts the timer where it belongs.
                 let mut has_yielded = false;
                 std::future::poll_fn(|cx| {
@@ -155,7 +155,7 @@ pub(super) fn executor_given_up(n: usize) -> Duration {
     run(async move {
         let (event_loop, executor) = (get_running_loop()?, ThreadPoolExecutor::new(1)?);
         let (release, released) = std::sync::mpsc::channel::<()>();
-        let first = event_loop.run_in_executor(Some(&executor), move || drop(released.recv()));
+        let first = event_loop.run_in_executor(Some(&executor), move || released.recv().is_ok());
         let calls: Vec<_> = (0..n).map(|_| event_loop.run_in_executor(Some(&executor), || ())).collect();
         let calls = Order::None.arrange(calls);
         let start = Instant::now();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use selvedge::{CallbackId, Future, create_task, get_running_loop, sleep, wait, wait_for};
 
-use super::{Order, run, runner, settle, timed};
+use super::{Instant, Order, run, runner, settle, timed};
 
 fn poll<F: std::future::Future + Unpin>(all: &mut [F]) {
     let mut cx = Context::from_waker(Waker::noop());
@@ -51,7 +51,7 @@ pub(super) fn set(n: usize) -> Duration {
         let future = future();
         let tasks: Vec<_> = (0..n).map(|_| create_task(future.clone())).collect();
         settle().await?;
-        let start = std::time::Instant::now();
+        let start = Instant::now();
         future.set_result(1)?;
         settle().await?;
         let lasted = start.elapsed();
@@ -65,7 +65,7 @@ pub(super) fn cancel_future(n: usize) -> Duration {
         let future = future();
         let tasks: Vec<_> = (0..n).map(|_| create_task(future.clone())).collect();
         settle().await?;
-        let start = std::time::Instant::now();
+        let start = Instant::now();
         assert!(future.cancel());
         settle().await?;
         let lasted = start.elapsed();
@@ -88,7 +88,7 @@ pub(super) fn time_out(n: usize) -> Duration {
         };
         let tasks: Vec<_> = (0..n).map(waiting).collect();
         settle().await?;
-        let start = std::time::Instant::now();
+        let start = Instant::now();
         sleep(Duration::from_secs(2)).await?;
         let lasted = start.elapsed();
         assert!(tasks.iter().all(selvedge::Task::done));
@@ -131,7 +131,7 @@ pub(super) fn future_call(n: usize) -> Duration {
             let called = Arc::clone(&called);
             future.add_done_callback(move |_| _ = called.fetch_add(1, Ordering::Relaxed));
         }
-        let start = std::time::Instant::now();
+        let start = Instant::now();
         future.set_result(1)?;
         settle().await?;
         let lasted = start.elapsed();
@@ -164,7 +164,7 @@ pub(super) fn task_call(n: usize) -> Duration {
             task.add_done_callback(move |_| _ = called.fetch_add(1, Ordering::Relaxed));
         }
         settle().await?;
-        let start = std::time::Instant::now();
+        let start = Instant::now();
         task.cancel();
         settle().await?;
         let lasted = start.elapsed();
@@ -202,7 +202,7 @@ pub(super) fn waits_end(n: usize) -> Duration {
         };
         let tasks: Vec<_> = (0..n).map(waiting).collect();
         settle().await?;
-        let start = std::time::Instant::now();
+        let start = Instant::now();
         task.cancel();
         settle().await?;
         let lasted = start.elapsed();

@@ -399,10 +399,10 @@ mod tests {
         assert_eq!(waiting.number(read), NonZeroU32::MAX);
         assert_eq!(waiting.number(read), NonZeroU32::MIN);
         assert_eq!(waiting.number(read).get(), 2);
-        waiting.last = u32::MAX;
+        waiting.last = 0;
         waiting.list(read).put(NonZeroU32::MIN, Waker::noop().clone());
         assert_eq!(waiting.number(read).get(), 2, "the first one is still waited under");
-        waiting.last = u32::MAX;
+        waiting.last = 0;
         assert_eq!(waiting.number(write), NonZeroU32::MIN);
     }
 }
