@@ -10,9 +10,9 @@ mod waiting;
 
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
 use selvedge::{Coroutine, Runner};
 
+use crate::process::cpu_time;
 use crate::stats::median;
 
 /// An operation, and how long it takes over n things.
@@ -132,8 +132,7 @@ pub(crate) struct Instant(Duration);
 
 impl Instant {
     pub(crate) fn now() -> Instant {
-        let spent = clock_gettime(ClockId::ProcessCPUTime);
-        Instant(Duration::try_from(spent).expect("it has not spent less than nothing"))
+        Instant(cpu_time())
     }
 
     pub(crate) fn elapsed(self) -> Duration {
