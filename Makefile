@@ -28,6 +28,8 @@ CONFORMANCE_ARGS ?=
 BENCH_ARGS ?=
 RIVALS_ARGS ?=
 HTTP_ARGS ?=
+# make bench-scale SCALE_ARGS='--rows callback'
+SCALE_ARGS ?=
 # make loom LOOM_ARGS=wake_while_running
 LOOM_ARGS ?=
 # make stress STRESS_SECONDS=600 STRESS_ARGS='--seed 7 --only wakes'
@@ -92,11 +94,16 @@ bench-rivals: ## One table of Selvedge beside its rivals; RIVALS_ARGS=--help
 bench-http: ## One table of sockets and HTTP, Selvedge beside its rivals; HTTP_ARGS=--help
 	$(CARGO) run $(LOCKED) --release -p selvedge-benches $(WITH_SELVEDGE) --bin http -- $(HTTP_ARGS)
 
+.PHONY: bench-scale
+bench-scale: ## Does each of 160,000 waiters cost what each of 10,000 does? Fails if not; SCALE_ARGS=--help
+	$(CARGO) run $(LOCKED) --release -p selvedge-benches $(WITH_SELVEDGE) --bin scale -- $(SCALE_ARGS)
+
 .PHONY: bench-smoke
 bench-smoke: ## Do the benchmarks still run? Each once, unmeasured
 	$(CARGO) test $(LOCKED) --workspace $(WITH_SELVEDGE) --bench '*'
 	$(MAKE) bench-rivals RIVALS_ARGS='--quick --rounds 1'
 	$(MAKE) bench-http HTTP_ARGS='--quick --rounds 1'
+	$(MAKE) bench-scale SCALE_ARGS='--quick'
 
 # A target folder of its own: the flag would otherwise rebuild everything at every change between loom and the rest.
 .PHONY: loom

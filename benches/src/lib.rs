@@ -2,6 +2,7 @@
 //!
 //! * [`rival`] says what a runtime has to offer to take part; [`rivals`] holds the participants.
 //! * `served` is about sockets and HTTP: the table of `make bench-http`.
+//! * `scale` is about Selvedge alone: the table of `make bench-scale`.
 //! * [`workloads`] holds the rows: each is one function, generic over the runtime.
 //! * [`neutral`] holds what the workloads use besides the runtime, the same for everybody.
 //! * [`process`], [`heap`] and [`stats`] measure; [`probe`] measures in a process of its own what needs one.
@@ -20,6 +21,8 @@ pub mod process;
 pub mod report;
 pub mod rival;
 pub mod rivals;
+#[cfg(all(unix, feature = "selvedge"))]
+pub mod scale;
 #[cfg(unix)]
 pub mod served;
 pub mod stats;

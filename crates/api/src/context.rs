@@ -1,7 +1,7 @@
 //! What does a task inherit from its creator?
 //!
-//! A [`Context`] is a cell that holds an immutable map from variables to values. Copying a context copies one reference. A task
-//! that sets nothing never gets a cell: it reads the map that its creator had when it was made.
+//! A [`Context`] is a cell that holds a map from variables to values, which is not changed while others share it. Copying a context copies one
+//! reference. A task that sets nothing never gets a cell: it reads the map that its creator had when it was made.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -21,28 +21,124 @@ use crate::task::TaskSlot;
 /// A [`Contained`] of the variable's type: the last reference to it may go anywhere, and a value may hold contexts.
 type Value = Arc<dyn Any + Send + Sync>;
 
-/// An immutable map from variables to values, sorted by variable.
+/// A map from variables to values, of which copies share what they have in common.
 ///
-/// Programs have a handful of context variables, and read and inherit them far more often than they set one: a sorted row that
-/// is copied on a change beats a tree at that size.
-#[derive(Clone, Default)]
-pub(crate) struct Bindings(Vec<(u64, Value)>);
+/// Programs have a handful of context variables, and read and inherit them far more often than they set one: a sorted row beats a tree at that
+/// size, also when all of it is copied. A row that has become too long forks by the last digits of its variables, which are numbered
+/// one by one and so fork evenly. Whatever a copy shares is copied once more where it is changed: the nodes on the way to one row, and
+/// nothing at all where nobody shares them. So each of n variables costs log n to set.
+#[derive(Clone)]
+pub(crate) enum Bindings {
+    Row(Vec<(u64, Value)>),
+    /// By the next digit of the variable.
+    Fork(Box<[Option<Arc<Bindings>>; FORK]>),
+}
+
+/// Variables in a row, at most, when it is set.
+const ROW: usize = 16;
+const FORK: usize = 16;
+
+impl Default for Bindings {
+    fn default() -> Bindings {
+        Bindings::Row(Vec::new())
+    }
+}
+
+/// The digit by which the fork below `level` others branches.
+const fn digit(variable: u64, level: u32) -> usize {
+    (variable >> (level * FORK.ilog2())) as usize % FORK
+}
 
 impl Bindings {
     fn get(&self, variable: u64) -> Option<&Value> {
-        let index = self.0.binary_search_by_key(&variable, |(key, _)| *key).ok()?;
-        Some(&self.0[index].1)
+        let (mut node, mut level) = (self, 0);
+        while let Bindings::Fork(children) = node {
+            node = children[digit(variable, level)].as_deref()?;
+            level += 1;
+        }
+        let Bindings::Row(row) = node else { unreachable!("forks end in rows") };
+        let index = row.binary_search_by_key(&variable, |(key, _)| *key).ok()?;
+        Some(&row[index].1)
     }
 
-    fn with(&self, variable: u64, value: Option<Value>) -> Bindings {
-        let mut row = self.0.clone();
-        match (row.binary_search_by_key(&variable, |(key, _)| *key), value) {
-            (Ok(index), Some(value)) => row[index].1 = value,
-            (Err(index), Some(value)) => row.insert(index, (variable, value)),
-            (Ok(index), None) => drop(row.remove(index)),
-            (Err(_), None) => {}
+    /// Sets or unsets a variable, and returns the value it had. What this map shared with others goes to `shared`: the last reference to a value may be in
+    /// there, whose drop is the user's code.
+    fn bind(
+        this: &mut Arc<Bindings>,
+        variable: u64,
+        value: Option<Value>,
+        shared: &mut Vec<Arc<Bindings>>,
+    ) -> Option<Value> {
+        Bindings::bind_below(this, 0, variable, value, shared)
+    }
+
+    /// `level` forks are above. There are no more of them than a number has digits.
+    fn bind_below(
+        this: &mut Arc<Bindings>,
+        level: u32,
+        variable: u64,
+        value: Option<Value>,
+        shared: &mut Vec<Arc<Bindings>>,
+    ) -> Option<Value> {
+        let is_set = value.is_some();
+        let node = Bindings::owned(this, shared);
+        match node {
+            Bindings::Row(row) => {
+                let former = match (row.binary_search_by_key(&variable, |(key, _)| *key), value) {
+                    (Ok(index), Some(value)) => Some(std::mem::replace(&mut row[index].1, value)),
+                    (Ok(index), None) => Some(row.remove(index).1),
+                    (Err(index), Some(value)) => {
+                        row.insert(index, (variable, value));
+                        None
+                    }
+                    (Err(_), None) => None,
+                };
+                if is_set && row.len() > ROW {
+                    *node = Bindings::forked(std::mem::take(row), level);
+                }
+                former
+            }
+            Bindings::Fork(children) => {
+                let child = &mut children[digit(variable, level)];
+                let inner = child.get_or_insert_default();
+                let former = Bindings::bind_below(inner, level + 1, variable, value, shared);
+                if !is_set && matches!(&**inner, Bindings::Row(row) if row.is_empty()) {
+                    *child = None;
+                    if children.iter().all(Option::is_none) {
+                        *node = Bindings::default();
+                    }
+                }
+                former
+            }
         }
-        Bindings(row)
+    }
+
+    /// What has become too long for a row.
+    fn forked(row: Vec<(u64, Value)>, level: u32) -> Bindings {
+        let mut rows: [Vec<_>; FORK] = Default::default();
+        for (variable, value) in row {
+            rows[digit(variable, level)].push((variable, value));
+        }
+        let child = |row: Vec<_>| (!row.is_empty()).then(|| Arc::new(Bindings::Row(row)));
+        Bindings::Fork(Box::new(rows.map(child)))
+    }
+
+    /// For this map alone: a copy, if others share it.
+    fn owned<'a>(this: &'a mut Arc<Bindings>, shared: &mut Vec<Arc<Bindings>>) -> &'a mut Bindings {
+        if Arc::get_mut(this).is_none() {
+            #[cfg(test)]
+            tests::COPIED.set(tests::COPIED.get() + this.width());
+            let copy = Arc::new(Bindings::clone(this));
+            shared.push(std::mem::replace(this, copy));
+        }
+        Arc::get_mut(this).expect("nobody else knows the copy")
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Bindings::Row(row) => row.len(),
+            Bindings::Fork(children) => children.iter().flatten().map(|child| child.len()).sum(),
+        }
     }
 }
 
@@ -95,13 +191,13 @@ impl Context {
 
     /// Sets or unsets a variable and returns the value it had.
     fn bind(&self, variable: u64, value: Option<Value>) -> Option<Value> {
-        let mut bindings = self.0.lock();
-        let before = bindings.as_ref().and_then(|bindings| bindings.get(variable).cloned());
-        let after = bindings.as_deref().cloned().unwrap_or_default().with(variable, value);
-        // The former map may hold the last reference to a value, whose drop is the user's code: it goes after the lock.
-        let former = bindings.replace(Arc::new(after));
-        drop(bindings);
-        drop(former);
+        let mut shared = Vec::new();
+        let before = {
+            let mut bindings = self.0.lock();
+            Bindings::bind(bindings.get_or_insert_default(), variable, value, &mut shared)
+        };
+        // The former maps may hold the last reference to a value, whose drop is the user's code: they go after the lock.
+        drop(shared);
         before
     }
 
@@ -112,7 +208,7 @@ impl Context {
 
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = self.bindings().map_or(0, |bindings| bindings.0.len());
+        let count = self.bindings().map_or(0, |bindings| bindings.len());
         f.debug_struct("Context").field("variables", &count).finish_non_exhaustive()
     }
 }
@@ -338,5 +434,89 @@ impl<T: Clone + Send + Sync + 'static> ContextVar<T> {
 impl<T> fmt::Debug for ContextVar<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ContextVar").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    thread_local! {
+        /// How many entries were copied because others shared them.
+        pub(super) static COPIED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+    }
+
+    impl Bindings {
+        pub(super) fn width(&self) -> usize {
+            match self {
+                Bindings::Row(row) => row.len(),
+                Bindings::Fork(children) => children.len(),
+            }
+        }
+    }
+
+    fn value(number: u64) -> Option<Value> {
+        Some(Arc::new(number))
+    }
+
+    fn number(context: &Context, variable: u64) -> Option<u64> {
+        context.bindings()?.get(variable)?.downcast_ref().copied()
+    }
+
+    /// What each of many variables costs: nothing to copy where nobody shares the map, and the way to one row where somebody does.
+    #[test]
+    fn no_variable_costs_more_for_the_others() {
+        const MANY: u64 = 20_000;
+        let context = Context::new();
+        COPIED.set(0);
+        for variable in 1..=MANY {
+            assert!(context.bind(variable, value(variable)).is_none());
+        }
+        assert_eq!(COPIED.get(), 0);
+        // Five forks branch more often than there are variables; a row may be one too long.
+        let most = 5 * FORK + ROW + 1;
+        let mut copies = Vec::new();
+        for variable in (1..=MANY).rev() {
+            copies.push(context.copy());
+            COPIED.set(0);
+            let value = if variable % 2 == 0 { value(variable + 1) } else { None };
+            assert!(context.bind(variable, value).is_some());
+            assert!(COPIED.get() <= most, "{variable}: {} of at most {most}", COPIED.get());
+        }
+        // Each copy is as it was.
+        for (copy, variable) in copies.iter().zip((1..=MANY).rev()).step_by(997) {
+            assert_eq!(copy.bindings().map(|it| it.len() as u64), Some(MANY - (MANY - variable) / 2));
+            assert_eq!(number(copy, variable), Some(variable));
+        }
+        assert_eq!((number(&context, 2), number(&context, 1)), (Some(3), None));
+    }
+
+    /// Beside the standard library's map, with keys that share their last digits too.
+    #[test]
+    fn it_does_what_a_map_does() {
+        let (context, mut map) = (Context::new(), std::collections::BTreeMap::new());
+        let mut kept = Vec::new();
+        let mut state = 1_u64;
+        for round in 0..20_000 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let variable = ((state >> 40) % 300) << ((state >> 32) % 3 * 20);
+            let new = (state >> 60 > 5).then_some(round);
+            let before = context.bind(variable, new.and_then(value));
+            let expected = match new {
+                Some(new) => map.insert(variable, new),
+                None => map.remove(&variable),
+            };
+            assert_eq!(before.and_then(|it| it.downcast_ref().copied()), expected);
+            if round % 1000 == 0 {
+                kept.push((context.copy(), map.clone()));
+            }
+        }
+        kept.push((context.copy(), map.clone()));
+        for (context, map) in kept {
+            assert_eq!(context.bindings().map_or(0, |it| it.len()), map.len());
+            assert!(map.iter().all(|(&variable, &known)| number(&context, variable) == Some(known)));
+        }
+        map.keys().for_each(|&variable| drop(context.bind(variable, None)));
+        assert!(context.bindings().is_some_and(|it| matches!(&*it, Bindings::Row(row) if row.is_empty())));
     }
 }

@@ -7,6 +7,8 @@ use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context as PollContext, Poll, Waker};
 
+use selvedge_scheduler::WaitList;
+
 use crate::callgraph::{AnyFuture, AwaitedBy, Shows, capture};
 use crate::cancel::Leaf;
 use crate::contain::{self, Contained, drop_flat, wake_quietly};
@@ -62,36 +64,48 @@ struct Shared<T: Clone + Send + Sync + 'static> {
 
 /// Wakers and callbacks leave the lock before they are dropped, woken or called.
 struct Waiting<T: 'static> {
-    wakers: Vec<(u64, Waker)>,
-    callbacks: Vec<Callback<T>>,
-    next_id: u64,
+    list: WaitList<u64, Waiter<T>>,
+    last_id: u64,
     /// Who was said to wait, apart from those who do.
     awaited_by: Option<Box<AwaitedBy>>,
 }
 
+enum Waiter<T: 'static> {
+    Awaiter(Waker),
+    Callback(Callback<T>),
+}
+
 impl<T: 'static> Waiting<T> {
-    /// Leaves a waker, and returns the one that makes way.
-    fn put(&mut self, id: u64, waker: Waker) -> Option<Waker> {
-        if let Some((_, known)) = self.wakers.iter_mut().find(|(other, _)| *other == id) {
-            return Some(std::mem::replace(known, waker));
+    fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    /// The waker that an awaiter left.
+    fn waker(&self, place: Option<u64>) -> Option<&Waker> {
+        match self.list.get(&place?) {
+            Some(Waiter::Awaiter(waker)) => Some(waker),
+            _ => None,
         }
-        self.wakers.push((id, waker));
-        None
+    }
+
+    fn take_callback(&mut self, id: CallbackId) -> Option<Waiter<T>> {
+        // An id of another future may be the number of an awaiter here.
+        let is_callback = matches!(self.list.get(&id.number()), Some(Waiter::Callback(_)));
+        if is_callback { self.list.remove(&id.number()) } else { None }
     }
 }
 
 type DoneFn<T> = dyn FnOnce(&Result<T>) + Send;
 
 struct Callback<T: 'static> {
-    id: u64,
     context: Context,
     function: Contained<Box<DoneFn<T>>>,
 }
 
 impl<T: Clone + Send + Sync + 'static> Future<T> {
     pub(crate) fn new(event_loop: EventLoop) -> Future<T> {
-        let waiting =
-            Mutex::new(Waiting { wakers: Vec::new(), callbacks: Vec::new(), next_id: 0, awaited_by: None });
+        let waiting = Mutex::new(Waiting { list: WaitList::new(), last_id: 0, awaited_by: None });
         let shared =
             Shared { event_loop, outcome: OnceLock::new(), is_retrieved: AtomicBool::new(false), waiting };
         Future { shared: Arc::new(shared), leaf: Leaf::new(), place: None }
@@ -181,25 +195,21 @@ impl<T: Clone + Send + Sync + 'static> Future<T> {
     /// one that sets the outcome. A panic in `f` is reported to the exception handler.
     pub fn add_done_callback(&self, f: impl FnOnce(&Result<T>) + Send + 'static) -> CallbackId {
         let context = copy_context();
+        let callback = Callback { context, function: Contained::new(Box::new(f)) };
         let mut waiting = self.shared.waiting.lock();
-        waiting.next_id += 1;
-        let id = waiting.next_id;
-        let callback = Callback { id, context, function: Contained::new(Box::new(f)) };
+        let id = waiting.next_id();
         if self.done() && !mutation("callback-though-done") {
             drop(waiting);
             Shared::call_soon(&self.shared, vec![callback]);
         } else {
-            waiting.callbacks.push(callback);
+            waiting.list.put(id, Waiter::Callback(callback));
         }
         CallbackId::new(id)
     }
 
     /// Takes a callback back. False if it has run or is about to.
     pub fn remove_done_callback(&self, id: CallbackId) -> bool {
-        let mut waiting = self.shared.waiting.lock();
-        let index = waiting.callbacks.iter().position(|callback| callback.id == id.number());
-        let removed = index.map(|index| waiting.callbacks.remove(index));
-        drop(waiting);
+        let removed = self.shared.waiting.lock().take_callback(id);
         removed.is_some()
     }
 }
@@ -221,13 +231,17 @@ impl<T: Clone + Send + Sync + 'static> Shared<T> {
 
     /// An outcome that comes too late is given back.
     fn try_finish(this: &Arc<Self>, outcome: Result<T>) -> Result<(), Result<T>> {
-        let (wakers, callbacks) = {
+        let all = {
             let mut waiting = this.waiting.lock();
             this.outcome.set(outcome)?;
-            (std::mem::take(&mut waiting.wakers), std::mem::take(&mut waiting.callbacks))
+            waiting.list.take()
         };
-        for (_, waker) in wakers {
-            wake_quietly(waker);
+        let mut callbacks = Vec::new();
+        for waiter in all {
+            match waiter {
+                Waiter::Awaiter(waker) => wake_quietly(waker),
+                Waiter::Callback(callback) => callbacks.push(callback),
+            }
         }
         if !callbacks.is_empty() {
             Shared::call_soon(this, callbacks);
@@ -247,7 +261,7 @@ impl<T: Clone + Send + Sync + 'static> Shared<T> {
         let shared = Arc::clone(this);
         let run_all = move || {
             let outcome = shared.outcome.get().expect("callbacks are called after it was set");
-            for Callback { context, function, .. } in callbacks {
+            for Callback { context, function } in callbacks {
                 if let Err(panic) = contain::call(|| context.run(|| function.into_inner()(outcome))) {
                     report::callback_panicked(None, panic.into());
                 }
@@ -267,29 +281,21 @@ impl<T: Clone + Send + Sync + 'static> Shared<T> {
             return Some(outcome);
         }
         let was_set = mutation("future-looks-before-its-lock").then(|| self.outcome.get().is_some());
-        let (fresh, mut waiting) = lock_to_wait(&self.waiting, waker, |waiting| {
-            waiting.wakers.iter().find(|(id, _)| Some(*id) == *place).map(|(_, known)| known)
-        });
+        let (fresh, mut waiting) = lock_to_wait(&self.waiting, waker, |waiting| waiting.waker(*place));
         if was_set.unwrap_or_else(|| self.outcome.get().is_some()) {
             drop(waiting);
             return self.retrieve();
         }
-        let id = *place.get_or_insert_with(|| {
-            waiting.next_id += 1;
-            waiting.next_id
-        });
-        let former = fresh.and_then(|fresh| waiting.put(id, fresh));
+        let id = *place.get_or_insert_with(|| waiting.next_id());
+        let former = fresh.and_then(|fresh| waiting.list.put(id, Waiter::Awaiter(fresh)));
         drop(waiting);
         drop(former);
         None
     }
 
     fn leave(&self, place: u64) {
-        let mut waiting = self.waiting.lock();
-        let index = waiting.wakers.iter().position(|(id, _)| *id == place);
-        let waker = index.map(|index| waiting.wakers.swap_remove(index));
-        drop(waiting);
-        drop_flat(waker);
+        let gone = self.waiting.lock().list.remove(&place);
+        drop_flat(gone);
     }
 }
 
@@ -388,5 +394,32 @@ impl<T: Clone + Send + Sync + 'static> Drop for Future<T> {
 impl<T: Clone + Send + Sync + 'static> fmt::Debug for Future<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.shared.describe(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It lies once in every future, whoever waits.
+    #[test]
+    fn who_waits_takes_little_room() {
+        assert!(size_of::<Waiting<u32>>() <= 64, "{}", size_of::<Waiting<u32>>());
+    }
+
+    /// Ids are counted by each future for itself, and awaiters are counted along.
+    #[test]
+    fn an_id_of_another_future_removes_no_awaiter() {
+        let outcome = crate::Runner::builder().workers(1).virtual_time(true).run(async {
+            let event_loop = crate::get_running_loop()?;
+            let (ours, other) = (event_loop.create_future::<u32>(), event_loop.create_future::<u32>());
+            let awaiting = crate::create_task(ours.clone());
+            crate::sleep(std::time::Duration::from_millis(1)).await?;
+            let id = other.add_done_callback(|_| {});
+            assert!(!ours.remove_done_callback(id));
+            ours.set_result(7)?;
+            awaiting.await
+        });
+        assert_eq!(outcome.unwrap(), 7);
     }
 }

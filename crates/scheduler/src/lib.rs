@@ -15,6 +15,7 @@
 //! | `timers.rs`, `driver.rs`, `clock.rs` | when do timers fire, and who waits for them? |
 //! | `moment.rs`, `far.rs` | how far does time go, and where do virtual timers wait that no wheel can hold? |
 //! | `io/` | how does a socket tell the task that waits for it? |
+//! | `wait_list.rs` | how is it kept who waits for something? |
 //! | `hold.rs` | who keeps virtual time from moving on? |
 //! | `look.rs` | what is a task doing at this moment? |
 //! | `pool.rs`, `os.rs` | which threads are there besides? |
@@ -51,6 +52,7 @@ mod shared;
 mod sync;
 mod task;
 mod timers;
+mod wait_list;
 mod worker;
 
 pub use clock::ClockKind;
@@ -64,3 +66,4 @@ pub use pool::{BlockingJob, BlockingRefused};
 pub use scheduler::Scheduler;
 pub use task::{JoinHandle, Outcome, Slot, TaskRef};
 pub use timers::{NoScheduler, Timer};
+pub use wait_list::{WaitList, Waiters};

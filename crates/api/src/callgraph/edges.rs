@@ -3,23 +3,35 @@
 //! Kept with what is awaited, and by number: a waiter that was never taken back holds nothing alive, and a number of a task that is gone
 //! is found nowhere.
 
+use std::collections::BTreeSet;
+use std::ops::Bound::{Excluded, Unbounded};
+
 use super::node::{AnyFuture, Node};
 use crate::task::{TaskHandle, TaskRefExt};
 
 /// The numbers of the tasks that were said to wait.
 #[derive(Debug, Default)]
-pub(crate) struct AwaitedBy(Vec<u64>);
+pub(crate) struct AwaitedBy(BTreeSet<u64>);
+
+/// So many are looked at under one hold of the lock that they lie behind.
+const BATCH: usize = 64;
 
 impl AnyFuture {
     /// What was said about it.
     pub(super) fn told_awaiters(&self) -> Vec<u64> {
         let mut told = Vec::new();
-        self.with_awaited_by(|awaited_by| {
-            if let Some(awaited_by) = awaited_by {
-                told.clone_from(&awaited_by.0);
+        loop {
+            let before = told.len();
+            self.with_awaited_by(|awaited_by| {
+                if let Some(awaited_by) = awaited_by {
+                    let from = told.last().map_or(Unbounded, |last| Excluded(*last));
+                    told.extend(awaited_by.0.range((from, Unbounded)).take(BATCH));
+                }
+            });
+            if told.len() < before + BATCH {
+                return told;
             }
-        });
-        told
+        }
     }
 
     fn with_awaited_by(&self, mut f: impl FnMut(&mut Option<Box<AwaitedBy>>)) {
@@ -64,10 +76,7 @@ pub fn future_add_to_awaited_by(future: impl Into<AnyFuture>, waiter: impl Into<
         task.task_ref().task_slot().extra();
     }
     future.with_awaited_by(|awaited_by| {
-        let known = &mut awaited_by.get_or_insert_default().0;
-        if !known.contains(&waiter) {
-            known.push(waiter);
-        }
+        awaited_by.get_or_insert_default().0.insert(waiter);
     });
 }
 
@@ -76,7 +85,7 @@ pub fn future_discard_from_awaited_by(future: impl Into<AnyFuture>, waiter: impl
     let waiter = number_of(waiter);
     future.into().with_awaited_by(|awaited_by| {
         if let Some(awaited_by) = awaited_by {
-            awaited_by.0.retain(|known| *known != waiter);
+            awaited_by.0.remove(&waiter);
         }
     });
 }

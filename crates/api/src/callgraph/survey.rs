@@ -50,7 +50,8 @@ impl Survey<'_> {
             let (_, notes) = capture::ask(scheduler, &task, Detail::Edges);
             for awaited in notes.awaited {
                 let known = awaiters.entry(Key::of(&awaited)).or_default();
-                if !known.contains(&number) {
+                // What one task says comes together.
+                if known.last() != Some(&number) {
                     known.push(number);
                 }
             }

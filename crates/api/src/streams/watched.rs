@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use parking_lot::Mutex;
+use selvedge_scheduler::WaitList;
 
 use crate::callgraph::capture;
 use crate::cancel::Leaf;
@@ -18,7 +19,7 @@ pub(super) struct Watched<S>(Mutex<Inner<S>>);
 
 struct Inner<S> {
     state: S,
-    waiting: Vec<(u64, Waker)>,
+    waiting: WaitList<u64, Waker>,
     next: u64,
 }
 
@@ -28,7 +29,7 @@ pub(super) struct Place(Option<u64>);
 
 impl<S> Watched<S> {
     pub(super) fn new(state: S) -> Watched<S> {
-        Watched(Mutex::new(Inner { state, waiting: Vec::new(), next: 0 }))
+        Watched(Mutex::new(Inner { state, waiting: WaitList::new(), next: 0 }))
     }
 
     /// Looks at it, or changes what nobody waits for.
@@ -40,11 +41,9 @@ impl<S> Watched<S> {
     pub(super) fn change<R>(&self, f: impl FnOnce(&mut S) -> R) -> R {
         let mut inner = self.0.lock();
         let result = f(&mut inner.state);
-        let waiting = std::mem::take(&mut inner.waiting);
+        let waiting = inner.waiting.take();
         drop(inner);
-        for (_, waker) in waiting {
-            wake_quietly(waker);
-        }
+        waiting.into_iter().for_each(wake_quietly);
         result
     }
 
@@ -77,9 +76,7 @@ impl<S> Watched<S> {
         }
         let number = *place.0.get_or_insert(inner.next);
         inner.next = inner.next.max(number + 1);
-        let known = inner.waiting.iter().position(|(waiting, _)| *waiting == number);
-        let former = known.map(|index| inner.waiting.swap_remove(index));
-        inner.waiting.push((number, waker));
+        let former = inner.waiting.put(number, waker);
         drop(inner);
         drop(former);
         Poll::Pending
@@ -88,10 +85,7 @@ impl<S> Watched<S> {
     /// Waits no longer.
     pub(super) fn leave(&self, place: &mut Place) {
         let Some(number) = place.0.take() else { return };
-        let mut inner = self.0.lock();
-        let index = inner.waiting.iter().position(|(waiting, _)| *waiting == number);
-        let gone = index.map(|index| inner.waiting.swap_remove(index));
-        drop(inner);
+        let gone = self.0.lock().waiting.remove(&number);
         drop(gone);
     }
 }

@@ -25,6 +25,10 @@ impl CallbackId {
     }
 }
 
+/// Names a watcher among those of its task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct WatcherId(pub(super) u64);
+
 /// Something of this library that waits for several tasks at once: told once per task, on the thread where the task ended.
 pub(crate) trait Notify: Send + Sync {
     /// The task that was registered under `index` is done.
@@ -40,62 +44,50 @@ pub(crate) enum Watcher {
 }
 
 pub(crate) struct Callback {
-    id: CallbackId,
     context: Context,
     function: Contained<Box<dyn FnOnce(&TaskHandle) + Send>>,
 }
 
 /// Calls `function` once the task is done; soon, if it is done already.
 pub(super) fn add_callback(task: &TaskRef, function: Box<dyn FnOnce(&TaskHandle) + Send>) -> CallbackId {
-    let extra = task.task_slot().extra();
-    let id = extra.next_callback_id();
-    watch(
-        task,
-        Watcher::Callback(Callback { id, context: copy_context(), function: Contained::new(function) }),
-        |watcher| watcher.id() == Some(id),
-    );
-    id
+    let callback = Callback { context: copy_context(), function: Contained::new(function) };
+    CallbackId(watch(task, Watcher::Callback(callback)).0)
 }
 
 /// Whether the callback was still waiting.
 pub(super) fn remove_callback(task: &TaskRef, id: CallbackId) -> bool {
     let Some(extra) = task.task_slot().extra_if_any() else { return false };
-    extra.remove_watcher(|watcher| watcher.id() == Some(id)).is_some()
+    extra.remove_callback(WatcherId(id.0)).is_some()
 }
 
 /// Tells `to` once the task is done; at once, if it is done already.
-pub(crate) fn notify(task: &TaskRef, to: Arc<dyn Notify>, index: usize) {
-    let is_meant = {
-        let to = Arc::clone(&to);
-        move |watcher: &Watcher| matches!(watcher, Watcher::Notify { to: other, index: at } if *at == index && Arc::ptr_eq(other, &to))
-    };
-    watch(task, Watcher::Notify { to, index }, is_meant);
+pub(crate) fn notify(task: &TaskRef, to: Arc<dyn Notify>, index: usize) -> WatcherId {
+    watch(task, Watcher::Notify { to, index })
 }
 
-/// Stops telling `to`.
-pub(crate) fn stop_notifying(task: &TaskRef, to: &Arc<dyn Notify>) {
+/// Tells no more.
+pub(crate) fn stop_notifying(task: &TaskRef, id: WatcherId) {
     if let Some(extra) = task.task_slot().extra_if_any() {
-        let _gone = extra.remove_watcher(
-            |watcher| matches!(watcher, Watcher::Notify { to: other, .. } if Arc::ptr_eq(other, to)),
-        );
+        let _gone = extra.remove_watcher(id);
     }
 }
 
-fn watch(task: &TaskRef, watcher: Watcher, is_meant: impl Fn(&Watcher) -> bool) {
+fn watch(task: &TaskRef, watcher: Watcher) -> WatcherId {
     let extra = task.task_slot().extra();
-    extra.add_watcher(watcher);
+    let id = extra.add_watcher(watcher);
     // The task may be ending right now. If it was done before it knew that anybody watches, the watcher is ours to run, unless
     // whoever asked before us has had it run: the lock around the list decides.
     if task.watch_completion()
         && !mutation("watch-though-complete")
-        && let Some(watcher) = extra.remove_watcher(is_meant)
+        && let Some(watcher) = extra.remove_watcher(id)
     {
-        run(vec![watcher], task);
+        run([watcher], task);
     }
+    id
 }
 
 /// Tells everybody.
-pub(super) fn run(watchers: Vec<Watcher>, task: &TaskRef) {
+pub(super) fn run(watchers: impl IntoIterator<Item = Watcher>, task: &TaskRef) {
     let mut callbacks = Vec::new();
     for watcher in watchers {
         match watcher {
@@ -123,19 +115,10 @@ fn run_soon(callbacks: Vec<Callback>, task: &TaskRef) {
     }
 }
 
-impl Watcher {
-    fn id(&self) -> Option<CallbackId> {
-        match self {
-            Watcher::Callback(callback) => Some(callback.id),
-            Watcher::Notify { .. } => None,
-        }
-    }
-}
-
 impl Callback {
     /// One callback's panic is reported; the others still run.
     fn run(self, handle: &TaskHandle) {
-        let Callback { context, function, .. } = self;
+        let Callback { context, function } = self;
         if let Err(panic) = contain::call(|| context.run(|| function.into_inner()(handle))) {
             report::callback_panicked(Some(handle), panic.into());
         }

@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::completion::{CallbackId, Watcher};
+use selvedge_scheduler::WaitList;
+
+use super::completion::{Watcher, WatcherId};
 use crate::callgraph::AwaitedBy;
 use crate::cancel::{ForeignWakers, Meeting, Request, RequestWord, Route, ScopesWakers};
 use crate::context::Context;
@@ -47,8 +49,8 @@ struct Details {
     told: Option<Route>,
     /// The task has passed that request on, and waits.
     waits_for_told: bool,
-    watchers: Vec<Watcher>,
-    last_callback: u64,
+    watchers: WaitList<WatcherId, Watcher>,
+    last_watcher: u64,
     /// Nearly always nobody has said so.
     awaited_by: Option<Box<AwaitedBy>>,
 }
@@ -163,19 +165,12 @@ impl Extra {
         f(&mut self.details.lock().awaited_by);
     }
 
-    pub(super) fn next_callback_id(&self) -> CallbackId {
+    pub(super) fn add_watcher(&self, watcher: Watcher) -> WatcherId {
         let mut details = self.details.lock();
-        details.last_callback += 1;
-        CallbackId::new(details.last_callback)
-    }
-
-    pub(super) fn add_watcher(&self, watcher: Watcher) {
-        let watchers = &mut self.details.lock().watchers;
-        if watchers.is_empty() {
-            // Most watched tasks have one watcher.
-            watchers.reserve_exact(1);
-        }
-        watchers.push(watcher);
+        details.last_watcher += 1;
+        let id = WatcherId(details.last_watcher);
+        details.watchers.put(id, watcher);
+        id
     }
 
     #[cfg(test)]
@@ -183,14 +178,30 @@ impl Extra {
         self.details.lock().watchers.len()
     }
 
-    pub(super) fn take_watchers(&self) -> Vec<Watcher> {
-        std::mem::take(&mut self.details.lock().watchers)
+    pub(super) fn take_watchers(&self) -> WaitList<WatcherId, Watcher> {
+        self.details.lock().watchers.take()
     }
 
     /// Takes one watcher out, if it is still there.
-    pub(super) fn remove_watcher(&self, is_meant: impl Fn(&Watcher) -> bool) -> Option<Watcher> {
-        let mut details = self.details.lock();
-        let index = details.watchers.iter().position(is_meant)?;
-        Some(details.watchers.remove(index))
+    pub(super) fn remove_watcher(&self, id: WatcherId) -> Option<Watcher> {
+        self.details.lock().watchers.remove(&id)
+    }
+
+    /// Takes a callback out, if it is still there: an id of another task may be the number of a watcher of ours here.
+    pub(super) fn remove_callback(&self, id: WatcherId) -> Option<Watcher> {
+        let watchers = &mut self.details.lock().watchers;
+        let is_callback = matches!(watchers.get(&id), Some(Watcher::Callback(_)));
+        if is_callback { watchers.remove(&id) } else { None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every gathered, grouped or named task has one.
+    #[test]
+    fn what_only_some_tasks_need_stays_small() {
+        assert!(size_of::<Extra>() <= 208, "{}", size_of::<Extra>());
     }
 }

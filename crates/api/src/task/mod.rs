@@ -24,7 +24,7 @@ use selvedge_scheduler::{JoinHandle, Scheduler, TaskRef};
 pub(crate) use self::body::{Ended, TaskBody};
 pub use self::builder::Builder;
 pub use self::completion::CallbackId;
-pub(crate) use self::completion::{Notify, notify, stop_notifying};
+pub(crate) use self::completion::{Notify, WatcherId, notify, stop_notifying};
 pub use self::handle::{TaskHandle, TaskId};
 pub(crate) use self::introspect::all_tasks_of;
 pub use self::introspect::{all_tasks, current_task};

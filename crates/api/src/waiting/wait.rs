@@ -16,7 +16,7 @@ use crate::cancel::Leaf;
 use crate::contain::wake_quietly;
 use crate::error::{Result, RuntimeError};
 use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, lock_to_wait};
-use crate::task::{self, Notify, Task, TaskHandle, TaskRefExt, notify, stop_notifying};
+use crate::task::{self, Notify, Task, TaskHandle, TaskRefExt, WatcherId, notify, stop_notifying};
 use crate::time;
 
 /// When [`wait`] returns.
@@ -110,6 +110,7 @@ pub fn wait<W: Waitable>(tasks: impl IntoIterator<Item = W>) -> Wait<W> {
         deadline: None,
         timer: Timer::new(),
         shared: None,
+        known_as: Vec::new(),
         leaf: Leaf::new(),
     }
 }
@@ -124,6 +125,8 @@ pub struct Wait<W: Waitable> {
     timer: Timer,
     /// From the first poll on.
     shared: Option<Arc<Shared>>,
+    /// For each task: as what it knows of this wait.
+    known_as: Vec<WatcherId>,
     leaf: Leaf,
 }
 
@@ -198,9 +201,8 @@ impl<W: Waitable> Wait<W> {
             is_over: AtomicBool::new(false),
             waker: Mutex::new(None),
         });
-        for task in &self.tasks {
-            notify(task.waitable().0, Arc::clone(&shared) as Arc<dyn Notify>, 0);
-        }
+        let tell = |task: &W| notify(task.waitable().0, Arc::clone(&shared) as Arc<dyn Notify>, 0);
+        self.known_as = self.tasks.iter().map(tell).collect();
         Ok(self.shared.insert(shared))
     }
 
@@ -211,10 +213,10 @@ impl<W: Waitable> Wait<W> {
 
     /// A task that outlives many waits must not remember each of them.
     fn stop(&mut self) {
-        if let Some(shared) = self.shared.take() {
-            let shared: Arc<dyn Notify> = shared;
-            for task in self.tasks.iter().filter(|task| !task.waitable().0.is_done()) {
-                stop_notifying(task.waitable().0, &shared);
+        self.shared = None;
+        for (task, known_as) in self.tasks.iter().zip(std::mem::take(&mut self.known_as)) {
+            if !task.waitable().0.is_done() {
+                stop_notifying(task.waitable().0, known_as);
             }
         }
     }

@@ -28,6 +28,7 @@ use std::task::{Context, Poll, Waker};
 use mio::event::Event;
 
 use crate::sync::{AtomicU32, Mutex, Ordering, mutation, weaken};
+use crate::wait_list::WaitList;
 
 const READY: u32 = 1 << 0;
 /// It was told that it will be ready for ever: the peer has ended this direction, or the connection. Not to be relied on: it may have been meant for
@@ -148,55 +149,7 @@ struct Waiting {
     last: u32,
 }
 
-#[derive(Debug, Default)]
-struct List {
-    /// Nearly always one waits, if any.
-    first: Option<Entry>,
-    /// In a box of its own: there are many sockets, and few where it is not empty.
-    #[allow(clippy::box_collection, reason = "a vector alone takes three words of each socket")]
-    more: Option<Box<Vec<Entry>>>,
-}
-
-#[derive(Debug)]
-struct Entry {
-    number: NonZeroU32,
-    waker: Waker,
-}
-
-impl List {
-    fn take_all(&mut self, woken: &mut Vec<Waker>) {
-        if let Some(first) = self.first.take() {
-            woken.push(first.waker);
-        }
-        if let Some(more) = &mut self.more {
-            woken.extend(more.drain(..).map(|entry| entry.waker));
-        }
-    }
-
-    /// Puts a waiter on the list, or brings its waker up to date. Returns the waker that it had, to be dropped outside the lock.
-    fn wait(&mut self, number: NonZeroU32, waker: Waker) -> Option<Waker> {
-        let mut all = self.first.iter_mut().chain(self.more.iter_mut().flat_map(|more| more.iter_mut()));
-        if let Some(entry) = all.find(|entry| entry.number == number) {
-            return Some(std::mem::replace(&mut entry.waker, waker));
-        }
-        let entry = Entry { number, waker };
-        if self.first.is_none() {
-            self.first = Some(entry);
-        } else {
-            self.more.get_or_insert_default().push(entry);
-        }
-        None
-    }
-
-    fn forget(&mut self, number: NonZeroU32) -> Option<Entry> {
-        if self.first.as_ref().is_some_and(|entry| entry.number == number) {
-            return self.first.take();
-        }
-        let more = self.more.as_mut()?;
-        let place = more.iter().position(|entry| entry.number == number)?;
-        Some(more.swap_remove(place))
-    }
-}
+type List = WaitList<NonZeroU32, Waker>;
 
 impl Waiting {
     fn list(&mut self, direction: Direction) -> &mut List {
@@ -206,11 +159,15 @@ impl Waiting {
         }
     }
 
-    /// For a new waiter.
-    fn number(&mut self) -> NonZeroU32 {
-        let next = NonZeroU32::MIN.saturating_add(self.last);
-        self.last = if next == NonZeroU32::MAX { 0 } else { next.get() };
-        next
+    /// For a new waiter. The numbers begin again at the end of their range, when there may be some of the first ones left.
+    fn number(&mut self, direction: Direction) -> NonZeroU32 {
+        loop {
+            let next = NonZeroU32::MIN.saturating_add(self.last);
+            self.last = if next == NonZeroU32::MAX { 0 } else { next.get() };
+            if self.list(direction).get(&next).is_none() {
+                return next;
+            }
+        }
     }
 }
 
@@ -297,15 +254,15 @@ impl Source {
         if let Some(answer) = answer(seen)
             && !mutation("wait-without-second-look")
         {
-            let gone = waiter.0.take().and_then(|place| waiting.list(direction).forget(place.number));
+            let gone = waiter.0.take().and_then(|place| waiting.list(direction).remove(&place.number));
             drop(waiting);
             drop((gone, waker));
             return Poll::Ready(answer);
         }
-        let number = waiter.0.map_or_else(|| waiting.number(), |place| place.number);
+        let number = waiter.0.map_or_else(|| waiting.number(direction), |place| place.number);
         waiter.0 =
             Some(Place { number, seen: if mutation("place-from-before-the-lock") { before } else { seen } });
-        let old = waiting.list(direction).wait(number, waker);
+        let old = waiting.list(direction).put(number, waker);
         drop(waiting);
         drop(old);
         Poll::Pending
@@ -355,7 +312,7 @@ impl Source {
 
     #[cold]
     fn take_off(&self, direction: Direction, place: Place) {
-        let gone = self.waiting.lock().list(direction).forget(place.number);
+        let gone = self.waiting.lock().list(direction).remove(&place.number);
         drop(gone);
     }
 
@@ -368,7 +325,7 @@ impl Source {
                 let counted = |now: u32| Some(now.wrapping_add(CHANGE_ONE) | told);
                 // Ordering: Release pairs with the Acquire of `look`.
                 let _ = self.word(direction).fetch_update(Ordering::Release, Ordering::Relaxed, counted);
-                waiting.list(direction).take_all(woken);
+                woken.extend(waiting.list(direction).take());
             }
         }
     }
@@ -378,7 +335,7 @@ impl Source {
         let mut waiting = self.waiting.lock();
         for direction in [Direction::Read, Direction::Write] {
             self.word(direction).fetch_or(CLOSED, Ordering::Relaxed);
-            waiting.list(direction).take_all(woken);
+            woken.extend(waiting.list(direction).take());
         }
     }
 }
@@ -451,8 +408,14 @@ mod tests {
     #[test]
     fn numbers_of_waiters_wrap() {
         let mut waiting = Waiting { last: u32::MAX - 1, ..Waiting::default() };
-        assert_eq!(waiting.number(), NonZeroU32::MAX);
-        assert_eq!(waiting.number(), NonZeroU32::MIN);
-        assert_eq!(waiting.number().get(), 2);
+        let (read, write) = (Direction::Read, Direction::Write);
+        assert_eq!(waiting.number(read), NonZeroU32::MAX);
+        assert_eq!(waiting.number(read), NonZeroU32::MIN);
+        assert_eq!(waiting.number(read).get(), 2);
+        waiting.last = 0;
+        waiting.list(read).put(NonZeroU32::MIN, Waker::noop().clone());
+        assert_eq!(waiting.number(read).get(), 2, "the first one is still waited under");
+        waiting.last = 0;
+        assert_eq!(waiting.number(write), NonZeroU32::MIN);
     }
 }

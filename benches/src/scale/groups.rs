@@ -1,0 +1,117 @@
+//! One who waits for many.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::future;
+use futures_util::stream::FuturesUnordered;
+use selvedge::{Error, ReturnWhen, Task, create_task, sleep, task_group};
+
+use super::{Instant, Order, run, settle};
+
+pub(super) fn wait(n: usize, return_when: ReturnWhen) -> Duration {
+    run(async move {
+        let naps: Vec<_> = (0..n).map(|_| create_task(sleep(Duration::from_secs(1)))).collect();
+        let start = Instant::now();
+        let (done, pending) = selvedge::wait(&naps).return_when(return_when).await?;
+        let lasted = start.elapsed();
+        assert_eq!(done.len() + pending.len(), n);
+        Ok(lasted)
+    })
+}
+
+pub(super) fn gather(n: usize) -> Duration {
+    run(async move {
+        let naps: Vec<_> = (0..n).map(|_| create_task(sleep(Duration::from_secs(1)))).collect();
+        settle().await?;
+        let start = Instant::now();
+        assert_eq!(selvedge::gather(naps).await?.len(), n);
+        Ok(start.elapsed())
+    })
+}
+
+pub(super) fn gather_cancelled(n: usize) -> Duration {
+    run(async move {
+        let naps: Vec<_> = (0..n).map(|_| create_task(sleep(Duration::MAX))).collect();
+        cancelled(create_task(async { Ok(drop(selvedge::gather(naps).await?)) })).await
+    })
+}
+
+/// How long it takes a task to end after it was cancelled.
+async fn cancelled(task: Task<()>) -> selvedge::Result<Duration> {
+    settle().await?;
+    let start = Instant::now();
+    task.cancel();
+    assert!(task.await.is_err());
+    Ok(start.elapsed())
+}
+
+pub(super) fn as_completed(n: usize) -> Duration {
+    run(async move {
+        let naps = Order::None.of(n).into_iter().map(|place| sleep(Duration::from_micros(place as u64 + 1)));
+        let mut results = selvedge::as_completed(naps.collect::<Vec<_>>());
+        let start = Instant::now();
+        while let Some(result) = results.next().await {
+            result?;
+        }
+        Ok(start.elapsed())
+    })
+}
+
+pub(super) fn group(n: usize) -> Duration {
+    run(async move {
+        let start = Instant::now();
+        task_group(async |tg| {
+            (0..n).for_each(|_| drop(tg.create_task(sleep(Duration::from_secs(1)))));
+            Ok(())
+        })
+        .await?;
+        Ok(start.elapsed())
+    })
+}
+
+pub(super) fn group_fails(n: usize) -> Duration {
+    run(async move {
+        let mut start = Instant::now();
+        let failed = task_group(async |tg| {
+            (0..n).for_each(|_| drop(tg.create_task(sleep(Duration::MAX))));
+            settle().await?;
+            start = Instant::now();
+            drop(tg.create_task(async { Err::<(), _>(Error::msg("it fails")) }));
+            Ok(())
+        });
+        assert!(failed.await.is_err());
+        Ok(start.elapsed())
+    })
+}
+
+fn all_of(n: usize) -> impl Future<Output = Vec<selvedge::Result<()>>> {
+    future::join_all((0..n).map(|_| sleep(Duration::MAX)))
+}
+
+pub(super) fn join_all(n: usize) -> Duration {
+    run(async move { cancelled(create_task(async move { all_of(n).await.into_iter().collect() })).await })
+}
+
+pub(super) fn unordered(n: usize) -> Duration {
+    run(async move {
+        let leaves: FuturesUnordered<_> = (0..n).map(|_| sleep(Duration::MAX)).collect();
+        let all = async move {
+            let ended: Vec<_> = leaves.collect().await;
+            ended.into_iter().collect()
+        };
+        cancelled(create_task(all)).await
+    })
+}
+
+pub(super) fn unordered_dropped(n: usize) -> Duration {
+    run(async move {
+        let mut leaves: FuturesUnordered<_> = (0..n).map(|_| sleep(Duration::MAX)).collect();
+        let none = std::future::poll_fn(|cx| {
+            assert!(leaves.poll_next_unpin(cx).is_pending());
+            std::task::Poll::Ready(())
+        });
+        none.await;
+        Ok(super::timed(|| drop(leaves)))
+    })
+}

@@ -1,0 +1,306 @@
+//! How is it kept who waits for something, so that n waiters cost n times what one costs?
+//!
+//! A wait list lies behind the lock of what is waited for: futures, tasks, streams, sockets. Each waiter is entered under a key that its owner draws
+//! from a counter, so the order of the keys is the order of arrival. It may arrive, be brought up to date, and leave, in whatever order; or all are taken at once.
+//!
+//! Nearly always one waits, if any: the first waiter lies in the list itself, and takes no allocation. The others lie in a tree. An operation on one
+//! of n waiters costs log n comparisons at most, *each time*. A vector that marks what has left and moves up now and then would cost
+//! less in the mean, but whoever moves n waiters up does so under the lock, and the others wait. For the same reason nothing here
+//! goes through all waiters: who wakes them takes the list out of the lock ([`take`](WaitList::take), two words), and goes through it outside.
+//!
+//! What has left takes its memory along: a list that a crowd has left is as small as before.
+
+use std::collections::{BTreeMap, btree_map};
+
+/// Waiters `T`, each under a key that the owner draws. They stand in the order of the keys, but for the one that came when nobody waited: it is the first.
+#[derive(Debug)]
+pub struct WaitList<K, T> {
+    /// Who came when nobody waited.
+    first: Option<(K, T)>,
+    /// Not empty. In a box of its own: there are many lists, and few with more than one waiter.
+    #[expect(
+        clippy::box_collection,
+        reason = "a map alone takes three words of each future, task and socket"
+    )]
+    more: Option<Box<BTreeMap<K, T>>>,
+}
+
+impl<K, T> WaitList<K, T> {
+    /// Nobody waits.
+    #[inline]
+    pub const fn new() -> Self {
+        Self { first: None, more: None }
+    }
+
+    /// Whether nobody waits.
+    #[inline]
+    pub const fn is_empty(&self) -> bool {
+        self.first.is_none() && self.more.is_none()
+    }
+
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.more.as_ref().map_or(0, |more| more.len())
+    }
+
+    /// Takes all of them out, in constant time.
+    #[inline]
+    #[must_use]
+    pub fn take(&mut self) -> Self {
+        std::mem::take(self)
+    }
+}
+
+impl<K: Ord, T> WaitList<K, T> {
+    /// The waiter with this key.
+    #[inline]
+    pub fn get(&self, key: &K) -> Option<&T> {
+        match &self.first {
+            Some((first, waiter)) if first == key => Some(waiter),
+            _ => self.more.as_ref()?.get(key),
+        }
+    }
+
+    /// Enters a waiter, or brings one up to date. Returns what stood there before.
+    #[inline]
+    pub fn put(&mut self, key: K, waiter: T) -> Option<T> {
+        match &mut self.first {
+            None if self.more.is_none() => {
+                self.first = Some((key, waiter));
+                None
+            }
+            Some((first, known)) if *first == key => Some(std::mem::replace(known, waiter)),
+            _ => self.put_behind(key, waiter),
+        }
+    }
+
+    #[cold]
+    fn put_behind(&mut self, key: K, waiter: T) -> Option<T> {
+        self.more.get_or_insert_default().insert(key, waiter)
+    }
+
+    /// Takes one waiter out, if it is still there.
+    #[inline]
+    pub fn remove(&mut self, key: &K) -> Option<T> {
+        if self.first.as_ref().is_some_and(|(first, _)| first == key) {
+            return self.first.take().map(|(_, waiter)| waiter);
+        }
+        self.remove_behind(key)
+    }
+
+    #[cold]
+    fn remove_behind(&mut self, key: &K) -> Option<T> {
+        let more = self.more.as_mut()?;
+        let gone = more.remove(key);
+        if more.is_empty() {
+            self.more = None;
+        }
+        gone
+    }
+}
+
+impl<K, T> Default for WaitList<K, T> {
+    #[inline]
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The waiters of a list that was taken out of its lock, in the order in which they came.
+#[derive(Debug)]
+pub struct Waiters<K, T> {
+    first: Option<(K, T)>,
+    more: Option<btree_map::IntoValues<K, T>>,
+}
+
+impl<K, T> Iterator for Waiters<K, T> {
+    type Item = T;
+
+    #[inline]
+    fn next(&mut self) -> Option<T> {
+        match self.first.take() {
+            Some((_, waiter)) => Some(waiter),
+            None => self.more.as_mut()?.next(),
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let more = self.more.as_ref().map_or(0, ExactSizeIterator::len);
+        let all = usize::from(self.first.is_some()) + more;
+        (all, Some(all))
+    }
+}
+
+impl<K, T> ExactSizeIterator for Waiters<K, T> {}
+
+impl<K, T> IntoIterator for WaitList<K, T> {
+    type Item = T;
+    type IntoIter = Waiters<K, T>;
+
+    #[inline]
+    fn into_iter(self) -> Waiters<K, T> {
+        Waiters { first: self.first, more: self.more.map(|more| more.into_values()) }
+    }
+}
+
+#[cfg(all(test, not(selvedge_loom)))]
+mod tests {
+    use std::cell::Cell;
+    use std::cmp::Ordering;
+    use std::task::Waker;
+
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    thread_local!(static COMPARED: Cell<usize> = const { Cell::new(0) });
+
+    /// A key that counts how often it is compared: the steps of whoever looks for it.
+    #[derive(Clone, Copy, Debug)]
+    struct Counted(u64);
+
+    impl Ord for Counted {
+        fn cmp(&self, other: &Self) -> Ordering {
+            COMPARED.set(COMPARED.get() + 1);
+            self.0.cmp(&other.0)
+        }
+    }
+
+    impl PartialOrd for Counted {
+        fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+            Some(self.cmp(other))
+        }
+    }
+
+    impl PartialEq for Counted {
+        fn eq(&self, other: &Self) -> bool {
+            self.cmp(other).is_eq()
+        }
+    }
+
+    impl Eq for Counted {}
+
+    /// The most comparisons that any one call of `operate` makes.
+    fn most_steps(keys: impl IntoIterator<Item = u64>, mut operate: impl FnMut(Counted)) -> usize {
+        let steps = |key| {
+            COMPARED.set(0);
+            operate(Counted(key));
+            COMPARED.get()
+        };
+        keys.into_iter().map(steps).max().unwrap_or(0)
+    }
+
+    /// All numbers below `count`, which is a power of two, in an order that is none.
+    fn shuffled(count: u64) -> impl Iterator<Item = u64> {
+        (0..count).map(move |index| index.wrapping_mul(0x9e37_79b1) % count)
+    }
+
+    /// Not in the mean: each single step is short, because others wait for the lock meanwhile.
+    #[test]
+    fn no_step_grows_with_the_number_of_waiters() {
+        let count = 1 << 14;
+        let orders: [(&str, fn(u64) -> Box<dyn Iterator<Item = u64>>); 3] = [
+            ("first come, first gone", |count| Box::new(0..count)),
+            ("last come, first gone", |count| Box::new((0..count).rev())),
+            ("in no order", |count| Box::new(shuffled(count))),
+        ];
+        for (name, order) in orders {
+            let mut list = WaitList::new();
+            // A node of a B-tree has eleven keys and, but for the root, at least five: 14 / log2(6) levels of at most 11 comparisons.
+            let bound = 70;
+            let arriving = most_steps(0..count, |key| assert_eq!(list.put(key, key.0), None));
+            let renewing = most_steps(order(count), |key| assert_eq!(list.put(key, key.0), Some(key.0)));
+            let looking = most_steps(order(count), |key| assert_eq!(list.get(&key), Some(&key.0)));
+            let leaving = most_steps(order(count), |key| assert_eq!(list.remove(&key), Some(key.0)));
+            let steps = [arriving, renewing, looking, leaving];
+            assert!(steps.iter().all(|&most| most <= bound), "{name}: {steps:?}");
+            assert!(list.is_empty() && list.more.is_none(), "{name}: what has left takes its memory along");
+        }
+    }
+
+    #[test]
+    fn all_are_taken_out_without_a_step() {
+        let mut list = WaitList::new();
+        (0..1000).for_each(|key| _ = list.put(Counted(key), key));
+        COMPARED.set(0);
+        let taken = list.take();
+        assert!(list.is_empty());
+        assert_eq!(taken.into_iter().size_hint(), (1000, Some(1000)));
+        assert_eq!(COMPARED.get(), 0);
+    }
+
+    /// It is part of every future, and twice of every socket.
+    #[test]
+    fn a_list_takes_little_room_and_one_waiter_no_more() {
+        assert_eq!(size_of::<WaitList<u64, Waker>>(), 32);
+        let mut list = WaitList::new();
+        assert_eq!(list.put(1, "the only one"), None);
+        assert!(list.more.is_none());
+        assert_eq!(list.remove(&1), Some("the only one"));
+    }
+
+    #[derive(Clone, Debug)]
+    enum Operation {
+        Put,
+        Renew(prop::sample::Index),
+        Remove(prop::sample::Index),
+        /// Of one that is not there.
+        RemoveAgain(prop::sample::Index),
+        Take,
+    }
+
+    fn operations() -> impl Strategy<Value = Vec<Operation>> {
+        let any = any::<prop::sample::Index>;
+        let operation = prop_oneof![
+            8 => Just(Operation::Put),
+            2 => any().prop_map(Operation::Renew),
+            6 => any().prop_map(Operation::Remove),
+            1 => any().prop_map(Operation::RemoveAgain),
+            1 => Just(Operation::Take),
+        ];
+        vec(operation, 0..100)
+    }
+
+    proptest! {
+        /// Beside a plain row.
+        #[test]
+        fn it_does_what_a_row_does(operations in operations()) {
+            let (mut list, mut row, mut gone) = (WaitList::new(), Vec::<(u64, u32)>::new(), Vec::new());
+            for (value, operation) in (0..).zip(operations) {
+                match operation {
+                    Operation::Put => {
+                        let key = u64::from(value);
+                        row.push((key, value));
+                        prop_assert_eq!(list.put(key, value), None);
+                    }
+                    Operation::Renew(index) if !row.is_empty() => {
+                        let entry = index.get(&row).0;
+                        let known = row.iter_mut().find(|(key, _)| *key == entry).expect("it is one of them");
+                        prop_assert_eq!(list.put(entry, value), Some(known.1));
+                        known.1 = value;
+                    }
+                    Operation::Remove(index) if !row.is_empty() => {
+                        let (key, known) = row.remove(index.index(row.len()));
+                        gone.push(key);
+                        prop_assert_eq!(list.remove(&key), Some(known));
+                    }
+                    Operation::RemoveAgain(index) if !gone.is_empty() => {
+                        prop_assert_eq!(list.get(index.get(&gone)), None);
+                        prop_assert_eq!(list.remove(index.get(&gone)), None);
+                    }
+                    Operation::Take => {
+                        gone.extend(row.iter().map(|(key, _)| *key));
+                        let all: Vec<_> = row.drain(..).map(|(_, known)| known).collect();
+                        prop_assert_eq!(list.take().into_iter().collect::<Vec<_>>(), all);
+                    }
+                    _ => {}
+                }
+                prop_assert_eq!((list.len(), list.is_empty()), (row.len(), row.is_empty()));
+                prop_assert!(row.iter().all(|(key, known)| list.get(key) == Some(known)));
+            }
+            let all: Vec<_> = row.into_iter().map(|(_, known)| known).collect();
+            prop_assert_eq!(list.into_iter().collect::<Vec<_>>(), all);
+        }
+    }
+}
