@@ -259,13 +259,13 @@ fn take<T: 'static>(option: &mut dyn Any) -> Option<T> {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.print(f, "Display", |error, f| fmt::Display::fmt(error, f))
+        self.print(f, "Display", fmt::Display::fmt)
     }
 }
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.print(f, "Debug", |error, f| fmt::Debug::fmt(error, f))
+        self.print(f, "Debug", fmt::Debug::fmt)
     }
 }
 

@@ -175,15 +175,15 @@ impl Chain<'_> {
 
     /// Whether these requests still stand, at a scope that is around the code being polled.
     pub(super) fn still_asks(&self, call: Call) -> bool {
-        self.find(call.place).is_some_and(|scope| call.asked == self.asked(scope))
+        self.at(call.place, |scope| call.asked == self.asked(scope)).unwrap_or(false)
     }
 
-    /// The scope with this place, if it is around the code being polled. The inner `None` is the root.
-    fn find(&self, place: u64) -> Option<Option<&Scope>> {
+    /// Calls `f` with the scope at this place, `None` for the root, if it is around the code being polled.
+    fn at<R>(&self, place: u64, f: impl FnOnce(Option<&Scope>) -> R) -> Option<R> {
         if place == self.root.number() {
-            return Some(None);
+            return Some(f(None));
         }
-        self.scopes().find(|scope| scope.place() == place).map(Some)
+        self.scopes().find(|scope| scope.place() == place).map(|scope| f(Some(scope)))
     }
 
     /// Foreign wakers, and what they are to be called for.
@@ -262,7 +262,7 @@ pub(super) fn call_below(outermost: u64) {
     if mutation("taken-and-nobody-is-called") {
         return;
     }
-    let to_call = Chain::with(|chain| chain.to_call(chain.find(outermost)?));
+    let to_call = Chain::with(|chain| chain.at(outermost, |scope| chain.to_call(scope)).flatten());
     if let Some((wakers, asked)) = to_call.flatten() {
         wakers.call(asked);
     }

@@ -183,7 +183,7 @@ impl Leaf {
                 seen = chain.made().wrapping_sub(1);
             }
         }
-        self.remember(Memory { place, seen });
+        self.remember(Memory { seen, place });
     }
 
     /// Makes everything known that has been delivered: what this leaf stands for took it.

@@ -46,13 +46,11 @@ pub(super) fn raw(address: &SocketAddr) -> io::Result<SocketAddrUnix> {
     if let Some(path) = address.as_pathname() {
         return Ok(SocketAddrUnix::new(path)?);
     }
-    match abstract_part(address) {
-        Some(name) => Ok(raw_abstract(name)?),
-        None => {
-            let unnamed = "the address is that of a socket without a name: nobody can be reached there";
-            Err(io::Error::new(io::ErrorKind::InvalidInput, unnamed))
-        }
+    if let Some(name) = abstract_part(address) {
+        return raw_abstract(name);
     }
+    let unnamed = "the address is that of a socket without a name: nobody can be reached there";
+    Err(io::Error::new(io::ErrorKind::InvalidInput, unnamed))
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]

@@ -140,7 +140,7 @@ impl<'a> Shutdown<'a> {
         // What they do now may take time.
         hold.release();
         countdown.down();
-        let waited = self.wait(waiter, &countdown);
+        let end = self.wait(waiter, &countdown);
         let (mut ended, mut alive) = (0, Vec::new());
         for task in asked {
             if task.done() {
@@ -150,7 +150,7 @@ impl<'a> Shutdown<'a> {
                 alive.push(task);
             }
         }
-        if waited == Wait::AllEnded && !self.is_time_up() {
+        if end == Wait::AllEnded && !self.is_time_up() {
             return Some(ended);
         }
         self.survivors = alive;

@@ -43,13 +43,15 @@ pub(crate) enum Watcher {
     Notify { to: Arc<dyn Notify>, index: usize },
 }
 
+type DoneFn = dyn FnOnce(&TaskHandle) + Send;
+
 pub(crate) struct Callback {
     context: Context,
-    function: Contained<Box<dyn FnOnce(&TaskHandle) + Send>>,
+    function: Contained<Box<DoneFn>>,
 }
 
 /// Calls `function` once the task is done; soon, if it is done already.
-pub(super) fn add_callback(task: &TaskRef, function: Box<dyn FnOnce(&TaskHandle) + Send>) -> CallbackId {
+pub(super) fn add_callback(task: &TaskRef, function: Box<DoneFn>) -> CallbackId {
     let callback = Callback { context: copy_context(), function: Contained::new(function) };
     CallbackId(watch(task, Watcher::Callback(callback)).0)
 }

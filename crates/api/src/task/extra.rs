@@ -46,7 +46,7 @@ struct Details {
     /// The way of a request that another task passed on.
     route: Option<Route>,
     /// Where a shutdown's request reached the task, which it does once.
-    told: Option<Route>,
+    told: Option<Box<Route>>,
     /// The task has passed that request on, and waits.
     waits_for_told: bool,
     watchers: WaitList<WatcherId, Watcher>,
@@ -96,9 +96,9 @@ impl Extra {
         if let Some(told) = &details.told
             && !mutation("shutdown-tells-again")
         {
-            return Told::Before(told.clone());
+            return Told::Before(Route::clone(told));
         }
-        details.told = Some(route.clone());
+        details.told = Some(Box::new(route.clone()));
         let request = requests.request_counted();
         match &mut details.route {
             Some(earlier) if request == Request::Joined => earlier.becomes_of_shutdown(&route),

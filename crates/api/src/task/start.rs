@@ -17,7 +17,7 @@ use super::{Task, create_suspended};
 use crate::coroutine::{Coroutine, given_task};
 use crate::sync::Mutex;
 
-/// HeldChildren that do not run yet, or only so many at once.
+/// Children that do not run yet, or only so many at once.
 pub(crate) struct Start(Mutex<State>);
 
 enum State {
@@ -81,7 +81,7 @@ impl Start {
         }
         let State::Held(held) = std::mem::replace(&mut *state, State::Started) else { return };
         drop(state);
-        held.iter().for_each(|(_, task)| task.start());
+        start_each(&held);
     }
 
     /// Starts the first `most`; the others follow as those end. False: they have all been started before.
@@ -92,10 +92,12 @@ impl Start {
         let mut waiting = VecDeque::from(held);
         let mut started = vec![false; count];
         let first: Vec<_> = waiting.drain(..most.min(waiting.len())).collect();
-        first.iter().for_each(|(index, _)| started[*index] = true);
+        for (index, _) in &first {
+            started[*index] = true;
+        }
         *state = State::Limited(Limited { waiting, started, paused: None });
         drop(state);
-        first.iter().for_each(|(_, task)| task.start());
+        start_each(&first);
         true
     }
 
@@ -143,6 +145,12 @@ impl Start {
     }
 }
 
+fn start_each(children: &[(usize, TaskRef)]) {
+    for (_, task) in children {
+        task.start();
+    }
+}
+
 /// [`Start::limit`] for the public methods.
 ///
 /// # Panics
@@ -176,7 +184,7 @@ pub(crate) fn start_held() {
 #[cold]
 fn start_held_now() {
     IS_HELD.set(false);
-    let held = HELD.try_with(|held| held.take()).ok().flatten();
+    let held = HELD.try_with(RefCell::take).ok().flatten();
     if let Some(start) = held {
         start.start_all();
     }
