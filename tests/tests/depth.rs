@@ -449,7 +449,7 @@ fn wakers_wake_the_next() {
         for _ in 0..100 {
             let next = event_loop.create_future();
             let waker = Waker::from(Arc::new(Next(next.clone())));
-            assert_eq!(Pin::new(&mut last).poll(&mut PollContext::from_waker(&waker)).is_pending(), true);
+            assert!(Pin::new(&mut last).poll(&mut PollContext::from_waker(&waker)).is_pending());
             futures.push(std::mem::replace(&mut last, next));
         }
         first.set_result(()).expect("it is new");

@@ -15,11 +15,15 @@ pub(super) fn told(n: usize, is_taken_back: bool) -> Duration {
         let future = get_running_loop()?.create_future::<u32>();
         let waiters: Vec<_> = (0..n).map(|_| create_task(sleep(Duration::MAX)).handle()).collect();
         let start = Instant::now();
-        waiters.iter().for_each(|waiter| future_add_to_awaited_by(&future, waiter));
+        for waiter in &waiters {
+            future_add_to_awaited_by(&future, waiter);
+        }
         let said = start.elapsed();
         let waiters = Order::None.arrange(waiters);
         let start = Instant::now();
-        waiters.iter().for_each(|waiter| future_discard_from_awaited_by(&future, waiter));
+        for waiter in &waiters {
+            future_discard_from_awaited_by(&future, waiter);
+        }
         Ok(if is_taken_back { start.elapsed() } else { said })
     })
 }
@@ -41,7 +45,7 @@ pub(super) fn capture_wait(n: usize) -> Duration {
     run(async move {
         let tasks: Vec<_> = (0..n).map(|_| create_task(sleep(Duration::MAX)).handle()).collect();
         let first = tasks[0].clone();
-        drop(create_task(async move { Ok(drop(selvedge::wait(tasks).await?)) }));
+        drop(create_task(async move { selvedge::wait(tasks).await.map(drop) }));
         settle().await?;
         let start = Instant::now();
         let graph = capture_call_graph(&first, 0)?.expect("it was named");

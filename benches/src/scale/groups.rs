@@ -33,7 +33,7 @@ pub(super) fn gather(n: usize) -> Duration {
 pub(super) fn gather_cancelled(n: usize) -> Duration {
     run(async move {
         let naps: Vec<_> = (0..n).map(|_| create_task(sleep(Duration::MAX))).collect();
-        cancelled(create_task(async { Ok(drop(selvedge::gather(naps).await?)) })).await
+        cancelled(create_task(async { selvedge::gather(naps).await.map(drop) })).await
     })
 }
 

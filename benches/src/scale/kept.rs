@@ -40,7 +40,9 @@ pub(super) fn variables_and_copies(n: usize) -> Duration {
 pub(super) fn copies(n: usize) -> Duration {
     let variables = variables_of(n);
     selvedge::Context::new().run(|| {
-        variables.iter().for_each(|it| drop(it.set(1)));
+        for it in &variables {
+            drop(it.set(1));
+        }
         timed(|| (0..n).map(|_| copy_context()).collect::<Vec<_>>())
     })
 }
@@ -172,7 +174,9 @@ pub(super) fn threadsafe(n: usize) -> Duration {
     let event_loop = runner.get_loop();
     timed(|| {
         let all: Vec<_> = (0..n).map(|_| run_coroutine_threadsafe(async { Ok(()) }, &event_loop)).collect();
-        all.iter().for_each(|it| it.result(None).expect("it only returns"));
+        for it in &all {
+            it.result(None).expect("it only returns");
+        }
     })
 }
 

@@ -136,7 +136,7 @@ impl Instant {
     }
 
     pub(crate) fn elapsed(self) -> Duration {
-        Instant::now().0 - self.0
+        Instant::now().0.saturating_sub(self.0)
     }
 }
 

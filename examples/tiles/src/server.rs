@@ -109,9 +109,10 @@ impl Server {
         // Already done if the loop has been told to end everything.
         let _ = self.stopping.set_result(());
         // To wait for nobody is a mistake to `wait`, as it is to asyncio's.
-        let left = match connections.is_empty() {
-            true => Vec::new(),
-            false => selvedge::wait(connections).timeout(DRAINING).await?.1,
+        let left = if connections.is_empty() {
+            Vec::new()
+        } else {
+            selvedge::wait(connections).timeout(DRAINING).await?.1
         };
         if !left.is_empty() {
             let _ =

@@ -101,6 +101,7 @@ impl Wake for Counts {
 
 type Act = Box<dyn FnOnce() + Send>;
 
+#[expect(clippy::unnecessary_wraps, reason = "arms of the table end with it")]
 fn act(act: impl FnOnce() + Send + 'static) -> Result<Act> {
     Ok(Box::new(act))
 }
@@ -126,6 +127,7 @@ fn polled_by<F: Future + Unpin>(future: &mut F, waker: &Waker) {
 }
 
 /// Prepares what is to be done on the thread that is asked for.
+#[expect(clippy::too_many_lines, reason = "a table: one arm for each case")]
 async fn prepare(case: String) -> Result<Act> {
     let here = get_running_loop()?;
     match &*case {
@@ -215,7 +217,7 @@ async fn prepare(case: String) -> Result<Act> {
                 let _ = group.create_task(async { Err::<(), _>(Error::msg("told")) }).await;
                 Ok(Bad)
             });
-            let error = outcome.await.err().expect("a task failed");
+            let error = outcome.await.expect_err("a task failed");
             assert!(error.to_string().contains("told"), "{error}");
             act(|| ())
         }
@@ -378,9 +380,9 @@ async fn blocked(
     event_loop: &EventLoop,
     executor: Option<&ThreadPoolExecutor>,
 ) -> Result<(BlockingTask<Bad>, mpsc::Sender<()>)> {
-    let ((begin, begun), (give, get)) = (mpsc::channel(), mpsc::channel());
+    let ((begin, started), (give, get)) = (mpsc::channel(), mpsc::channel());
     let function = event_loop.run_in_executor(executor, move || (begin.send(()), get.recv(), Bad).2);
-    to_thread(move || begun.recv()).await??;
+    to_thread(move || started.recv()).await??;
     Ok((function, give))
 }
 

@@ -29,7 +29,7 @@ macro_rules! shut_down_every_way {
         for how in [Shutdown::Read, Shutdown::Write, Shutdown::Both] {
             let (one, other) = $pair;
             let one = Arc::new(one);
-            while one.try_write(&[0; 65_536]).is_ok() {}
+            while one.try_write(&vec![0; 65_536]).is_ok() {}
             let (ends_reads, ends_writes) = (how != Shutdown::Write, how != Shutdown::Read);
             let mut buffer = [0; 16];
             let mut more = [0; 16];
@@ -37,7 +37,8 @@ macro_rules! shut_down_every_way {
                 let mut reads = pin!(one.read(&mut buffer));
                 let mut reads_too = pin!(one.read_exact(&mut more));
                 let mut writes = pin!(one.write(b"x"));
-                let mut writes_all = pin!(one.write_all(&[0; 1_000_000]));
+                let much = vec![0; 1_000_000];
+                let mut writes_all = pin!(one.write_all(&much));
                 let slices = [IoSlice::new(b"x"), IoSlice::new(b"y")];
                 let mut writes_vectored = pin!(one.write_vectored(&slices));
                 // All of them wait.
@@ -99,14 +100,14 @@ async fn a_shutdown_ends_what_waits_and_what_comes_later() -> Result<()> {
 async fn a_closed_half_ends_who_writes_beside_it() -> Result<()> {
     let (one, _other) = UnixStream::pair()?;
     let (reader, mut writer) = one.into_split();
-    while writer.try_write(&[0; 65_536]).is_ok() {}
+    while writer.try_write(&vec![0; 65_536]).is_ok() {}
     writer.close().await?;
     assert_eq!(kind(soon(writer.write_all(b"x")).await), Some(ErrorKind::BrokenPipe));
     assert_eq!(kind(soon(reader.stream().write(b"x")).await), Some(ErrorKind::BrokenPipe));
     drop(writer);
     let (one, _other) = UnixStream::pair()?;
     let (reader, writer) = one.into_split();
-    while writer.try_write(&[0; 65_536]).is_ok() {}
+    while writer.try_write(&vec![0; 65_536]).is_ok() {}
     let mut writes = pin!(reader.stream().write(b"x"));
     assert!(poll_fn(|cx| Poll::Ready(writes.as_mut().poll(cx))).await.is_pending());
     drop(writer);

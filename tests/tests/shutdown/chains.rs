@@ -99,8 +99,7 @@ fn tree(depth: u32, polls: &Arc<AtomicUsize>) -> Task<()> {
 
 /// Runs `main` and returns how many polls the shutdown took.
 fn polls_of_shutdown(workers: usize, main: impl FnOnce(&Arc<AtomicUsize>) + Send + 'static) -> usize {
-    let runner =
-        Runner::builder().workers(workers).shutdown_timeout(Duration::from_secs(60)).build().unwrap();
+    let runner = Runner::builder().workers(workers).shutdown_timeout(Duration::from_mins(1)).build().unwrap();
     let reports = Reports::of(&runner.get_loop());
     let polls = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&polls);

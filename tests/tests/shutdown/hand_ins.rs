@@ -196,10 +196,10 @@ fn one(kind: Kind, who: Who, moment: Moment) {
     let wait =
         receive.recv_timeout(Duration::from_secs(20)).unwrap_or_else(|_| panic!("never acted: {what}"));
     let is_refused = wait();
-    let expected = match (moment, who) {
-        (Moment::Before, _) => false,
-        (Moment::During, Who::Foreign) | (Moment::After, _) => true,
-        (Moment::During, _) => false,
+    let expected = match moment {
+        Moment::Before => false,
+        Moment::During => matches!(who, Who::Foreign),
+        Moment::After => true,
     };
     assert_eq!(is_refused, expected, "{what}");
     while drops.count() == 0 {

@@ -127,7 +127,7 @@ fn a_circle_ends() {
             let mut last = create_task(async move { receive.recv().await?.await });
             for _ in 1..length {
                 let before = last;
-                last = create_task(async move { before.await });
+                last = create_task(before);
             }
             send.send(last).await?;
             all_began().await

@@ -120,9 +120,9 @@ fn main() {
                 let step = async move {
                     let prepare = move || keep(&env, &named(&name));
                     if is_worker {
-                        prepare()
+                        prepare();
                     } else {
-                        in_pool(prepare).await?
+                        in_pool(prepare).await?;
                     }
                     Ok(())
                 };

@@ -138,7 +138,7 @@ pub(super) fn futures(cases: &mut Vec<Case>) {
         "ConcurrentFuture of a closed loop",
         |env| run_coroutine_threadsafe(async { Ok(7) }, &env.closed),
         |_, future: ConcurrentFuture<i32>| {
-            assert_eq!(future.result(None).unwrap_err().to_string(), "Event loop is closed")
+            assert_eq!(future.result(None).unwrap_err().to_string(), "Event loop is closed");
         },
     );
 }
