@@ -455,6 +455,7 @@ mod tests {
         }
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "that is what `bind` takes")]
     fn value(number: u64) -> Option<Value> {
         Some(Arc::new(number))
     }
@@ -516,7 +517,9 @@ mod tests {
             assert_eq!(context.bindings().map_or(0, |it| it.len()), map.len());
             assert!(map.iter().all(|(&variable, &known)| number(&context, variable) == Some(known)));
         }
-        map.keys().for_each(|&variable| drop(context.bind(variable, None)));
+        for &variable in map.keys() {
+            drop(context.bind(variable, None));
+        }
         assert!(context.bindings().is_some_and(|it| matches!(&*it, Bindings::Row(row) if row.is_empty())));
     }
 }

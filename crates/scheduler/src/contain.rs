@@ -47,7 +47,7 @@ thread_local! {
     static LATER: ManuallyDrop<RefCell<Vec<Box<dyn Doomed>>>> = const { ManuallyDrop::new(RefCell::new(Vec::new())) };
 }
 
-/// Drops a value of the program's: its panic ends here, and what it drops by way of this function lies at most [`DEEPEST`] deep on the stack.
+/// Drops a value of the program's: its panic ends here, and what it drops by way of this function lies at most `DEEPEST` deep on the stack.
 pub fn drop_flat<T: 'static>(value: T) {
     if !needs_drop::<T>() {
         return;
@@ -151,7 +151,8 @@ mod tests {
     fn depth_costs_no_stack() {
         const DEEP: usize = 1_000_000;
         let dropped = Arc::new(AtomicUsize::new(0));
-        let around = |_inner| Some(Box::new(Contained::new(Link { _inner, dropped: Arc::clone(&dropped) })));
+        let around =
+            |inner| Some(Box::new(Contained::new(Link { _inner: inner, dropped: Arc::clone(&dropped) })));
         drop((0..DEEP).fold(None, |inner, _| around(inner)));
         assert_eq!(dropped.load(Ordering::Relaxed), DEEP);
         assert_eq!(LATER.with(|later| later.borrow().capacity()), 0);

@@ -98,7 +98,11 @@ mod tests {
     #[test]
     fn a_sum_is_exact_or_the_end() {
         let all = [0, 1, u64::MAX - 1, u64::MAX].map(Duration::from_nanos);
-        let far = [Duration::from_secs(1 << 40), Duration::MAX - Duration::from_nanos(1), Duration::MAX];
+        let far = [
+            Duration::from_secs(1 << 40),
+            Duration::MAX.saturating_sub(Duration::from_nanos(1)),
+            Duration::MAX,
+        ];
         for one in all.into_iter().chain(far) {
             for other in all.into_iter().chain(far) {
                 let sum = Moment::from(one).saturating_add(Moment::from(other));

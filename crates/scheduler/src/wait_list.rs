@@ -196,11 +196,13 @@ mod tests {
         (0..count).map(move |index| index.wrapping_mul(0x9e37_79b1) % count)
     }
 
+    type Order = fn(u64) -> Box<dyn Iterator<Item = u64>>;
+
     /// Not in the mean: each single step is short, because others wait for the lock meanwhile.
     #[test]
     fn no_step_grows_with_the_number_of_waiters() {
         let count = 1 << 14;
-        let orders: [(&str, fn(u64) -> Box<dyn Iterator<Item = u64>>); 3] = [
+        let orders: [(&str, Order); 3] = [
             ("first come, first gone", |count| Box::new(0..count)),
             ("last come, first gone", |count| Box::new((0..count).rev())),
             ("in no order", |count| Box::new(shuffled(count))),

@@ -146,7 +146,7 @@ impl FutureCallGraph {
 // Tasks that await each other may stand in a long row. All that follows goes through it with a list of its own, and not by recursion.
 
 impl fmt::Display for FutureCallGraph {
-    /// At most [fifty levels](MOST_LEVELS) of tasks that await each other; of those beyond, the number.
+    /// At most fifty levels of tasks that await each other; of those beyond, the number.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write_head(f, "")?;
         let mut open = vec![(self, self.awaited_by.iter())];

@@ -36,7 +36,7 @@ use crate::task;
 ///
 /// # Errors
 ///
-/// [`PanicError`] if the function panicked; [`RuntimeError`] outside of a loop, on a closed one, or if the system refuses a thread;
+/// [`PanicError`](crate::PanicError) if the function panicked; [`RuntimeError`] outside of a loop, on a closed one, or if the system refuses a thread;
 /// [`InvalidStateError`] if it is awaited again after it has ended.
 ///
 /// # Cancellation

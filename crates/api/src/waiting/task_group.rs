@@ -52,7 +52,7 @@ use crate::task::{Builder, Task, TaskRefExt};
 /// # Errors
 ///
 /// [`ExceptionGroup`] of what the tasks failed with, in the order in which they ended, and of the body's error, last; a panic counts
-/// as the error [`PanicError`], the body's too. Else the
+/// as the error [`PanicError`](crate::PanicError), the body's too. Else the
 /// [`CancelledError`] of a request from further out.
 ///
 /// After [`TaskGroup::cancel`] the block ends well if the body returns `Ok`, or returns nothing: a body that passes the cancellation
