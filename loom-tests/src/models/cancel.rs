@@ -207,8 +207,8 @@ pub(super) const CANCEL_IN_A_SET: Model =
     Model::new("cancel_in_a_set", "a task is cancelled while a set in it polls one of its children", || {
         let (house, event_loop) = loop_house(1, false);
         let worker = house.reserve(0).sit();
-        let (gate, never) = (event_loop.create_future::<()>(), event_loop.create_future::<()>());
-        let (waits, first, second) = (gate.clone(), never.clone(), never);
+        let [gate, first, second] = [(); 3].map(|()| event_loop.create_future::<()>());
+        let waits = gate.clone();
         let task = event_loop.create_task(async move {
             let is_told = |waited: selvedge::Result<()>| waited.is_err_and(|error| error.is_cancelled());
             let mut set = WokenOnly::new([
