@@ -38,6 +38,13 @@ pub(crate) enum Told {
     Before(Route),
 }
 
+/// A shutdown's request.
+struct Shutdown {
+    route: Route,
+    /// The task has passed it on, and waits.
+    waits: bool,
+}
+
 /// Guarded by one lock. Nothing of the user's runs or is dropped while it is held.
 #[derive(Default)]
 struct Details {
@@ -45,10 +52,8 @@ struct Details {
     cancel_message: Option<Arc<str>>,
     /// The way of a request that another task passed on.
     route: Option<Route>,
-    /// Where a shutdown's request reached the task, which it does once.
-    told: Option<Box<Route>>,
-    /// The task has passed that request on, and waits.
-    waits_for_told: bool,
+    /// How a shutdown's request reached the task, which it does once.
+    shutdown: Option<Box<Shutdown>>,
     watchers: WaitList<WatcherId, Watcher>,
     last_watcher: u64,
     /// Nearly always nobody has said so.
@@ -93,12 +98,12 @@ impl Extra {
     /// Counts a shutdown's request, unless the task was given it before.
     pub(super) fn tell_of_shutdown(&self, requests: &RequestWord, route: Route) -> Told {
         let mut details = self.details.lock();
-        if let Some(told) = &details.told
+        if let Some(shutdown) = &details.shutdown
             && !mutation("shutdown-tells-again")
         {
-            return Told::Before(Route::clone(told));
+            return Told::Before(shutdown.route.clone());
         }
-        details.told = Some(Box::new(route.clone()));
+        details.shutdown = Some(Box::new(Shutdown { route: route.clone(), waits: false }));
         let request = requests.request_counted();
         match &mut details.route {
             Some(earlier) if request == Request::Joined => earlier.becomes_of_shutdown(&route),
@@ -111,11 +116,13 @@ impl Extra {
     }
 
     pub(super) fn set_waits_for_told(&self, waits: bool) {
-        self.details.lock().waits_for_told = waits;
+        if let Some(shutdown) = &mut self.details.lock().shutdown {
+            shutdown.waits = waits;
+        }
     }
 
     pub(super) fn waits_for_told(&self) -> bool {
-        self.details.lock().waits_for_told
+        self.details.lock().shutdown.as_ref().is_some_and(|shutdown| shutdown.waits)
     }
 
     pub(super) fn cancel_message(&self) -> Option<Arc<str>> {
