@@ -115,6 +115,11 @@ impl Extra {
         Told::Now(request)
     }
 
+    /// The way on which a shutdown's request reached the task.
+    pub(super) fn shutdown_route(&self) -> Option<Route> {
+        self.details.lock().shutdown.as_ref().map(|shutdown| shutdown.route.clone())
+    }
+
     pub(super) fn set_waits_for_told(&self, waits: bool) {
         if let Some(shutdown) = &mut self.details.lock().shutdown {
             shutdown.waits = waits;

@@ -38,6 +38,8 @@ pub(crate) trait TaskRefExt {
     fn tell_of_shutdown(&self);
     /// Cancels this task with a request that met whoever awaits it.
     fn pass_on(&self, taken: &Taken) -> PassedOn;
+    /// [`pass_on`](Self::pass_on) for a shutdown's request.
+    fn pass_on_shutdown(&self, route: &Route) -> PassedOn;
     fn ended_cancelled(&self) -> bool;
     /// `None` if the task is not done or did not fail.
     fn failure(&self) -> Option<Error>;
@@ -73,25 +75,33 @@ impl TaskRefExt for TaskRef {
     }
 
     fn pass_on(&self, taken: &Taken) -> PassedOn {
+        if taken.route.route().is_of_shutdown() {
+            return self.pass_on_shutdown(taken.route.route());
+        }
         if self.is_done() {
             return PassedOn::TooLate;
         }
         let route = taken.route.route().clone();
         let Some(route) = route.onward(self.task_slot().number()) else { return PassedOn::Circle };
-        if route.is_of_shutdown() {
-            return match self.task_slot().tell_of_shutdown(route) {
-                Told::Now(Request::First) => {
-                    self.wake();
-                    PassedOn::Told
-                }
-                Told::Now(Request::Joined) => PassedOn::Told,
-                // It knows, and ends or not. But it may be waiting for whoever passes this on.
-                Told::Before(told) if taken.route.route().link(&told) => PassedOn::Told,
-                Told::Before(_) => PassedOn::Circle,
-            };
-        }
         let message = taken.error.clone().into_message();
         if self.cancel_along(Some(route), message) { PassedOn::Told } else { PassedOn::TooLate }
+    }
+
+    fn pass_on_shutdown(&self, route: &Route) -> PassedOn {
+        if self.is_done() {
+            return PassedOn::TooLate;
+        }
+        let Some(onward) = route.clone().onward(self.task_slot().number()) else { return PassedOn::Circle };
+        match self.task_slot().tell_of_shutdown(onward) {
+            Told::Now(Request::First) => {
+                self.wake();
+                PassedOn::Told
+            }
+            Told::Now(Request::Joined) => PassedOn::Told,
+            // It knows, and ends or not. But it may be waiting for whoever passes this on.
+            Told::Before(told) if route.link(&told) => PassedOn::Told,
+            Told::Before(_) => PassedOn::Circle,
+        }
     }
 
     fn ended_cancelled(&self) -> bool {

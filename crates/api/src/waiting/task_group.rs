@@ -19,7 +19,7 @@ use crate::contain;
 use crate::coroutine::Coroutine;
 use crate::error::{CancelledError, Error, ExceptionGroup, Result};
 use crate::event_loop::get_running_loop;
-use crate::task::{Builder, Task, TaskRefExt};
+use crate::task::{Builder, Task, TaskRefExt, set_waits_for_told};
 
 /// Runs `body` with a group of tasks, and waits until all of them have ended. asyncio's `async with TaskGroup() as tg`.
 ///
@@ -274,9 +274,11 @@ where
             }
             if !this.group.members.try_finish() {
                 this.leaf.suspend(cx);
+                set_waits_for_told(this.group.members.is_shutting_down());
                 return Poll::Pending;
             }
         }
+        set_waits_for_told(false);
         let outcome = this.outcome.take().expect("the body has ended");
         let mut errors = this.group.members.take_errors();
         let body = match outcome {

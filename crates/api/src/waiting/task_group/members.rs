@@ -11,7 +11,7 @@ use crate::cancel::{Route, Scope};
 use crate::contain::wake_quietly;
 use crate::error::{Error, Result, RuntimeError};
 use crate::sync::{Mutex, lock_to_wait, mutation};
-use crate::task::{Notify, TaskRefExt, TaskSlot, notify};
+use crate::task::{Notify, PassedOn, TaskRefExt, TaskSlot, notify};
 
 /// What the block, the body and the tasks share.
 pub(super) struct Members(Mutex<State>);
@@ -57,7 +57,16 @@ struct Duties {
 }
 
 /// A task that awaits the group's owner must be told itself: the owner waits for it. So the request begins at the owner.
+///
+/// In the loop's shutdown nobody is asked a second time, or the clean-up that the first request began would be disturbed.
 fn cancel(task: &TaskRef, owner: Option<u64>, message: Option<Arc<str>>) {
+    let shutdown =
+        TaskRef::with_current(|current| current?.slot::<TaskSlot>().and_then(TaskSlot::shutdown_route));
+    if let Some(route) = shutdown
+        && task.pass_on_shutdown(&route) != PassedOn::Circle
+    {
+        return;
+    }
     let route = owner.and_then(|owner| Route::starting(owner).onward(task.task_slot().number()));
     task.cancel_along(route, message);
 }
