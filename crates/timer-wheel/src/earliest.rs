@@ -1,6 +1,5 @@
 //! When will the next timer be due?
 
-use crate::slab::NIL;
 use crate::wheel::Wheel;
 
 impl<T> Wheel<T> {
@@ -10,7 +9,8 @@ impl<T> Wheel<T> {
     /// given, so the answer may lie in the past.
     ///
     /// The answer is kept. It has to be found again only after the earliest timer of its slot has left, which is a look at the head of
-    /// the slot if its timers were armed in order of their deadlines, and a scan of that one slot if not.
+    /// the slot if its timers were armed in order of their deadlines. If not, the first one to ask goes through that one slot, and
+    /// each later one of n takes O(log n), amortised.
     ///
     /// # Examples
     ///
@@ -27,7 +27,8 @@ impl<T> Wheel<T> {
     /// ```
     #[inline]
     pub fn next_deadline(&mut self) -> Option<u64> {
-        let (place, level) = self.first()?;
+        let (place, _) = self.first()?;
+        let level = self.levels[place.rank()].as_mut()?;
         let slot = &level.slots[place.slot()];
         if level.exact & place.bit() != 0 {
             return Some(slot.least);
@@ -35,25 +36,91 @@ impl<T> Wheel<T> {
         let least = if level.ragged & place.bit() == 0 {
             self.slab.node(slot.head).deadline
         } else {
-            self.scan(slot.head, slot.least)
+            level.least(place, &self.slab)
         };
-        let level = self.levels[place.rank()].as_mut()?;
         level.slots[place.slot()].least = least;
         level.exact |= place.bit();
         Some(least)
     }
+}
 
-    /// The least deadline in the list from `head`, of which none is below `bound`.
-    #[cold]
-    fn scan(&self, head: u32, bound: u64) -> u64 {
-        let mut least = u64::MAX;
-        let mut index = head;
-        // Nothing is below the bound, so the search is over when it is met.
-        while index != NIL && least != bound {
-            let node = self.slab.node(index);
-            least = least.min(node.deadline);
-            index = node.next;
+#[cfg(test)]
+mod tests {
+    use crate::key::Key;
+    use crate::slab::LOOKS;
+    use crate::wheel::Wheel;
+
+    /// Not where a slot begins.
+    const BASE: u64 = (1 << 40) + 100;
+
+    /// All numbers below `count`, which is a power of two, in an order that is none.
+    fn shuffled(count: u64) -> impl Iterator<Item = u64> {
+        (0..count).map(move |index| index.wrapping_mul(0x9e37_79b1) % count)
+    }
+
+    /// A crowd of one slot, and its keys by deadline.
+    fn crowd(count: u64) -> (Wheel<u64>, Vec<Key>) {
+        let mut wheel = Wheel::new(0);
+        let mut keys: Vec<_> = shuffled(count).map(|late| (late, wheel.insert(BASE + late, late))).collect();
+        keys.sort_unstable_by_key(|&(late, _)| late);
+        assert_eq!(wheel.next_deadline(), Some(BASE));
+        (wheel, keys.into_iter().map(|(_, key)| key).collect())
+    }
+
+    type Step = fn(&mut Wheel<u64>, &mut Vec<Key>, u64, u64);
+
+    /// Each asks after every step, as a thread does that goes to sleep in between.
+    const STEPS: &[(&str, Step)] = &[
+        ("the earliest is cancelled", |wheel, keys, turn, count| {
+            wheel.cancel(keys[turn as usize]).expect("it is armed");
+            let next = (turn + 1 < count).then_some(BASE + turn + 1);
+            assert_eq!(wheel.next_deadline(), next);
+        }),
+        ("the earliest moves behind all others", |wheel, keys, turn, count| {
+            assert!(wheel.reschedule(keys[turn as usize], BASE + count + turn));
+            assert_eq!(wheel.next_deadline(), Some(BASE + turn + 1));
+        }),
+        ("the earliest is cancelled, another one comes", |wheel, keys, turn, count| {
+            wheel.cancel(keys[turn as usize]).expect("it is armed");
+            wheel.insert(BASE + 2 * count - 1 - turn, turn);
+            assert_eq!(wheel.next_deadline(), Some(BASE + turn + 1));
+        }),
+        ("an earlier one comes and goes", |wheel, _, turn, _| {
+            let earlier = wheel.insert(BASE - 1, turn);
+            assert_eq!(wheel.next_deadline(), Some(BASE - 1));
+            wheel.cancel(earlier).expect("it is armed");
+            assert_eq!(wheel.next_deadline(), Some(BASE));
+        }),
+        ("the earliest moves to and fro", |wheel, keys, turn, _| {
+            assert!(wheel.reschedule(keys[0], BASE + 2 + turn % 7));
+            assert_eq!(wheel.next_deadline(), Some(BASE + 1));
+            assert!(wheel.reschedule(keys[0], BASE));
+            assert_eq!(wheel.next_deadline(), Some(BASE));
+        }),
+        ("a few of an earlier slot come and go", |wheel, _, _, _| {
+            let few = [3, 2, 1].map(|early| wheel.insert(BASE / 2 + early, early));
+            assert_eq!(wheel.next_deadline(), Some(BASE / 2 + 1));
+            for (key, next) in few.into_iter().rev().zip([BASE / 2 + 2, BASE / 2 + 3, BASE]) {
+                wheel.cancel(key).expect("it is armed");
+                assert_eq!(wheel.next_deadline(), Some(next));
+            }
+        }),
+    ];
+
+    /// The nodes at which each step looks, in the mean over as many steps as there are timers.
+    fn looks_each(step: Step, count: u64) -> usize {
+        let (mut wheel, mut keys) = crowd(count);
+        LOOKS.set(0);
+        (0..count).for_each(|turn| step(&mut wheel, &mut keys, turn, count));
+        LOOKS.get() / count as usize
+    }
+
+    #[test]
+    fn the_next_deadline_costs_no_more_among_many() {
+        for (name, step) in STEPS {
+            let (few, many) = (looks_each(*step, 1 << 8), looks_each(*step, 1 << 13));
+            println!("{name}: {few} of few, {many} of many");
+            assert!(many <= 2 * few.max(16), "{name}: {few} of few, {many} of many");
         }
-        least
     }
 }

@@ -9,11 +9,13 @@
 //! | `ragged` | the list may be out of order; while clear, its head is the least |
 //!
 //! An insert keeps both up to date with a comparison each. The removal of a timer at `least` clears `exact`, because there may or may not
-//! be another one; whoever asks next looks at the head, or has to scan if the list is ragged. Timeouts of one length arrive in order, so the
-//! common crowded slot is never scanned, even if it is always its earliest timer that is cancelled. And as each slot remembers
+//! be another one; whoever asks next looks at the head, or, if the list is ragged, at all of it. If that is a crowd, an `Order` of it is made,
+//! and kept up to date from then on: only the first one to ask goes through the crowd. Timeouts of one length arrive in order, so the
+//! common crowded slot never needs one, even if it is always its earliest timer that is cancelled. And as each slot remembers
 //! for itself, a short timer that comes and goes does not make anyone scan the slot of the long ones again.
 
 use crate::marks::{CROWD, Marks};
+use crate::order::Order;
 use crate::place::{Place, SLOTS};
 use crate::slab::{NIL, Slab};
 
@@ -57,6 +59,9 @@ pub(crate) struct Level {
     pub(crate) exact: u64,
     pub(crate) ragged: u64,
     pub(crate) slots: [Slot; SLOTS],
+    /// Which slots have an order, and these orders by the slot. Seldom any, and then of few slots.
+    ordered: u64,
+    orders: Vec<(usize, Order)>,
 }
 
 /// Whether a removal left anything behind on the level.
@@ -70,7 +75,8 @@ pub(crate) enum Remaining {
 
 impl Level {
     pub(crate) const fn new() -> Self {
-        Self { occupied: 0, exact: 0, ragged: 0, slots: [const { Slot::EMPTY }; SLOTS] }
+        let slots = [const { Slot::EMPTY }; SLOTS];
+        Self { occupied: 0, exact: 0, ragged: 0, slots, ordered: 0, orders: Vec::new() }
     }
 
     /// The first occupied slot.
@@ -98,6 +104,11 @@ impl Level {
             self.ragged &= !bit;
             (slot.head, slot.tail, slot.least, slot.len) = (index, index, deadline, 1);
             return NIL;
+        }
+        if self.ordered & bit != 0
+            && let Some(order) = order_of(&mut self.orders, place)
+        {
+            order.arrived(index, deadline, slab);
         }
         let prev = slot.push(index, place.is_window(), slab);
         let tail = slab.node_mut(prev);
@@ -135,10 +146,33 @@ impl Level {
         if prev == NIL && next == NIL { self.vacate(place) } else { Remaining::Some }
     }
 
+    /// The least deadline of an occupied slot, of which nothing is known but that none is below `slot.least`.
+    #[cold]
+    pub(crate) fn least<T>(&mut self, place: Place, slab: &Slab<T>) -> u64 {
+        let slot = &self.slots[place.slot()];
+        if slot.len < CROWD {
+            return scan(slot.head, slot.least, slab);
+        }
+        if self.ordered & place.bit() == 0 {
+            self.ordered |= place.bit();
+            self.orders.push((place.slot(), Order::of_list(slot.head, slot.len, slab)));
+        }
+        let least = order_of(&mut self.orders, place).and_then(|order| order.least(slab));
+        least.expect("the slot is occupied, and all its timers are in its order")
+    }
+
+    fn forget_order(&mut self, place: Place) {
+        if self.ordered & place.bit() != 0 {
+            self.ordered &= !place.bit();
+            self.orders.retain(|(slot, _)| *slot != place.slot());
+        }
+    }
+
     /// Forgets the list of `place`; its nodes are the caller's to place.
     pub(crate) fn vacate(&mut self, place: Place) -> Remaining {
         self.occupied &= !place.bit();
         self.slots[place.slot()].marks = None;
+        self.forget_order(place);
         if self.occupied == 0 { Remaining::None } else { Remaining::Some }
     }
 
@@ -169,7 +203,25 @@ impl Level {
         slab.node_mut(prev).next = NIL;
         slot.tail = prev;
         self.ragged &= !place.bit();
+        self.forget_order(place);
     }
+}
+
+fn order_of(orders: &mut [(usize, Order)], place: Place) -> Option<&mut Order> {
+    orders.iter_mut().find(|(slot, _)| *slot == place.slot()).map(|(_, order)| order)
+}
+
+/// The least deadline in the list from `head`, of which none is below `bound`.
+fn scan<T>(head: u32, bound: u64, slab: &Slab<T>) -> u64 {
+    let mut least = u64::MAX;
+    let mut index = head;
+    // Nothing is below the bound, so the search is over when it is met.
+    while index != NIL && least != bound {
+        let node = slab.node(index);
+        least = least.min(node.deadline);
+        index = node.next;
+    }
+    least
 }
 
 #[cfg(test)]
@@ -197,5 +249,27 @@ mod tests {
             assert_eq!(level.slots[place.slot()].len, 0);
             assert!(level.slots[place.slot()].marks.is_none());
         }
+    }
+
+    /// Also of one that goes to and fro, and of many that come and go.
+    #[test]
+    fn an_order_takes_no_more_room_than_its_slot_needs() {
+        const COUNT: u64 = 1000;
+        let mut wheel = crate::Wheel::new(0);
+        let deadline = |late: u64| (1 << 40) + 100 + late;
+        let keys: Vec<_> = (0..COUNT).rev().map(|late| wheel.insert(deadline(late), ())).collect();
+        let room = |wheel: &crate::Wheel<()>| {
+            let levels = wheel.levels.iter().flatten();
+            levels.flat_map(|level| &level.orders).map(|(_, order)| order.room()).collect::<Vec<_>>()
+        };
+        for turn in 0..20 * COUNT {
+            assert!(wheel.reschedule(keys[999], deadline(turn % 2)));
+            let other = wheel.insert(deadline(COUNT - turn % 700), ());
+            wheel.next_deadline();
+            wheel.cancel(other);
+        }
+        assert!(matches!(room(&wheel)[..], [room] if room <= 3 * COUNT as usize), "{:?}", room(&wheel));
+        wheel.clear();
+        assert_eq!(room(&wheel), [0; 0], "an empty slot has none");
     }
 }

@@ -34,10 +34,10 @@
 //!
 //! | operation | [`Wheel`] | binary heap, lazy deletion | `BTreeMap` |
 //! |---|---|---|---|
-//! | insert | O(1) | O(log n), O(1) on average | O(log n) |
+//! | insert | O(1); O(log n) amortised into a slot that was asked so | O(log n), O(1) on average | O(log n) |
 //! | cancel | O(1) | O(1), the room stays taken until the deadline | O(log n) |
 //! | reschedule | O(1) | O(log n), leaves a dead entry behind | O(log n) |
-//! | next deadline | O(1), or a scan of one slot after the earliest timer of an unsorted slot left | O(1), plus the dead entries on top | O(1) |
+//! | next deadline | O(1); O(log n) amortised after the earliest timer of an unsorted slot left | O(1), plus the dead entries on top | O(1) |
 //! | poll without a due timer | O(1) | O(1) | O(log n) |
 //! | fire | O(1), plus at most one move per level in a timer's life | O(log n) | O(log n) |
 //!
@@ -47,7 +47,8 @@
 //! # Map
 //!
 //! * `wheel`: arming and disarming · `expire`: what is due · `earliest`: what will be due · `drain`: how everything leaves
-//! * `place`: the arithmetic of levels, and why order survives it · `level`: what a slot remembers · `slab`: where timers live
+//! * `place`: the arithmetic of levels, and why order survives it · `level`: what a slot remembers · `order`: the least of a crowd ·
+//!   `slab`: where timers live
 
 #![forbid(unsafe_code)]
 
@@ -57,6 +58,7 @@ mod expire;
 mod key;
 mod level;
 mod marks;
+mod order;
 mod place;
 mod slab;
 mod wheel;

@@ -39,6 +39,14 @@ pub(crate) struct Node<T> {
     generation: u32,
 }
 
+impl<T> Node<T> {
+    /// Tells the timers apart that live in this node one after the other.
+    #[inline]
+    pub(crate) const fn generation(&self) -> u32 {
+        self.generation
+    }
+}
+
 /// What is left of a timer that has been taken out of its node: its value, and the two neighbours that must close ranks.
 pub(crate) struct Taken<T> {
     pub(crate) value: T,
@@ -70,6 +78,12 @@ const fn locate(index: u32) -> (usize, usize) {
     }
 }
 
+#[cfg(test)]
+std::thread_local! {
+    /// How often this thread has looked at a node.
+    pub(crate) static LOOKS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 impl<T> Slab<T> {
     pub(crate) const fn new() -> Self {
         Self { chunks: Vec::new(), free: NIL, fresh: 1 << FIRST_BITS, len: 0 }
@@ -82,6 +96,8 @@ impl<T> Slab<T> {
 
     #[inline]
     pub(crate) fn node(&self, index: u32) -> &Node<T> {
+        #[cfg(test)]
+        LOOKS.set(LOOKS.get() + 1);
         let (chunk, offset) = locate(index);
         &self.chunks[chunk][offset]
     }
@@ -95,6 +111,8 @@ impl<T> Slab<T> {
     /// The node that `key` names, if it is still the same timer.
     #[inline]
     pub(crate) fn lookup(&self, key: Key) -> Option<&Node<T>> {
+        #[cfg(test)]
+        LOOKS.set(LOOKS.get() + 1);
         let (chunk, offset) = locate(key.index.get());
         let node = self.chunks.get(chunk)?.get(offset)?;
         (node.generation == key.generation).then_some(node)
@@ -216,6 +234,12 @@ impl<T> Slab<T> {
         }
         self.len -= 1;
         Some(taken)
+    }
+
+    /// The generation of the timer that lives in this node, or will live in it next.
+    #[inline]
+    pub(crate) fn generation(&self, index: u32) -> u32 {
+        if index == self.fresh { 0 } else { self.node(index).generation }
     }
 
     /// The key of the timer that lives in an occupied node.

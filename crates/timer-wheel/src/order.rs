@@ -1,0 +1,84 @@
+//! How is the least deadline of a crowded slot found again, when the earliest timer has left and the others came out of order?
+//!
+//! A scan for each would cost n timers n * n. The first one to ask makes a binary heap of the slot, which is kept until the slot is
+//! emptied. Who arrives is entered; who leaves stays behind as a stale entry, which is thrown away when it comes to the top, or when the heap
+//! would have to grow. So an entry is made once and thrown away once, and each costs log n.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::num::NonZeroU32;
+
+use crate::key::Key;
+use crate::slab::{NIL, Slab};
+
+/// The timers of one slot by their deadlines, and some that have left it.
+#[derive(Debug)]
+pub(crate) struct Order(BinaryHeap<Reverse<Entry>>);
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    deadline: u64,
+    index: u32,
+    generation: u32,
+}
+
+impl Entry {
+    fn new(index: u32, generation: u32, deadline: u64) -> Reverse<Self> {
+        Reverse(Self { deadline, index, generation })
+    }
+
+    /// Whether the timer is armed for this deadline still, or again. Its place follows from its deadline, so it is in the slot then.
+    fn is_right<T>(&self, slab: &Slab<T>) -> bool {
+        let key = NonZeroU32::new(self.index).map(|index| Key { index, generation: self.generation });
+        key.and_then(|key| slab.lookup(key)).is_some_and(|node| node.deadline == self.deadline)
+    }
+}
+
+impl Order {
+    /// Of the list that begins with `head`.
+    #[cold]
+    pub(crate) fn of_list<T>(head: u32, len: u32, slab: &Slab<T>) -> Self {
+        let mut entries = Vec::with_capacity(len as usize);
+        let mut index = head;
+        while index != NIL {
+            let node = slab.node(index);
+            entries.push(Entry::new(index, node.generation(), node.deadline));
+            index = node.next;
+        }
+        Self(entries.into())
+    }
+
+    /// `index` comes into the list, and is perhaps not yet in its node.
+    #[cold]
+    pub(crate) fn arrived<T>(&mut self, index: u32, deadline: u64, slab: &Slab<T>) {
+        if self.0.len() == self.0.capacity() {
+            self.tidy(slab);
+        }
+        self.0.push(Entry::new(index, slab.generation(index), deadline));
+    }
+
+    /// Throws away what is stale or there twice, and makes room for as many as remain: so many come before the next time.
+    fn tidy<T>(&mut self, slab: &Slab<T>) {
+        let mut entries = std::mem::take(&mut self.0).into_vec();
+        entries.retain(|entry| entry.0.is_right(slab));
+        // A timer that went and came back has two.
+        entries.sort_unstable();
+        entries.dedup();
+        entries.shrink_to(2 * entries.len());
+        entries.reserve(entries.len().max(1));
+        self.0 = entries.into();
+    }
+
+    /// The least deadline in the list.
+    pub(crate) fn least<T>(&mut self, slab: &Slab<T>) -> Option<u64> {
+        while !self.0.peek()?.0.is_right(slab) {
+            self.0.pop();
+        }
+        self.0.peek().map(|entry| entry.0.deadline)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn room(&self) -> usize {
+        self.0.capacity()
+    }
+}
