@@ -262,8 +262,10 @@ mod tests {
             let levels = wheel.levels.iter().flatten();
             levels.flat_map(|level| &level.orders).map(|(_, order)| order.room()).collect::<Vec<_>>()
         };
+        wheel.cancel(keys[999]);
+        assert_eq!(wheel.next_deadline(), Some(deadline(1)), "which makes an order");
         for turn in 0..20 * COUNT {
-            assert!(wheel.reschedule(keys[999], deadline(turn % 2)));
+            assert!(wheel.reschedule(keys[499], deadline(500 + turn % 2)));
             let other = wheel.insert(deadline(COUNT - turn % 700), ());
             wheel.next_deadline();
             wheel.cancel(other);
