@@ -222,3 +222,34 @@ fn a_request_after_a_refusal_is_told() {
         assert_eq!(told.load(Ordering::Relaxed), 3);
     }
 }
+
+/// The clean-up of a group's task is disturbed neither by the shutdown nor by the group that hears of it.
+#[test]
+fn a_groups_task_is_asked_once() {
+    for workers in [1, 2] {
+        for _ in 0..50 {
+            let cleaned_up = Arc::new(AtomicUsize::new(0));
+            let counted = Arc::clone(&cleaned_up);
+            let runner = Runner::builder().workers(workers).build().unwrap();
+            runner
+                .run(async move {
+                    drop(create_task(selvedge::task_group(async move |tg| {
+                        for _ in 0..3 {
+                            let counted = Arc::clone(&counted);
+                            tg.create_task(async move {
+                                let told = sleep(LONG).await;
+                                sleep(Duration::from_millis(1)).await?;
+                                counted.fetch_add(1, Ordering::Relaxed);
+                                told
+                            });
+                        }
+                        Ok(())
+                    })));
+                    sleep(Duration::from_millis(2)).await
+                })
+                .unwrap();
+            runner.close();
+            assert_eq!(cleaned_up.load(Ordering::Relaxed), 3);
+        }
+    }
+}

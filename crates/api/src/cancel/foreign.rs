@@ -17,7 +17,8 @@
 //! was called takes the request if that came from a scope that is still around it.
 //!
 //! Whoever makes a request wakes the task and knows nothing of this file. Each state of requests is called once (`asked`); a leaf that
-//! leaves its waker afterwards has looked at that state itself. Entering and calling happen on the thread that polls the task;
+//! leaves its waker afterwards has looked at that state itself. (One that is polled for the first time after another leaf took the request starts
+//! clean: it cannot be told from an await in that leaf's clean-up.) Entering and calling happen on the thread that polls the task;
 //! only leaving, by a leaf that is dropped, may happen on another one.
 
 use std::collections::BTreeMap;

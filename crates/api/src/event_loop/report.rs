@@ -244,7 +244,8 @@ impl GivenUp {
         }
         // What only follows from that.
         if self.waiting.count > 0 {
-            lines.push(format!("{} that waited for these were dropped, too", tasks(self.waiting.count)));
+            let were = if self.waiting.count == 1 { "was" } else { "were" };
+            lines.push(format!("{} that waited for these {were} dropped, too", tasks(self.waiting.count)));
         }
         if self.unheard > 0 {
             lines.push(format!("{} did not get a turn any more and were dropped, too", tasks(self.unheard)));

@@ -33,6 +33,11 @@ fn std_abstract(name: &[u8]) -> io::Result<SocketAddr> {
     #[cfg(target_os = "linux")]
     use std::os::linux::net::SocketAddrExt;
 
+    if name.is_empty() {
+        let empty =
+            "an abstract name needs a byte after the zero byte: nobody could connect to the empty one";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, empty));
+    }
     SocketAddr::from_abstract_name(name)
 }
 

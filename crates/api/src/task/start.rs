@@ -31,7 +31,7 @@ struct Limited {
     waiting: VecDeque<(usize, TaskRef)>,
     /// Which children have been started here. What was given as a task never was.
     started: Vec<bool>,
-    /// How many may be started, of those that made room while the others are being cancelled.
+    /// While the others are being cancelled, nobody is started: how many children have ended in that time.
     paused: Option<usize>,
 }
 
@@ -161,12 +161,13 @@ pub(crate) fn limit(start: &Start, most: usize, count: usize) {
     assert!(most > 0, "a limit of 0 would let no child run: give at least 1");
     assert!(
         start.limit(most, count),
-        "the children have started: call `limit` at once, on what `gather` or `as_completed` returns"
+        "the children have started, as another task was created or the poll has ended since: call `limit` on what \
+         `gather` or `as_completed` has just returned"
     );
 }
 
 thread_local! {
-    /// The children that were made last on this thread.
+    /// The children that were made last on this thread. One place is enough: whoever makes more starts these first.
     static HELD: RefCell<Option<Arc<Start>>> = const { RefCell::new(None) };
 
     /// Whether there are any: most polls make none, and are spared the look.

@@ -56,7 +56,8 @@ use crate::time;
 ///
 /// # Cancellation
 ///
-/// A request ends the `next` that it meets; the tasks are not touched.
+/// A request ends the `next` that it meets; the tasks are not touched. To a combinator of streams that goes on (`collect`, `count`) this
+/// is one more item, an error: use one that stops there (`try_collect`), or cancel the tasks.
 #[track_caller]
 pub fn as_completed<C: Coroutine>(aws: impl IntoIterator<Item = C>) -> AsCompleted<C::Item> {
     start_held();
@@ -197,7 +198,11 @@ impl<T: Send + 'static> AsCompleted<T> {
     ///
     /// # Panics
     ///
-    /// If `most` is zero, or the children have started.
+    /// If `most` is zero, or the children have started: another task was created since, or the poll has ended.
+    ///
+    /// # Cancellation
+    ///
+    /// A request ends the `next` that it meets. The children go on, also after the drop, still at most `most` at once.
     #[track_caller]
     pub fn limit(mut self, most: usize) -> AsCompleted<T> {
         task::limit(&self.shared.start, most, self.tasks.len());
@@ -258,7 +263,8 @@ impl<T: Send + 'static> Stream for AsCompleted<T> {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left, Some(self.left))
+        // A request that a `next` meets is one more item.
+        (self.left, None)
     }
 }
 

@@ -152,7 +152,8 @@ impl<C: Children> Gather<C> {
     /// Lets at most `most` children run at once, and starts the others in order as those end. What is returned stays in the order
     /// of the input. [`Task`](crate::Task)s that were given run already, and do not count.
     ///
-    /// Called on what [`gather`] has just returned: in the same poll, and before another task is created.
+    /// Called on what [`gather`] has just returned: in the same poll, and before another task is created. Of gatherings inside each other each has
+    /// its own limit; make the inner ones where they are awaited: `async move { gather(..).limit(n).await }`.
     ///
     /// As without a limit, the other children go on after the first error and after the gathering is dropped, still at most `most` at once.
     /// For results as they come: [`AsCompleted::limit`](crate::AsCompleted::limit).
@@ -174,7 +175,7 @@ impl<C: Children> Gather<C> {
     ///
     /// # Panics
     ///
-    /// If `most` is zero, or the children have started.
+    /// If `most` is zero, or the children have started: another task was created since, or the poll has ended.
     ///
     /// # Cancellation
     ///
