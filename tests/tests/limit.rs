@@ -295,3 +295,75 @@ async fn a_limit_of_nothing_and_one_that_comes_too_late_are_refused() -> Result<
     assert!(late.to_string().contains("the children have started"), "{late}");
     Ok(())
 }
+
+#[selvedge::test(virtual_time)]
+async fn children_that_end_before_the_limit_make_no_room() -> Result<()> {
+    let running = Running::default();
+    let gathering = gather(running.children(3));
+    let me = current_task().unwrap().id();
+    let first = all_tasks().into_iter().find(|task| task.id() != me).unwrap();
+    first.cancel();
+    let limited = gathering.limit(1).return_exceptions();
+    assert_eq!(limited.await?.iter().filter(|result| result.is_ok()).count(), 2);
+    assert_eq!(running.most(), 1);
+    Ok(())
+}
+
+#[selvedge::test(workers = 1, virtual_time)]
+async fn children_whose_maker_panics_go_on_like_dropped_tasks() -> Result<()> {
+    let running = Running::default();
+    let seen = running.clone();
+    let maker = create_task(async move {
+        let children = (0..3).map(move |n| {
+            assert!(n < 2, "on purpose");
+            seen.clone().child(n)
+        });
+        as_completed(children).next().await.unwrap()
+    });
+    assert!(maker.await.is_err());
+    settle().await?;
+    assert_eq!(running.begun(), 2);
+    Ok(())
+}
+
+#[selvedge::test(virtual_time)]
+async fn a_gathering_made_by_the_iterator_of_another_starts() -> Result<()> {
+    let running = Running::default();
+    let mut inner = None;
+    let outer = as_completed([0].map(|_| {
+        inner = Some(gather(running.children(2)));
+        async { Ok(()) }
+    }));
+    let lazy = as_completed((0..1).map(|_| {
+        inner = Some(gather(running.children(2)));
+        async { Ok(()) }
+    }));
+    settle().await?;
+    assert_eq!(running.begun(), 4);
+    drop((inner, outer, lazy));
+    Ok(())
+}
+
+/// A question claims a task that has not started, just as it is about to be started.
+#[test]
+fn questions_do_not_keep_children_from_starting() {
+    let runner = Runner::builder().workers(2).build().unwrap();
+    let main = async {
+        let asks = create_task(async {
+            loop {
+                for task in all_tasks() {
+                    let _graph = selvedge::capture_call_graph(&task, None);
+                }
+                sleep(Duration::ZERO).await?;
+            }
+            #[expect(unreachable_code, reason = "it says what the task returns")]
+            Ok(())
+        });
+        for _ in 0..300 {
+            gather((0..20).map(async |n| Ok(n)).collect::<Vec<_>>()).limit(4).await?;
+        }
+        asks.cancel();
+        Ok(())
+    };
+    runner.run(async { timeout(Duration::from_mins(1), async |_| main.await).await }).unwrap();
+}

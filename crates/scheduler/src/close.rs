@@ -98,7 +98,7 @@ pub(crate) fn drop_refused(refused: Refused) {
         return;
     }
     let _leave = Depth::enter(depth + 1);
-    drop(refused);
+    silently(|| drop(refused));
     if depth == 0 {
         let next = || WAITING.try_with(|waiting| waiting.borrow_mut().pop_front()).ok().flatten();
         for _ in 0..IN_A_ROW {

@@ -515,6 +515,25 @@ async fn a_set_that_moves_is_told_where_it_is() -> Result<()> {
     Ok(())
 }
 
+/// A handle of the first task keeps what it left, but not its leaves from being told in the second.
+#[selvedge::test(virtual_time)]
+async fn a_set_that_moves_is_told_though_the_first_task_is_remembered() -> Result<()> {
+    let first = create_task(async {
+        let mut set: FuturesUnordered<_> = [sleep(LONG)].into_iter().collect();
+        assert!(futures_util::poll!(set.next()).is_pending());
+        Ok(set)
+    });
+    let _remembered = first.handle();
+    let second = create_task(async move {
+        let mut set = first.await?;
+        Ok(set.next().await.unwrap().is_err())
+    });
+    settle().await?;
+    second.cancel();
+    assert!(second.await?);
+    Ok(())
+}
+
 /// A set is dropped by another thread while its task is asked to stop: nothing is left behind, and nothing is woken that is gone.
 #[test]
 fn a_leaf_may_be_dropped_elsewhere() {

@@ -106,7 +106,7 @@ impl Chain<'_> {
     pub(super) fn deliver(&self) -> ChainDelivery {
         // Read first: delivering takes away the signs of who asked.
         let asked_by_task = self.is_asked_by_task();
-        let root = self.root.requests().deliver();
+        let (root, message, route) = self.root.deliver();
         let mut made = root.made;
         let mut to = u32::from(root.was_pending);
         let mut outermost = None;
@@ -118,9 +118,7 @@ impl Chain<'_> {
         }
         outermost = root.was_pending.then(|| self.root.number()).or(outermost);
         TAKEN.set(true);
-        // Only after the delivery: whoever asks sets the message under its lock, together with the request.
-        let (message, passed) =
-            if asked_by_task { (self.root.cancel_message(), self.root.route()) } else { (None, None) };
+        let (message, passed) = if asked_by_task { (message, route) } else { (None, None) };
         let route = InHand::new(self.root.number(), passed);
         ChainDelivery {
             made,

@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::task::Waker;
 
-use crate::contain::wake_quietly;
+use crate::contain::{silently, wake_quietly};
 use crate::sync::{AtomicUsize, Mutex, Ordering};
 
 /// The foreign wakers below one scope.
@@ -125,6 +125,13 @@ impl ForeignWakers {
         wakers
     }
 
+    /// The task has ended: leaves that are still there are with another one by now, which polls them only when they are woken.
+    pub(crate) fn let_go(&self) {
+        let left = self.take_all(None);
+        self.called.fetch_add(left.len(), Ordering::Relaxed);
+        left.into_iter().for_each(wake_quietly);
+    }
+
     /// Some of the task's leaves were called and have not come to be polled.
     pub(super) fn has_called(&self) -> bool {
         self.called.load(Ordering::Relaxed) > 0
@@ -147,16 +154,22 @@ impl ForeignWakers {
     }
 
     fn leave(&self, key: u64) {
-        let mut removed = self.list.lock().members.remove(&key);
-        if removed.is_none() {
-            self.called.fetch_sub(1, Ordering::Relaxed);
+        let removed = self.list.lock().members.remove(&key);
+        match removed {
+            // After the lock: a waker is foreign code.
+            Some(removed) => silently(|| drop(removed)),
+            None => _ = self.called.fetch_sub(1, Ordering::Relaxed),
         }
-        // Lists of scopes that have ended go with their last member, from the inside outwards.
+        self.go_if_empty();
+    }
+
+    /// Lists of scopes that have ended go with their last member, from the inside outwards.
+    fn go_if_empty(&self) {
         let mut inner = self;
+        // What has been removed last holds the list in which the next is removed.
+        let mut _held = None;
         while let Some((around, place)) = inner.is_to_go() {
-            let ended = around.list.lock().members.remove(&place);
-            // After the locks: a waker is foreign code, and a list may be the last to hold another.
-            drop(std::mem::replace(&mut removed, ended));
+            _held = around.list.lock().members.remove(&place);
             inner = around;
         }
     }
@@ -202,21 +215,18 @@ impl Drop for ScopesWakers {
     fn drop(&mut self) {
         let wakers = &self.0;
         let Some(around) = &wakers.around else {
-            // Leaves that outlive the task are with another one by now, which polls them only when they are woken.
-            let left = wakers.take_all(None);
-            wakers.called.fetch_add(left.len(), Ordering::Relaxed);
-            left.into_iter().for_each(wake_quietly);
-            return;
+            return wakers.let_go();
         };
         let mut list = wakers.list.lock();
         list.has_ended = true;
-        let Some(place) = list.place_around else { return };
-        let mut list_around = around.list.lock();
-        if list.members.is_empty() {
-            list_around.members.remove(&place);
-        } else {
-            list_around.members.insert(place, Member::Ended(Arc::clone(wakers)));
+        if let Some(place) = list.place_around
+            // It is not there if the list around is just being called.
+            && let Some(member) = around.list.lock().members.get_mut(&place)
+        {
+            *member = Member::Ended(Arc::clone(wakers));
         }
+        drop(list);
+        wakers.go_if_empty();
     }
 }
 

@@ -26,4 +26,4 @@ pub(crate) use self::frame::{Frame, FramePoll, Patience, ScopedFrame};
 pub(crate) use self::leaf::{Leaf, Taken};
 pub(crate) use self::route::{Held, Meeting, Route};
 pub(crate) use self::scope::Scope;
-pub(crate) use self::word::{Request, RequestWord, Requests};
+pub(crate) use self::word::{Delivery, Request, RequestWord, Requests};

@@ -76,6 +76,8 @@ impl Scope {
 impl Drop for Scope {
     /// Not by recursion: scopes lie as deep inside each other as the timeouts and groups of a program.
     fn drop(&mut self) {
+        // First: it finds its place in the lists of the scopes around.
+        drop(self.foreign.take());
         let mut around = self.parent.take();
         while let Some(scope) = around {
             around = Arc::into_inner(scope).and_then(|mut scope| scope.parent.take());

@@ -54,7 +54,10 @@ impl<C: Coroutine> Future for TaskBody<C> {
                 with_slot(call_task);
             }
             match this.coro.poll(cx) {
-                Poll::Ready(result) => result,
+                Poll::Ready(result) => {
+                    with_slot(|slot| slot.foreign_wakers_if_any().map(|wakers| wakers.let_go()));
+                    result
+                }
                 Poll::Pending if began.is_some_and(is_untaken) && !capture::is_on() => {
                     if this.patience.is_left_for_called(cx) {
                         return Poll::Pending;
@@ -87,11 +90,11 @@ fn is_untaken(began: Requests) -> bool {
 
 fn take_request() -> Error {
     let message = with_slot(|slot| {
-        let _ = slot.requests().deliver();
-        if let Some(route) = slot.route() {
+        let (_, message, route) = slot.deliver();
+        if let Some(route) = route {
             route.settle();
         }
-        slot.cancel_message()
+        message
     });
     CancelledError::from_message(message.flatten()).into()
 }

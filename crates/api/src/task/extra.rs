@@ -6,7 +6,7 @@ use selvedge_scheduler::WaitList;
 
 use super::completion::{Watcher, WatcherId};
 use crate::callgraph::AwaitedBy;
-use crate::cancel::{ForeignWakers, Meeting, Request, RequestWord, Route, ScopesWakers};
+use crate::cancel::{Delivery, ForeignWakers, Meeting, Request, RequestWord, Route, ScopesWakers};
 use crate::context::Context;
 use crate::error::Error;
 use crate::event_loop::{EventLoop, get_running_loop};
@@ -93,6 +93,12 @@ impl Extra {
             },
         }
         request
+    }
+
+    /// Delivers a request with its own message, and not with that of one which comes right after it.
+    pub(super) fn deliver(&self, requests: &RequestWord) -> (Delivery, Option<Arc<str>>, Option<Route>) {
+        let details = self.details.lock();
+        (requests.deliver(), details.cancel_message.clone(), details.route.clone())
     }
 
     /// Counts a shutdown's request, unless the task was given it before.

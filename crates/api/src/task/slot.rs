@@ -8,7 +8,7 @@ use selvedge_scheduler::{Slot, TaskRef};
 
 use super::extra::{Extra, Told};
 use super::number;
-use crate::cancel::{ForeignWakers, Request, RequestWord, Route};
+use crate::cancel::{Delivery, ForeignWakers, Request, RequestWord, Route};
 use crate::context::Bindings;
 use crate::error::{CancelledError, Error};
 use crate::event_loop::EventLoop;
@@ -73,6 +73,17 @@ impl TaskSlot {
             Some(extra) => extra.request(&self.requests, message, route),
             None => self.requests.request_counted(),
         }
+    }
+
+    /// Delivers what was requested, with its message and its route.
+    pub(crate) fn deliver(&self) -> (Delivery, Option<Arc<str>>, Option<Route>) {
+        if let Some(extra) = self.extra_if_any() {
+            return extra.deliver(&self.requests);
+        }
+        let delivery = self.requests.deliver();
+        // A request with a message may have made the extra since.
+        let extra = self.extra_if_any();
+        (delivery, extra.and_then(Extra::cancel_message), extra.and_then(Extra::route))
     }
 
     /// Counts the request of a shutdown, which the task is given once.

@@ -60,15 +60,28 @@ impl HeldChildren {
     }
 
     /// Holds those that do not run yet.
-    pub(crate) fn hold(self) -> Arc<Start> {
-        let start = Arc::new(Start(Mutex::new(State::Held(self.held))));
-        let is_held = HELD.try_with(|held| held.replace(Some(Arc::clone(&start)))).is_ok();
-        if is_held {
-            IS_HELD.set(true);
-        } else {
-            start.start_all();
+    pub(crate) fn hold(mut self) -> Arc<Start> {
+        let start = Arc::new(Start(Mutex::new(State::Held(std::mem::take(&mut self.held)))));
+        match HELD.try_with(|held| held.replace(Some(Arc::clone(&start)))) {
+            Ok(former) => {
+                IS_HELD.set(true);
+                // Made by the program's iterator, while these were being made.
+                if let Some(former) = former {
+                    former.start_all();
+                }
+            }
+            Err(_) => start.start_all(),
         }
         start
+    }
+}
+
+impl Drop for HeldChildren {
+    /// The program's iterator has panicked: those that it has made go on like dropped tasks.
+    fn drop(&mut self) {
+        for (_, task) in &self.held {
+            task.start();
+        }
     }
 }
 
@@ -81,7 +94,9 @@ impl Start {
         }
         let State::Held(held) = std::mem::replace(&mut *state, State::Started) else { return };
         drop(state);
-        start_each(&held);
+        for (_, task) in &held {
+            task.start();
+        }
     }
 
     /// Starts the first `most`; the others follow as those end. False: they have all been started before.
@@ -89,15 +104,11 @@ impl Start {
     pub(crate) fn limit(&self, most: usize, count: usize) -> bool {
         let mut state = self.0.lock();
         let State::Held(held) = std::mem::replace(&mut *state, State::Started) else { return false };
-        let mut waiting = VecDeque::from(held);
-        let mut started = vec![false; count];
-        let first: Vec<_> = waiting.drain(..most.min(waiting.len())).collect();
-        for (index, _) in &first {
-            started[*index] = true;
-        }
+        let (waiting, started) = (VecDeque::from(held), vec![false; count]);
+        let first = most.min(waiting.len());
         *state = State::Limited(Limited { waiting, started, paused: None });
         drop(state);
-        start_each(&first);
+        (0..first).for_each(|_| self.start_next());
         true
     }
 
@@ -142,12 +153,6 @@ impl Start {
                 return task.start();
             }
         }
-    }
-}
-
-fn start_each(children: &[(usize, TaskRef)]) {
-    for (_, task) in children {
-        task.start();
     }
 }
 

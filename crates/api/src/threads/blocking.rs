@@ -86,9 +86,13 @@ where
             let function = function.take().expect("`ToThread` was polled after it had panicked");
             let context = copy_context();
             let in_context = move || context.run(function);
-            let started = Scheduler::with_current(|scheduler| match scheduler {
-                Some(scheduler) => BlockingTask::start(scheduler, in_context),
-                None => BlockingTask::failed(task::no_running_loop()),
+            let started = Scheduler::with_current(|scheduler| {
+                if let Some(scheduler) = scheduler {
+                    return BlockingTask::start(scheduler, in_context);
+                }
+                // What the function has captured is the program's.
+                drop_flat(in_context);
+                BlockingTask::failed(task::no_running_loop())
             });
             this.state = State::Started(started);
         }

@@ -114,8 +114,11 @@ impl TaskRef {
     /// Queues a task that was [spawned suspended](crate::Scheduler::spawn_suspended), behind all others. Nothing happens if it was woken or
     /// started before.
     pub fn start(&self) {
-        if let Ok(runnable) = self.claim() {
-            runnable.schedule_new();
+        match self.claim() {
+            Ok(runnable) => runnable.schedule_new(),
+            // Woken before; or somebody asks where it stands, and would let it lie.
+            Err(Unclaimed::Busy) => self.wake(),
+            Err(Unclaimed::Complete) => {}
         }
     }
 
