@@ -77,8 +77,10 @@ pub(crate) enum Refused {
 
 /// So deep a destructor that hands in more may lie inside another one that is being refused; what comes deeper waits until those have ended.
 const NESTED: usize = 16;
-/// So many of those that wait are dropped in a row. If there are still more, each hands in the next one, and that would never end: the last is leaked.
-const IN_A_ROW: usize = 1 << 16;
+/// Those that wait are dropped generation by generation: what was handed in by one is the next. After so many generations, or so many in all,
+/// each hands in the next for ever, and what waits then is leaked.
+const GENERATIONS: usize = 1 << 14;
+const IN_ALL: usize = 1 << 20;
 
 crate::sync::thread_locals! {
     /// How many are being dropped on this thread, each inside another one.
@@ -100,13 +102,28 @@ pub(crate) fn drop_refused(refused: Refused) {
     let _leave = Depth::enter(depth + 1);
     silently(|| drop(refused));
     if depth == 0 {
-        let next = || WAITING.try_with(|waiting| waiting.borrow_mut().pop_front()).ok().flatten();
-        for _ in 0..IN_A_ROW {
-            let Some(next) = next() else { return };
-            silently(|| drop(next));
-        }
-        std::iter::from_fn(next).for_each(std::mem::forget);
+        drop_those_that_wait();
     }
+}
+
+fn drop_those_that_wait() {
+    let take = || WAITING.try_with(RefCell::take).unwrap_or_default();
+    let mut dropped = 0;
+    for _ in 0..GENERATIONS {
+        let generation = take();
+        if generation.is_empty() {
+            return;
+        }
+        for refused in generation {
+            if dropped == IN_ALL {
+                std::mem::forget(refused);
+                continue;
+            }
+            dropped += 1;
+            silently(|| drop(refused));
+        }
+    }
+    take().into_iter().for_each(std::mem::forget);
 }
 
 /// Counts also when a destructor unwinds.

@@ -13,6 +13,7 @@ use std::task::{Context as PollContext, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use selvedge::{
     BlockingTask, Context, ContextVar, Error, EventLoop, ExceptionContext, ExceptionGroup, Result, Runner,
     Task, ThreadPoolExecutor, create_task, get_running_loop, run_coroutine_threadsafe, sleep, task_group,
@@ -77,6 +78,9 @@ impl Drop for Payload {
 
 /// A waker that panics in all it does.
 struct BadWaker;
+
+/// Never dropped, and no leak.
+static KEPT: Mutex<Vec<Arc<BadWaker>>> = Mutex::new(Vec::new());
 
 impl Wake for BadWaker {
     fn wake(self: Arc<Self>) {
@@ -345,7 +349,7 @@ async fn prepare(case: String) -> Result<Act> {
                 future.set_result(()).expect("it is new");
                 assert_eq!(counts.0.load(Ordering::Relaxed), before + 1);
                 drop((first, last));
-                std::mem::forget(keep);
+                KEPT.lock().push(keep);
             })
         }
         "wakers of waits" => {
@@ -363,7 +367,7 @@ async fn prepare(case: String) -> Result<Act> {
             }
             act(move || {
                 drop((task, first, last));
-                std::mem::forget(keep);
+                KEPT.lock().push(keep);
             })
         }
         "the loop's end" => {

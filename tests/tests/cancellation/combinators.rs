@@ -358,8 +358,8 @@ fn each_is_told_when_the_loop_closes() {
         for (waits, wait) in WAITS.iter().filter(|(waits, _)| alone.contains(waits)) {
             let counts = Counts::default();
             let work = combine(counts.children(4, *wait));
-            // One worker: what has begun is suspended whenever the main coroutine runs.
-            let runner = Runner::builder().workers(1).build().unwrap();
+            // One worker, for which nobody stands in: what has begun is suspended whenever the main coroutine runs.
+            let runner = Runner::builder().workers(1).rescue(false).build().unwrap();
             let begun = counts.clone();
             runner
                 .run(async move {
