@@ -78,9 +78,12 @@ pub(crate) enum Refused {
 /// So deep a destructor that hands in more may lie inside another one that is being refused; what comes deeper waits until those have ended.
 const NESTED: usize = 16;
 /// Those that wait are dropped generation by generation: what was handed in by one is the next. After so many generations, or so many in all,
-/// each hands in the next for ever, and what waits then is leaked.
+/// each hands in the next for ever, and what waits then is kept in `GIVEN_UP`.
 const GENERATIONS: usize = 1 << 14;
 const IN_ALL: usize = 1 << 20;
+
+/// What is never dropped, since its destructors hand in more without end. A list, so that who looks for leaks finds them held.
+static GIVEN_UP: std::sync::Mutex<Vec<Refused>> = std::sync::Mutex::new(Vec::new());
 
 crate::sync::thread_locals! {
     /// How many are being dropped on this thread, each inside another one.
@@ -116,14 +119,18 @@ fn drop_those_that_wait() {
         }
         for refused in generation {
             if dropped == IN_ALL {
-                std::mem::forget(refused);
+                give_up([refused]);
                 continue;
             }
             dropped += 1;
             silently(|| drop(refused));
         }
     }
-    take().into_iter().for_each(std::mem::forget);
+    give_up(take());
+}
+
+fn give_up(refused: impl IntoIterator<Item = Refused>) {
+    GIVEN_UP.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend(refused);
 }
 
 /// Counts also when a destructor unwinds.

@@ -319,16 +319,28 @@ const CAUSES: &[(&str, Cause)] = &[
     }),
 ];
 
-fn in_virtual_time() -> Runner {
-    Runner::builder().virtual_time(true).build().unwrap()
+/// These ask twice before the task goes on, which they can say only where no other worker polls it in between.
+const ASK_TWICE_AT_ONCE: [&str; 2] = ["cancelled twice", "cancelled, taken back and cancelled"];
+
+fn in_virtual_time(workers: usize) -> Runner {
+    Runner::builder().virtual_time(true).workers(workers).rescue(workers > 1).build().unwrap()
 }
 
 #[test]
 fn each_is_told_by_each_cause_through_each_combinator() {
-    let runner = in_virtual_time();
+    tell_each(1, CAUSES.iter());
+}
+
+#[test]
+fn each_is_told_by_each_cause_through_each_combinator_beside_another_worker() {
+    tell_each(2, CAUSES.iter().filter(|(cause, _)| !ASK_TWICE_AT_ONCE.contains(cause)));
+}
+
+fn tell_each(workers: usize, causes: impl Iterator<Item = &'static (&'static str, Cause)> + Clone) {
+    let runner = in_virtual_time(workers);
     for (combinator, combine) in COMBINATORS {
         for (waits, wait) in WAITS {
-            for (cause, ask) in CAUSES {
+            for (cause, ask) in causes.clone() {
                 let counts = Counts::default();
                 let children = counts.children(4, *wait);
                 let case = format!("{combinator} of {waits}, {cause}");
@@ -382,7 +394,7 @@ fn each_is_told_when_the_loop_closes() {
 /// As many as make `join_all` use another algorithm, and many more.
 #[test]
 fn each_of_many_is_told() {
-    let runner = in_virtual_time();
+    let runner = in_virtual_time(2);
     for (combinator, combine) in COMBINATORS {
         for n in [30, 31, 1_000] {
             let counts = Counts::default();

@@ -1,16 +1,19 @@
 //! `shutdown_timeout` holds, whatever goes on.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use selvedge::{EventLoop, Result, Runner, create_task, run_coroutine_threadsafe, sleep};
+use selvedge::{BlockingTask, EventLoop, Result, Runner, create_task, run_coroutine_threadsafe, sleep};
 use selvedge_tests::{Counted, Drops, LONG, Reports};
 
 const TIMEOUT: Duration = Duration::from_millis(400);
 /// What may be added to it.
 const SLACK: Duration = Duration::from_millis(200);
+
+/// What `functions hand in functions` waits for; held, so that it is no leak.
+static KEPT: Mutex<Vec<BlockingTask<()>>> = Mutex::new(Vec::new());
 
 struct Respawns(EventLoop);
 
@@ -124,7 +127,9 @@ const TROUBLES: [(&str, Trouble); 9] = [
                 event_loop.call_soon(move || {
                     let _ours = ours;
                     let there = next.clone();
-                    std::mem::forget(next.run_in_executor(None, move || again(there, drops, made, stop)));
+                    let handed_in = next.run_in_executor(None, move || again(there, drops, made, stop));
+                    // Dropped, it would take the function back.
+                    KEPT.lock().unwrap().push(handed_in);
                 });
             }
         }
