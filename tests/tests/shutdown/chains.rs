@@ -157,7 +157,8 @@ fn cancelling_all_of_a_chain_polls_each_task_a_few_times() {
             for at_a_time in [1, 10, LENGTH] {
                 let polls = Arc::new(AtomicUsize::new(0));
                 let counted = Arc::clone(&polls);
-                let runner = Runner::builder().workers(1).virtual_time(true).build().unwrap();
+                // Nobody stands in for the one worker, so the polls are the same each time.
+                let runner = Runner::builder().workers(1).rescue(false).virtual_time(true).build().unwrap();
                 let before = runner
                     .run(async move {
                         let mut handles = chain(LENGTH, how, &counted);
@@ -180,7 +181,7 @@ fn cancelling_all_of_a_chain_polls_each_task_a_few_times() {
                     .unwrap();
                 let polls = polls.load(Ordering::Relaxed) - before;
                 // In no order, the k-th request walks until it meets the walk of one before it: about n / k tasks. That adds up to n times ln n.
-                let most = if order == "shuffled" { 12 } else { 4 };
+                let most = if order == "shuffled" { 12 } else { 2 };
                 assert!(polls <= most * LENGTH, "{how:?} {order} {at_a_time}: {polls}");
             }
         }
