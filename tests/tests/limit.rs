@@ -309,6 +309,28 @@ async fn children_that_end_before_the_limit_make_no_room() -> Result<()> {
     Ok(())
 }
 
+/// The wake that came of the request is no turn.
+#[test]
+fn children_whose_requests_are_taken_back_wait_for_their_turn() {
+    let running = Running::default();
+    let seen = running.clone();
+    // Nobody polls a child between the two calls.
+    let alone = Runner::builder().workers(1).rescue(false).virtual_time(true);
+    let results = alone.run(async move {
+        let me = current_task().unwrap().id();
+        let limited = create_task(gather(seen.children(20)).limit(2));
+        for task in all_tasks() {
+            if task.id() != me && task.id() != limited.id() {
+                task.cancel();
+                task.uncancel();
+            }
+        }
+        limited.await
+    });
+    assert_eq!(results.unwrap(), (0..20).collect::<Vec<_>>());
+    assert_eq!((running.begun(), running.most()), (20, 2));
+}
+
 #[selvedge::test(workers = 1, virtual_time)]
 async fn children_whose_maker_panics_go_on_like_dropped_tasks() -> Result<()> {
     let running = Running::default();

@@ -268,7 +268,7 @@ impl Scheduler {
     /// Wakes whatever is suspended, so that it comes through a queue, and drops what is queued.
     fn drop_queued(&self) {
         let shared = self.shared();
-        for tasks in shared.registry.by_shards() {
+        for tasks in shared.registry.by_portions() {
             for task in tasks {
                 task.wake();
             }

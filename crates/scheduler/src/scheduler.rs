@@ -94,7 +94,7 @@ impl Scheduler {
 
     /// The tasks that are not done, in portions: whoever has little time may stop in between.
     pub fn tasks_by_portions(&self) -> impl Iterator<Item = Vec<TaskRef>> {
-        self.0.registry.by_shards()
+        self.0.registry.by_portions()
     }
 
     /// The tasks that are not done.

@@ -7,16 +7,17 @@ use crate::sync::{AtomicU64, Ordering, mutation, update};
 /// The requests of one scope, in one word.
 ///
 /// ```text
-///  63           42 41       34  33    32     31          0
-/// +---------------+-----------+-----+-------+-------------+
-/// |  cancelling   | rescinded |ended|pending|    made     |
-/// +---------------+-----------+-----+-------+-------------+
+///  63           42 41       35  34    33    32     31          0
+/// +---------------+-----------+----+-----+-------+-------------+
+/// |  cancelling   | rescinded |held|ended|pending|    made     |
+/// +---------------+-----------+----+-----+-------+-------------+
 /// ```
 ///
 /// * `made` counts requests, except that a request which meets an undelivered one joins it.
 /// * `pending`: the last one made was not delivered yet. So `made - pending` were delivered.
 /// * `rescinded` counts those that were taken back before they were delivered, and wraps: so a request is told from another one that has
 ///   taken its place, and with it its number, within one poll.
+/// * `held`: the task's turn to take its first step has not come. (Root scopes only.)
 /// * `ended`: the task has ended, and with a cancellation. (Root scopes only.)
 /// * `cancelling`: asyncio's count, up with every `cancel()`, down with every `uncancel()`. (Root scopes only.)
 ///
@@ -59,8 +60,9 @@ pub(crate) struct Delivery {
 const MADE: u64 = u32::MAX as u64;
 const PENDING: u64 = 1 << 32;
 const ENDED: u64 = 1 << 33;
-const RESCINDED_ONE: u64 = 1 << 34;
-const RESCINDED: u64 = 0xff << 34;
+const HELD: u64 = 1 << 34;
+const RESCINDED_ONE: u64 = 1 << 35;
+const RESCINDED: u64 = 0x7f << 35;
 const CANCELLING_ONE: u64 = 1 << 42;
 const CANCELLING: u64 = !(CANCELLING_ONE - 1);
 
@@ -135,6 +137,16 @@ impl RequestWord {
         self.0.fetch_or(ENDED, Ordering::Relaxed);
     }
 
+    /// The task takes no step before [`let_go`](Self::let_go), unless it is asked to stop.
+    pub(crate) fn hold(&self) {
+        self.0.fetch_or(HELD, Ordering::Relaxed);
+    }
+
+    /// Its turn has come. The wake that follows is what makes the next poll see it.
+    pub(crate) fn let_go(&self) {
+        self.0.fetch_and(!HELD, Ordering::Relaxed);
+    }
+
     fn update(&self, change: impl Fn(u64) -> u64) -> Requests {
         let before = update(&self.0, Ordering::Relaxed, Ordering::Relaxed, |now| Some(change(now)));
         Requests(before.unwrap_or_else(|now| now))
@@ -164,6 +176,11 @@ impl Requests {
     #[inline]
     pub(crate) fn is_pending(self) -> bool {
         self.0 & PENDING != 0
+    }
+
+    /// Nobody has asked it to stop, and its turn has not come.
+    pub(crate) fn has_to_wait(self) -> bool {
+        self.0 & (HELD | PENDING) == HELD
     }
 
     pub(crate) fn ended_cancelled(self) -> bool {
@@ -209,7 +226,7 @@ mod tests {
 
     #[test]
     fn the_fields_are_disjoint_and_fill_the_word() {
-        let fields = [MADE, PENDING, ENDED, RESCINDED, CANCELLING];
+        let fields = [MADE, PENDING, ENDED, HELD, RESCINDED, CANCELLING];
         assert_eq!(fields.iter().fold(0, |all, field| all | field), u64::MAX);
         assert_eq!(fields.iter().map(|field| field.count_ones()).sum::<u32>(), u64::BITS);
     }

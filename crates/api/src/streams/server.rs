@@ -163,11 +163,19 @@ impl Server {
         self.each_client(|link| link.abort(None));
     }
 
-    fn each_client(&self, f: impl FnMut(&Arc<Link>)) {
-        // Closing one takes it out of the map, so not under the lock.
-        let links: Vec<_> =
-            self.shared.with(|state| state.clients.values().filter_map(Weak::upgrade).collect());
-        links.iter().for_each(f);
+    /// Those that are there at the call. Closing one takes it out of the map, so not under the lock, which is held for a few at a time.
+    fn each_client(&self, mut f: impl FnMut(&Arc<Link>)) {
+        const PORTION: usize = 64;
+        let (mut start, end) = (0, self.shared.with(|state| state.next));
+        while start <= end {
+            let portion: Vec<_> = self.shared.with(|state| {
+                let clients = state.clients.range(start..=end);
+                clients.take(PORTION).map(|(number, link)| (*number, Weak::clone(link))).collect()
+            });
+            let Some((last, _)) = portion.last() else { return };
+            start = last + 1;
+            portion.iter().filter_map(|(_, link)| link.upgrade()).for_each(|link| f(&link));
+        }
     }
 }
 

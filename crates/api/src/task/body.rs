@@ -40,12 +40,12 @@ impl<C: Coroutine> Future for TaskBody<C> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        if !*this.started && capture::is_on() {
-            // Its first step is not for whoever asks where it stands.
+        let began = requests();
+        if !*this.started && (capture::is_on() || began.is_some_and(Requests::has_to_wait)) {
+            // Its first step is not for whoever asks where it stands, nor for a wake that came of a request which was taken back.
             return Poll::Pending;
         }
         let _held = StartHeld;
-        let began = requests();
         let result = if !std::mem::replace(this.started, true) && began.is_some_and(Requests::is_pending) {
             // Cancelled before the first step: the body never runs.
             Err(take_request())

@@ -152,10 +152,11 @@ pub(crate) fn spawn_on<C: Coroutine>(scheduler: &Scheduler, coro: C, slot: TaskS
     Task { join: scheduler.spawn(TaskBody::new(coro), slot), leaf: Leaf::new(), passed_on: None }
 }
 
-/// [`create_task`], but the task is suspended before its first step.
+/// [`create_task`], but the task is held before its first step, until [`start::begin`].
 #[track_caller]
-fn create_suspended<C: Coroutine>(coro: C) -> Task<C::Item> {
+fn create_held<C: Coroutine>(coro: C) -> Task<C::Item> {
     let slot = TaskSlot::new(Location::caller());
+    slot.requests().hold();
     Scheduler::with_current(|scheduler| match scheduler {
         Some(scheduler) => Task {
             join: scheduler.spawn_suspended(TaskBody::new(coro), slot),

@@ -104,12 +104,12 @@ impl TaskSlot {
         left
     }
 
-    /// The task has passed a shutdown's request on and waits for whom it told, or does not any more.
     /// The way on which a shutdown's request reached the task, if one has.
     pub(crate) fn shutdown_route(&self) -> Option<Route> {
         self.extra_if_any()?.shutdown_route()
     }
 
+    /// The task has passed a shutdown's request on and waits for whom it told, or does not any more.
     pub(crate) fn set_waits_for_told(&self, waits: bool) {
         if let Some(extra) = self.extra_if_any() {
             extra.set_waits_for_told(waits);

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use selvedge_scheduler::TaskRef;
 
-use super::{Task, create_suspended};
+use super::{Task, TaskRefExt, create_held};
 use crate::coroutine::{Coroutine, given_task};
 use crate::sync::Mutex;
 
@@ -52,7 +52,7 @@ impl HeldChildren {
         match given_task(coro_or_task) {
             Ok(task) => task,
             Err(coro) => {
-                let task = create_suspended(coro);
+                let task = create_held(coro);
                 self.held.push((index, task.task_ref().clone()));
                 task
             }
@@ -80,7 +80,7 @@ impl Drop for HeldChildren {
     /// The program's iterator has panicked: those that it has made go on like dropped tasks.
     fn drop(&mut self) {
         for (_, task) in &self.held {
-            task.start();
+            begin(task);
         }
     }
 }
@@ -95,7 +95,7 @@ impl Start {
         let State::Held(held) = std::mem::replace(&mut *state, State::Started) else { return };
         drop(state);
         for (_, task) in &held {
-            task.start();
+            begin(task);
         }
     }
 
@@ -150,10 +150,16 @@ impl Start {
             limited.started[next] |= is_next;
             drop(state);
             if is_next {
-                return task.start();
+                return begin(&task);
             }
         }
     }
+}
+
+/// Lets a held task take its first step.
+fn begin(task: &TaskRef) {
+    task.task_slot().requests().let_go();
+    task.start();
 }
 
 /// [`Start::limit`] for the public methods.

@@ -96,9 +96,8 @@ impl Registration {
     /// The caller has ended these directions of the socket. The operating system need not tell of that those who wait here: Linux keeps it from a Unix
     /// socket's writer, who would wait for room that it has no use for.
     pub fn note_end(&self, read: bool, write: bool) {
-        let mut woken = Vec::new();
-        self.source.note(Change { read: read.then_some(true), write: write.then_some(true) }, &mut woken);
-        for waker in woken {
+        let change = Change { read: read.then_some(true), write: write.then_some(true) };
+        for waker in self.source.note(change).into_iter().flatten() {
             // Foreign code, which may panic.
             crate::contain::silently(|| waker.wake());
         }

@@ -80,16 +80,22 @@ impl Reactor {
 
     /// Notes at each socket what the operating system told. The wakers of those who waited go to `woken`.
     pub(super) fn note<'a>(&self, events: impl Iterator<Item = &'a Event>, woken: &mut Vec<Waker>) -> usize {
-        let sources = self.sources.lock();
+        // For after the lock.
+        let mut crowds = Vec::new();
         let mut count = 0;
+        let sources = self.sources.lock();
         for event in events {
             // The poller's own events are below.
             let key = event.token().0.checked_sub(poller::FIRST_SOCKET);
             if let Some(source) = key.and_then(|key| sources.all.get(key)) {
-                source.note(Change::told_by(event), woken);
+                for list in source.note(Change::told_by(event)) {
+                    if list.len() > 1 { crowds.push(list) } else { woken.extend(list) }
+                }
                 count += 1;
             }
         }
+        drop(sources);
+        woken.extend(crowds.into_iter().flatten());
         count
     }
 
@@ -100,16 +106,16 @@ impl Reactor {
 
     /// Stops watching: from here on whoever waits for a socket gets an error.
     pub(crate) fn close(&self) {
-        let mut woken = Vec::new();
-        {
+        let all = {
             let mut sources = self.sources.lock();
             sources.is_closed = true;
-            for (_, source) in &sources.all {
-                source.close(&mut woken);
+            // Nobody looks for one of them any more, and no more come in.
+            std::mem::take(&mut sources.all)
+        };
+        for (_, source) in all {
+            for waker in source.close().into_iter().flatten() {
+                crate::contain::silently(|| waker.wake());
             }
-        }
-        for waker in woken {
-            crate::contain::silently(|| waker.wake());
         }
     }
 }

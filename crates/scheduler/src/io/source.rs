@@ -149,7 +149,8 @@ struct Waiting {
     last: u32,
 }
 
-type List = WaitList<NonZeroU32, Waker>;
+/// Those who wait for one direction of a socket.
+pub(crate) type List = WaitList<NonZeroU32, Waker>;
 
 impl Waiting {
     fn list(&mut self, direction: Direction) -> &mut List {
@@ -316,27 +317,28 @@ impl Source {
         drop(gone);
     }
 
-    /// Notes a change. The wakers of those who waited for it go to `woken`.
-    pub(crate) fn note(&self, change: Change, woken: &mut Vec<Waker>) {
+    /// Notes a change, and returns those who waited for it: a crowd is not gone through under a lock.
+    #[must_use = "they have to be woken"]
+    pub(crate) fn note(&self, change: Change) -> [List; 2] {
         let mut waiting = self.waiting.lock();
-        for (direction, told) in [(Direction::Read, change.read), (Direction::Write, change.write)] {
-            if let Some(is_over) = told {
-                let told = if is_over { READY | OVER } else { READY };
-                let counted = |now: u32| Some(now.wrapping_add(CHANGE_ONE) | told);
-                // Ordering: Release pairs with the Acquire of `look`.
-                let _ = self.word(direction).fetch_update(Ordering::Release, Ordering::Relaxed, counted);
-                woken.extend(waiting.list(direction).take());
-            }
-        }
+        [(Direction::Read, change.read), (Direction::Write, change.write)].map(|(direction, told)| {
+            let Some(is_over) = told else { return List::new() };
+            let told = if is_over { READY | OVER } else { READY };
+            let counted = |now: u32| Some(now.wrapping_add(CHANGE_ONE) | told);
+            // Ordering: Release pairs with the Acquire of `look`.
+            let _ = self.word(direction).fetch_update(Ordering::Release, Ordering::Relaxed, counted);
+            waiting.list(direction).take()
+        })
     }
 
-    /// Nobody watches any more.
-    pub(crate) fn close(&self, woken: &mut Vec<Waker>) {
+    /// Nobody watches any more. Returns those who waited.
+    #[must_use = "they have to be woken"]
+    pub(crate) fn close(&self) -> [List; 2] {
         let mut waiting = self.waiting.lock();
-        for direction in [Direction::Read, Direction::Write] {
+        [Direction::Read, Direction::Write].map(|direction| {
             self.word(direction).fetch_or(CLOSED, Ordering::Relaxed);
-            woken.extend(waiting.list(direction).take());
-        }
+            waiting.list(direction).take()
+        })
     }
 }
 
@@ -345,9 +347,7 @@ mod tests {
     use super::*;
 
     fn woken_by(source: &Source, change: Change) -> usize {
-        let mut woken = Vec::new();
-        source.note(change, &mut woken);
-        woken.len()
+        source.note(change).iter().map(List::len).sum()
     }
 
     /// The first, one in the middle and the last: those who are left are woken, once, and by their own direction.
@@ -400,8 +400,7 @@ mod tests {
         assert_eq!(woken_by(&source, Change { read: None, write: Some(false) }), 0);
 
         let since = source.changes(write);
-        let mut woken = Vec::new();
-        source.close(&mut woken);
+        assert!(source.close().iter().all(List::is_empty));
         assert!(matches!(source.poll_changed(since, &mut waiter, &mut cx), Poll::Ready(Err(_))));
     }
 

@@ -174,9 +174,8 @@ impl Socket {
 
     /// The operating system tells that there is something to read.
     pub fn becomes_ready(&self) {
-        let mut woken = Vec::new();
-        self.0.note(Change { read: Some(false), write: None }, &mut woken);
-        woken.into_iter().for_each(Waker::wake);
+        let woken = self.0.note(Change { read: Some(false), write: None });
+        woken.into_iter().flatten().for_each(Waker::wake);
     }
 }
 

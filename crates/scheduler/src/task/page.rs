@@ -29,6 +29,8 @@ const WORTH: usize = PLACES / 4;
 const PASSED: usize = 2;
 /// Pages that a shard may have beyond twice what its tasks need.
 const SPARE: usize = 2;
+/// Pages that one call of `trim` looks at.
+const TRIMMED_AT_ONCE: usize = 16;
 
 /// Some places, which are touched under the shard's lock (rule *Place*).
 #[repr(C)]
@@ -228,11 +230,15 @@ impl Pages {
     }
 
     /// Frees pages without tasks, if more than half of all places are vacant. Not again before half of the tasks that there were then have gone.
-    pub(super) fn trim(&mut self) {
-        if !self.has_plenty() || self.len > self.trimmed / 2 {
-            return;
+    ///
+    /// It looks at some of the pages below this one, or of all, and returns below which the next call is to go on.
+    pub(super) fn trim(&mut self, below: Option<usize>) -> Option<usize> {
+        if below.is_none() && (!self.has_plenty() || self.len > self.trimmed / 2) {
+            return None;
         }
-        for index in (SPARE..self.all.len()).rev() {
+        let end = below.unwrap_or(usize::MAX).min(self.all.len()).max(SPARE);
+        let start = end.saturating_sub(TRIMMED_AT_ONCE).max(SPARE);
+        for index in (start..end).rev() {
             if self.page(index).vacancies() == PLACES {
                 let page = self.all.swap_remove(index);
                 // SAFETY: it was allocated for us, and nobody has a place there.
@@ -241,12 +247,17 @@ impl Pages {
         }
         (self.current, self.next, self.hand) = (0, 0, 0);
         self.trimmed = self.len;
+        (start > SPARE).then_some(start)
     }
 
-    /// All tasks that are registered.
-    pub(super) fn tasks(&self) -> impl Iterator<Item = NonNull<Header>> {
-        let places = (0..self.all.len()).flat_map(|index| &self.page(index).places);
-        places.filter_map(|place| place.get().task())
+    /// How many pages there are. A page keeps its number until the next call of `trim`.
+    pub(super) fn pages(&self) -> usize {
+        self.all.len()
+    }
+
+    /// The tasks that are registered on one of the pages.
+    pub(super) fn on_page(&self, index: usize) -> impl Iterator<Item = NonNull<Header>> {
+        self.page(index).places.iter().filter_map(|place| place.get().task())
     }
 }
 
@@ -272,8 +283,18 @@ mod tests {
         NonNull::new(std::ptr::without_provenance_mut(64 * (number + 1))).expect("not zero")
     }
 
+    fn trim(pages: &mut Pages) {
+        let mut below = None;
+        loop {
+            below = pages.trim(below);
+            if below.is_none() {
+                return;
+            }
+        }
+    }
+
     fn check(pages: &Pages, expected: &[(usize, Home)]) {
-        let found: HashSet<_> = pages.tasks().collect();
+        let found: HashSet<_> = (0..pages.pages()).flat_map(|page| pages.on_page(page)).collect();
         assert_eq!((pages.len(), found.len()), (expected.len(), expected.len()));
         for (number, home) in expected {
             assert!(found.contains(&task(*number)));
@@ -315,7 +336,7 @@ mod tests {
                     check(&pages, &live);
                 }
             }
-            pages.trim();
+            trim(&mut pages);
             assert_eq!(pages.all.len(), SPARE);
         }
     }
@@ -381,14 +402,14 @@ mod tests {
         let mut pages = Pages::new();
         let mut live: Vec<_> =
             (0..100 * PLACES).map(|number| (number, pages.insert(task(number), &shard))).collect();
-        pages.trim();
+        trim(&mut pages);
         assert_eq!(pages.all.len(), 100);
         // One is left in every tenth page.
         for (_, home) in live.extract_if(.., |(number, _)| *number % (10 * PLACES) != 0) {
             // SAFETY: each is struck out once.
             unsafe { pages.remove(home) };
         }
-        pages.trim();
+        trim(&mut pages);
         check(&pages, &live);
         assert!(pages.all.len() <= 10 + SPARE, "{} pages", pages.all.len());
         // Whoever comes now finds a place there.

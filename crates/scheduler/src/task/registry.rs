@@ -42,6 +42,8 @@ pub(super) struct Shard {
 struct List {
     tasks: Pages,
     door: Door,
+    /// Who goes through the pages, and needs them to stay where they are.
+    walks: usize,
 }
 
 impl Registry {
@@ -93,31 +95,24 @@ impl Registry {
     }
 
     pub(crate) fn tasks(&self) -> Vec<TaskRef> {
-        let mut all = Vec::new();
-        for shard in &self.shards {
-            shard.collect(&mut all);
-        }
-        all
+        self.by_portions().flatten().collect()
     }
 
-    /// The tasks, one shard after the other: whoever has little time may stop in between.
-    pub(crate) fn by_shards(&self) -> impl Iterator<Item = Vec<TaskRef>> {
-        self.shards.iter().map(|shard| {
-            let mut tasks = Vec::new();
-            shard.collect(&mut tasks);
-            tasks
-        })
+    /// The tasks, page by page: whoever has little time may stop in between. A shard is locked for one page at a time, so nobody waits for n of them.
+    pub(crate) fn by_portions(&self) -> impl Iterator<Item = Vec<TaskRef>> {
+        self.portions_of(|_| true)
     }
 
     /// Those of the tasks that have one of these addresses.
     pub(crate) fn at_addresses(&self, addresses: &[usize]) -> Vec<TaskRef> {
-        let mut found = Vec::new();
-        if !addresses.is_empty() {
-            for shard in &self.shards {
-                shard.collect_if(&mut found, |address| addresses.contains(&address));
-            }
+        if addresses.is_empty() {
+            return Vec::new();
         }
-        found
+        self.portions_of(|address| addresses.contains(&address)).flatten().collect()
+    }
+
+    fn portions_of(&self, is_meant: impl Fn(usize) -> bool) -> impl Iterator<Item = Vec<TaskRef>> {
+        Walk { shards: &self.shards, page: 0, end: 0, is_meant }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -127,7 +122,7 @@ impl Registry {
     /// Frees memory that a crowd of tasks has left.
     pub(crate) fn trim(&self) {
         for shard in &self.shards {
-            shard.list.lock().tasks.trim();
+            shard.trim();
         }
     }
 
@@ -152,7 +147,7 @@ impl Drop for Registry {
 
 impl Shard {
     pub(super) fn new(owner: Weak<Shared>) -> Self {
-        Self { list: Mutex::new(List { tasks: Pages::new(), door: Door::Open }), owner }
+        Self { list: Mutex::new(List { tasks: Pages::new(), door: Door::Open, walks: 0 }), owner }
     }
 
     /// The runtime to which the tasks of this shard belong.
@@ -194,20 +189,71 @@ impl Shard {
         self.list.lock().tasks.len()
     }
 
-    /// Appends references to all tasks of the shard.
-    fn collect(&self, into: &mut Vec<TaskRef>) {
-        self.collect_if(into, |_| true);
+    /// Frees pages that have no tasks, a few under the lock at a time. Not while somebody goes through them; the next call makes up for that.
+    fn trim(&self) {
+        let mut below = None;
+        loop {
+            let mut list = self.list.lock();
+            if list.walks > 0 {
+                break;
+            }
+            below = list.tasks.trim(below);
+            if below.is_none() {
+                break;
+            }
+        }
     }
+}
 
-    /// Appends references to the tasks whose address is meant.
-    fn collect_if(&self, into: &mut Vec<TaskRef>, is_meant: impl Fn(usize) -> bool) {
-        let list = self.list.lock();
-        into.extend(list.tasks.tasks().filter(|task| is_meant(task.addr().get())).map(|task| {
-            // SAFETY: a registered task is valid: it holds the runtime's reference until after it is struck out.
-            unsafe { task.as_ref() }.state.add_ref();
-            // SAFETY: the reference just counted.
-            unsafe { TaskRef::from_raw(task) }
-        }));
+/// Goes through the tasks whose address is meant, and holds a shard's lock for one page at a time.
+///
+/// A task that is registered when the walk comes to its shard, and until the walk has passed, is found, once: pages stay where they are meanwhile, and so does
+/// a task on its page.
+struct Walk<'a, P> {
+    /// The shard at which it is, and those that come.
+    shards: &'a [CachePadded<Shard>],
+    /// The next page. Not zero: the shard counts the walk.
+    page: usize,
+    /// Pages that are newer than the walk have no tasks that are older.
+    end: usize,
+    is_meant: P,
+}
+
+impl<P: Fn(usize) -> bool> Iterator for Walk<'_, P> {
+    type Item = Vec<TaskRef>;
+
+    fn next(&mut self) -> Option<Vec<TaskRef>> {
+        loop {
+            let (shard, rest) = self.shards.split_first()?;
+            let mut list = shard.list.lock();
+            if self.page == 0 {
+                self.end = list.tasks.pages();
+                list.walks += usize::from(self.end > 0);
+            }
+            if self.page < self.end {
+                let found = list.tasks.on_page(self.page).filter(|task| (self.is_meant)(task.addr().get()));
+                let found = found.map(|task| {
+                    // SAFETY: a registered task is valid: it holds the runtime's reference until after it is struck out.
+                    unsafe { task.as_ref() }.state.add_ref();
+                    // SAFETY: the reference just counted.
+                    unsafe { TaskRef::from_raw(task) }
+                });
+                let found = found.collect();
+                self.page += 1;
+                return Some(found);
+            }
+            list.walks -= usize::from(self.page > 0);
+            drop(list);
+            (self.shards, self.page) = (rest, 0);
+        }
+    }
+}
+
+impl<P> Drop for Walk<'_, P> {
+    fn drop(&mut self) {
+        if self.page > 0 {
+            self.shards[0].list.lock().walks -= 1;
+        }
     }
 }
 
@@ -255,6 +301,36 @@ mod tests {
             }
             assert!(handles.iter().all(|handle| handle.peek() == Some(&Closed(true))));
         }
+    }
+
+    /// Others come, go and are trimmed away meanwhile.
+    #[test]
+    fn a_walk_finds_once_what_stays() {
+        let registry = Registry::new(1, &Weak::new());
+        let (stay, go): (Vec<_>, Vec<_>) =
+            (0..20_000).map(|_| spawn(&registry, Some(0))).enumerate().partition(|(n, _)| n % 700 == 0);
+        let pages = |registry: &Registry| -> usize {
+            registry.shards.iter().map(|shard| shard.list.lock().tasks.pages()).sum()
+        };
+        let before = pages(&registry);
+        let mut portions = registry.by_portions();
+        let mut found = portions.next().expect("there are tasks");
+        drop(go);
+        registry.trim();
+        let late: Vec<_> = (0..1_000).map(|_| spawn(&registry, Some(0))).collect();
+        found.extend(portions.by_ref().flatten());
+        for (_, (_, handle)) in &stay {
+            assert_eq!(found.iter().filter(|task| *task == handle.task()).count(), 1);
+        }
+        drop((portions, found, late));
+        assert_eq!(registry.tasks().len(), stay.len());
+
+        let mut portions = registry.by_portions();
+        assert!(portions.next().is_some());
+        drop(portions);
+        assert!(registry.shards.iter().all(|shard| shard.list.lock().walks == 0));
+        registry.trim();
+        assert!(pages(&registry) < before / 2, "{} pages of {before}", pages(&registry));
     }
 
     #[test]

@@ -45,11 +45,15 @@ enum Phase {
     Finished,
 }
 
+/// So many tasks are fetched under the lock at a time.
+const PORTION: usize = 64;
+
 /// What is left to do when the lock has been released.
 #[derive(Default)]
 #[must_use = "the tasks have to be cancelled and the block woken"]
 struct Duties {
-    cancel: Vec<TaskRef>,
+    /// Those that came before this one are asked to stop.
+    cancel_before: usize,
     owner: Option<u64>,
     wake: Option<Waker>,
     /// Left for after the lock only by a fault that a model builds in.
@@ -71,20 +75,6 @@ fn cancel(task: &TaskRef, owner: Option<u64>, message: Option<Arc<str>>) {
     task.cancel_along(route, message);
 }
 
-impl Duties {
-    fn fulfil(self, message: Option<&Arc<str>>) {
-        for task in self.cancel {
-            cancel(&task, self.owner, message.cloned());
-        }
-        if let Some(scope) = self.ask_late {
-            let _ = scope.request();
-        }
-        if let Some(waker) = self.wake {
-            wake_quietly(waker);
-        }
-    }
-}
-
 impl State {
     /// Nobody is in the group, or on the way in.
     fn is_deserted(&self) -> bool {
@@ -97,11 +87,8 @@ impl State {
             return Duties::default();
         }
         self.phase = Phase::ShuttingDown;
-        let mut duties = Duties {
-            cancel: self.unfinished.values().cloned().collect(),
-            owner: self.owner,
-            ..Duties::default()
-        };
+        // Those that come later are asked by `admit`.
+        let mut duties = Duties { cancel_before: self.next_index, owner: self.owner, ..Duties::default() };
         if let Some(scope) = &self.scope {
             // Under the lock, under which the block leaves its waker before the body looks. If there is none, then because the last task's end has just
             // taken it, and the poll to which that one leads must find the request.
@@ -203,7 +190,32 @@ impl Members {
 
     /// The tasks that have not ended.
     pub(super) fn each(&self, f: impl FnMut(&TaskRef)) {
-        self.0.lock().unfinished.values().for_each(f);
+        self.each_before(usize::MAX, f);
+    }
+
+    /// The tasks that have not ended and came before this one. Not under the lock, under which those end that are not meant.
+    fn each_before(&self, end: usize, mut f: impl FnMut(&TaskRef)) {
+        let mut start = 0;
+        while start < end {
+            let portion: Vec<_> = {
+                let state = self.0.lock();
+                let tasks = state.unfinished.range(start..end);
+                tasks.take(PORTION).map(|(index, task)| (*index, task.clone())).collect()
+            };
+            let Some((last, _)) = portion.last() else { return };
+            start = last + 1;
+            portion.iter().for_each(|(_, task)| f(task));
+        }
+    }
+
+    fn fulfil(&self, duties: Duties, message: Option<&Arc<str>>) {
+        self.each_before(duties.cancel_before, |task| cancel(task, duties.owner, message.cloned()));
+        if let Some(scope) = duties.ask_late {
+            let _ = scope.request();
+        }
+        if let Some(waker) = duties.wake {
+            wake_quietly(waker);
+        }
     }
 
     /// There is no body left to ask.
@@ -221,7 +233,7 @@ impl Members {
 
     pub(super) fn shut_down_with(&self, message: Option<Arc<str>>) {
         let duties = self.0.lock().shut_down();
-        duties.fulfil(message.as_ref());
+        self.fulfil(duties, message.as_ref());
     }
 
     /// Ends the group if all tasks have ended.
@@ -258,7 +270,7 @@ impl Notify for Members {
             (duties, gone)
         };
         drop(gone);
-        duties.fulfil(None);
+        self.fulfil(duties, None);
     }
 }
 
