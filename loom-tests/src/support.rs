@@ -200,14 +200,29 @@ pub(crate) fn virtual_house(workers: usize, spares: usize) -> House {
 pub(crate) fn spawn(
     house: &House,
     ledger: &Arc<Ledger>,
-    mut poll: impl FnMut(&mut Context<'_>) -> Poll<End> + Send + 'static,
+    poll: impl FnMut(&mut Context<'_>) -> Poll<End> + Send + 'static,
 ) -> JoinHandle<End> {
+    house.scheduler().spawn(counted(ledger, poll), Entry(Arc::clone(ledger)))
+}
+
+/// The same, suspended before its first step.
+pub(crate) fn spawn_suspended(
+    house: &House,
+    ledger: &Arc<Ledger>,
+    poll: impl FnMut(&mut Context<'_>) -> Poll<End> + Send + 'static,
+) -> JoinHandle<End> {
+    house.scheduler().spawn_suspended(counted(ledger, poll), Entry(Arc::clone(ledger)))
+}
+
+fn counted(
+    ledger: &Arc<Ledger>,
+    mut poll: impl FnMut(&mut Context<'_>) -> Poll<End> + Send + 'static,
+) -> impl Future<Output = End> + Send + 'static {
     let counts = Arc::clone(ledger);
-    let future = std::future::poll_fn(move |cx| {
+    std::future::poll_fn(move |cx| {
         reached(&counts.polls);
         poll(cx)
-    });
-    house.scheduler().spawn(future, Entry(Arc::clone(ledger)))
+    })
 }
 
 /// Spawns a future.

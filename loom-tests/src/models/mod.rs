@@ -29,6 +29,7 @@ pub(crate) const MODELS: &[Model] = &[
     wake::WAKE_WHILE_RUNNING,
     wake::COALESCED_WAKE,
     wake::QUESTION_VS_WAKE,
+    wake::START_VS_QUESTION,
     queues::NEXT_SLOT,
     queues::OWNER_AND_THIEF,
     queues::RETRY_STORM,

@@ -7,9 +7,10 @@ use std::task::Poll;
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
+use selvedge_scheduler::Look;
 use selvedge_scheduler::model::{Thread, Word, park};
 
-use crate::support::{End, Ledger, Model, house, reached, spawn};
+use crate::support::{End, Ledger, Model, house, reached, spawn, spawn_suspended};
 
 static ONE_POLL: AtomicUsize = AtomicUsize::new(0);
 static TWO_POLLS: AtomicUsize = AtomicUsize::new(0);
@@ -177,3 +178,37 @@ pub(super) const QUESTION_VS_WAKE: Model = Model::new(
         ("a wake came between the claim and the poll's end", &OWED),
     ]
 });
+
+static STARTED_FIRST: AtomicUsize = AtomicUsize::new(0);
+static ASKED_FIRST: AtomicUsize = AtomicUsize::new(0);
+
+/// A task that was spawned suspended is started while a worker asks where it stands. Its first step is not for the question.
+pub(super) const START_VS_QUESTION: Model = Model::new(
+    "start_vs_question",
+    "a task that is started while somebody looks at it takes its first step",
+    || {
+        let house = house(1, 0);
+        let ledger = Arc::new(Ledger::default());
+        let worker = house.reserve(0).sit();
+        let is_asked = Arc::new(AtomicBool::new(false));
+        let asked = Arc::clone(&is_asked);
+        let handle = spawn_suspended(&house, &ledger, move |_| {
+            if asked.load(Ordering::Relaxed) { Poll::Pending } else { Poll::Ready(End::Value) }
+        });
+        let task = handle.task().clone();
+        let starter = thread::spawn(move || task.start());
+        is_asked.store(true, Ordering::Relaxed);
+        match house.scheduler().look(handle.task()) {
+            Look::Polled => reached(&ASKED_FIRST),
+            Look::Queued => reached(&STARTED_FIRST),
+            look => panic!("{look:?}"),
+        }
+        is_asked.store(false, Ordering::Relaxed);
+        while !handle.task().is_done() {
+            assert!(worker.turn(), "nobody polls it");
+        }
+        starter.join().expect("no panic");
+    },
+)
+.finds(&["start-leaves-a-busy-task"])
+.reaches(|| vec![("it was started first", &STARTED_FIRST), ("it was asked first", &ASKED_FIRST)]);

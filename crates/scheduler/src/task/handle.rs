@@ -117,7 +117,11 @@ impl TaskRef {
         match self.claim() {
             Ok(runnable) => runnable.schedule_new(),
             // Woken before; or somebody asks where it stands, and would let it lie.
-            Err(Unclaimed::Busy) => self.wake(),
+            Err(Unclaimed::Busy) => {
+                if !mutation("start-leaves-a-busy-task") {
+                    self.wake();
+                }
+            }
             Err(Unclaimed::Complete) => {}
         }
     }
