@@ -29,6 +29,29 @@ pub async fn settle() -> Result<()> {
     selvedge::sleep(MOMENT).await
 }
 
+/// Counts coroutines that have begun.
+#[derive(Clone, Default)]
+pub struct Begun(Arc<AtomicUsize>);
+
+impl Begun {
+    /// The coroutine, which is counted at its first step.
+    pub fn counts<C: Future>(&self, coro: C) -> impl Future<Output = C::Output> + use<C> {
+        let begun = self.clone();
+        async move {
+            begun.0.fetch_add(1, Ordering::SeqCst);
+            coro.await
+        }
+    }
+
+    /// Waits until so many have begun. From then on each hears of a request: a task that has not begun would never run.
+    pub async fn are(&self, count: usize) -> Result<()> {
+        while self.0.load(Ordering::SeqCst) < count {
+            selvedge::sleep(MOMENT).await?;
+        }
+        Ok(())
+    }
+}
+
 /// A future of another crate that never ends, and cannot be told.
 pub async fn foreign() {
     std::future::pending::<()>().await;

@@ -64,7 +64,7 @@ struct Shared<T: Clone + Send + Sync + 'static> {
 
 /// Wakers and callbacks leave the lock before they are dropped, woken or called.
 struct Waiting<T: 'static> {
-    list: WaitList<u64, Waiter<T>>,
+    list: WaitList<Waiter<T>>,
     last_id: u64,
     /// Who was said to wait, apart from those who do.
     awaited_by: Option<Box<AwaitedBy>>,
@@ -83,7 +83,7 @@ impl<T: 'static> Waiting<T> {
 
     /// The waker that an awaiter left.
     fn waker(&self, place: Option<u64>) -> Option<&Waker> {
-        match self.list.get(&place?) {
+        match self.list.get(place?) {
             Some(Waiter::Awaiter(waker)) => Some(waker),
             _ => None,
         }
@@ -91,8 +91,8 @@ impl<T: 'static> Waiting<T> {
 
     fn take_callback(&mut self, id: CallbackId) -> Option<Waiter<T>> {
         // An id of another future may be the number of an awaiter here.
-        let is_callback = matches!(self.list.get(&id.number()), Some(Waiter::Callback(_)));
-        if is_callback { self.list.remove(&id.number()) } else { None }
+        let is_callback = matches!(self.list.get(id.number()), Some(Waiter::Callback(_)));
+        if is_callback { self.list.remove(id.number()) } else { None }
     }
 }
 
@@ -294,7 +294,7 @@ impl<T: Clone + Send + Sync + 'static> Shared<T> {
     }
 
     fn leave(&self, place: u64) {
-        let gone = self.waiting.lock().list.remove(&place);
+        let gone = self.waiting.lock().list.remove(place);
         drop_flat(gone);
     }
 }

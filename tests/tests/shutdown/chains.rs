@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use selvedge::{Result, Runner, Task, TaskHandle, create_task, gather, shield, sleep, task_group, wait};
-use selvedge_tests::{LONG, Reports};
+use selvedge_tests::{Begun, LONG, Reports};
 
 type Boxed = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 
@@ -231,22 +231,24 @@ fn a_groups_task_is_asked_once() {
         for _ in 0..50 {
             let cleaned_up = Arc::new(AtomicUsize::new(0));
             let counted = Arc::clone(&cleaned_up);
+            let begun = Begun::default();
             let runner = Runner::builder().workers(workers).build().unwrap();
             runner
                 .run(async move {
+                    let begins = begun.clone();
                     drop(create_task(selvedge::task_group(async move |tg| {
                         for _ in 0..3 {
                             let counted = Arc::clone(&counted);
-                            tg.create_task(async move {
+                            tg.create_task(begins.counts(async move {
                                 let told = sleep(LONG).await;
                                 sleep(Duration::from_millis(1)).await?;
                                 counted.fetch_add(1, Ordering::Relaxed);
                                 told
-                            });
+                            }));
                         }
                         Ok(())
                     })));
-                    sleep(Duration::from_millis(2)).await
+                    begun.are(3).await
                 })
                 .unwrap();
             runner.close();

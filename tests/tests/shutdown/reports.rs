@@ -4,7 +4,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use selvedge::{Error, Result, Runner, Task, create_task, gather, sleep, to_thread};
-use selvedge_tests::{LONG, Reports};
+use selvedge_tests::{Begun, LONG, Reports};
 
 const SHORT: Duration = Duration::from_millis(50);
 
@@ -21,21 +21,17 @@ fn runner() -> (Runner, Reports) {
     (runner, reports)
 }
 
-/// Everything that was created has begun.
-async fn all_began() -> Result<()> {
-    sleep(Duration::from_millis(5)).await
-}
-
 #[test]
 fn twenty_are_named_and_the_rest_counted_whatever_they_do() {
     let (runner, reports) = runner();
     let (release, released) = mpsc::channel::<()>();
     let held = runner.get_loop().run_in_executor(None, move || released.recv().is_err());
     let main = async {
+        let begun = Begun::default();
         for number in 0..50 {
-            drop(create_task(clings()).named(format!("clings-{number:02}")));
+            drop(create_task(begun.counts(clings())).named(format!("clings-{number:02}")));
         }
-        all_began().await
+        begun.are(50).await
     };
     runner.run(main).unwrap();
     runner.close();
@@ -59,13 +55,14 @@ fn twenty_are_named_and_the_rest_counted_whatever_they_do() {
 fn failures_are_reported_each_but_for_a_crowd() {
     let (runner, reports) = runner();
     let main = async {
+        let begun = Begun::default();
         for _ in 0..50 {
-            drop(create_task(async {
+            drop(create_task(begun.counts(async {
                 let _ = sleep(LONG).await;
                 Err::<(), _>(Error::msg("no"))
-            }));
+            })));
         }
-        all_began().await
+        begun.are(50).await
     };
     runner.run(main).unwrap();
     runner.close();
@@ -80,15 +77,16 @@ fn who_waits_for_one_that_refuses_is_counted() {
     for is_gathered in [false, true] {
         let (runner, reports) = runner();
         let main = async move {
-            let mut last = create_task(clings()).named("root");
+            let begun = Begun::default();
+            let mut last = create_task(begun.counts(clings())).named("root");
             for _ in 0..10 {
                 let before = last;
-                last = create_task(async move {
+                last = create_task(begun.counts(async move {
                     if is_gathered { gather(vec![before]).await.map(|_| ()) } else { before.await }
-                });
+                }));
             }
             drop(last);
-            all_began().await
+            begun.are(11).await
         };
         runner.run(main).unwrap();
         runner.close();
@@ -108,8 +106,9 @@ fn without_patience_nobody_is_blamed_who_had_no_turn() {
     let runner = Runner::builder().workers(1).shutdown_timeout(Duration::ZERO).build().unwrap();
     let reports = Reports::of(&runner.get_loop());
     let main = async {
-        (0..1000).for_each(|_| drop(create_task(sleep(LONG))));
-        all_began().await
+        let begun = Begun::default();
+        (0..1000).for_each(|_| drop(create_task(begun.counts(sleep(LONG)))));
+        begun.are(1000).await
     };
     runner.run(main).unwrap();
     runner.close();
@@ -124,13 +123,14 @@ fn a_circle_ends() {
         let reports = Reports::of(&runner.get_loop());
         let main = async move {
             let (send, receive) = async_channel::bounded::<Task<()>>(1);
-            let mut last = create_task(async move { receive.recv().await?.await });
+            let begun = Begun::default();
+            let mut last = create_task(begun.counts(async move { receive.recv().await?.await }));
             for _ in 1..length {
                 let before = last;
-                last = create_task(before);
+                last = create_task(begun.counts(before));
             }
             send.send(last).await?;
-            all_began().await
+            begun.are(length).await
         };
         runner.run(main).unwrap();
         let start = Instant::now();
@@ -146,18 +146,19 @@ fn a_shutdown_asks_once_also_where_requests_are_passed_on() {
     let runner = Runner::builder().workers(2).build().unwrap();
     let reports = Reports::of(&runner.get_loop());
     let main = async {
+        let begun = Begun::default();
         for _ in 0..100 {
-            let child = create_task(async {
+            let child = create_task(begun.counts(async {
                 assert!(sleep(LONG).await.is_err());
                 sleep(Duration::from_millis(20)).await?;
                 to_thread(|| ()).await
-            });
-            drop(create_task(async move {
+            }));
+            drop(create_task(begun.counts(async move {
                 child.await.expect("its clean-up came to its end");
                 Ok(())
-            }));
+            })));
         }
-        all_began().await
+        begun.are(200).await
     };
     runner.run(main).unwrap();
     runner.close();

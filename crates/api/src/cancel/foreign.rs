@@ -21,9 +21,10 @@
 //! clean: it cannot be told from an await in that leaf's clean-up.) Entering and calling happen on the thread that polls the task;
 //! only leaving, by a leaf that is dropped, may happen on another one.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::task::Waker;
+
+use selvedge_scheduler::WaitList;
 
 use crate::contain::{silently, wake_quietly};
 use crate::sync::{AtomicUsize, Mutex, Ordering};
@@ -42,7 +43,7 @@ pub(crate) struct ForeignWakers {
 #[derive(Default)]
 struct List {
     /// In the order in which they came, which is the order in which they are called. Keys are never used again.
-    members: BTreeMap<u64, Member>,
+    members: WaitList<Member>,
     next: u64,
     /// The key among the members of the scope around.
     place_around: Option<u64>,
@@ -72,7 +73,7 @@ impl List {
     fn add(&mut self, member: Member) -> u64 {
         let key = self.next;
         self.next += 1;
-        self.members.insert(key, member);
+        self.members.put(key, member);
         key
     }
 }
@@ -100,7 +101,7 @@ impl ForeignWakers {
         let take = |wakers: &ForeignWakers| {
             let mut list = wakers.list.lock();
             list.called = call.or(list.called);
-            std::mem::take(&mut list.members).into_values()
+            list.members.take().into_iter()
         };
         let mut wakers = Vec::new();
         let mut open = vec![take(self)];
@@ -154,7 +155,7 @@ impl ForeignWakers {
     }
 
     fn leave(&self, key: u64) {
-        let removed = self.list.lock().members.remove(&key);
+        let removed = self.list.lock().members.remove(key);
         match removed {
             // After the lock: a waker is foreign code.
             Some(removed) => silently(|| drop(removed)),
@@ -169,7 +170,7 @@ impl ForeignWakers {
         // What has been removed last holds the list in which the next is removed.
         let mut _held = None;
         while let Some((around, place)) = inner.is_to_go() {
-            _held = around.list.lock().members.remove(&place);
+            _held = around.list.lock().members.remove(place);
             inner = around;
         }
     }
@@ -184,11 +185,11 @@ impl ForeignWakers {
     /// What the leaf with this key was called for, if it was.
     fn call_of(&self, key: u64) -> Option<Call> {
         let list = self.list.lock();
-        if list.members.contains_key(&key) { None } else { list.called }
+        if list.members.get(key).is_some() { None } else { list.called }
     }
 
     fn holds(&self, key: u64, waker: &Waker) -> bool {
-        matches!(self.list.lock().members.get(&key), Some(Member::Leaf(known)) if known.will_wake(waker))
+        matches!(self.list.lock().members.get(key), Some(Member::Leaf(known)) if known.will_wake(waker))
     }
 }
 
@@ -219,11 +220,12 @@ impl Drop for ScopesWakers {
         };
         let mut list = wakers.list.lock();
         list.has_ended = true;
-        if let Some(place) = list.place_around
+        if let Some(place) = list.place_around {
+            let members = &mut around.list.lock().members;
             // It is not there if the list around is just being called.
-            && let Some(member) = around.list.lock().members.get_mut(&place)
-        {
-            *member = Member::Ended(Arc::clone(wakers));
+            if members.get(place).is_some() {
+                members.put(place, Member::Ended(Arc::clone(wakers)));
+            }
         }
         drop(list);
         wakers.go_if_empty();

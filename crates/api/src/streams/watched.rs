@@ -19,7 +19,7 @@ pub(super) struct Watched<S>(Mutex<Inner<S>>);
 
 struct Inner<S> {
     state: S,
-    waiting: WaitList<u64, Waker>,
+    waiting: WaitList<Waker>,
     next: u64,
 }
 
@@ -85,7 +85,7 @@ impl<S> Watched<S> {
     /// Waits no longer.
     pub(super) fn leave(&self, place: &mut Place) {
         let Some(number) = place.0.take() else { return };
-        let gone = self.0.lock().waiting.remove(&number);
+        let gone = self.0.lock().waiting.remove(number);
         drop(gone);
     }
 }

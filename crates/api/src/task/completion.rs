@@ -26,7 +26,7 @@ impl CallbackId {
 }
 
 /// Names a watcher among those of its task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WatcherId(pub(super) u64);
 
 /// Something of this library that waits for several tasks at once: told once per task, on the thread where the task ended.

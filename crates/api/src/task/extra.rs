@@ -54,7 +54,7 @@ struct Details {
     route: Option<Route>,
     /// How a shutdown's request reached the task, which it does once.
     shutdown: Option<Box<Shutdown>>,
-    watchers: WaitList<WatcherId, Watcher>,
+    watchers: WaitList<Watcher>,
     last_watcher: u64,
     /// Nearly always nobody has said so.
     awaited_by: Option<Box<AwaitedBy>>,
@@ -187,7 +187,7 @@ impl Extra {
         let mut details = self.details.lock();
         details.last_watcher += 1;
         let id = WatcherId(details.last_watcher);
-        details.watchers.put(id, watcher);
+        details.watchers.put(id.0, watcher);
         id
     }
 
@@ -196,20 +196,20 @@ impl Extra {
         self.details.lock().watchers.len()
     }
 
-    pub(super) fn take_watchers(&self) -> WaitList<WatcherId, Watcher> {
+    pub(super) fn take_watchers(&self) -> WaitList<Watcher> {
         self.details.lock().watchers.take()
     }
 
     /// Takes one watcher out, if it is still there.
     pub(super) fn remove_watcher(&self, id: WatcherId) -> Option<Watcher> {
-        self.details.lock().watchers.remove(&id)
+        self.details.lock().watchers.remove(id.0)
     }
 
     /// Takes a callback out, if it is still there: an id of another task may be the number of a watcher of ours here.
     pub(super) fn remove_callback(&self, id: WatcherId) -> Option<Watcher> {
         let watchers = &mut self.details.lock().watchers;
-        let is_callback = matches!(watchers.get(&id), Some(Watcher::Callback(_)));
-        if is_callback { watchers.remove(&id) } else { None }
+        let is_callback = matches!(watchers.get(id.0), Some(Watcher::Callback(_)));
+        if is_callback { watchers.remove(id.0) } else { None }
     }
 }
 

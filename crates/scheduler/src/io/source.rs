@@ -80,6 +80,12 @@ struct Place {
     seen: Seen,
 }
 
+impl Place {
+    fn key(self) -> u64 {
+        u64::from(self.number.get())
+    }
+}
+
 impl Waiter {
     /// Not waiting.
     pub const fn new() -> Self {
@@ -150,7 +156,7 @@ struct Waiting {
 }
 
 /// Those who wait for one direction of a socket.
-pub(crate) type List = WaitList<NonZeroU32, Waker>;
+pub(crate) type List = WaitList<Waker>;
 
 impl Waiting {
     fn list(&mut self, direction: Direction) -> &mut List {
@@ -165,7 +171,7 @@ impl Waiting {
         loop {
             let next = NonZeroU32::MIN.saturating_add(self.last);
             self.last = if next == NonZeroU32::MAX { 0 } else { next.get() };
-            if self.list(direction).get(&next).is_none() {
+            if self.list(direction).get(u64::from(next.get())).is_none() {
                 return next;
             }
         }
@@ -255,15 +261,16 @@ impl Source {
         if let Some(answer) = answer(seen)
             && !mutation("wait-without-second-look")
         {
-            let gone = waiter.0.take().and_then(|place| waiting.list(direction).remove(&place.number));
+            let gone = waiter.0.take().and_then(|place| waiting.list(direction).remove(place.key()));
             drop(waiting);
             drop((gone, waker));
             return Poll::Ready(answer);
         }
         let number = waiter.0.map_or_else(|| waiting.number(direction), |place| place.number);
-        waiter.0 =
-            Some(Place { number, seen: if mutation("place-from-before-the-lock") { before } else { seen } });
-        let old = waiting.list(direction).put(number, waker);
+        let place =
+            Place { number, seen: if mutation("place-from-before-the-lock") { before } else { seen } };
+        waiter.0 = Some(place);
+        let old = waiting.list(direction).put(place.key(), waker);
         drop(waiting);
         drop(old);
         Poll::Pending
@@ -313,7 +320,7 @@ impl Source {
 
     #[cold]
     fn take_off(&self, direction: Direction, place: Place) {
-        let gone = self.waiting.lock().list(direction).remove(&place.number);
+        let gone = self.waiting.lock().list(direction).remove(place.key());
         drop(gone);
     }
 
@@ -412,7 +419,7 @@ mod tests {
         assert_eq!(waiting.number(read), NonZeroU32::MIN);
         assert_eq!(waiting.number(read).get(), 2);
         waiting.last = 0;
-        waiting.list(read).put(NonZeroU32::MIN, Waker::noop().clone());
+        waiting.list(read).put(1, Waker::noop().clone());
         assert_eq!(waiting.number(read).get(), 2, "the first one is still waited under");
         waiting.last = 0;
         assert_eq!(waiting.number(write), NonZeroU32::MIN);
