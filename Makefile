@@ -94,9 +94,12 @@ bench-rivals: ## One table of Selvedge beside its rivals; RIVALS_ARGS=--help
 bench-http: ## One table of sockets and HTTP, Selvedge beside its rivals; HTTP_ARGS=--help
 	$(CARGO) run $(LOCKED) --release -p selvedge-benches $(WITH_SELVEDGE) --bin http -- $(HTTP_ARGS)
 
+# The allocator keeps what is freed: fetched anew from the system, much memory costs more than little, whoever uses it.
+KEEP_MEMORY := MALLOC_ARENA_MAX=1 MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=4294967296 MALLOC_TOP_PAD_=67108864
+
 .PHONY: bench-scale
 bench-scale: ## Does each of 160,000 waiters cost what each of 10,000 does? Fails if not; SCALE_ARGS=--help
-	$(CARGO) run $(LOCKED) --release -p selvedge-benches $(WITH_SELVEDGE) --bin scale -- $(SCALE_ARGS)
+	$(KEEP_MEMORY) $(CARGO) run $(LOCKED) --release -p selvedge-benches $(WITH_SELVEDGE) --bin scale -- $(SCALE_ARGS)
 
 .PHONY: bench-smoke
 bench-smoke: ## Do the benchmarks still run? Each once, unmeasured

@@ -7,24 +7,21 @@ use selvedge::{
     get_running_loop, sleep,
 };
 
-use super::{Instant, Order, run, settle};
+use super::{Instant, Order, run, settle, timed};
 
 /// Said, or taken back.
 pub(super) fn told(n: usize, is_taken_back: bool) -> Duration {
     run(async move {
         let future = get_running_loop()?.create_future::<u32>();
         let waiters: Vec<_> = (0..n).map(|_| create_task(sleep(Duration::MAX)).handle()).collect();
-        let start = Instant::now();
-        for waiter in &waiters {
-            future_add_to_awaited_by(&future, waiter);
+        let say = || waiters.iter().for_each(|waiter| future_add_to_awaited_by(&future, waiter));
+        if !is_taken_back {
+            return Ok(timed(say));
         }
-        let said = start.elapsed();
+        say();
         let waiters = Order::None.arrange(waiters);
-        let start = Instant::now();
-        for waiter in &waiters {
-            future_discard_from_awaited_by(&future, waiter);
-        }
-        Ok(if is_taken_back { start.elapsed() } else { said })
+        let take_back = |waiter| future_discard_from_awaited_by(&future, waiter);
+        Ok(timed(|| waiters.iter().for_each(take_back)))
     })
 }
 

@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use selvedge::net::UdpSocket;
 use selvedge::streams::StreamReader;
 use selvedge::{
-    ContextVar, ThreadPoolExecutor, all_tasks, copy_context, create_task, get_running_loop,
-    run_coroutine_threadsafe, sleep, start_server, timeout,
+    ContextVar, Coroutine, Result, Runner, ThreadPoolExecutor, all_tasks, copy_context, create_task,
+    get_running_loop, run_coroutine_threadsafe, sleep, start_server, timeout,
 };
 
 use super::{Instant, Order, run, runner, settle, timed};
@@ -19,22 +20,24 @@ fn variables_of(n: usize) -> Vec<ContextVar<usize>> {
     (0..n).map(|_| ContextVar::new("one of many")).collect()
 }
 
-pub(super) fn variables(n: usize) -> Duration {
-    let variables = variables_of(n);
-    selvedge::Context::new().run(|| timed(|| variables.iter().for_each(|it| drop(it.set(1)))))
+/// What is set in so many contexts, in turn.
+pub(super) fn variables(n: usize, contexts: usize) -> Duration {
+    set_in_turn(n, contexts, |it| drop(it.set(1)))
 }
 
-pub(super) fn variables_and_copies(n: usize) -> Duration {
-    let variables = variables_of(n);
-    selvedge::Context::new().run(|| {
-        timed(|| {
-            for variable in &variables {
-                let copy = copy_context();
-                drop(variable.set(1));
-                drop(copy);
-            }
-        })
+pub(super) fn variables_and_copies(n: usize, contexts: usize) -> Duration {
+    set_in_turn(n, contexts, |it| {
+        let copy = copy_context();
+        drop(it.set(1));
+        drop(copy);
     })
+}
+
+fn set_in_turn(n: usize, contexts: usize, set: impl Fn(&ContextVar<usize>)) -> Duration {
+    let contexts: Vec<_> = (0..contexts).map(|_| selvedge::Context::new()).collect();
+    let variables = variables_of(n);
+    let pairs = variables.iter().zip(contexts.iter().cycle());
+    timed(|| pairs.for_each(|(variable, context)| context.run(|| set(variable))))
 }
 
 pub(super) fn copies(n: usize) -> Duration {
@@ -58,14 +61,6 @@ fn arm(sleeps: &mut [selvedge::Sleep], cx: &mut Context<'_>) {
     }
 }
 
-fn arm_all(n: usize, then: impl FnOnce(Vec<selvedge::Sleep>) -> Duration + Send + 'static) -> Duration {
-    run(async move {
-        let mut sleeps = sleeps(n);
-        arm(&mut sleeps, &mut Context::from_waker(Waker::noop()));
-        Ok(then(sleeps))
-    })
-}
-
 pub(super) fn armed(n: usize) -> Duration {
     run(async move {
         let mut sleeps = sleeps(n);
@@ -73,11 +68,26 @@ pub(super) fn armed(n: usize) -> Duration {
     })
 }
 
-pub(super) fn disarm(n: usize) -> Duration {
-    arm_all(n, |sleeps| {
-        let sleeps = Order::None.arrange(sleeps);
-        timed(|| drop(sleeps))
-    })
+/// Dropped by a thread that is no worker.
+pub(super) fn disarm(n: usize, loops: usize) -> Duration {
+    let runners = on_real_clocks(loops);
+    let arm_in = |runner: &Runner| {
+        let far = |place| sleep(Duration::from_hours(1) + Duration::from_micros(place as u64));
+        let mut sleeps: Vec<_> = Order::None.of(n / loops).into_iter().map(far).collect();
+        let arming = async move {
+            arm(&mut sleeps, &mut Context::from_waker(Waker::noop()));
+            Ok(sleeps)
+        };
+        runner.run(arming).expect("they are armed")
+    };
+    let sleeps = Order::None.arrange(runners.iter().flat_map(arm_in).collect());
+    timed(|| drop(sleeps))
+}
+
+/// Loops in which nothing comes to pass meanwhile: virtual time would go on while nobody does anything.
+fn on_real_clocks(loops: usize) -> Vec<Runner> {
+    let one = || Runner::builder().workers(1).rescue(false).build().expect("a loop can be had");
+    (0..loops).map(|_| one()).collect()
 }
 
 pub(super) fn fire(n: usize) -> Duration {
@@ -93,9 +103,9 @@ pub(super) fn fire(n: usize) -> Duration {
 
 pub(super) fn reschedule(n: usize) -> Duration {
     run(async move {
-        let mut start = Instant::now();
+        let mut start = None;
         timeout(Duration::from_secs(1), async |it| {
-            start = Instant::now();
+            start = Some(Instant::now());
             for _ in 0..n {
                 it.reschedule(Duration::MAX)?;
                 // The next poll puts the timer where it belongs.
@@ -109,7 +119,7 @@ pub(super) fn reschedule(n: usize) -> Duration {
             Ok(())
         })
         .await?;
-        Ok(start.elapsed())
+        Ok(start.expect("the body has run").elapsed())
     })
 }
 
@@ -127,17 +137,20 @@ pub(super) fn call_soon(n: usize) -> Duration {
     })
 }
 
-pub(super) fn call_later(n: usize) -> Duration {
-    run(async move {
-        let event_loop = get_running_loop()?;
-        let later = |place: usize| event_loop.call_later(Duration::from_secs(place as u64 + 1), || ());
-        let handles: Vec<_> = (0..n).map(later).collect();
-        settle().await?;
-        let handles = Order::None.arrange(handles);
-        let start = Instant::now();
+/// Cancelled by a thread that is no worker.
+pub(super) fn call_later(n: usize, loops: usize) -> Duration {
+    let runners = on_real_clocks(loops);
+    let later = |place: usize| {
+        let event_loop = runners[place % loops].get_loop();
+        event_loop.call_later(Duration::from_hours(1) + Duration::from_secs(place as u64), || ())
+    };
+    let settle_all = || runners.iter().for_each(|runner| runner.run(settle()).expect("it only sleeps"));
+    let handles: Vec<_> = (0..n).map(later).collect();
+    settle_all();
+    let handles = Order::None.arrange(handles);
+    timed(|| {
         handles.iter().for_each(selvedge::TimerHandle::cancel);
-        settle().await?;
-        Ok(start.elapsed())
+        settle_all();
     })
 }
 
@@ -203,67 +216,74 @@ pub(super) fn all_of_them(n: usize) -> Duration {
 pub(super) fn closed(n: usize) -> Duration {
     let runner = runner();
     let main = async move {
-        (0..n).for_each(|_| drop(create_task(sleep(Duration::MAX))));
+        let event_loop = get_running_loop()?;
+        // Nothing that virtual time ends while others have their turn.
+        (0..n).for_each(|_| drop(create_task(event_loop.create_future::<()>())));
         settle().await
     };
     runner.run(main).expect("it only makes tasks");
     timed(|| runner.close())
 }
 
-/// What is measured of those who wait for one socket.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Readers {
-    Arrive,
-    Leave,
-    Woken,
+fn on_a_real_clock<C: Coroutine<Item = Duration>>(main: C) -> Duration {
+    on_real_clocks(1)[0].run(main).expect("the measurement is sound")
 }
 
-pub(super) fn readers(n: usize, measured: Readers) -> Duration {
-    let main = async move {
+pub(super) fn readers_arrive(n: usize) -> Duration {
+    on_a_real_clock(async move {
+        let socket = UdpSocket::bind("127.0.0.1:0").await?;
+        let mut all: Vec<_> = (0..n).map(|_| Box::pin(socket.readable())).collect();
+        Ok(timed(|| arrive(&mut all)))
+    })
+}
+
+pub(super) fn readers_leave(n: usize, sockets: usize) -> Duration {
+    on_a_real_clock(async move {
+        let sockets = join_all((0..sockets).map(|_| UdpSocket::bind("127.0.0.1:0"))).await;
+        let sockets: Vec<_> = sockets.into_iter().collect::<Result<_>>()?;
+        let mut all = sockets.iter().cycle().take(n).map(|socket| Box::pin(socket.readable())).collect();
+        arrive(&mut all);
+        let all = Order::None.arrange(all);
+        Ok(timed(|| drop(all)))
+    })
+}
+
+pub(super) fn readers_woken(n: usize) -> Duration {
+    on_a_real_clock(async move {
         let socket = Arc::new(UdpSocket::bind("127.0.0.1:0").await?);
         let address = socket.local_addr()?;
-        if measured == Readers::Woken {
-            let tasks: Vec<_> = (0..n)
-                .map(|_| {
-                    let socket = Arc::clone(&socket);
-                    create_task(async move { socket.readable().await })
-                })
-                .collect();
-            selvedge::sleep(Duration::from_millis(20)).await?;
-            let start = Instant::now();
-            socket.send_to(b"to all", address).await?;
-            for task in tasks {
-                task.await?;
-            }
-            return Ok(start.elapsed());
+        let reads = |_| {
+            let socket = Arc::clone(&socket);
+            create_task(async move { socket.readable().await })
+        };
+        let tasks: Vec<_> = (0..n).map(reads).collect();
+        selvedge::sleep(Duration::from_millis(20)).await?;
+        let start = Instant::now();
+        socket.send_to(b"to all", address).await?;
+        for task in tasks {
+            task.await?;
         }
-        let mut all: Vec<_> = (0..n).map(|_| Box::pin(socket.readable())).collect();
-        let mut cx = Context::from_waker(Waker::noop());
-        let arriving = timed(|| {
-            for reader in &mut all {
-                assert!(reader.as_mut().poll(&mut cx).is_pending());
-            }
-        });
-        let all = Order::None.arrange(all);
-        let leaving = timed(|| drop(all));
-        Ok(if measured == Readers::Arrive { arriving } else { leaving })
-    };
-    selvedge::Runner::builder().workers(1).run(main).expect("the measurement is sound")
+        Ok(start.elapsed())
+    })
 }
 
-pub(super) fn server(n: usize) -> Duration {
+pub(super) fn server(n: usize, servers: usize) -> Duration {
     run(async move {
-        let server = start_server(async |_, _| Ok(()), "127.0.0.1:0").await?;
-        let mut waits: Vec<_> = (0..n).map(|_| Box::pin(server.wait_closed())).collect();
-        let mut cx = Context::from_waker(Waker::noop());
-        let start = Instant::now();
-        for wait in &mut waits {
-            assert!(wait.as_mut().poll(&mut cx).is_pending());
-        }
-        let arrived = start.elapsed();
+        let start = async |_| start_server(async |_, _| Ok(()), "127.0.0.1:0").await;
+        let servers = join_all((0..servers).map(start)).await;
+        let servers: Vec<_> = servers.into_iter().collect::<Result<_>>()?;
+        let mut waits = servers.iter().cycle().take(n).map(|it| Box::pin(it.wait_closed())).collect();
+        arrive(&mut waits);
         let waits = Order::None.arrange(waits);
-        Ok(arrived + timed(|| drop(waits)))
+        Ok(timed(|| drop(waits)))
     })
+}
+
+fn arrive<F: Future>(all: &mut Vec<Pin<Box<F>>>) {
+    let mut cx = Context::from_waker(Waker::noop());
+    for each in all {
+        assert!(each.as_mut().poll(&mut cx).is_pending());
+    }
 }
 
 pub(super) fn feeds(n: usize) -> Duration {

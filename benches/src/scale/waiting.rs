@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use selvedge::{CallbackId, Future, create_task, get_running_loop, sleep, wait, wait_for};
+use selvedge::{Future, Task, create_task, get_running_loop, sleep, wait, wait_for};
 
 use super::{Instant, Order, run, runner, settle, timed};
 
@@ -28,20 +28,24 @@ pub(super) fn arrive(n: usize) -> Duration {
     })
 }
 
-pub(super) fn again(n: usize) -> Duration {
+/// `n` awaits of so many futures, in turn.
+fn awaits(n: usize, futures: usize) -> Vec<Future<u32>> {
+    let futures: Vec<_> = (0..futures).map(|_| future()).collect();
+    let mut awaits: Vec<_> = futures.iter().cycle().take(n).cloned().collect();
+    poll(&mut awaits);
+    awaits
+}
+
+pub(super) fn again(n: usize, futures: usize) -> Duration {
     run(async move {
-        let mut awaits = vec![future(); n];
-        poll(&mut awaits);
-        let mut awaits = Order::None.arrange(awaits);
+        let mut awaits = Order::None.arrange(awaits(n, futures));
         Ok(timed(|| poll(&mut awaits)))
     })
 }
 
-pub(super) fn leave(n: usize, order: Order) -> Duration {
+pub(super) fn leave(n: usize, futures: usize, order: Order) -> Duration {
     run(async move {
-        let mut awaits = vec![future(); n];
-        poll(&mut awaits);
-        let awaits = order.arrange(awaits);
+        let awaits = order.arrange(awaits(n, futures));
         Ok(timed(|| drop(awaits)))
     })
 }
@@ -115,12 +119,12 @@ pub(super) fn future_add(n: usize) -> Duration {
     })
 }
 
-pub(super) fn future_remove(n: usize, order: Order) -> Duration {
+pub(super) fn future_remove(n: usize, futures: usize, order: Order) -> Duration {
     run(async move {
-        let future = future();
-        let ids: Vec<CallbackId> = (0..n).map(|_| future.add_done_callback(|_| {})).collect();
-        let ids = order.arrange(ids);
-        Ok(timed(|| assert!(ids.iter().all(|id| future.remove_done_callback(*id)))))
+        let futures: Vec<_> = (0..futures).map(|_| future()).collect();
+        let ids = futures.iter().cycle().take(n).map(|future| (future, future.add_done_callback(|_| {})));
+        let ids = order.arrange(ids.collect());
+        Ok(timed(|| assert!(ids.iter().all(|(future, id)| future.remove_done_callback(*id)))))
     })
 }
 
@@ -147,12 +151,17 @@ pub(super) fn task_add(n: usize) -> Duration {
     })
 }
 
-pub(super) fn task_remove(n: usize, order: Order) -> Duration {
+/// Tasks that do not end.
+fn tasks(count: usize) -> Vec<Task<()>> {
+    (0..count).map(|_| create_task(sleep(Duration::MAX))).collect()
+}
+
+pub(super) fn task_remove(n: usize, tasks: usize, order: Order) -> Duration {
     run(async move {
-        let task = create_task(sleep(Duration::MAX));
-        let ids: Vec<CallbackId> = (0..n).map(|_| task.add_done_callback(|_| {})).collect();
-        let ids = order.arrange(ids);
-        Ok(timed(|| assert!(ids.iter().all(|id| task.remove_done_callback(*id)))))
+        let tasks = self::tasks(tasks);
+        let ids = tasks.iter().cycle().take(n).map(|task| (task, task.add_done_callback(|_| {})));
+        let ids = order.arrange(ids.collect());
+        Ok(timed(|| assert!(ids.iter().all(|(task, id)| task.remove_done_callback(*id)))))
     })
 }
 
@@ -183,10 +192,10 @@ pub(super) fn waits_arrive(n: usize) -> Duration {
     })
 }
 
-pub(super) fn waits_leave(n: usize, order: Order) -> Duration {
+pub(super) fn waits_leave(n: usize, tasks: usize, order: Order) -> Duration {
     run(async move {
-        let task = create_task(sleep(Duration::MAX));
-        let mut waits: Vec<_> = (0..n).map(|_| wait([&task])).collect();
+        let tasks = self::tasks(tasks);
+        let mut waits: Vec<_> = tasks.iter().cycle().take(n).map(|task| wait([task])).collect();
         poll(&mut waits);
         let waits = order.arrange(waits);
         Ok(timed(|| drop(waits)))

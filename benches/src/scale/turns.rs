@@ -1,0 +1,57 @@
+//! Several crowds exist at the same time, and have their turns one after the other.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::exit;
+use std::thread;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+/// How far the crowds of a measurement are.
+pub(super) struct Turns {
+    crowds: usize,
+    /// So many are set up. Each has its turn as the one that it was then.
+    ready: usize,
+    /// So many have had their turn.
+    over: usize,
+}
+
+static TURNS: Mutex<Turns> = Mutex::new(Turns { crowds: 0, ready: 0, over: 0 });
+static CHANGED: Condvar = Condvar::new();
+
+impl Turns {
+    /// A crowd is set up: waits for the others, and for its turn.
+    pub(super) fn begin() {
+        let mut turns = TURNS.lock();
+        let turn = turns.ready;
+        turns.ready += 1;
+        CHANGED.notify_all();
+        CHANGED.wait_while(&mut turns, |turns| turns.ready < turns.crowds || turns.over < turn);
+    }
+
+    /// A crowd has had its turn: waits for the others, whose time would count what follows.
+    pub(super) fn end() {
+        let mut turns = TURNS.lock();
+        turns.over += 1;
+        CHANGED.notify_all();
+        CHANGED.wait_while(&mut turns, |turns| turns.over < turns.crowds);
+    }
+}
+
+/// Runs a row for so many crowds of n, and returns how long their operations took.
+pub(super) fn one_after_the_other(
+    crowds: usize,
+    run: impl Fn(usize) -> Duration + Copy + Send + 'static,
+    n: usize,
+) -> Duration {
+    *TURNS.lock() = Turns { crowds, ready: 0, over: 0 };
+    let set_up = |before| {
+        // The others would wait for one that fails.
+        let crowd =
+            thread::spawn(move || catch_unwind(AssertUnwindSafe(|| run(n))).unwrap_or_else(|_| exit(101)));
+        CHANGED.wait_while(&mut TURNS.lock(), |turns| turns.ready <= before);
+        crowd
+    };
+    let all: Vec<_> = (0..crowds).map(set_up).collect();
+    all.into_iter().map(|crowd| crowd.join().expect("it does not panic")).sum()
+}
