@@ -204,7 +204,9 @@ impl Members {
             };
             let Some((last, _)) = portion.last() else { return };
             start = last + 1;
-            portion.iter().for_each(|(_, task)| f(task));
+            for (_, task) in &portion {
+                f(task);
+            }
         }
     }
 
