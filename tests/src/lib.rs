@@ -44,11 +44,14 @@ impl Begun {
     }
 
     /// Waits until so many have begun. From then on each hears of a request: a task that has not begun would never run.
-    pub async fn are(&self, count: usize) -> Result<()> {
-        while self.0.load(Ordering::SeqCst) < count {
-            selvedge::sleep(MOMENT).await?;
+    pub fn are(&self, count: usize) -> impl Future<Output = Result<()>> + use<> {
+        let begun = self.clone();
+        async move {
+            while begun.0.load(Ordering::SeqCst) < count {
+                selvedge::sleep(MOMENT).await?;
+            }
+            Ok(())
         }
-        Ok(())
     }
 }
 

@@ -293,6 +293,14 @@ async fn a_limit_of_nothing_and_one_that_comes_too_late_are_refused() -> Result<
     });
     let late = late.await.unwrap_err();
     assert!(late.to_string().contains("the children have started"), "{late}");
+    // Nothing is lost: the children go on as if the gathering had been dropped.
+    let running = Running::default();
+    let seen = running.clone();
+    let second = create_task(async move { gather(seen.children(5)).limit(1).limit(2).await });
+    let second = second.await.unwrap_err();
+    assert!(second.to_string().contains("have a limit already"), "{second}");
+    sleep(LONG).await?;
+    assert_eq!((running.begun(), running.most()), (5, 1));
     Ok(())
 }
 

@@ -13,9 +13,10 @@ usage: scale [--rows SUBSTRING] [--rounds K] [--quick]
 /// How many wait: few, and many.
 const SIZES: [usize; 2] = [10_000, 160_000];
 const QUICK_SIZES: [usize; 2] = [100, 400];
-/// What one of many may cost, in times of what one of few costs.
+/// Largest allowed ratio between the cost per item in a large crowd and in a small one.
 const MOST: f64 = 2.0;
-/// The same if it is not more than what one of as many in several crowds costs. What costs n squared is at sixteen.
+/// The same for a row whose ratio to as many items in small crowds is at most `MOST`: then the caches are the
+/// reason. An operation in O(n²) has the ratio of the two sizes.
 const MOST_FOR_CACHES: f64 = 8.0;
 
 fn main() -> Result<ExitCode, lexopt::Error> {
@@ -42,7 +43,7 @@ fn main() -> Result<ExitCode, lexopt::Error> {
         "ns for each of n; median of {rounds} rounds. Each of {many} may cost {MOST} times what each of {few} costs,"
     );
     println!(
-        "or, up to {MOST_FOR_CACHES} times, what each of {crowds} costs: they lie in as much memory, which is no longer in the caches."
+        "or {MOST_FOR_CACHES} times, if that is at most {MOST} times what each of {crowds} costs (same memory)."
     );
     println!("{:<53} {few:>8} {crowds:>11} {many:>8} {:>14}", "", "ratios");
     let (mut judged, mut missed) = (0, 0);

@@ -33,7 +33,8 @@ pub struct Row {
 enum Run {
     /// Over a crowd of n.
     Crowd(fn(usize) -> Duration),
-    /// Over n things, which are spread over so many crowds. In no order, so that one after the other is none of their crowd's last.
+    /// Over n things that are spread over so many crowds, in one operation that mixes the crowds: they shrink
+    /// together, not one after the other.
     Spread(fn(usize, usize) -> Duration),
 }
 
@@ -181,11 +182,12 @@ impl Order {
     }
 }
 
-/// The time that the process has spent on the processors, at the beginning of a row's operation. Each row has one, and asks it once.
+/// The process's CPU time at the beginning of an operation. Every call of a row's function must use `now` and
+/// `elapsed` exactly once: they are a crowd's turn.
 pub(crate) struct Instant(Duration);
 
 impl Instant {
-    /// Everything is set up.
+    /// Call it when everything is set up: waits for the crowd's turn.
     pub(crate) fn now() -> Instant {
         Turns::begin();
         Instant(cpu_time())
@@ -233,7 +235,7 @@ impl Row {
     }
 }
 
-/// Measures both sizes in turn, few as many times over as they are fewer.
+/// Measures, in turn: one crowd of few (several times), many things in crowds of few, and one crowd of many.
 pub fn measure(row: &Row, sizes: [usize; 2], rounds: usize) -> Line {
     let [few, many] = sizes;
     let times = many / few;

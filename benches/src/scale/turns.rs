@@ -1,4 +1,4 @@
-//! Several crowds exist at the same time, and have their turns one after the other.
+//! How do several crowds exist at the same time, and run their operations one after the other?
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::exit;
@@ -10,9 +10,9 @@ use parking_lot::{Condvar, Mutex};
 /// How far the crowds of a measurement are.
 pub(super) struct Turns {
     crowds: usize,
-    /// So many are set up. Each has its turn as the one that it was then.
+    /// How many are set up. They have their turns in the order in which they were.
     ready: usize,
-    /// So many have had their turn.
+    /// How many have had their turn.
     over: usize,
 }
 

@@ -33,7 +33,7 @@ thread_local! {
 
 /// Runs callbacks for which no loop is left: here, but not inside of others. One that completes the next future, whose callback completes the next,
 /// costs no stack.
-pub(crate) fn run_in_turn(work: impl FnOnce() + 'static) {
+fn run_in_turn(work: impl FnOnce() + 'static) {
     let waits = TURNS.with(|turns| turns.borrow().is_some());
     let mut next: Option<Work> = Some(Box::new(work));
     if waits {
@@ -45,6 +45,29 @@ pub(crate) fn run_in_turn(work: impl FnOnce() + 'static) {
         next = TURNS.with(|turns| turns.borrow_mut().as_mut().and_then(VecDeque::pop_front));
     }
     TURNS.with(|turns| turns.replace(None));
+}
+
+/// Callbacks that are called soon, or where this is dropped: a loop that closes refuses or drops what it cannot run any more.
+pub(crate) struct SoonOrHere<F: FnOnce() + 'static>(Option<F>);
+
+impl<F: FnOnce() + 'static> SoonOrHere<F> {
+    pub(crate) fn new(work: F) -> SoonOrHere<F> {
+        SoonOrHere(Some(work))
+    }
+
+    pub(crate) fn run(mut self) {
+        if let Some(work) = self.0.take() {
+            work();
+        }
+    }
+}
+
+impl<F: FnOnce() + 'static> Drop for SoonOrHere<F> {
+    fn drop(&mut self) {
+        if let Some(work) = self.0.take() {
+            run_in_turn(work);
+        }
+    }
 }
 
 thread_local! {

@@ -11,7 +11,7 @@ use selvedge_scheduler::WaitList;
 
 use crate::callgraph::{AnyFuture, AwaitedBy, Shows, capture};
 use crate::cancel::Leaf;
-use crate::contain::{self, Contained, drop_flat, wake_quietly};
+use crate::contain::{self, Contained, SoonOrHere, drop_flat, wake_quietly};
 use crate::context::{Context, copy_context};
 use crate::error::{CancelledError, Error, InvalidStateError, Result};
 use crate::event_loop::{EventLoop, ExceptionContext, report};
@@ -259,20 +259,15 @@ impl<T: Clone + Send + Sync + 'static> Shared<T> {
 
     fn call_soon(this: &Arc<Self>, callbacks: Vec<Callback<T>>) {
         let shared = Arc::clone(this);
-        let run_all = move || {
+        let all = SoonOrHere::new(move || {
             let outcome = shared.outcome.get().expect("callbacks are called after it was set");
             for Callback { context, function } in callbacks {
                 if let Err(panic) = contain::call(|| context.run(|| function.into_inner()(outcome))) {
                     report::callback_panicked(None, panic.into());
                 }
             }
-        };
-        if this.event_loop.refuses() {
-            // "Soon" will not come.
-            contain::run_in_turn(run_all);
-        } else {
-            drop(this.event_loop.call_soon(run_all));
-        }
+        });
+        drop(this.event_loop.call_soon(move || all.run()));
     }
 
     /// Looks again under the lock under which the outcome is set, so that one in between is not missed.

@@ -26,11 +26,13 @@
 //! last one that is needed: nothing comes after it. A task that is refused is dropped by the thread that handed it in, at once, and its handle resolves to
 //! [`Outcome::closed`](crate::Outcome::closed); a job is dropped likewise, and its submitter told.
 //!
-//! No step before `close` waits for anything, and `close` waits for nothing without its deadline: not for destructors, which run on the closing
-//! thread or on workers, and not for the number of tasks, which only the closing thread goes through.
+//! No step before `close` waits. `close` waits for destructors no longer than its deadline: they run on the
+//! closing thread or on workers (on the caller if that thread cannot be started). Two steps have no deadline:
+//! joining the watchdog, which ends at once, and one walk over the tasks that are left.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::contain::silently;
@@ -71,14 +73,22 @@ impl Door {
 
 /// What was handed in and is not taken.
 pub(crate) enum Refused {
-    Task { _right: Runnable },
-    Job { _job: BlockingJob },
+    /// The task knows where it is registered: the scheduler must outlive it. So the fields are dropped in this order.
+    Task {
+        _right: Runnable,
+        _owner: Option<Arc<Shared>>,
+    },
+    Job {
+        _job: BlockingJob,
+    },
 }
 
-/// So deep a destructor that hands in more may lie inside another one that is being refused; what comes deeper waits until those have ended.
+/// How deep drops of refused tasks and jobs may nest on one thread: their destructors may hand in more. What
+/// is refused at a greater depth is queued in `WAITING`, and dropped when the outermost drop has ended.
 const NESTED: usize = 16;
-/// Those that wait are dropped generation by generation: what was handed in by one is the next. After so many generations, or so many in all,
-/// each hands in the next for ever, and what waits then is kept in `GIVEN_UP`.
+/// The queue is dropped in generations: what the destructors of one generation hand in is the next one. After
+/// so many generations (`IN_ALL`: so many drops) they presumably never stop; the rest is leaked into
+/// `GIVEN_UP`.
 const GENERATIONS: usize = 1 << 14;
 const IN_ALL: usize = 1 << 20;
 

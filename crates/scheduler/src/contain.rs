@@ -1,11 +1,11 @@
-//! How is foreign code kept from getting at us: by its panics, or by its depth?
+//! How are panics and deeply nested drops in the program's code contained?
 //!
-//! Code of the program runs outside of polls, too: destructors, wakers, callbacks, handlers. It may panic, and then whatever we had left to do
-//! would not be done. And a destructor may end in another one of the same kind: a task's value holds the next task, whose value holds the next.
-//! What is nested like that by way of this library costs no stack, however deep: from a certain depth on a value is put aside, and
-//! dropped when the outermost drop on this thread has ended.
+//! The program's code also runs outside of polls: destructors, wakers, callbacks, handlers. If it panics, our
+//! own work after it must still be done. And drops may nest: a task's value holds the next task, whose value
+//! holds the next. Such nesting through this library uses bounded stack: from `DEEPEST` on, a value is put
+//! aside, and dropped when the outermost drop on this thread has ended.
 //!
-//! A panic that is contained has been told of already, by the panic hook.
+//! A caught panic is not reported again: the panic hook has reported it.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};

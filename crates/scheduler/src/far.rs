@@ -11,7 +11,8 @@ use std::task::Waker;
 use crate::moment::Moment;
 use crate::sync::{AtomicBool, Mutex, Ordering};
 
-/// Virtual deadlines from here on are far, in nanoseconds; the numbers of far timers are above, so that none is taken for a near deadline.
+/// The first far deadline of virtual time, in nanoseconds. `Armed::deadline` holds a near deadline (below
+/// this) or the number of a far timer (above).
 pub(crate) const FROM: u64 = u64::MAX - (1 << 40);
 /// The tick that stands for "there is a far timer" where a wheel's earliest is asked for. Later than all of theirs.
 pub(crate) const TICK: u64 = u64::MAX - 1;

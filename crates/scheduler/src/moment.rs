@@ -26,13 +26,13 @@ impl Moment {
         Moment { high: 0, low }
     }
 
-    /// Nanoseconds since the start; `None` if there are too many for a wheel.
+    /// Nanoseconds since the start; `None` from [`far::FROM`](crate::far::FROM) on.
     #[inline]
     pub(crate) fn near(self) -> Option<u64> {
         (self.high == 0 && self.low < crate::far::FROM).then_some(self.low)
     }
 
-    /// Nanoseconds since the start, if a real clock could come so far.
+    /// Nanoseconds since the start; `None` if they do not fit a wheel.
     pub(crate) fn in_a_wheel(self) -> Option<u64> {
         (self.high == 0 && self.low < u64::MAX).then_some(self.low)
     }

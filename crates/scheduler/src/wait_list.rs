@@ -1,17 +1,20 @@
-//! How is it kept who waits for something, so that n waiters cost n times what one costs?
+//! How is a list of waiters kept, so that n waiters cost n times what one costs?
 //!
-//! A wait list lies behind the lock of what is waited for: futures, tasks, streams, sockets. Each waiter is entered under a key that its owner draws
-//! from a counter, so the order of the keys is the order of arrival. It may arrive, be brought up to date, and leave, in whatever order; or all are taken at once.
+//! A wait list lies behind the lock of what is waited for: a future, task, stream or socket. Each waiter has
+//! a key from a counter, so keys are in the order of arrival. Waiters may be added, updated and removed in
+//! any order, or all taken at once.
 //!
-//! Nearly always one waits, if any: the first waiter lies in the list itself, and takes no allocation. The others lie in blocks of [`BLOCK`] successive keys,
-//! and a tree finds the block. An operation on one of n waiters costs log n comparisons at most, *each time*. A vector that marks what has left and
-//! moves up now and then would cost less in the mean, but whoever moves n waiters up does so under the lock, and the others wait. For the same
-//! reason nothing here goes through all waiters: who wakes them takes the list out of the lock ([`take`](WaitList::take), two words), and
-//! goes through it outside.
+//! Usually at most one waits: the first waiter lies in the list itself, without an allocation. The others lie
+//! in blocks of [`BLOCK`] successive keys, which a B-tree finds. Each operation costs O(log n) comparisons in
+//! the *worst* case. A vector that marks removed waiters and is compacted now and then would cost less on
+//! average, but compacting n waiters under the lock makes others wait for it. For the same reason nothing
+//! here iterates under the lock: the caller moves the list out ([`take`](WaitList::take), constant time) and
+//! iterates after it.
 //!
-//! A tree without blocks costs two to three times as much for a crowd that leaves in no order: it is sixteen times larger, and each step of a search misses the cache.
+//! A tree without blocks costs two to three times as much when many waiters leave in random order: it has up
+//! to `BLOCK` times as many entries, and each step of a search misses the cache.
 //!
-//! What has left takes its memory along, block by block: a list that a crowd has left is as small as before.
+//! A block is freed with its last waiter, so a list that many waiters have left is as small as before.
 
 use std::collections::{BTreeMap, btree_map};
 use std::iter::Flatten;
@@ -42,7 +45,7 @@ struct Block<T> {
     len: usize,
 }
 
-/// A test counts how often they are compared.
+/// A key divided by [`BLOCK`]. A type of its own, so that a test can count comparisons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct BlockNumber(u64);
 
@@ -56,7 +59,7 @@ impl BlockNumber {
 impl Ord for BlockNumber {
     #[inline]
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        #[cfg(test)]
+        #[cfg(all(test, not(selvedge_loom)))]
         tests::COMPARED.set(tests::COMPARED.get() + 1);
         self.0.cmp(&other.0)
     }

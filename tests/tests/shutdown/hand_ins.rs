@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use selvedge::{EventLoop, Result, Runner, RuntimeError, create_task, run_coroutine_threadsafe, sleep};
-use selvedge_tests::{Counted, Drops, LONG};
+use selvedge_tests::{Begun, Counted, Drops, LONG};
 
 /// What can be handed in.
 #[derive(Clone, Copy, Debug)]
@@ -241,4 +241,67 @@ fn destructors_that_hand_in_their_like_come_to_an_end() {
     thread.spawn(move || drop(first)).unwrap().join().unwrap();
     assert_eq!(drops.count(), MADE.load(Ordering::SeqCst));
     assert!(drops.count() > 200_000);
+}
+
+/// A closed loop that only its own refused tasks keep is there until the last of them has been dropped.
+#[test]
+fn a_refused_task_may_hold_the_last_of_its_loop() {
+    struct Chain {
+        event_loop: EventLoop,
+        left: usize,
+        drops: Drops,
+    }
+
+    impl Drop for Chain {
+        fn drop(&mut self) {
+            if self.left == 0 {
+                return;
+            }
+            let counted = self.drops.counted();
+            let next =
+                Chain { event_loop: self.event_loop.clone(), left: self.left - 1, drops: self.drops.clone() };
+            drop(self.event_loop.create_task(async move {
+                let _held = (next, counted);
+                Ok(())
+            }));
+        }
+    }
+
+    // As deep as refused tasks are dropped inside each other, a bit deeper, and much.
+    for length in (1..40).chain([1_000]) {
+        let [first, second] =
+            [(); 2].map(|()| selvedge::run(async { selvedge::get_running_loop() }).unwrap());
+        let drops = Drops::new();
+        let chain = Chain { event_loop: second, left: length, drops: drops.clone() };
+        drop(first.create_task(async move {
+            let _chain = chain;
+            Ok(())
+        }));
+        assert_eq!(drops.count(), length);
+    }
+}
+
+/// A callback is called soon; if the loop has no "soon" any more, it is called all the same, before `close` returns.
+#[test]
+fn each_callback_of_a_task_that_a_shutdown_ends_is_called() {
+    const TASKS: usize = 20;
+    for _ in 0..100 {
+        let runner = Runner::builder().workers(2).build().unwrap();
+        let event_loop = runner.get_loop();
+        let (begun, called) = (Begun::default(), std::sync::Arc::new(AtomicUsize::new(0)));
+        for _ in 0..TASKS {
+            let (of_task, of_future) = (called.clone(), called.clone());
+            let future = event_loop.create_future::<()>();
+            future.add_done_callback(move |_| _ = of_future.fetch_add(1, Ordering::SeqCst));
+            let task = event_loop.create_task(begun.counts(async move {
+                let slept = sleep(LONG).await;
+                future.set_result(())?;
+                slept
+            }));
+            task.add_done_callback(move |_| _ = of_task.fetch_add(1, Ordering::SeqCst));
+        }
+        runner.run(begun.are(TASKS)).unwrap();
+        runner.close();
+        assert_eq!(called.load(Ordering::SeqCst), 2 * TASKS);
+    }
 }

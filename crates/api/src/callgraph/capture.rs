@@ -82,6 +82,11 @@ impl Notes {
         }
     }
 
+    /// The same, and keeps the reference even if the task is done: the last one drops code of the program.
+    pub(crate) fn task_owned(&mut self, task: TaskRef) {
+        self.awaited.push(Awaited::Task(task));
+    }
+
     /// Notes that the future at `address` is awaited.
     pub(crate) fn future(&mut self, address: usize) {
         self.awaited.push(Awaited::Future(address));

@@ -1,25 +1,27 @@
 //! Which leaves does waking their task not reach?
 //!
-//! A combinator such as `FuturesUnordered` hands each of its children a waker of its own, and polls only children whose waker was
-//! used. A request wakes the task, so it would never get to such a child, and the child would be dropped untold. Therefore a leaf
-//! that suspends with another waker than its task's leaves that waker here, with the innermost scope around it; frames do the same.
-//! Every scope that has such leaves has one `ForeignWakers`, and they form a tree as the scopes do.
+//! A combinator such as `FuturesUnordered` gives each child a waker of its own, and polls only children whose
+//! waker was used. A request wakes the task's waker, so such a child would be dropped without seeing the
+//! request. Therefore a leaf or frame that suspends with a waker other than its task's registers that
+//! *foreign* waker here, with the innermost scope around it. Each scope with such leaves has one
+//! `ForeignWakers`; they form the same tree as the scopes.
 //!
-//! The wakers are *called* (taken out and woken) by the poll that meets the request, on the thread that polls the task:
+//! The wakers are *called* (taken out and woken) by the poll that finds the request:
 //!
-//! 1. A frame that begins a poll and knows of a request calls all wakers below its scope before it polls its content. So the
-//!    children are ready when their combinator is polled, in the same poll, and the frame can still tell afterwards whether anybody took
-//!    the request.
-//! 2. A leaf that takes a request calls them as well: the request may have come after its frames had begun their polls.
+//! 1. A frame that begins a poll with a request calls all wakers below its scope before it polls its content.
+//!    So the combinator polls those children in the same poll, and the frame can see afterwards whether a
+//!    leaf took the request.
+//! 2. A leaf that takes a request calls them too: the request may have come after its frames began their
+//!    polls.
 //!
-//! A combinator can outlive a scope: `timeout(second, set.next())` in a loop polls most of the set's children in the first round only. So
-//! what is left in a scope that ends goes to the scope around it, and a leaf that is polled in another place than the one where it
-//! was called takes the request if that came from a scope that is still around it.
+//! A combinator can outlive a scope: `timeout(second, set.next())` in a loop polls most of the set's children
+//! in the first round only. So the wakers of a scope that ends move to the scope around it. A leaf that was
+//! called in one scope and is polled in another takes the request if the requesting scope is still around it.
 //!
-//! Whoever makes a request wakes the task and knows nothing of this file. Each state of requests is called once (`asked`); a leaf that
-//! leaves its waker afterwards has looked at that state itself. (One that is polled for the first time after another leaf took the request starts
-//! clean: it cannot be told from an await in that leaf's clean-up.) Entering and calling happen on the thread that polls the task;
-//! only leaving, by a leaf that is dropped, may happen on another one.
+//! Code that makes a request only wakes the task. The wakers are called once for each state of the requests
+//! (`Call::asked`); a leaf that registers later has checked that state itself. (A leaf polled for the first
+//! time after another leaf took the request does not see it: it looks like an await in that leaf's clean-up.)
+//! Registering and calling happen on the thread that polls the task; leaves and scopes may be dropped on any.
 
 use std::sync::{Arc, Weak};
 use std::task::Waker;
@@ -35,7 +37,8 @@ pub(crate) struct ForeignWakers {
     place: u64,
     list: Mutex<List>,
     around: Option<Arc<ForeignWakers>>,
-    /// How many leaves of the task were called and have been neither polled nor dropped since. All scopes of a task share it.
+    /// How many leaves of the task were called and have neither suspended again nor been dropped since. All
+    /// scopes of a task share it.
     called: Arc<AtomicUsize>,
 }
 
@@ -126,7 +129,8 @@ impl ForeignWakers {
         wakers
     }
 
-    /// The task has ended: leaves that are still there are with another one by now, which polls them only when they are woken.
+    /// Wakes all that are left when the task has ended: another task may hold those leaves now, and polls
+    /// them only when they are woken.
     pub(crate) fn let_go(&self) {
         let left = self.take_all(None);
         self.called.fetch_add(left.len(), Ordering::Relaxed);
@@ -164,10 +168,10 @@ impl ForeignWakers {
         self.go_if_empty();
     }
 
-    /// Lists of scopes that have ended go with their last member, from the inside outwards.
+    /// Removes the lists of scopes that have ended and are empty, from the inside outwards.
     fn go_if_empty(&self) {
         let mut inner = self;
-        // What has been removed last holds the list in which the next is removed.
+        // The entry that was removed last may hold the only reference to the list that `inner` borrows.
         let mut _held = None;
         while let Some((around, place)) = inner.is_to_go() {
             _held = around.list.lock().members.remove(place);
@@ -193,7 +197,8 @@ impl ForeignWakers {
     }
 }
 
-/// A scope's own, which ends with the scope: a waker left there may keep alive what keeps the waker alive.
+/// A scope's handle to its `ForeignWakers`. Its drop moves the wakers to the outer scope, or wakes them if it
+/// is the root's: a waker that stayed could keep itself alive in a cycle of references.
 pub(crate) struct ScopesWakers(Arc<ForeignWakers>);
 
 impl ScopesWakers {

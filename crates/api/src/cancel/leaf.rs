@@ -56,7 +56,8 @@ pub(crate) struct Taken {
 }
 
 impl Taken {
-    /// What it finds at an await that has passed on another one before. A shutdown's finds by itself whom it has reached.
+    /// How this request relates to the one that the same await has passed on before. A shutdown's request is
+    /// always `Late`: `pass_on_shutdown` checks itself which tasks have received it.
     pub(crate) fn meet(&self, earlier: &Held) -> Meeting {
         let route = self.route.route();
         if route.is_of_shutdown() { Meeting::Late } else { route.meet(earlier.route()) }
@@ -111,7 +112,8 @@ impl Leaf {
         news
     }
 
-    /// For a leaf that goes on waiting after it took a request: the next one must find it too.
+    /// Registers a foreign waker, or removes its entry. Every leaf that suspends needs it; call it yourself
+    /// only for a leaf that goes on waiting after it took a request: the next request must reach it, too.
     #[inline]
     pub(crate) fn suspend(&mut self, cx: &Context<'_>) {
         let is_plain = matches!(self.0, State::Plain { .. });
@@ -137,7 +139,8 @@ impl Leaf {
         }
     }
 
-    /// Whether it was polled before, and in this very place: if it is pending, it has armed what will wake it.
+    /// Whether it was last polled in this scope of this task: then, if it is pending, its wake-up is
+    /// registered. Always true outside of tasks.
     pub(crate) fn is_at_home(&self) -> bool {
         Chain::with(|chain| self.memory().place == chain.place()).unwrap_or(true)
     }
@@ -186,7 +189,7 @@ impl Leaf {
         self.remember(Memory { seen, place });
     }
 
-    /// Makes everything known that has been delivered: what this leaf stands for took it.
+    /// Counts all delivered requests as seen, because the content of this leaf's frame took them.
     pub(super) fn catch_up(&mut self) {
         let _ = Chain::with(|chain| {
             let delivered = chain.delivered();
@@ -228,7 +231,8 @@ impl fmt::Debug for Leaf {
     }
 }
 
-/// Something was given back. What comes next may be a future that cannot be told: one more poll lets the frame around it give up.
+/// Wakes the current task after a request was given back. The next await may be a foreign future, which takes
+/// no requests: one more poll lets the frame around it give up.
 pub(super) fn poll_again() {
     TaskRef::with_current(|task| {
         if let Some(task) = task {

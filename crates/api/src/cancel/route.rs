@@ -1,12 +1,15 @@
-//! What becomes of a request that tasks which await each other pass on?
+//! How does a cancellation request travel along tasks that await each other?
 //!
-//! A task that awaits another one passes requests on to it. Three things must not come of that:
+//! A task that awaits another one passes requests on to it. That must not lead to:
 //!
-//! * **A circle.** Tasks that await each other in a circle would pass a request round for ever, and none would be told. Who would pass it on to
-//!   where it began is told instead; so is who gets back what it has passed on itself.
-//! * **A crowd.** In a chain of n tasks that are all asked, each request would go all the way down: n squared polls. A request that meets an
-//!   await which has passed one on that is still *under way* joins that one, as two requests to one task do before a delivery.
-//! * **A second request for one cause.** A shutdown asks every task itself, so one that passes the shutdown's request on asks nobody a second time.
+//! * **A circle.** Tasks that await each other in a circle would pass a request round for ever, and none
+//!   would take it. So a task takes the request itself, instead of passing it on, if it would pass it to the
+//!   task where it began, or gets back a request that it has passed on before.
+//! * **Quadratic work.** If all n tasks of a chain are cancelled, each request would go all the way down: n²
+//!   polls. So a request joins the one that the same await has passed on before, if that one is still *under
+//!   way*.
+//! * **A second request for one cause.** A shutdown cancels every task itself, so a task that passes on the
+//!   shutdown's request skips tasks that have received it already.
 //!
 //! ```text
 //!              pass_on                       a leaf, a frame or the task's body takes it
@@ -19,12 +22,14 @@
 //!      +--------------------------------------------------------------------------------------+
 //! ```
 //!
-//! Only *under way* promises that somebody will yet be told, so "settled" is always the safe answer: it costs a walk, no request. What holds a
-//! route while it promises that ([`Held`]) settles it when it is dropped.
+//! Only *under way* promises that some await will yet take the request. So calling a route "settled" too
+//! early is safe: a later request is then passed on once more than needed, but none is lost. The await that
+//! passed the request on holds a [`Held`], which settles the route when it is dropped.
 //!
-//! Joined routes are one class of a union-find, so a step costs next to nothing however they have met. Tasks have one awaiter at a time, so a
-//! request that meets its own class has gone round a circle. (A handle that changes hands at the wrong moment can make that seem so; then a
-//! task that was asked to stop is told, instead of one that it waits for.)
+//! Joined routes are one class of a union-find: O(log n) amortised a step. A task has one awaiter at a time,
+//! so a request that meets its own class has gone round a circle. (If a task's handle moves to another
+//! awaiter meanwhile, a circle may be seen where there is none: then the awaiting task takes the request
+//! itself.)
 
 use std::cell::OnceCell;
 use std::sync::Arc;

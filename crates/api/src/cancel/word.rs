@@ -7,7 +7,7 @@ use crate::sync::{AtomicU64, Ordering, mutation, update};
 /// The requests of one scope, in one word.
 ///
 /// ```text
-///  63           42 41       35  34    33    32     31          0
+///  63           43 42       35  34    33    32     31          0
 /// +---------------+-----------+----+-----+-------+-------------+
 /// |  cancelling   | rescinded |held|ended|pending|    made     |
 /// +---------------+-----------+----+-----+-------+-------------+
@@ -15,19 +15,21 @@ use crate::sync::{AtomicU64, Ordering, mutation, update};
 ///
 /// * `made` counts requests, except that a request which meets an undelivered one joins it.
 /// * `pending`: the last one made was not delivered yet. So `made - pending` were delivered.
-/// * `rescinded` counts those that were taken back before they were delivered, and wraps: so a request is told from another one that has
-///   taken its place, and with it its number, within one poll.
+/// * `rescinded` counts requests that were taken back before they were delivered, and wraps. Without it a
+///   request that was rescinded and replaced within one poll would look like the first one: both have the
+///   same `made`.
 /// * `held`: the task's turn to take its first step has not come. (Root scopes only.)
 /// * `ended`: the task has ended, and with a cancellation. (Root scopes only.)
 /// * `cancelling`: asyncio's count, up with every `cancel()`, down with every `uncancel()`. (Root scopes only.)
 ///
 /// ```text
-///            request               deliver
-///   quiet ------------> pending ------------> quiet, made + 1
-///                        |   ^
-///      uncancel to zero  |   |  give_back (what was taken was not used)
-///                        v   |
-///            quiet, as if never asked
+///          request                   deliver
+///   quiet ---------> pending      -----------------> quiet, delivered + 1
+///                    (made + 1)   <-----------------
+///                        |         give_back (the error was not used)
+///                        |  uncancel to zero
+///                        v
+///         quiet, made - 1, rescinded + 1
 /// ```
 ///
 /// All operations are relaxed: the word publishes nothing but itself. Whoever asks wakes the task afterwards, and that wake is
@@ -62,8 +64,8 @@ const PENDING: u64 = 1 << 32;
 const ENDED: u64 = 1 << 33;
 const HELD: u64 = 1 << 34;
 const RESCINDED_ONE: u64 = 1 << 35;
-const RESCINDED: u64 = 0x7f << 35;
-const CANCELLING_ONE: u64 = 1 << 42;
+const RESCINDED: u64 = 0xff << 35;
+const CANCELLING_ONE: u64 = 1 << 43;
 const CANCELLING: u64 = !(CANCELLING_ONE - 1);
 
 impl RequestWord {

@@ -157,22 +157,29 @@ impl<'a> Shutdown<'a> {
         None
     }
 
-    /// Asks all that are there now, or as many as there is time for.
+    /// Asks all that are there now, or as many as there is time for. They are collected before the first one is
+    /// asked: a task that a clean-up makes gets its turn in the next round.
     fn ask_all(&self, countdown: &Arc<Countdown>) -> Vec<TaskHandle> {
-        let mut asked = Vec::new();
+        let mut found = Vec::new();
         for portion in self.event_loop.scheduler().tasks_by_portions() {
-            for task in portion {
-                if asked.len() % BETWEEN_LOOKS == BETWEEN_LOOKS - 1 && self.is_time_up() {
-                    return asked;
-                }
-                let Some(slot) = task.slot::<TaskSlot>() else { continue };
-                // Its error is reported here, and only here.
-                slot.mark_retrieved();
-                countdown.unfinished.fetch_add(1, Ordering::Relaxed);
-                notify(&task, Arc::clone(countdown) as Arc<dyn Notify>, 0);
-                task.tell_of_shutdown();
-                asked.push(TaskHandle::new(task));
+            // Some are asked in any case, so that the report can name them.
+            if found.len() >= BETWEEN_LOOKS && self.is_time_up() {
+                break;
             }
+            found.extend(portion);
+        }
+        let mut asked = Vec::with_capacity(found.len());
+        for task in found {
+            if asked.len() % BETWEEN_LOOKS == BETWEEN_LOOKS - 1 && self.is_time_up() {
+                break;
+            }
+            let Some(slot) = task.slot::<TaskSlot>() else { continue };
+            // Its error is reported here, and only here.
+            slot.mark_retrieved();
+            countdown.unfinished.fetch_add(1, Ordering::Relaxed);
+            notify(&task, Arc::clone(countdown) as Arc<dyn Notify>, 0);
+            task.tell_of_shutdown();
+            asked.push(TaskHandle::new(task));
         }
         asked
     }

@@ -19,8 +19,8 @@ use crate::error::{CancelledError, EVENT_LOOP_IS_CLOSED, Error, PanicError, Resu
 use crate::event_loop::report;
 
 pin_project! {
-    /// A coroutine as a task: the outermost frame around it. The frame's memory is the task's own request word, so it costs one load
-    /// per poll and no room.
+    /// A coroutine as a task, and the outermost frame around it. It needs no `Leaf`: the task's own request
+    /// word shows what is undelivered, at one load per poll.
     pub(crate) struct TaskBody<C> {
         #[pin]
         coro: C,
@@ -42,10 +42,11 @@ impl<C: Coroutine> Future for TaskBody<C> {
         let this = self.project();
         let began = requests();
         if !*this.started && (capture::is_on() || began.is_some_and(Requests::has_to_wait)) {
-            // Its first step is not for whoever asks where it stands, nor for a wake that came of a request which was taken back.
+            // Neither a call-graph capture nor a wake for a rescinded request may run the first step.
             return Poll::Pending;
         }
-        let _held = StartHeld;
+        // A capture polls this task inside the poll of the task that asks, which may just have made children.
+        let _held = (!capture::is_on()).then(|| StartHeld);
         let result = if !std::mem::replace(this.started, true) && began.is_some_and(Requests::is_pending) {
             // Cancelled before the first step: the body never runs.
             Err(take_request())
@@ -83,7 +84,7 @@ fn requests() -> Option<Requests> {
     with_slot(|slot| slot.requests().load())
 }
 
-/// The poll began with a request, and it has been left lying.
+/// Whether the request that was pending when the poll began has been neither taken nor rescinded.
 fn is_untaken(began: Requests) -> bool {
     began.is_pending() && requests().is_some_and(|now| began.is_still_pending_in(now))
 }
@@ -99,7 +100,8 @@ fn take_request() -> Error {
     CancelledError::from_message(message.flatten()).into()
 }
 
-/// The scheduler calls this where nothing may panic, so it does without the slot rather than to insist on it.
+/// Records the error and returns it as the outcome. Must not panic (see [`Outcome`]), so a missing slot is
+/// ignored.
 fn failed<T>(task: &TaskRef, error: Error) -> Ended<T> {
     if let Some(slot) = task.slot::<TaskSlot>() {
         slot.record_failure(&error);

@@ -6,7 +6,7 @@ use selvedge_scheduler::TaskRef;
 
 use super::handle::TaskHandle;
 use super::reference::TaskRefExt;
-use crate::contain::{self, Contained};
+use crate::contain::{self, Contained, SoonOrHere};
 use crate::context::{Context, copy_context};
 use crate::event_loop::{get_running_loop, report};
 use crate::sync::mutation;
@@ -88,32 +88,39 @@ fn watch(task: &TaskRef, watcher: Watcher) -> WatcherId {
     id
 }
 
-/// Tells everybody.
-pub(super) fn run(watchers: impl IntoIterator<Item = Watcher>, task: &TaskRef) {
-    let mut callbacks = Vec::new();
+/// Runs all watchers of a task that is done.
+pub(super) fn run(watchers: impl IntoIterator<Item = Watcher, IntoIter: ExactSizeIterator>, task: &TaskRef) {
+    let watchers = watchers.into_iter();
+    let is_only = watchers.len() == 1;
+    let (mut callbacks, mut others) = (Vec::new(), Vec::new());
     for watcher in watchers {
         match watcher {
-            Watcher::Notify { to, index } => to.notify(index, task),
+            // Nearly always, and without an allocation.
+            Watcher::Notify { to, index } if is_only => to.notify(index, task),
+            Watcher::Notify { to, index } => others.push((to, index)),
             Watcher::Callback(callback) => callbacks.push(callback),
         }
     }
+    // First: a loop that closes waits for the last task by a `Notify`, and has to find its callbacks queued.
     if !callbacks.is_empty() {
         run_soon(callbacks, task);
+    }
+    for (to, index) in others {
+        to.notify(index, task);
     }
 }
 
 /// The callbacks of one task run in the order in which they were added.
 fn run_soon(callbacks: Vec<Callback>, task: &TaskRef) {
     let handle = TaskHandle::new(task.clone());
-    let run_all = move || {
+    let all = SoonOrHere::new(move || {
         for callback in callbacks {
             callback.run(&handle);
         }
-    };
-    match get_running_loop() {
-        Ok(event_loop) if !event_loop.refuses() => drop(event_loop.call_soon(run_all)),
-        // A thread outside of the loop asked about a task that is done, or the loop is closing, so that "soon" will not come.
-        _ => contain::run_in_turn(run_all),
+    });
+    // There is none on a foreign thread that asks about a task that is done.
+    if let Ok(event_loop) = get_running_loop() {
+        drop(event_loop.call_soon(move || all.run()));
     }
 }
 

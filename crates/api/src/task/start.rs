@@ -4,8 +4,9 @@
 //! Until then they are held, as tasks that are suspended before their first step. They start
 //!
 //! * when the gathering is limited, `n` of them, and one more whenever one has ended;
-//! * else all at once: at the gathering's first poll or its drop, before the next task is created on this thread, and at the end
-//!   of the poll or callback that made them. As on asyncio's single thread, they could not run any earlier.
+//! * else all at once, at the first of these: the gathering's first poll or its drop, the creation of another
+//!   task on this thread, the end of the poll or callback that made them. In asyncio they could not run any
+//!   earlier either.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -31,8 +32,14 @@ struct Limited {
     waiting: VecDeque<(usize, TaskRef)>,
     /// Which children have been started here. What was given as a task never was.
     started: Vec<bool>,
-    /// While the others are being cancelled, nobody is started: how many children have ended in that time.
+    /// `Some` while the children are being cancelled, when none is started: how many have ended meanwhile.
     paused: Option<usize>,
+}
+
+/// Why children cannot be limited.
+enum Unlimited {
+    HasALimit,
+    HasStarted,
 }
 
 /// Collects children as they are made.
@@ -99,44 +106,45 @@ impl Start {
         }
     }
 
-    /// Starts the first `most`; the others follow as those end. False: they have all been started before.
-    #[must_use]
-    pub(crate) fn limit(&self, most: usize, count: usize) -> bool {
+    /// Starts the first `most`; the others follow as those end.
+    fn limit(&self, most: usize, count: usize) -> Result<(), Unlimited> {
         let mut state = self.0.lock();
-        let State::Held(held) = std::mem::replace(&mut *state, State::Started) else { return false };
-        let (waiting, started) = (VecDeque::from(held), vec![false; count]);
-        let first = most.min(waiting.len());
-        *state = State::Limited(Limited { waiting, started, paused: None });
+        let held = match &mut *state {
+            State::Held(held) => VecDeque::from(std::mem::take(held)),
+            State::Limited(_) => return Err(Unlimited::HasALimit),
+            State::Started => return Err(Unlimited::HasStarted),
+        };
+        let first = most.min(held.len());
+        *state = State::Limited(Limited { waiting: held, started: vec![false; count], paused: None });
         drop(state);
-        (0..first).for_each(|_| self.start_next());
-        true
-    }
-
-    /// The child with this index has ended: another one may start.
-    pub(crate) fn has_ended(&self, index: usize) {
-        if let State::Limited(limited) = &mut *self.0.lock() {
-            if !limited.started[index] {
-                return;
-            }
-            if let Some(room) = &mut limited.paused {
-                *room += 1;
-                return;
-            }
+        for _ in 0..first {
+            self.start_next();
         }
-        self.start_next();
+        Ok(())
     }
 
-    /// Starts nobody while `f` cancels the children: those whose turn has not come must hear of it before those that end make room.
+    /// The child with this index has ended. If it had been started here, another one may start.
+    pub(crate) fn child_ended(&self, index: usize) {
+        let was_started = matches!(&*self.0.lock(), State::Limited(limited) if limited.started[index]);
+        if was_started {
+            self.start_next();
+        }
+    }
+
+    /// Starts no child while `f` cancels them: otherwise a child that ends would start one that `f` has not
+    /// reached yet.
     pub(crate) fn paused<R>(&self, f: impl FnOnce() -> R) -> R {
         if let State::Limited(limited) = &mut *self.0.lock() {
             limited.paused = Some(0);
         }
         let result = f();
-        let room = match &mut *self.0.lock() {
+        let ended = match &mut *self.0.lock() {
             State::Limited(limited) => limited.paused.take(),
             State::Held(_) | State::Started => None,
         };
-        (0..room.unwrap_or(0)).for_each(|_| self.start_next());
+        for _ in 0..ended.unwrap_or(0) {
+            self.start_next();
+        }
         result
     }
 
@@ -144,6 +152,10 @@ impl Start {
         loop {
             let mut state = self.0.lock();
             let State::Limited(limited) = &mut *state else { return };
+            if let Some(ended) = &mut limited.paused {
+                *ended += 1;
+                return;
+            }
             let Some((next, task)) = limited.waiting.pop_front() else { return };
             // One that was cancelled before its turn has ended without making room.
             let is_next = !task.is_done();
@@ -166,15 +178,18 @@ fn begin(task: &TaskRef) {
 ///
 /// # Panics
 ///
-/// If `most` is zero, or the children have started.
+/// If `most` is zero, the children have a limit, or they have started.
 #[track_caller]
 pub(crate) fn limit(start: &Start, most: usize, count: usize) {
     assert!(most > 0, "a limit of 0 would let no child run: give at least 1");
-    assert!(
-        start.limit(most, count),
-        "the children have started, as another task was created or the poll has ended since: call `limit` on what \
-         `gather` or `as_completed` has just returned"
-    );
+    match start.limit(most, count) {
+        Ok(()) => {}
+        Err(Unlimited::HasALimit) => panic!("the children have a limit already: call `limit` once"),
+        Err(Unlimited::HasStarted) => panic!(
+            "the children have started, as another task was created or the poll has ended since: call `limit` on what \
+             `gather` or `as_completed` has just returned"
+        ),
+    }
 }
 
 thread_local! {

@@ -120,7 +120,7 @@ struct State {
 
 impl Notify for Shared {
     fn notify(&self, index: usize, _task: &TaskRef) {
-        self.start.has_ended(index);
+        self.start.child_ended(index);
         let mut state = self.state.lock();
         state.completed.push_back(index);
         let waker = state.waker.take();
@@ -198,7 +198,7 @@ impl<T: Send + 'static> AsCompleted<T> {
     ///
     /// # Panics
     ///
-    /// If `most` is zero, or the children have started: another task was created since, or the poll has ended.
+    /// If `most` is zero, if there is a limit already, or if the children have started: another task was created since, or the poll has ended.
     ///
     /// # Cancellation
     ///

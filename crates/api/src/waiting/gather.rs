@@ -136,7 +136,7 @@ impl Notify for Shared {
         let is_first_failed = task.failure().is_some()
             // Ordering: AcqRel, with `first_failed`.
             && self.first_failed.compare_exchange(NONE, index, Ordering::AcqRel, Ordering::Relaxed).is_ok();
-        self.start.has_ended(index);
+        self.start.child_ended(index);
         // Ordering: AcqRel, with `all_done`; each child passes on what the ones before it published.
         let is_last = self.unfinished.fetch_sub(1, Ordering::AcqRel) == 1;
         if is_first_failed || is_last {
@@ -175,7 +175,7 @@ impl<C: Children> Gather<C> {
     ///
     /// # Panics
     ///
-    /// If `most` is zero, or the children have started: another task was created since, or the poll has ended.
+    /// If `most` is zero, if there is a limit already, or if the children have started: another task was created since, or the poll has ended.
     ///
     /// # Cancellation
     ///

@@ -194,7 +194,7 @@ where
             if capture::is_on() {
                 let members = &self.group.members;
                 capture::frame("selvedge::task_group", Location::caller(), |notes| {
-                    members.each(|task| notes.task(task));
+                    members.each(|task| notes.task_owned(task));
                 });
             }
             return Poll::Pending;
@@ -203,7 +203,7 @@ where
             let members = &self.group.members;
             let at = Location::caller();
             return capture::leaf(&self.leaf, "selvedge::task_group", at, |notes| {
-                members.each(|task| notes.task(task));
+                members.each(|task| notes.task_owned(task));
             });
         }
         self.as_mut().poll_members(cx)

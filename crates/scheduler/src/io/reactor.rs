@@ -112,10 +112,10 @@ impl Reactor {
             // Nobody looks for one of them any more, and no more come in.
             std::mem::take(&mut sources.all)
         };
-        for (_, source) in all {
-            for waker in source.close().into_iter().flatten() {
-                crate::contain::silently(|| waker.wake());
-            }
+        // All are closed before anybody is woken: a waker is foreign code, and may wait for another socket's end.
+        let lists: Vec<_> = all.into_iter().flat_map(|(_, source)| source.close()).collect();
+        for waker in lists.into_iter().flatten() {
+            crate::contain::silently(|| waker.wake());
         }
     }
 }

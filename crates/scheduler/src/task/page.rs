@@ -1,12 +1,15 @@
 //! Where is a live task registered?
 //!
-//! In a place of a page, and pages are so aligned that a place's address tells its page. So a task needs one pointer for its place, its shard and
-//! its scheduler; and whoever registers it or strikes it out touches no other task, as neighbours in a list would be: misses of the cache where
-//! tasks end in another order than they began.
+//! In a place (an entry) of a page. Pages are aligned, so a place's address tells its page. So one pointer
+//! leads a task to its place, its shard and its scheduler. Registering or removing a task touches no other
+//! task; a linked list would touch the neighbours, a cache miss each when tasks end in another order than
+//! they began.
 //!
-//! To strike a task out is to empty its place, and no more: what is known of a page never changes. The vacant places are found again by a hand that goes
-//! round the pages. It passes over pages with few of them; but not over many such pages, unless there are pages enough: then some page has many.
-//! So the pages have room for twice the tasks that there were at most, and a bit more, and a hand's way is short in the mean.
+//! Removing a task only empties its place; no count is kept for a page. When the current page is used up, a
+//! clock hand goes round the pages and takes the first one with at least `WORTH` vacant places. After
+//! `PASSED` pages in vain a new page is allocated, unless more than half of all places are vacant: then the
+//! hand must find one. So the places are at most about twice the largest number of tasks, and the search is
+//! short on average; one search may go over all pages of a shard.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::cell::Cell as Local;
@@ -22,7 +25,7 @@ const ALIGNMENT: usize = 1024;
 const SIZE: usize = ALIGNMENT - 16;
 /// What comes before the places.
 const HEAD: usize = 2 * size_of::<usize>();
-const PLACES: usize = (SIZE - HEAD) / size_of::<Place>();
+pub(super) const PLACES: usize = (SIZE - HEAD) / size_of::<Place>();
 /// A page with fewer vacant places is passed over …
 const WORTH: usize = PLACES / 4;
 /// … and so many in a row are, before there is a new page instead.
@@ -137,13 +140,14 @@ impl Home {
 /// A shard's pages. Lies behind the shard's lock. (So the allocator is called under it.)
 pub(super) struct Pages {
     all: Vec<NonNull<Page>>,
-    /// The page that new tasks go to, and the number of the first place there that has not been looked at.
+    /// The page that new tasks go to.
     current: usize,
+    /// The first place of `current` that has not been tried yet.
     next: usize,
-    /// The page that was looked at last for vacant places.
+    /// The page that was searched last for vacant places.
     hand: usize,
     len: usize,
-    /// How many tasks there were when pages were freed last. The largest number: there are new pages since.
+    /// How many tasks there were at the last `trim`; `usize::MAX` if a page was allocated since.
     trimmed: usize,
 }
 
@@ -229,9 +233,11 @@ impl Pages {
         self.len -= usize::from(place.task().is_some());
     }
 
-    /// Frees pages without tasks, if more than half of all places are vacant. Not again before half of the tasks that there were then have gone.
+    /// Frees pages without tasks, if more than half of all places are vacant. Without a new page it does so
+    /// again only when half of the tasks that were left have ended.
     ///
-    /// It looks at some of the pages below this one, or of all, and returns below which the next call is to go on.
+    /// Looks at up to `TRIMMED_AT_ONCE` pages below page `below` (from the end if `None`). Returns the
+    /// `below` of the next call, or `None` when it is done.
     pub(super) fn trim(&mut self, below: Option<usize>) -> Option<usize> {
         if below.is_none() && (!self.has_plenty() || self.len > self.trimmed / 2) {
             return None;
@@ -246,8 +252,11 @@ impl Pages {
             }
         }
         (self.current, self.next, self.hand) = (0, 0, 0);
+        if start > SPARE {
+            return Some(start);
+        }
         self.trimmed = self.len;
-        (start > SPARE).then_some(start)
+        None
     }
 
     /// How many pages there are. A page keeps its number until the next call of `trim`.
@@ -409,6 +418,8 @@ mod tests {
             // SAFETY: each is struck out once.
             unsafe { pages.remove(home) };
         }
+        // A walk that begins between two portions keeps the rest from being trimmed; the next call starts again.
+        assert!(pages.trim(None).is_some());
         trim(&mut pages);
         check(&pages, &live);
         assert!(pages.all.len() <= 10 + SPARE, "{} pages", pages.all.len());

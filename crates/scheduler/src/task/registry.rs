@@ -10,7 +10,7 @@ use std::sync::Weak;
 use crossbeam_utils::CachePadded;
 
 use super::cell::new_task;
-use super::page::{Home, Pages};
+use super::page::{Home, PLACES, Pages};
 use super::{JoinHandle, Outcome, Runnable, Slot, TaskRef};
 use crate::close::{Door, Refused, drop_refused};
 use crate::shared::Shared;
@@ -68,8 +68,8 @@ impl Registry {
         }
     }
 
-    /// Creates a task. There is nothing to queue if the door is closed to the calling thread, of which `is_own` says whether it is one of the
-    /// scheduler's: then the handle resolves to `Outcome::closed`.
+    /// Creates a task. `is_own` says whether the calling thread is one of the scheduler's. If the door is
+    /// closed to it, there is no `Runnable`, and the handle resolves to `Outcome::closed`.
     #[inline]
     pub(crate) fn spawn<F, S>(
         &self,
@@ -85,10 +85,11 @@ impl Registry {
         S: Slot,
     {
         let (runnable, handle) = new_task(future, slot, weight);
+        let shard = &self.shards[self.next_shard(worker)];
         // SAFETY: the task is new.
-        let is_open = unsafe { self.shards[self.next_shard(worker)].insert(&runnable, is_own) };
+        let is_open = unsafe { shard.insert(&runnable, is_own) };
         if !is_open {
-            drop_refused(Refused::Task { _right: runnable });
+            drop_refused(Refused::Task { _right: runnable, _owner: shard.owner.upgrade() });
             return (None, handle);
         }
         (Some(runnable), handle)
@@ -137,8 +138,9 @@ impl Registry {
 
 impl Drop for Registry {
     fn drop(&mut self) {
-        // `close` sees to it that no task is left. If one is after all (the operating system refused the thread that would have
-        // cancelled it), it still follows its `home`: better a leak than that it finds nothing there.
+        // Normally `close` leaves no task. If one is left (the operating system refused the closing thread,
+        // and time was up), its `home` still points into a shard: leaking the shards is better than a
+        // dangling pointer.
         if self.len() > 0 {
             std::mem::forget(std::mem::take(&mut self.shards));
         }
@@ -207,14 +209,15 @@ impl Shard {
 
 /// Goes through the tasks whose address is meant, and holds a shard's lock for one page at a time.
 ///
-/// A task that is registered when the walk comes to its shard, and until the walk has passed, is found, once: pages stay where they are meanwhile, and so does
-/// a task on its page.
+/// A task that stays registered while the walk is at its shard is found exactly once: neither pages nor the
+/// tasks on them move meanwhile.
 struct Walk<'a, P> {
-    /// The shard at which it is, and those that come.
+    /// The current shard, and those still to visit.
     shards: &'a [CachePadded<Shard>],
-    /// The next page. Not zero: the shard counts the walk.
+    /// The next page. If it is not zero, the shard's `walks` counts this walk.
     page: usize,
-    /// Pages that are newer than the walk have no tasks that are older.
+    /// One past the last page to visit. Later pages were allocated after the walk began, and have no older
+    /// tasks.
     end: usize,
     is_meant: P,
 }
@@ -223,6 +226,8 @@ impl<P: Fn(usize) -> bool> Iterator for Walk<'_, P> {
     type Item = Vec<TaskRef>;
 
     fn next(&mut self) -> Option<Vec<TaskRef>> {
+        // The allocator is not called under the lock.
+        let mut found = Vec::with_capacity(PLACES);
         loop {
             let (shard, rest) = self.shards.split_first()?;
             let mut list = shard.list.lock();
@@ -231,14 +236,13 @@ impl<P: Fn(usize) -> bool> Iterator for Walk<'_, P> {
                 list.walks += usize::from(self.end > 0);
             }
             if self.page < self.end {
-                let found = list.tasks.on_page(self.page).filter(|task| (self.is_meant)(task.addr().get()));
-                let found = found.map(|task| {
+                let meant = list.tasks.on_page(self.page).filter(|task| (self.is_meant)(task.addr().get()));
+                found.extend(meant.map(|task| {
                     // SAFETY: a registered task is valid: it holds the runtime's reference until after it is struck out.
                     unsafe { task.as_ref() }.state.add_ref();
                     // SAFETY: the reference just counted.
                     unsafe { TaskRef::from_raw(task) }
-                });
-                let found = found.collect();
+                }));
                 self.page += 1;
                 return Some(found);
             }

@@ -1,14 +1,14 @@
 //! Where does the memory of tasks come from?
 //!
-//! Tasks come and go by the million, in few sizes, and often end on another thread than the one that made them: what general allocators
-//! do worst. So a cell's memory is kept for the next task: first on a shelf of the thread, a batch at a time in a depot that
-//! all threads share. What is kept is bounded, and the depot is emptied when the program rests.
+//! Tasks come and go by the million, in few sizes, and often end on another thread than the one that made
+//! them, which general allocators handle worst. So a cell's memory is kept for the next task: on a shelf of
+//! the thread, whose surplus moves in batches to a depot that all threads share. Both are bounded; the depot
+//! is emptied when all workers are idle, and at `close`.
 //!
-//! Each free block holds a pointer to the next one. Sizes are rounded up to eight more than a multiple of
-//! sixteen, which is what fits malloc's chunks.
+//! Each free block holds a pointer to the next one. Sizes are rounded up to a multiple of sixteen plus eight,
+//! which fits malloc's chunks.
 //!
-//! What lies in a free block must not be touched. `AddressSanitizer` is told so: it finds whoever looks at a
-//! cell that is free, also while the memory is ours.
+//! Free blocks are poisoned for `AddressSanitizer`, so it reports any access to a cell that has been freed.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::cell::UnsafeCell;
@@ -74,7 +74,7 @@ fn take(class: usize) -> NonNull<()> {
     room.map_or_else(|| allocate(layout_of(class)), |room| room.0)
 }
 
-/// Frees what the depot holds. Shelves keep theirs: they are small.
+/// Frees what the depot holds. Shelves keep theirs: fewer than `SHELF_MAX` blocks of each size.
 pub(crate) fn trim() {
     for (class, depot) in DEPOT.classes.iter().enumerate() {
         let batches = std::mem::take(&mut *depot.lock());
@@ -176,7 +176,7 @@ impl Block {
     }
 }
 
-/// What `AddressSanitizer` is told. In all other builds this does nothing.
+/// Without `AddressSanitizer` nothing is poisoned.
 #[cfg(not(selvedge_asan))]
 mod poison {
     use std::ptr::NonNull;

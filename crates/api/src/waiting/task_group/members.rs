@@ -60,9 +60,11 @@ struct Duties {
     ask_late: Option<Arc<Scope>>,
 }
 
-/// A task that awaits the group's owner must be told itself: the owner waits for it. So the request begins at the owner.
+/// Cancels a task of the group. The request starts its route at the group's owner, which waits for the task:
+/// if the task awaits the owner in turn, that circle is detected and the task takes the request itself.
 ///
-/// In the loop's shutdown nobody is asked a second time, or the clean-up that the first request began would be disturbed.
+/// In the loop's shutdown a task that has been cancelled is not cancelled again, which would disturb its
+/// clean-up, except where passing the shutdown on would close a circle.
 fn cancel(task: &TaskRef, owner: Option<u64>, message: Option<Arc<str>>) {
     let shutdown =
         TaskRef::with_current(|current| current?.slot::<TaskSlot>().and_then(TaskSlot::shutdown_route));
@@ -90,8 +92,9 @@ impl State {
         // Those that come later are asked by `admit`.
         let mut duties = Duties { cancel_before: self.next_index, owner: self.owner, ..Duties::default() };
         if let Some(scope) = &self.scope {
-            // Under the lock, under which the block leaves its waker before the body looks. If there is none, then because the last task's end has just
-            // taken it, and the poll to which that one leads must find the request.
+            // Under the lock: `attach` stores the waker under it before the body is polled. If there is no
+            // waker, the end of the last task has just taken it, and the poll that it causes must find this
+            // request.
             if mutation("group-asks-after-its-lock") {
                 duties.ask_late = Some(Arc::clone(scope));
             } else {
@@ -189,12 +192,14 @@ impl Members {
     }
 
     /// The tasks that have not ended.
-    pub(super) fn each(&self, f: impl FnMut(&TaskRef)) {
-        self.each_before(usize::MAX, f);
+    pub(super) fn each(&self, f: impl FnMut(TaskRef)) {
+        let end = self.0.lock().next_index;
+        self.each_before(end, f);
     }
 
-    /// The tasks that have not ended and came before this one. Not under the lock, under which those end that are not meant.
-    fn each_before(&self, end: usize, mut f: impl FnMut(&TaskRef)) {
+    /// Calls `f` with each unfinished task whose index is below `end`. Not under the lock, which every ending
+    /// task takes.
+    fn each_before(&self, end: usize, mut f: impl FnMut(TaskRef)) {
         let mut start = 0;
         while start < end {
             let portion: Vec<_> = {
@@ -204,14 +209,14 @@ impl Members {
             };
             let Some((last, _)) = portion.last() else { return };
             start = last + 1;
-            for (_, task) in &portion {
+            for (_, task) in portion {
                 f(task);
             }
         }
     }
 
     fn fulfil(&self, duties: Duties, message: Option<&Arc<str>>) {
-        self.each_before(duties.cancel_before, |task| cancel(task, duties.owner, message.cloned()));
+        self.each_before(duties.cancel_before, |task| cancel(&task, duties.owner, message.cloned()));
         if let Some(scope) = duties.ask_late {
             let _ = scope.request();
         }

@@ -34,6 +34,19 @@ fn wakes_saturate_and_an_idle_task_is_still_woken() {
     assert_eq!(state.wake(), Wake::Submit { heavy: false });
 }
 
+#[test]
+fn a_wake_in_a_poll_counts_when_the_count_was_full_before() {
+    let state = State::new(0);
+    for _ in 0..WAKES_ENOUGH + 10 {
+        assert_eq!(state.wake(), Wake::Nothing);
+    }
+    let seen = state.begin_poll();
+    assert_eq!(state.wake(), Wake::Nothing);
+    assert_eq!(state.end_poll(seen), EndPoll::Requeue);
+    let seen = state.begin_poll();
+    assert_eq!(state.end_poll(seen), EndPoll::Idle);
+}
+
 /// A word that holds `flags`, so many wakes and references.
 fn word(flags: u64, wakes: u64, refs: u64) -> State {
     State(AtomicU64::new(flags | (wakes << WAKE_SHIFT) | (refs << REF_SHIFT)))
