@@ -7,7 +7,7 @@ use selvedge::{
     get_running_loop, sleep,
 };
 
-use super::{Instant, Order, run, settle, timed};
+use super::{CpuTimer, Order, run, settle, timed};
 
 /// Said, or taken back.
 pub(super) fn told(n: usize, is_taken_back: bool) -> Duration {
@@ -30,7 +30,7 @@ pub(super) fn capture(n: usize) -> Duration {
         let future = get_running_loop()?.create_future::<u32>();
         (0..n).for_each(|_| drop(create_task(future.clone())));
         settle().await?;
-        let start = Instant::now();
+        let start = CpuTimer::now();
         let graph = capture_call_graph(&future, 0)?.expect("it was named");
         let lasted = start.elapsed();
         assert!(!graph.awaited_by().is_empty());
@@ -44,7 +44,7 @@ pub(super) fn capture_wait(n: usize) -> Duration {
         let first = tasks[0].clone();
         drop(create_task(async move { selvedge::wait(tasks).await.map(drop) }));
         settle().await?;
-        let start = Instant::now();
+        let start = CpuTimer::now();
         let graph = capture_call_graph(&first, 0)?.expect("it was named");
         let lasted = start.elapsed();
         assert_eq!(graph.awaited_by().len(), 1);

@@ -7,12 +7,12 @@ use futures_util::future;
 use futures_util::stream::FuturesUnordered;
 use selvedge::{Error, ReturnWhen, Task, create_task, sleep, task_group};
 
-use super::{Instant, Order, run, settle};
+use super::{CpuTimer, Order, run, settle};
 
 pub(super) fn wait(n: usize, return_when: ReturnWhen) -> Duration {
     run(async move {
         let naps: Vec<_> = (0..n).map(|_| create_task(sleep(Duration::from_secs(1)))).collect();
-        let start = Instant::now();
+        let start = CpuTimer::now();
         let (done, pending) = selvedge::wait(&naps).return_when(return_when).await?;
         let lasted = start.elapsed();
         assert_eq!(done.len() + pending.len(), n);
@@ -24,7 +24,7 @@ pub(super) fn gather(n: usize) -> Duration {
     run(async move {
         let naps: Vec<_> = (0..n).map(|_| create_task(sleep(Duration::from_secs(1)))).collect();
         settle().await?;
-        let start = Instant::now();
+        let start = CpuTimer::now();
         assert_eq!(selvedge::gather(naps).await?.len(), n);
         Ok(start.elapsed())
     })
@@ -40,7 +40,7 @@ pub(super) fn gather_cancelled(n: usize) -> Duration {
 /// How long it takes a task to end after it was cancelled.
 async fn cancelled(task: Task<()>) -> selvedge::Result<Duration> {
     settle().await?;
-    let start = Instant::now();
+    let start = CpuTimer::now();
     task.cancel();
     assert!(task.await.is_err());
     Ok(start.elapsed())
@@ -60,7 +60,7 @@ pub(super) fn as_completed(n: usize, calls: usize) -> Duration {
             }
             Ok(())
         };
-        let start = Instant::now();
+        let start = CpuTimer::now();
         let calls: Vec<_> = naps.into_iter().map(|naps| create_task(all_of(naps))).collect();
         for call in calls {
             call.await?;
@@ -71,7 +71,7 @@ pub(super) fn as_completed(n: usize, calls: usize) -> Duration {
 
 pub(super) fn group(n: usize) -> Duration {
     run(async move {
-        let start = Instant::now();
+        let start = CpuTimer::now();
         task_group(async |tg| {
             (0..n).for_each(|_| drop(tg.create_task(sleep(Duration::from_secs(1)))));
             Ok(())
@@ -87,7 +87,7 @@ pub(super) fn group_fails(n: usize) -> Duration {
         let failed = task_group(async |tg| {
             (0..n).for_each(|_| drop(tg.create_task(sleep(Duration::MAX))));
             settle().await?;
-            start = Some(Instant::now());
+            start = Some(CpuTimer::now());
             drop(tg.create_task(async { Err::<(), _>(Error::msg("it fails")) }));
             Ok(())
         });

@@ -14,7 +14,7 @@ use selvedge::{
     get_running_loop, run_coroutine_threadsafe, sleep, start_server, timeout,
 };
 
-use super::{Instant, Order, run, runner, settle, timed};
+use super::{CpuTimer, Order, run, runner, settle, timed};
 
 fn variables_of(n: usize) -> Vec<ContextVar<usize>> {
     (0..n).map(|_| ContextVar::new("one of many")).collect()
@@ -94,7 +94,7 @@ pub(super) fn fire(n: usize) -> Duration {
     run(async move {
         let tasks: Vec<_> = sleeps(n).into_iter().map(create_task).collect();
         sleep(Duration::from_nanos(1)).await?;
-        let start = Instant::now();
+        let start = CpuTimer::now();
         sleep(Duration::from_secs(1000)).await?;
         assert!(tasks.iter().all(selvedge::Task::done));
         Ok(start.elapsed())
@@ -105,7 +105,7 @@ pub(super) fn reschedule(n: usize) -> Duration {
     run(async move {
         let mut start = None;
         timeout(Duration::from_secs(1), async |it| {
-            start = Some(Instant::now());
+            start = Some(CpuTimer::now());
             for _ in 0..n {
                 it.reschedule(Duration::MAX)?;
                 // The next poll puts the timer where it belongs.
@@ -126,7 +126,7 @@ pub(super) fn reschedule(n: usize) -> Duration {
 pub(super) fn call_soon(n: usize) -> Duration {
     run(async move {
         let (event_loop, called) = (get_running_loop()?, Arc::new(AtomicUsize::new(0)));
-        let start = Instant::now();
+        let start = CpuTimer::now();
         for _ in 0..n {
             let called = Arc::clone(&called);
             event_loop.call_soon(move || _ = called.fetch_add(1, Ordering::Relaxed));
@@ -157,7 +157,7 @@ pub(super) fn call_later(n: usize, loops: usize) -> Duration {
 pub(super) fn executor(n: usize) -> Duration {
     run(async move {
         let (event_loop, executor) = (get_running_loop()?, ThreadPoolExecutor::new(1)?);
-        let start = Instant::now();
+        let start = CpuTimer::now();
         let calls: Vec<_> = (0..n).map(|_| event_loop.run_in_executor(Some(&executor), || ())).collect();
         for call in calls {
             call.await?;
@@ -173,7 +173,7 @@ pub(super) fn executor_given_up(n: usize) -> Duration {
         let first = event_loop.run_in_executor(Some(&executor), move || released.recv().is_ok());
         let calls: Vec<_> = (0..n).map(|_| event_loop.run_in_executor(Some(&executor), || ())).collect();
         let calls = Order::None.arrange(calls);
-        let start = Instant::now();
+        let start = CpuTimer::now();
         drop(calls);
         drop(release);
         first.await?;
@@ -196,7 +196,7 @@ pub(super) fn threadsafe(n: usize) -> Duration {
 pub(super) fn signals(n: usize) -> Duration {
     run(async move {
         let event_loop = get_running_loop()?;
-        let start = Instant::now();
+        let start = CpuTimer::now();
         for _ in 0..n {
             event_loop.add_signal_handler(selvedge::signal::SIGUSR1, || ())?;
             assert!(event_loop.remove_signal_handler(selvedge::signal::SIGUSR1)?);
@@ -258,7 +258,7 @@ pub(super) fn readers_woken(n: usize) -> Duration {
         };
         let tasks: Vec<_> = (0..n).map(reads).collect();
         selvedge::sleep(Duration::from_millis(20)).await?;
-        let start = Instant::now();
+        let start = CpuTimer::now();
         socket.send_to(b"to all", address).await?;
         for task in tasks {
             task.await?;
@@ -289,7 +289,7 @@ fn arrive<F: Future>(all: &mut Vec<Pin<Box<F>>>) {
 pub(super) fn feeds(n: usize) -> Duration {
     run(async move {
         let (mut reader, feed) = StreamReader::with_feed(1 << 16)?;
-        let start = Instant::now();
+        let start = CpuTimer::now();
         for _ in 0..n {
             feed.feed_data(b"x")?;
         }

@@ -184,13 +184,13 @@ impl Order {
 
 /// The process's CPU time at the beginning of an operation. Every call of a row's function must use `now` and
 /// `elapsed` exactly once: they are a crowd's turn.
-pub(crate) struct Instant(Duration);
+pub(crate) struct CpuTimer(Duration);
 
-impl Instant {
+impl CpuTimer {
     /// Call it when everything is set up: waits for the crowd's turn.
-    pub(crate) fn now() -> Instant {
+    pub(crate) fn now() -> CpuTimer {
         Turns::begin();
-        Instant(cpu_time())
+        CpuTimer(cpu_time())
     }
 
     /// The operation is over.
@@ -202,7 +202,7 @@ impl Instant {
 }
 
 pub(crate) fn timed<R>(operate: impl FnOnce() -> R) -> Duration {
-    let start = Instant::now();
+    let start = CpuTimer::now();
     let result = operate();
     let lasted = start.elapsed();
     drop(result);

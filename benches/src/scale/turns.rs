@@ -45,11 +45,11 @@ pub(super) fn one_after_the_other(
     n: usize,
 ) -> Duration {
     *TURNS.lock() = Turns { crowds, ready: 0, over: 0 };
-    let set_up = |before| {
+    let set_up = |index| {
         // The others would wait for one that fails.
         let crowd =
             thread::spawn(move || catch_unwind(AssertUnwindSafe(|| run(n))).unwrap_or_else(|_| exit(101)));
-        CHANGED.wait_while(&mut TURNS.lock(), |turns| turns.ready <= before);
+        CHANGED.wait_while(&mut TURNS.lock(), |turns| turns.ready <= index);
         crowd
     };
     let all: Vec<_> = (0..crowds).map(set_up).collect();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use selvedge::{Future, Task, create_task, get_running_loop, sleep, wait, wait_for};
 
-use super::{Instant, Order, run, runner, settle, timed};
+use super::{CpuTimer, Order, run, runner, settle, timed};
 
 fn poll<F: std::future::Future + Unpin>(all: &mut [F]) {
     let mut cx = Context::from_waker(Waker::noop());
@@ -55,7 +55,7 @@ pub(super) fn set(n: usize) -> Duration {
         let future = future();
         let tasks: Vec<_> = (0..n).map(|_| create_task(future.clone())).collect();
         settle().await?;
-        let start = Instant::now();
+        let start = CpuTimer::now();
         future.set_result(1)?;
         settle().await?;
         let lasted = start.elapsed();
@@ -69,7 +69,7 @@ pub(super) fn cancel_future(n: usize) -> Duration {
         let future = future();
         let tasks: Vec<_> = (0..n).map(|_| create_task(future.clone())).collect();
         settle().await?;
-        let start = Instant::now();
+        let start = CpuTimer::now();
         assert!(future.cancel());
         settle().await?;
         let lasted = start.elapsed();
@@ -92,7 +92,7 @@ pub(super) fn time_out(n: usize) -> Duration {
         };
         let tasks: Vec<_> = (0..n).map(waiting).collect();
         settle().await?;
-        let start = Instant::now();
+        let start = CpuTimer::now();
         sleep(Duration::from_secs(2)).await?;
         let lasted = start.elapsed();
         assert!(tasks.iter().all(selvedge::Task::done));
@@ -135,7 +135,7 @@ pub(super) fn future_call(n: usize) -> Duration {
             let called = Arc::clone(&called);
             future.add_done_callback(move |_| _ = called.fetch_add(1, Ordering::Relaxed));
         }
-        let start = Instant::now();
+        let start = CpuTimer::now();
         future.set_result(1)?;
         settle().await?;
         let lasted = start.elapsed();
@@ -173,7 +173,7 @@ pub(super) fn task_call(n: usize) -> Duration {
             task.add_done_callback(move |_| _ = called.fetch_add(1, Ordering::Relaxed));
         }
         settle().await?;
-        let start = Instant::now();
+        let start = CpuTimer::now();
         task.cancel();
         settle().await?;
         let lasted = start.elapsed();
@@ -211,7 +211,7 @@ pub(super) fn waits_end(n: usize) -> Duration {
         };
         let tasks: Vec<_> = (0..n).map(waiting).collect();
         settle().await?;
-        let start = Instant::now();
+        let start = CpuTimer::now();
         task.cancel();
         settle().await?;
         let lasted = start.elapsed();

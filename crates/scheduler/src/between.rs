@@ -87,10 +87,12 @@ impl Local {
             return None;
         }
         let between = &self.between;
-        self.fire_own_timers();
+        if self.fit_interval() {
+            self.firing(|| self.fire_own_timers());
+        }
         if self.shared.driver.take_overdue() {
-            let now = self.shared.tick_length.containing(self.shared.clock.now());
-            self.shared.all_timers().iter().for_each(|timers| _ = timers.fire(now));
+            let tick = self.shared.tick_length.containing(self.shared.clock.now());
+            self.firing(|| self.shared.all_timers().iter().map(|timers| timers.fire(tick)).sum());
         }
         self.glance_at_sockets();
         between.countdown.set(between.interval.get());
@@ -136,13 +138,13 @@ impl Local {
         }
     }
 
-    /// Fires what is due in this worker's wheel, and fits the interval of looks to the length of polls.
-    pub(crate) fn fire_own_timers(&self) -> usize {
+    /// Fits the interval of looks to the length of polls. True: a timer of this worker's wheel is due.
+    fn fit_interval(&self) -> bool {
         let between = &self.between;
-        let timers = self.shared.timers_of(self.index);
-        if timers.next() == NEVER && !between.in_burst() && self.shared.driver.reactor().is_none() {
+        let next = self.shared.timers_of(self.index).next();
+        if next == NEVER && !between.in_burst() && self.shared.driver.reactor().is_none() {
             between.interval.set(LOOK_INTERVAL);
-            return 0;
+            return false;
         }
         let now = self.shared.clock.now();
         let since = now.saturating_sub(between.clock.replace(now));
@@ -152,7 +154,14 @@ impl Local {
         } else {
             (interval * 2).min(LOOK_INTERVAL)
         });
-        timers.fire(self.shared.tick_length.containing(now))
+        next <= self.shared.tick_length.containing(now)
+    }
+
+    /// Fires what is due in this worker's wheel. Returns how many timers that were.
+    pub(crate) fn fire_own_timers(&self) -> usize {
+        let now = self.shared.clock.now();
+        self.between.clock.set(now);
+        self.shared.timers_of(self.index).fire(self.shared.tick_length.containing(now))
     }
 
     /// A timer of its own is due that an idle worker should fire.

@@ -185,7 +185,7 @@ mod tests {
         let real = Clock::new(ClockKind::Real);
         let Clock::Real(origin) = &real else { panic!("it was made so") };
         let origin = origin.instant();
-        let real_at = |instant| real.at(instant).near().expect("it is near");
+        let real_at = |instant| real.at(instant).near_nanos().expect("it is near");
         assert_eq!(real_at(origin + Duration::from_nanos(5)), 5);
         assert_eq!(origin.checked_sub(Duration::from_nanos(5)).map_or(0, real_at), 0);
         // Whoever waits for a moment waits until it has come by the machine's clock, and hardly longer.
@@ -199,7 +199,7 @@ mod tests {
 
         let stands_still = Clock::new(ClockKind::Virtual);
         stands_still.advance_to(1000);
-        let still_at = |instant| stands_still.at(instant).near().expect("it is near");
+        let still_at = |instant| stands_still.at(instant).near_nanos().expect("it is near");
         assert_eq!(still_at(origin), 1000);
         let hour = Duration::from_hours(1);
         let ahead = still_at(Instant::now() + hour);

@@ -185,7 +185,7 @@ impl Close {
         self.door.fetch_max(door as u64, Ordering::Relaxed);
     }
 
-    fn is(&self, door: Door) -> bool {
+    fn has_reached(&self, door: Door) -> bool {
         self.door.load(Ordering::Relaxed) >= door as u64
     }
 }
@@ -204,7 +204,8 @@ impl Scheduler {
     /// Whether the scheduler takes nothing any more from the calling thread.
     pub fn refuses(&self) -> bool {
         let close = &self.shared().close;
-        close.is(Door::Closed) || close.is(Door::OwnThreads) && !self.shared().pool.is_own_thread()
+        close.has_reached(Door::Closed)
+            || close.has_reached(Door::OwnThreads) && !self.shared().pool.is_own_thread()
     }
 
     fn narrow(&self, door: Door) {

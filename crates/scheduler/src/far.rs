@@ -29,7 +29,8 @@ struct Waiting {
     /// Those of one deadline in the order in which they were armed: numbers go down.
     order: BTreeMap<(Moment, std::cmp::Reverse<u64>), Waker>,
     deadlines: HashMap<u64, Moment>,
-    armed: u64,
+    /// How many far timers were ever armed.
+    ever_armed: u64,
 }
 
 impl FarTimers {
@@ -45,8 +46,8 @@ impl FarTimers {
     /// Returns the timer's number, which is at least [`FROM`].
     pub(crate) fn insert(&self, deadline: Moment, waker: Waker) -> u64 {
         let mut waiting = self.waiting.lock();
-        let number = u64::MAX - waiting.armed;
-        waiting.armed += 1;
+        let number = u64::MAX - waiting.ever_armed;
+        waiting.ever_armed += 1;
         waiting.order.insert((deadline, std::cmp::Reverse(number)), waker);
         waiting.deadlines.insert(number, deadline);
         self.any.store(true, Ordering::Relaxed);
@@ -63,7 +64,7 @@ impl FarTimers {
     }
 
     /// Whether the timer waits for this deadline, and would wake this waker.
-    pub(crate) fn stays(&self, number: u64, deadline: Moment, waker: &Waker) -> bool {
+    pub(crate) fn is_armed_for(&self, number: u64, deadline: Moment, waker: &Waker) -> bool {
         let waiting = self.waiting.lock();
         let entry = waiting.order.get(&(deadline, std::cmp::Reverse(number)));
         entry.is_some_and(|armed| armed.will_wake(waker))

@@ -46,6 +46,7 @@ mod parker;
 mod pool;
 mod queue;
 mod rescue;
+mod runtimes;
 mod scheduler;
 mod search;
 mod shared;

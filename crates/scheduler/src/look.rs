@@ -14,11 +14,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::runtimes;
 use crate::scheduler::Scheduler;
 use crate::shared::{Shared, WorkerSlot};
 use crate::sync::Ordering;
 use crate::task::{TaskRef, Unclaimed};
-use crate::timers;
 use crate::worker::{self, Local};
 
 /// What a look at a task found.
@@ -73,7 +73,7 @@ impl Scheduler {
 
     /// The scheduler that `task` lives in; `None` if it is done, or its scheduler is gone. Looks at every live task.
     pub fn of(task: &TaskRef) -> Option<Scheduler> {
-        timers::all_runtimes().iter().map(Local::scheduler).find(|it| it.tasks().contains(task))
+        runtimes::all().iter().map(Local::scheduler).find(|it| it.tasks().contains(task))
     }
 }
 

@@ -28,12 +28,12 @@ impl Moment {
 
     /// Nanoseconds since the start; `None` from [`far::FROM`](crate::far::FROM) on.
     #[inline]
-    pub(crate) fn near(self) -> Option<u64> {
+    pub(crate) fn near_nanos(self) -> Option<u64> {
         (self.high == 0 && self.low < crate::far::FROM).then_some(self.low)
     }
 
     /// Nanoseconds since the start; `None` if they do not fit a wheel.
-    pub(crate) fn in_a_wheel(self) -> Option<u64> {
+    pub(crate) fn wheel_nanos(self) -> Option<u64> {
         (self.high == 0 && self.low < u64::MAX).then_some(self.low)
     }
 

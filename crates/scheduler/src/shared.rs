@@ -18,9 +18,10 @@ use crate::parker::Parker;
 use crate::pool::Pool;
 use crate::queue::{Deque, Injector, Next, Stealer};
 use crate::rescue::Rescue;
+use crate::runtimes;
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64, HintU64, Mutex, Ordering, fence, mutation};
 use crate::task::{self, JoinHandle, Outcome, Registry, Runnable, Slot};
-use crate::timers::{self, NEVER, TickLength, TimerSlot};
+use crate::timers::{NEVER, TickLength, TimerSlot};
 use crate::worker;
 
 /// One place to work at. The first N are always taken, the others by spares.
@@ -113,7 +114,7 @@ impl Shared {
         let places = workers + config.spares();
         let is_virtual = config.clock == ClockKind::Virtual;
         Arc::new_cyclic(|this: &Weak<Self>| Self {
-            id: timers::register(this.clone()),
+            id: runtimes::register(this.clone()),
             slots: (0..places).map(|_| WorkerSlot::new()).collect(),
             injector: Injector::new(),
             heavy: Heavy::new(workers),
@@ -329,6 +330,6 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        timers::unregister(self.id);
+        runtimes::unregister(self.id);
     }
 }

@@ -7,8 +7,6 @@
 //! Time is counted in ticks. A deadline is rounded up and the clock rounded down, so nothing fires early.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
-use std::sync::Weak;
 use std::task::{Context, Poll, Waker};
 
 use crossbeam_utils::CachePadded;
@@ -17,7 +15,7 @@ use selvedge_timer_wheel::{Key, Wheel};
 use crate::contain::silently;
 use crate::far;
 use crate::moment::Moment;
-use crate::shared::Shared;
+use crate::runtimes;
 use crate::sync::{AtomicU64, Mutex, Ordering, mutation};
 use crate::task::{self, Runnable, TaskRef};
 use crate::worker;
@@ -327,7 +325,7 @@ impl Timer {
     pub fn poll_at(&mut self, deadline: Moment, cx: &mut Context<'_>) -> Poll<Result<(), NoScheduler>> {
         worker::with(|local| {
             let Some(local) = local else { return Poll::Ready(Err(NoScheduler)) };
-            let Some(deadline) = deadline.near() else { return self.poll_far(local, deadline, cx) };
+            let Some(deadline) = deadline.near_nanos() else { return self.poll_far(local, deadline, cx) };
             if self.armed.as_ref().is_some_and(|armed| armed.has_fired(local, deadline)) {
                 self.armed = None;
                 return Poll::Ready(Ok(()));
@@ -369,7 +367,7 @@ impl Timer {
 
     #[inline]
     fn arm_at(&mut self, local: &worker::Local, deadline: Moment, cx: &mut Context<'_>) {
-        match deadline.near() {
+        match deadline.near_nanos() {
             Some(deadline) => self.arm(local, deadline, cx.waker()),
             None if self.poll_far(local, deadline, cx).is_ready() => cx.waker().wake_by_ref(),
             None => {}
@@ -385,7 +383,7 @@ impl Timer {
     ) -> Poll<Result<(), NoScheduler>> {
         let shared = &local.shared;
         if !shared.clock.is_virtual()
-            && let Some(deadline) = deadline.in_a_wheel()
+            && let Some(deadline) = deadline.wheel_nanos()
         {
             self.arm(local, deadline, cx.waker());
             return Poll::Pending;
@@ -401,7 +399,7 @@ impl Timer {
         if let Some(armed) = &self.armed
             && armed.runtime == shared.id
             && armed.deadline >= far::FROM
-            && shared.far.stays(armed.deadline, deadline, cx.waker())
+            && shared.far.is_armed_for(armed.deadline, deadline, cx.waker())
         {
             return Poll::Pending;
         }
@@ -417,7 +415,7 @@ impl Timer {
     #[inline]
     fn arm(&mut self, local: &worker::Local, deadline: u64, waker: &Waker) {
         if let Some(armed) = &self.armed {
-            if armed.stays(local, deadline, waker) {
+            if armed.is_armed_for(local, deadline, waker) {
                 return;
             }
             self.disarm();
@@ -457,7 +455,7 @@ impl Drop for Timer {
 
 impl Armed {
     /// The timer already waits for this deadline; its waker is brought up to date.
-    fn stays(&self, local: &worker::Local, deadline: u64, waker: &Waker) -> bool {
+    fn is_armed_for(&self, local: &worker::Local, deadline: u64, waker: &Waker) -> bool {
         if self.deadline != deadline || self.runtime != local.shared.id {
             return false;
         }
@@ -505,8 +503,8 @@ impl Armed {
             Some(local.shared.timers_of(self.slot as usize).cancel(self.key))
         });
         // A timer that is dropped on a foreign thread finds its scheduler by number; if that is gone, so is the wheel.
-        let waker =
-            here.unwrap_or_else(|| find(self.runtime)?.timers_of(self.slot as usize).cancel(self.key));
+        let waker = here
+            .unwrap_or_else(|| runtimes::find(self.runtime)?.timers_of(self.slot as usize).cancel(self.key));
         drop(waker);
     }
 }
@@ -514,7 +512,7 @@ impl Armed {
 impl Armed {
     #[cold]
     fn cancel_far(self) {
-        let Some(shared) = find(self.runtime) else { return };
+        let Some(shared) = runtimes::find(self.runtime) else { return };
         // On a real clock it lies in a wheel; in virtual time the key stands for nothing, and is given back.
         let near = shared.timers_of(self.slot as usize).cancel(self.key);
         let far = shared.far.cancel(self.deadline);
@@ -526,34 +524,6 @@ impl Armed {
 #[inline]
 fn from_nanos(deadline: u64) -> Moment {
     if deadline == NEVER { Moment::NEVER } else { Moment::from_nanos(deadline) }
-}
-
-/// All schedulers by number, for timers that leave their threads.
-static RUNTIMES: parking_lot::Mutex<BTreeMap<u32, Weak<Shared>>> = parking_lot::Mutex::new(BTreeMap::new());
-
-fn find(runtime: u32) -> Option<std::sync::Arc<Shared>> {
-    RUNTIMES.lock().get(&runtime)?.upgrade()
-}
-
-/// The schedulers that there are.
-pub(crate) fn all_runtimes() -> Vec<std::sync::Arc<Shared>> {
-    // Upgraded under the lock, but dropped by the caller: the last reference to a scheduler takes the lock itself.
-    RUNTIMES.lock().values().filter_map(Weak::upgrade).collect()
-}
-
-/// Gives a new scheduler its number.
-pub(crate) fn register(runtime: Weak<Shared>) -> u32 {
-    /// Numbers are never used again: a timer may outlive its scheduler, and must not find another one.
-    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
-    let id = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    let id = u32::try_from(id).expect("a process makes at most four billion schedulers");
-    RUNTIMES.lock().insert(id, runtime);
-    id
-}
-
-/// Forgets a scheduler that ends.
-pub(crate) fn unregister(runtime: u32) {
-    RUNTIMES.lock().remove(&runtime);
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ struct Crowd<T> {
 
 #[derive(Debug)]
 struct Block<T> {
-    places: Box<[Option<T>; BLOCK]>,
+    waiters: Box<[Option<T>; BLOCK]>,
     len: usize,
 }
 
@@ -75,14 +75,14 @@ impl PartialOrd for BlockNumber {
 impl<T> Crowd<T> {
     fn get(&self, key: u64) -> Option<&T> {
         let (block, place) = BlockNumber::of(key);
-        self.blocks.get(&block)?.places[place].as_ref()
+        self.blocks.get(&block)?.waiters[place].as_ref()
     }
 
     fn put(&mut self, key: u64, waiter: T) -> Option<T> {
         let (block, place) = BlockNumber::of(key);
-        let empty = || Block { places: Box::new([const { None }; BLOCK]), len: 0 };
+        let empty = || Block { waiters: Box::new([const { None }; BLOCK]), len: 0 };
         let block = self.blocks.entry(block).or_insert_with(empty);
-        let former = block.places[place].replace(waiter);
+        let former = block.waiters[place].replace(waiter);
         let is_new = usize::from(former.is_none());
         block.len += is_new;
         self.len += is_new;
@@ -92,7 +92,7 @@ impl<T> Crowd<T> {
     fn remove(&mut self, key: u64) -> Option<T> {
         let (number, place) = BlockNumber::of(key);
         let block = self.blocks.get_mut(&number)?;
-        let gone = block.places[place].take()?;
+        let gone = block.waiters[place].take()?;
         block.len -= 1;
         self.len -= 1;
         if block.len == 0 {
@@ -217,7 +217,7 @@ impl<T> Waiters<T> {
             if let Some(waiter) = self.block.next() {
                 return Some(waiter);
             }
-            self.block = (self.blocks.next()?.places as Box<[_]>).into_vec().into_iter().flatten();
+            self.block = (self.blocks.next()?.waiters as Box<[_]>).into_vec().into_iter().flatten();
         }
     }
 }

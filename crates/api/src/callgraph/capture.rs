@@ -109,7 +109,7 @@ pub(crate) fn leaf<R>(
     awaits: impl FnOnce(&mut Notes),
 ) -> Poll<R> {
     note(what, at, awaits);
-    if !leaf.is_at_home() {
+    if !leaf.was_polled_here() {
         poll_for_real();
     }
     Poll::Pending

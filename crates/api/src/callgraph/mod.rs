@@ -24,7 +24,7 @@
 //! * So the code between awaits does not run: no leaf is ever ready in a capture. A future of another crate is polled as it is, which
 //!   the contract of `Future` allows at any time. Should one be ready even so, the task goes on as it would have, on the asker's thread.
 //! * A leaf that is reached for the first time by this (behind such a future) has nothing armed yet. It asks for another poll of its task,
-//!   an ordinary one, and so does one that was moved to another place ([`Leaf::is_at_home`](crate::cancel::Leaf::is_at_home)).
+//!   an ordinary one, and so does one that was moved to another place ([`Leaf::was_polled_here`](crate::cancel::Leaf::was_polled_here)).
 //! * Frames do not give up on content that took no request: it was not given the chance to.
 //!
 //! The edges are the leaves' answers turned round. A survey asks every task of the loop, so it costs a poll for each; then the tasks that turn

@@ -49,7 +49,7 @@ struct List {
     members: WaitList<Member>,
     next: u64,
     /// The key among the members of the scope around.
-    place_around: Option<u64>,
+    key_around: Option<u64>,
     /// The scope has ended: the list goes when it is empty.
     has_ended: bool,
     /// For what the members were called last.
@@ -122,7 +122,7 @@ impl ForeignWakers {
                 }
             };
             if let Some(inner) = inner {
-                inner.list.lock().place_around = None;
+                inner.list.lock().key_around = None;
                 open.push(take(&inner));
             }
         }
@@ -131,7 +131,7 @@ impl ForeignWakers {
 
     /// Wakes all that are left when the task has ended: another task may hold those leaves now, and polls
     /// them only when they are woken.
-    pub(crate) fn let_go(&self) {
+    pub(crate) fn wake_all(&self) {
         let left = self.take_all(None);
         self.called.fetch_add(left.len(), Ordering::Relaxed);
         left.into_iter().for_each(wake_quietly);
@@ -148,10 +148,10 @@ impl ForeignWakers {
         while let Some(around) = &inner.around {
             // Two locks, the inner one first: nobody takes them in another order.
             let mut list = inner.list.lock();
-            if list.place_around.is_some() {
+            if list.key_around.is_some() {
                 break;
             }
-            list.place_around = Some(around.list.lock().add(Member::Inner(Arc::downgrade(inner))));
+            list.key_around = Some(around.list.lock().add(Member::Inner(Arc::downgrade(inner))));
             drop(list);
             inner = around;
         }
@@ -165,25 +165,25 @@ impl ForeignWakers {
             Some(removed) => silently(|| drop(removed)),
             None => _ = self.called.fetch_sub(1, Ordering::Relaxed),
         }
-        self.go_if_empty();
+        self.remove_if_empty();
     }
 
     /// Removes the lists of scopes that have ended and are empty, from the inside outwards.
-    fn go_if_empty(&self) {
+    fn remove_if_empty(&self) {
         let mut inner = self;
         // The entry that was removed last may hold the only reference to the list that `inner` borrows.
         let mut _held = None;
-        while let Some((around, place)) = inner.is_to_go() {
-            _held = around.list.lock().members.remove(place);
+        while let Some((around, key)) = inner.take_outer_entry() {
+            _held = around.list.lock().members.remove(key);
             inner = around;
         }
     }
 
     /// Where to remove it: its scope has ended, and it is empty.
-    fn is_to_go(&self) -> Option<(&ForeignWakers, u64)> {
+    fn take_outer_entry(&self) -> Option<(&ForeignWakers, u64)> {
         let mut list = self.list.lock();
-        let is_to_go = list.has_ended && list.members.is_empty();
-        self.around.as_deref().zip(is_to_go.then(|| list.place_around.take()).flatten())
+        let is_over = list.has_ended && list.members.is_empty();
+        self.around.as_deref().zip(is_over.then(|| list.key_around.take()).flatten())
     }
 
     /// What the leaf with this key was called for, if it was.
@@ -199,17 +199,17 @@ impl ForeignWakers {
 
 /// A scope's handle to its `ForeignWakers`. Its drop moves the wakers to the outer scope, or wakes them if it
 /// is the root's: a waker that stayed could keep itself alive in a cycle of references.
-pub(crate) struct ScopesWakers(Arc<ForeignWakers>);
+pub(crate) struct ForeignWakersOwner(Arc<ForeignWakers>);
 
-impl ScopesWakers {
+impl ForeignWakersOwner {
     /// For the root scope of the task with this number.
-    pub(crate) fn of_task(number: u64) -> ScopesWakers {
-        ScopesWakers(ForeignWakers::new(number, None))
+    pub(crate) fn of_task(number: u64) -> ForeignWakersOwner {
+        ForeignWakersOwner(ForeignWakers::new(number, None))
     }
 
     /// For a scope inside of another one.
-    pub(super) fn inside(place: u64, around: Arc<ForeignWakers>) -> ScopesWakers {
-        ScopesWakers(ForeignWakers::new(place, Some(around)))
+    pub(super) fn inside(place: u64, around: Arc<ForeignWakers>) -> ForeignWakersOwner {
+        ForeignWakersOwner(ForeignWakers::new(place, Some(around)))
     }
 
     pub(crate) fn get(&self) -> &Arc<ForeignWakers> {
@@ -217,23 +217,23 @@ impl ScopesWakers {
     }
 }
 
-impl Drop for ScopesWakers {
+impl Drop for ForeignWakersOwner {
     fn drop(&mut self) {
         let wakers = &self.0;
         let Some(around) = &wakers.around else {
-            return wakers.let_go();
+            return wakers.wake_all();
         };
         let mut list = wakers.list.lock();
         list.has_ended = true;
-        if let Some(place) = list.place_around {
+        if let Some(key) = list.key_around {
             let members = &mut around.list.lock().members;
             // It is not there if the list around is just being called.
-            if members.get(place).is_some() {
-                members.put(place, Member::Ended(Arc::clone(wakers)));
+            if members.get(key).is_some() {
+                members.put(key, Member::Ended(Arc::clone(wakers)));
             }
         }
         drop(list);
-        wakers.go_if_empty();
+        wakers.remove_if_empty();
     }
 }
 
@@ -241,18 +241,18 @@ impl Drop for ScopesWakers {
 pub(super) struct Entry {
     wakers: Arc<ForeignWakers>,
     key: u64,
-    is_elsewhere: bool,
+    has_moved: bool,
 }
 
 impl Entry {
     pub(super) fn new(wakers: Arc<ForeignWakers>, waker: &Waker) -> Entry {
         let key = wakers.enter(waker.clone());
-        Entry { wakers, key, is_elsewhere: false }
+        Entry { wakers, key, has_moved: false }
     }
 
     /// The leaf has been moved to where other scopes are around it.
-    pub(super) fn is_elsewhere(&mut self) {
-        self.is_elsewhere = true;
+    pub(super) fn mark_moved(&mut self) {
+        self.has_moved = true;
     }
 
     /// What the leaf was called for, if it was.
@@ -262,7 +262,7 @@ impl Entry {
 
     /// The leaf is still there, was not called, and `waker` wakes the same.
     pub(super) fn stands_for(&self, waker: &Waker) -> bool {
-        !self.is_elsewhere && self.wakers.holds(self.key, waker)
+        !self.has_moved && self.wakers.holds(self.key, waker)
     }
 }
 

@@ -56,7 +56,7 @@ impl Frame {
         cx: &mut Context<'_>,
         content: impl FnOnce(&mut Context<'_>) -> Poll<R>,
     ) -> FramePoll<R> {
-        let (had_news, began) = (self.leaf.knows_of_news(), chain::root());
+        let (had_news, began) = (self.leaf.has_unseen_request(), chain::root());
         if had_news && !capture::is_on() {
             chain::call_innermost();
         }
@@ -92,7 +92,7 @@ impl Frame {
     /// looked, which gets another chance.
     #[cold]
     fn look_again<R>(&mut self) -> FramePoll<R> {
-        if self.leaf.knows_of_news() {
+        if self.leaf.has_unseen_request() {
             poll_again();
         }
         FramePoll::Pending

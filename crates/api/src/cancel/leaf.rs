@@ -7,7 +7,7 @@ use selvedge_scheduler::TaskRef;
 
 use super::chain::{self, Chain, DeliveredTo};
 use super::foreign::Entry;
-use super::route::{Held, InHand, Meeting};
+use super::route::{InHand, Meeting, UnderWay};
 use crate::error::{CancelledError, Error};
 use crate::sync::mutation;
 
@@ -58,7 +58,7 @@ pub(crate) struct Taken {
 impl Taken {
     /// How this request relates to the one that the same await has passed on before. A shutdown's request is
     /// always `Late`: `pass_on_shutdown` checks itself which tasks have received it.
-    pub(crate) fn meet(&self, earlier: &Held) -> Meeting {
+    pub(crate) fn meet(&self, earlier: &UnderWay) -> Meeting {
         let route = self.route.route();
         if route.is_of_shutdown() { Meeting::Late } else { route.meet(earlier.route()) }
     }
@@ -91,12 +91,12 @@ impl Leaf {
 
     /// Whether there is news, which stays untaken. Without any the leaf is ready to suspend.
     #[inline]
-    pub(crate) fn has_news(&mut self, cx: &Context<'_>) -> bool {
-        let has_news = self.knows_of_news();
-        if !has_news {
+    pub(crate) fn has_unseen_or_suspends(&mut self, cx: &Context<'_>) -> bool {
+        let has_unseen_or_suspends = self.has_unseen_request();
+        if !has_unseen_or_suspends {
             self.suspend(cx);
         }
-        has_news
+        has_unseen_or_suspends
     }
 
     /// The news, which stays untaken: for a leaf that has to find out first whether it can pass the request on. Without any the leaf
@@ -141,13 +141,13 @@ impl Leaf {
 
     /// Whether it was last polled in this scope of this task: then, if it is pending, its wake-up is
     /// registered. Always true outside of tasks.
-    pub(crate) fn is_at_home(&self) -> bool {
+    pub(crate) fn was_polled_here(&self) -> bool {
         Chain::with(|chain| self.memory().place == chain.place()).unwrap_or(true)
     }
 
     /// Whether there is news, which stays untaken.
     #[inline]
-    pub(super) fn knows_of_news(&mut self) -> bool {
+    pub(super) fn has_unseen_request(&mut self) -> bool {
         Chain::with(|chain| self.has_unseen(chain)).unwrap_or(false)
     }
 
@@ -180,7 +180,7 @@ impl Leaf {
         let mut seen = chain.delivered();
         if let State::Entered(entered) = &mut self.0 {
             // What it has entered was elsewhere, and is left when it suspends.
-            entered.1.is_elsewhere();
+            entered.1.mark_moved();
             if entered.1.call().is_some_and(|call| chain.still_asks(call)) {
                 // It waited when the request came, and another leaf that was called may have taken it since.
                 seen = chain.made().wrapping_sub(1);

@@ -21,9 +21,9 @@ mod scope;
 mod word;
 
 pub(crate) use self::chain::{DeliveredTo, Outside, call_task};
-pub(crate) use self::foreign::{ForeignWakers, ScopesWakers};
+pub(crate) use self::foreign::{ForeignWakers, ForeignWakersOwner};
 pub(crate) use self::frame::{Frame, FramePoll, Patience, ScopedFrame};
 pub(crate) use self::leaf::{Leaf, Taken};
-pub(crate) use self::route::{Held, Meeting, Route};
+pub(crate) use self::route::{Meeting, Route, UnderWay};
 pub(crate) use self::scope::Scope;
 pub(crate) use self::word::{Delivery, Request, RequestWord, Requests};

@@ -24,7 +24,7 @@
 //!
 //! Only *under way* promises that some await will yet take the request. So calling a route "settled" too
 //! early is safe: a later request is then passed on once more than needed, but none is lost. The await that
-//! passed the request on holds a [`Held`], which settles the route when it is dropped.
+//! passed the request on holds a [`UnderWay`], which settles the route when it is dropped.
 //!
 //! Joined routes are one class of a union-find: O(log n) amortised a step. A task has one awaiter at a time,
 //! so a request that meets its own class has gone round a circle. (If a task's handle moves to another
@@ -85,7 +85,7 @@ impl Route {
     }
 
     /// A shutdown's request, which begins here, has joined it.
-    pub(crate) fn becomes_of_shutdown(&mut self, shutdown: &Route) {
+    pub(crate) fn join_shutdown(&mut self, shutdown: &Route) {
         self.is_of_shutdown = true;
         let _ = self.link(shutdown);
     }
@@ -189,15 +189,15 @@ impl Drop for Way {
 }
 
 /// A route that counts as under way no longer than this exists.
-pub(crate) struct Held(Route);
+pub(crate) struct UnderWay(Route);
 
-impl Held {
+impl UnderWay {
     pub(crate) fn route(&self) -> &Route {
         &self.0
     }
 }
 
-impl Drop for Held {
+impl Drop for UnderWay {
     fn drop(&mut self) {
         self.0.settle();
     }
@@ -222,13 +222,13 @@ impl InHand {
     }
 
     /// It was passed on: the await keeps the route.
-    pub(crate) fn keep(mut self) -> Held {
+    pub(crate) fn keep(mut self) -> UnderWay {
         self.is_passed_on = true;
-        Held(self.route().clone())
+        UnderWay(self.route().clone())
     }
 
     /// It has joined one that was passed on.
-    pub(crate) fn has_joined(mut self) {
+    pub(crate) fn join(mut self) {
         self.is_passed_on = true;
     }
 }

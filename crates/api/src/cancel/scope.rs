@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::chain;
-use super::foreign::{ForeignWakers, ScopesWakers};
+use super::foreign::{ForeignWakers, ForeignWakersOwner};
 use super::word::{Request, RequestWord, Requests};
 
 /// A part of a task that can be asked to stop without asking the rest of it: what a timeout, a `wait_for` or a group polls.
@@ -17,7 +17,7 @@ pub(crate) struct Scope {
     requests: RequestWord,
     parent: Option<Arc<Scope>>,
     /// Made when the first leaf leaves a waker that is not its task's.
-    foreign: OnceLock<ScopesWakers>,
+    foreign: OnceLock<ForeignWakersOwner>,
 }
 
 impl Scope {
@@ -59,12 +59,12 @@ impl Scope {
 
     /// The foreign wakers below it, if there ever were any.
     pub(super) fn foreign(&self) -> Option<&Arc<ForeignWakers>> {
-        self.foreign.get().map(ScopesWakers::get)
+        self.foreign.get().map(ForeignWakersOwner::get)
     }
 
     /// The same, made now if there are none. `around` are those of the scope around.
     pub(super) fn foreign_inside(&self, around: Arc<ForeignWakers>) -> &Arc<ForeignWakers> {
-        self.foreign.get_or_init(|| ScopesWakers::inside(self.place, around)).get()
+        self.foreign.get_or_init(|| ForeignWakersOwner::inside(self.place, around)).get()
     }
 
     /// Tells this scope from every other one, and from every task's root scope, for the life of the process.

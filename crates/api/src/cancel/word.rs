@@ -139,13 +139,13 @@ impl RequestWord {
         self.0.fetch_or(ENDED, Ordering::Relaxed);
     }
 
-    /// The task takes no step before [`let_go`](Self::let_go), unless it is asked to stop.
+    /// The task takes no step before [`release`](Self::release), unless it is asked to stop.
     pub(crate) fn hold(&self) {
         self.0.fetch_or(HELD, Ordering::Relaxed);
     }
 
     /// Its turn has come. The wake that follows is what makes the next poll see it.
-    pub(crate) fn let_go(&self) {
+    pub(crate) fn release(&self) {
         self.0.fetch_and(!HELD, Ordering::Relaxed);
     }
 

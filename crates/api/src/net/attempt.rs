@@ -74,14 +74,14 @@ impl Side {
         mut polled: Poll<io::Result<T>>,
         once_more: impl FnOnce() -> Poll<io::Result<T>>,
     ) -> Poll<Result<T>> {
-        let has_news = polled.is_pending() && self.leaf.has_news(cx);
-        if has_news {
+        let has_unseen_or_suspends = polled.is_pending() && self.leaf.has_unseen_or_suspends(cx);
+        if has_unseen_or_suspends {
             // It may have come just now, and nobody has looked since.
             polled = once_more();
         }
         match polled {
             Poll::Ready(result) => Poll::Ready(result.map_err(Into::into)),
-            Poll::Pending if has_news => match self.leaf.cancelled(cx) {
+            Poll::Pending if has_unseen_or_suspends => match self.leaf.cancelled(cx) {
                 Some(error) => Poll::Ready(Err(error)),
                 // It has been rescinded.
                 None => Poll::Pending,

@@ -56,7 +56,7 @@ impl<C: Coroutine> Future for TaskBody<C> {
             }
             match this.coro.poll(cx) {
                 Poll::Ready(result) => {
-                    with_slot(|slot| slot.foreign_wakers_if_any().map(|wakers| wakers.let_go()));
+                    with_slot(|slot| slot.foreign_wakers_if_any().map(|wakers| wakers.wake_all()));
                     result
                 }
                 Poll::Pending if began.is_some_and(is_untaken) && !capture::is_on() => {

@@ -6,7 +6,7 @@ use selvedge_scheduler::WaitList;
 
 use super::completion::{Watcher, WatcherId};
 use crate::callgraph::AwaitedBy;
-use crate::cancel::{Delivery, ForeignWakers, Meeting, Request, RequestWord, Route, ScopesWakers};
+use crate::cancel::{Delivery, ForeignWakers, ForeignWakersOwner, Meeting, Request, RequestWord, Route};
 use crate::context::Context;
 use crate::error::Error;
 use crate::event_loop::{EventLoop, get_running_loop};
@@ -20,7 +20,7 @@ pub(crate) struct Extra {
     context: OnceLock<Context>,
     failure: OnceLock<Failure>,
     retrieved: AtomicBool,
-    foreign: OnceLock<ScopesWakers>,
+    foreign: OnceLock<ForeignWakersOwner>,
 }
 
 /// What a task failed with.
@@ -112,7 +112,7 @@ impl Extra {
         details.shutdown = Some(Box::new(Shutdown { route: route.clone(), waits: false }));
         let request = requests.request_counted();
         match &mut details.route {
-            Some(earlier) if request == Request::Joined => earlier.becomes_of_shutdown(&route),
+            Some(earlier) if request == Request::Joined => earlier.join_shutdown(&route),
             _ => details.route = Some(route),
         }
         if request == Request::First {
@@ -145,11 +145,11 @@ impl Extra {
     }
 
     pub(super) fn foreign_wakers_if_any(&self) -> Option<&Arc<ForeignWakers>> {
-        self.foreign.get().map(ScopesWakers::get)
+        self.foreign.get().map(ForeignWakersOwner::get)
     }
 
     pub(super) fn foreign_wakers(&self, number: u64) -> &Arc<ForeignWakers> {
-        self.foreign.get_or_init(|| ScopesWakers::of_task(number)).get()
+        self.foreign.get_or_init(|| ForeignWakersOwner::of_task(number)).get()
     }
 
     pub(crate) fn context(&self) -> &OnceLock<Context> {

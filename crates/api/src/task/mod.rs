@@ -36,7 +36,7 @@ pub use self::start::HeldChildren;
 pub(crate) use self::start::{Start, StartHeld, limit, start_held};
 
 use crate::callgraph::capture;
-use crate::cancel::{DeliveredTo, Held, Leaf, Meeting, Outside};
+use crate::cancel::{DeliveredTo, Leaf, Meeting, Outside, UnderWay};
 use crate::context::OutsideContext;
 use crate::coroutine::Coroutine;
 use crate::error::{InvalidStateError, Result, RuntimeError};
@@ -89,7 +89,7 @@ pub struct Task<T: Send + 'static> {
 /// A request that was passed on.
 struct Passed {
     to: DeliveredTo,
-    held: Held,
+    held: UnderWay,
 }
 
 /// Starts a coroutine as a task of the running loop.
@@ -316,7 +316,7 @@ impl<T: Send + 'static> Future for Task<T> {
                     Meeting::Circle => return Poll::Ready(Err(taken.error.into())),
                     Meeting::Joined => {
                         passed.to.add(taken.to);
-                        taken.route.has_joined();
+                        taken.route.join();
                         this.leaf.suspend(cx);
                         return Poll::Pending;
                     }

@@ -170,7 +170,7 @@ impl Start {
 
 /// Lets a held task take its first step.
 fn begin(task: &TaskRef) {
-    task.task_slot().requests().let_go();
+    task.task_slot().requests().release();
     task.start();
 }
 

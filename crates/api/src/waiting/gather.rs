@@ -14,7 +14,7 @@ use selvedge_scheduler::TaskRef;
 use self::children::Children;
 pub use self::children::GatherInput;
 use crate::callgraph::capture;
-use crate::cancel::{DeliveredTo, Held, Leaf, Meeting, Taken};
+use crate::cancel::{DeliveredTo, Leaf, Meeting, Taken, UnderWay};
 use crate::contain::wake_quietly;
 use crate::error::{CancelledError, Error, InvalidStateError, Result};
 use crate::sync::{AtomicUsize, Mutex, Ordering, lock_to_wait, mutation};
@@ -82,7 +82,7 @@ pub struct Gather<C> {
     leaf: Leaf,
     is_started: bool,
     /// The request that was passed on to the children.
-    cancel: Option<(CancelledError, DeliveredTo, Held)>,
+    cancel: Option<(CancelledError, DeliveredTo, UnderWay)>,
 }
 
 /// The future of [`Gather::return_exceptions`].
@@ -230,7 +230,7 @@ impl<C: Children> Gather<C> {
                 Meeting::Circle => return Poll::Ready(Err(taken.error.into())),
                 Meeting::Joined => {
                     to.add(taken.to);
-                    taken.route.has_joined();
+                    taken.route.join();
                     self.leaf.suspend(cx);
                     return Poll::Pending;
                 }

@@ -88,14 +88,6 @@ fn a_staged_timer_is_in_no_wheel_and_its_key_comes_back() {
 }
 
 #[test]
-fn a_scheduler_that_ends_is_forgotten() {
-    let id = register(Weak::new());
-    assert!(RUNTIMES.lock().contains_key(&id));
-    unregister(id);
-    assert!(!RUNTIMES.lock().contains_key(&id) && find(id).is_none());
-}
-
-#[test]
 fn more_timers_than_a_batch_fire_at_once() {
     let slot = TimerSlot::new();
     for tick in 0..=3 * BATCH as u64 {

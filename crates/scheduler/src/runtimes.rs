@@ -1,0 +1,51 @@
+//! Which schedulers are there in this process?
+//!
+//! Each has a number, under which a timer that has left its threads finds it: a timer may outlive its scheduler.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+use crate::shared::Shared;
+
+static RUNTIMES: parking_lot::Mutex<BTreeMap<u32, Weak<Shared>>> = parking_lot::Mutex::new(BTreeMap::new());
+
+/// The scheduler with this number, if it is still there.
+pub(crate) fn find(number: u32) -> Option<Arc<Shared>> {
+    RUNTIMES.lock().get(&number)?.upgrade()
+}
+
+/// All schedulers.
+pub(crate) fn all() -> Vec<Arc<Shared>> {
+    // Upgraded under the lock, but dropped by the caller: the last reference to a scheduler takes the lock itself.
+    RUNTIMES.lock().values().filter_map(Weak::upgrade).collect()
+}
+
+/// Gives a new scheduler its number.
+pub(crate) fn register(scheduler: Weak<Shared>) -> u32 {
+    /// Numbers are never used again: a timer must not find another scheduler than its own.
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    // Relaxed: a counter.
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let number = u32::try_from(number).expect("a process makes at most four billion schedulers");
+    RUNTIMES.lock().insert(number, scheduler);
+    number
+}
+
+/// Forgets a scheduler that ends.
+pub(crate) fn unregister(number: u32) {
+    RUNTIMES.lock().remove(&number);
+}
+
+#[cfg(all(test, not(selvedge_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scheduler_that_ends_is_forgotten() {
+        let number = register(Weak::new());
+        assert!(RUNTIMES.lock().contains_key(&number));
+        unregister(number);
+        assert!(!RUNTIMES.lock().contains_key(&number) && find(number).is_none());
+    }
+}
