@@ -160,7 +160,7 @@ impl Drop for Depth {
 
 /// How far a scheduler has got with its end.
 pub(crate) struct Close {
-    /// The door as a hint: the locks of the registry and the pool guard those that decide.
+    /// The door as a hint: the locks of the owned tasks and of the pool guard those that decide.
     door: HintU64,
     /// A thread sees to it that all tasks are dropped.
     has_closer: AtomicBool,
@@ -211,7 +211,7 @@ impl Scheduler {
     fn narrow(&self, door: Door) {
         let shared = self.shared();
         shared.close.note(door);
-        shared.registry.narrow(door);
+        shared.owned.narrow(door);
         shared.pool.narrow(door);
     }
 
@@ -238,7 +238,7 @@ impl Scheduler {
         }
         shared.rescue.join();
         shared.pool.join(deadline);
-        crate::task::trim_rooms();
+        crate::task::trim_cell_memory();
         shared.tasks_that_run()
     }
 
@@ -279,7 +279,7 @@ impl Scheduler {
     /// Wakes whatever is suspended, so that it comes through a queue, and drops what is queued.
     fn drop_queued(&self) {
         let shared = self.shared();
-        for tasks in shared.registry.by_portions() {
+        for tasks in shared.owned.by_portions() {
             for task in tasks {
                 task.wake();
             }
@@ -316,7 +316,7 @@ impl Shared {
 
     /// The tasks that are inside a poll or a destructor, as far as can be seen from outside. Those that nobody has come to yet are not among them.
     fn tasks_that_run(&self) -> Vec<TaskRef> {
-        if self.registry.len() == 0 {
+        if self.owned.len() == 0 {
             return Vec::new();
         }
         let polled = self.places().iter().filter_map(|slot| {
@@ -326,7 +326,7 @@ impl Shared {
         let addresses: HashSet<u64> =
             polled.chain([self.close.dropping.load(Ordering::Relaxed)]).filter(|it| *it != NONE).collect();
         let addresses: Vec<usize> = addresses.into_iter().map(|address| address as usize).collect();
-        self.registry.at_addresses(&addresses)
+        self.owned.at_addresses(&addresses)
     }
 }
 

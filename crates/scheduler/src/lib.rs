@@ -16,7 +16,7 @@
 //! | `moment.rs`, `far.rs` | how far does time go, and where do virtual timers wait that no wheel can hold? |
 //! | `io/` | how does a socket tell the task that waits for it? |
 //! | `wait_list.rs` | how is it kept who waits for something? |
-//! | `hold.rs` | who keeps virtual time from moving on? |
+//! | `clock_pause.rs` | who keeps virtual time from moving on? |
 //! | `look.rs` | what is a task doing at this moment? |
 //! | `pool.rs`, `os.rs` | which threads are there besides? |
 //! | `contain.rs` | how is foreign code kept from getting at us? |
@@ -26,13 +26,13 @@
 
 mod between;
 mod clock;
+mod clock_pause;
 mod close;
 mod config;
 pub mod contain;
 mod driver;
 mod far;
 mod heavy;
-mod hold;
 mod idle;
 mod io;
 mod lone;
@@ -57,8 +57,8 @@ mod wait_list;
 mod worker;
 
 pub use clock::ClockKind;
+pub use clock_pause::TimeHold;
 pub use config::{Config, Hooks, MAX_WORKERS, NoHooks};
-pub use hold::TimeHold;
 pub use io::{Changes, Direction, Ready, Registration, Waiter};
 pub use look::Look;
 pub use metrics::{Metrics, WorkerMetrics, poll_time_bucket_end};

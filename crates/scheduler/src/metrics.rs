@@ -139,7 +139,7 @@ impl Shared {
         let pool = self.pool.stats();
         Metrics {
             workers: (0..self.rescue.places_used()).map(|index| self.worker_metrics(index)).collect(),
-            tasks_alive: self.registry.len(),
+            tasks_alive: self.owned.len(),
             injector_len: self.injector.len(),
             heavy_len: self.heavy.len(),
             rescues: self.rescue.rescues(),

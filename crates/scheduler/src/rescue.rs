@@ -292,8 +292,8 @@ impl<'a> Watch<'a> {
 
     fn sleep_while_idle(&mut self) {
         let rescue = &self.shared.rescue;
-        crate::task::trim_rooms();
-        self.shared.registry.trim();
+        crate::task::trim_cell_memory();
+        self.shared.owned.trim();
         rescue.watch_sleeps.store(true, Ordering::Relaxed);
         // Ordering: partner of the fence in `worker_awake`.
         if !mutation("watch-sleeps-without-fence") {

@@ -94,17 +94,17 @@ impl Scheduler {
 
     /// The tasks that are not done, in portions: whoever has little time may stop in between.
     pub fn tasks_by_portions(&self) -> impl Iterator<Item = Vec<TaskRef>> {
-        self.0.registry.by_portions()
+        self.0.owned.by_portions()
     }
 
     /// The tasks that are not done.
     pub fn tasks(&self) -> Vec<TaskRef> {
-        self.0.registry.tasks()
+        self.0.owned.tasks()
     }
 
     /// The number of tasks that are not done.
     pub fn live_tasks(&self) -> usize {
-        self.0.registry.len()
+        self.0.owned.len()
     }
 
     /// Queues a closure that may block for the pool of threads. A panic in it is caught and dropped.

@@ -5,12 +5,12 @@ use std::sync::{Arc, Weak};
 use crossbeam_utils::CachePadded;
 
 use crate::clock::{Clock, ClockKind};
+use crate::clock_pause::ClockPauses;
 use crate::close::Close;
 use crate::config::Config;
 use crate::driver::Driver;
 use crate::far::{self, FarTimers};
 use crate::heavy::{Class, Heavy};
-use crate::hold::Holds;
 use crate::idle::Idle;
 use crate::lone::NOTHING;
 use crate::metrics::Counters;
@@ -20,7 +20,7 @@ use crate::queue::{Deque, Injector, Next, Stealer};
 use crate::rescue::Rescue;
 use crate::runtimes;
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64, HintU64, Mutex, Ordering, fence, mutation};
-use crate::task::{self, JoinHandle, Outcome, Registry, Runnable, Slot};
+use crate::task::{self, JoinHandle, Outcome, OwnedTasks, Runnable, Slot};
 use crate::timers::{NEVER, TickLength, TimerSlot};
 use crate::worker;
 
@@ -102,10 +102,10 @@ pub(crate) struct Shared {
     pub(crate) pool: Pool,
     pub(crate) closing: AtomicBool,
     pub(crate) close: Close,
-    pub(crate) holds: Holds,
+    pub(crate) clock_pauses: ClockPauses,
     timers: Box<[TimerSlot]>,
     pub(crate) far: FarTimers,
-    pub(crate) registry: Registry,
+    pub(crate) owned: OwnedTasks,
 }
 
 impl Shared {
@@ -126,10 +126,10 @@ impl Shared {
             pool: Pool::new(&config),
             closing: AtomicBool::new(false),
             close: Close::new(),
-            holds: Holds::new(),
+            clock_pauses: ClockPauses::new(),
             timers: (0..places).map(|_| TimerSlot::new()).collect(),
             far: FarTimers::new(),
-            registry: Registry::new(places, this),
+            owned: OwnedTasks::new(places, this),
             config,
         })
     }
@@ -154,8 +154,8 @@ impl Shared {
     pub(crate) fn is_quiescent(&self) -> bool {
         let active = self.rescue.active();
         let Some(rest) = self.idle.all_rest(active) else { return false };
-        // After that look: see `hold.rs`.
-        if self.holds.any() {
+        // After that look: see `clock_pause.rs`.
+        if self.clock_pauses.any() {
             return false;
         }
         // A task may be in somebody's hands between two queues: a worker's, who then got up in between, or the watch's.
@@ -216,7 +216,7 @@ impl Shared {
         let class = Class::at_birth(weight);
         let worker = local.map(|local| local.index);
         let is_own = || worker.is_some() || self.pool.is_own_thread();
-        let (runnable, handle) = self.registry.spawn(worker, is_own, future, slot, weight);
+        let (runnable, handle) = self.owned.spawn(worker, is_own, future, slot, weight);
         if let Some(runnable) = runnable {
             match local {
                 Some(local) => local.push_new(runnable, class),
@@ -233,7 +233,7 @@ impl Shared {
         F::Output: Outcome,
         S: Slot,
     {
-        let (runnable, handle) = self.registry.spawn(Some(local.index), || true, future, slot, 0);
+        let (runnable, handle) = self.owned.spawn(Some(local.index), || true, future, slot, 0);
         if let Some(runnable) = runnable {
             local.run_inside(runnable);
         }
@@ -255,7 +255,7 @@ impl Shared {
         let weight = self.heavy.kinds.weight_at_birth(task::kind_of::<F, S>());
         let worker = local.map(|local| local.index);
         let is_own = || worker.is_some() || self.pool.is_own_thread();
-        let (runnable, handle) = self.registry.spawn(worker, is_own, future, slot, weight);
+        let (runnable, handle) = self.owned.spawn(worker, is_own, future, slot, weight);
         // It is on the list already, so somebody may have woken it.
         if let Some(woken) = runnable.and_then(Runnable::suspend) {
             woken.schedule_new();

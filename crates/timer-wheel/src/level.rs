@@ -14,9 +14,9 @@
 //! common crowded slot never needs one, even if it is always its earliest timer that is cancelled. And as each slot remembers
 //! for itself, a short timer that comes and goes does not make anyone scan the slot of the long ones again.
 
-use crate::marks::{CROWD, Marks};
 use crate::order::Order;
 use crate::place::{Place, SLOTS};
+use crate::prefetch::{CROWD, Marks};
 use crate::slab::{NIL, Slab};
 
 /// The list of one slot. Means something only while the level has the slot's bit in `occupied`.

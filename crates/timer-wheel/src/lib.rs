@@ -57,9 +57,9 @@ mod earliest;
 mod expire;
 mod key;
 mod level;
-mod marks;
 mod order;
 mod place;
+mod prefetch;
 mod slab;
 mod wheel;
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::chain::{self, Chain, Entered, OutsideScopes, TakenWatch};
 use super::leaf::{Leaf, poll_again};
 use super::scope::Scope;
+use super::scope_stack::{self, Entered, OutsideScopes, ScopeStack, TakenWatch};
 use crate::callgraph::capture;
 use crate::error::CancelledError;
 
@@ -28,7 +28,7 @@ const MOST_POLLS: u32 = 100_000;
 impl Patience {
     /// Whether the frame should be polled once more before it gives up; it has been woken then.
     pub(crate) fn is_left_for_called(&mut self, cx: &Context<'_>) -> bool {
-        let is_left = self.0 < MOST_POLLS && chain::awaits_called();
+        let is_left = self.0 < MOST_POLLS && scope_stack::awaits_called();
         self.0 = if is_left { self.0 + 1 } else { 0 };
         if is_left {
             cx.waker().wake_by_ref();
@@ -56,9 +56,9 @@ impl Frame {
         cx: &mut Context<'_>,
         content: impl FnOnce(&mut Context<'_>) -> Poll<R>,
     ) -> FramePoll<R> {
-        let (had_news, began) = (self.leaf.has_unseen_request(), chain::root());
+        let (had_news, began) = (self.leaf.has_unseen_request(), scope_stack::root());
         if had_news && !capture::is_on() {
-            chain::call_innermost();
+            scope_stack::call_innermost();
         }
         let watch = TakenWatch::start();
         let polled = content(cx);
@@ -71,7 +71,7 @@ impl Frame {
             Poll::Ready(result) => FramePoll::Ready(result),
             // In a question the content is not given the chance to take it.
             Poll::Pending if had_news && !was_taken && !capture::is_on() => {
-                if began.zip(chain::root()).is_some_and(|(began, now)| began.was_rescinded_by(now)) {
+                if began.zip(scope_stack::root()).is_some_and(|(began, now)| began.was_rescinded_by(now)) {
                     return self.look_again();
                 }
                 if self.patience.is_left_for_called(cx) {
@@ -120,11 +120,11 @@ impl ScopedFrame {
     /// Opens the scope at the first poll, and opens another when the frame was moved to a place with other scopes around it.
     /// Called outside the content's poll, at the start of every poll of the frame.
     pub(crate) fn enter(&mut self) -> &Arc<Scope> {
-        let around = chain::place().unwrap_or(0);
+        let around = scope_stack::place().unwrap_or(0);
         let is_moved = around != self.around;
         if is_moved {
             self.around = around;
-            self.entry = chain::outside();
+            self.entry = scope_stack::outside();
         }
         match &mut self.scope {
             Some(scope) if is_moved => *scope = scope.reopen(),
@@ -146,7 +146,7 @@ impl ScopedFrame {
     /// Remembers how things stand around the frame now that its request was made.
     pub(crate) fn note_request(&mut self) {
         if self.request.is_none() {
-            self.request = chain::outside();
+            self.request = scope_stack::outside();
         }
     }
 
@@ -166,14 +166,14 @@ impl ScopedFrame {
     /// Called outside the content's poll.
     pub(crate) fn owns_cancellation(&self) -> bool {
         let (Some(entry), Some(request)) = (&self.entry, &self.request) else { return false };
-        Chain::with(|chain| !chain.outside().asked_since(entry, request)).unwrap_or(true)
+        ScopeStack::with(|stack| !stack.outside().asked_since(entry, request)).unwrap_or(true)
     }
 
     /// Somebody further out asked, the content was told, and the frame ends with another error than a cancellation: the next leaf
     /// outside is told again, or the request would be lost. Called outside the content's poll.
     pub(crate) fn give_back_what_came_from_outside(&self) {
         let Some(entry) = &self.entry else { return };
-        let _ = Chain::with(|chain| chain.give_back(chain.outside().askers_since(entry)));
+        let _ = ScopeStack::with(|stack| stack.give_back(stack.outside().askers_since(entry)));
         poll_again();
     }
 }

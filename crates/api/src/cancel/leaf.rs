@@ -5,9 +5,9 @@ use std::task::{Context, Waker};
 
 use selvedge_scheduler::TaskRef;
 
-use super::chain::{self, Chain, DeliveredTo};
 use super::foreign::Entry;
 use super::route::{InHand, Meeting, UnderWay};
+use super::scope_stack::{self, DeliveredTo, ScopeStack};
 use crate::error::{CancelledError, Error};
 use crate::sync::mutation;
 
@@ -78,13 +78,14 @@ impl Leaf {
     /// Takes a request that is news to this leaf. Without one the leaf is ready to suspend.
     #[inline]
     pub(crate) fn take(&mut self, cx: &Context<'_>) -> Option<Taken> {
-        let taken = Chain::with(|chain| if self.has_unseen(chain) { self.take_from(chain) } else { None });
+        let taken =
+            ScopeStack::with(|stack| if self.has_unseen(stack) { self.take_from(stack) } else { None });
         let Some(taken) = taken.flatten() else {
             self.suspend(cx);
             return None;
         };
         if let Some(outermost) = taken.outermost {
-            chain::call_below(outermost);
+            scope_stack::call_below(outermost);
         }
         Some(taken)
     }
@@ -102,8 +103,8 @@ impl Leaf {
     /// The news, which stays untaken: for a leaf that has to find out first whether it can pass the request on. Without any the leaf
     /// is ready to suspend.
     pub(crate) fn look(&mut self, cx: &Context<'_>) -> Option<CancelledError> {
-        let news = Chain::with(|chain| {
-            self.has_unseen(chain).then(|| CancelledError::from_message(chain.message()))
+        let news = ScopeStack::with(|stack| {
+            self.has_unseen(stack).then(|| CancelledError::from_message(stack.message()))
         });
         let news = news.flatten();
         if news.is_none() {
@@ -131,7 +132,7 @@ impl Leaf {
         }
         let memory = self.memory();
         let wakers =
-            if wakes_task || mutation("foreign-wakers-are-not-kept") { None } else { chain::foreign() };
+            if wakes_task || mutation("foreign-wakers-are-not-kept") { None } else { scope_stack::foreign() };
         // This ends the entry that there may have been.
         self.0 = State::Plain { seen: memory.seen, place: memory.place };
         if let Some(wakers) = wakers {
@@ -142,28 +143,28 @@ impl Leaf {
     /// Whether it was last polled in this scope of this task: then, if it is pending, its wake-up is
     /// registered. Always true outside of tasks.
     pub(crate) fn was_polled_here(&self) -> bool {
-        Chain::with(|chain| self.memory().place == chain.place()).unwrap_or(true)
+        ScopeStack::with(|stack| self.memory().place == stack.place()).unwrap_or(true)
     }
 
     /// Whether there is news, which stays untaken.
     #[inline]
     pub(super) fn has_unseen_request(&mut self) -> bool {
-        Chain::with(|chain| self.has_unseen(chain)).unwrap_or(false)
+        ScopeStack::with(|stack| self.has_unseen(stack)).unwrap_or(false)
     }
 
     /// Undoes a delivery that turned out to have reached nobody: the next leaf that starts to wait gets it.
     pub(crate) fn give_back(&self, to: DeliveredTo) {
-        let _ = Chain::with(|chain| {
-            if self.memory().place == chain.place() {
-                chain.give_back(to);
+        let _ = ScopeStack::with(|stack| {
+            if self.memory().place == stack.place() {
+                stack.give_back(to);
             }
         });
         poll_again();
     }
 
     #[cold]
-    fn take_from(&mut self, chain: &Chain<'_>) -> Option<Taken> {
-        let delivery = chain.deliver();
+    fn take_from(&mut self, stack: &ScopeStack<'_>) -> Option<Taken> {
+        let delivery = stack.deliver();
         // Another thread may have rescinded the request since it was compared; the delivery is what counts.
         let is_news = is_later(delivery.made, self.memory().seen);
         self.remember(Memory { seen: delivery.made, ..self.memory() });
@@ -176,14 +177,14 @@ impl Leaf {
     }
 
     #[inline]
-    fn start_afresh(&mut self, chain: &Chain<'_>, place: u64) {
-        let mut seen = chain.delivered();
+    fn start_afresh(&mut self, stack: &ScopeStack<'_>, place: u64) {
+        let mut seen = stack.delivered();
         if let State::Entered(entered) = &mut self.0 {
             // What it has entered was elsewhere, and is left when it suspends.
             entered.1.mark_moved();
-            if entered.1.call().is_some_and(|call| chain.still_asks(call)) {
+            if entered.1.call().is_some_and(|call| stack.still_asks(call)) {
                 // It waited when the request came, and another leaf that was called may have taken it since.
-                seen = chain.made().wrapping_sub(1);
+                seen = stack.made().wrapping_sub(1);
             }
         }
         self.remember(Memory { seen, place });
@@ -191,8 +192,8 @@ impl Leaf {
 
     /// Counts all delivered requests as seen, because the content of this leaf's frame took them.
     pub(super) fn catch_up(&mut self) {
-        let _ = Chain::with(|chain| {
-            let delivered = chain.delivered();
+        let _ = ScopeStack::with(|stack| {
+            let delivered = stack.delivered();
             if is_later(delivered, self.memory().seen) {
                 self.remember(Memory { seen: delivered, ..self.memory() });
             }
@@ -200,12 +201,12 @@ impl Leaf {
     }
 
     #[inline]
-    fn has_unseen(&mut self, chain: &Chain<'_>) -> bool {
-        let place = chain.place();
+    fn has_unseen(&mut self, stack: &ScopeStack<'_>) -> bool {
+        let place = stack.place();
         if self.memory().place != place {
-            self.start_afresh(chain, place);
+            self.start_afresh(stack, place);
         }
-        is_later(chain.made(), self.memory().seen)
+        is_later(stack.made(), self.memory().seen)
     }
 
     #[inline]

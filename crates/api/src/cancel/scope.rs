@@ -5,16 +5,16 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use super::chain;
 use super::foreign::{ForeignWakers, ForeignWakersOwner};
-use super::word::{Request, RequestWord, Requests};
+use super::scope_stack;
+use super::state::{CancelState, Request, Requests};
 
 /// A part of a task that can be asked to stop without asking the rest of it: what a timeout, a `wait_for` or a group polls.
 ///
 /// It is current only while its frame polls its content, so two of them that are polled side by side never touch each other.
 pub(crate) struct Scope {
     place: u64,
-    requests: RequestWord,
+    requests: CancelState,
     parent: Option<Arc<Scope>>,
     /// Made when the first leaf leaves a waker that is not its task's.
     foreign: OnceLock<ForeignWakersOwner>,
@@ -25,8 +25,8 @@ impl Scope {
     pub(crate) fn open() -> Arc<Scope> {
         Arc::new(Scope {
             place: next_place(),
-            requests: RequestWord::new(),
-            parent: chain::innermost(),
+            requests: CancelState::new(),
+            parent: scope_stack::innermost(),
             foreign: OnceLock::new(),
         })
     }
@@ -49,7 +49,7 @@ impl Scope {
         self.requests.load()
     }
 
-    pub(super) fn word(&self) -> &RequestWord {
+    pub(super) fn word(&self) -> &CancelState {
         &self.requests
     }
 
@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn a_long_row_of_scopes_is_dropped_without_recursion() {
         let inside = |parent| {
-            let (requests, foreign) = (RequestWord::new(), OnceLock::new());
+            let (requests, foreign) = (CancelState::new(), OnceLock::new());
             Some(Arc::new(Scope { place: next_place(), requests, parent, foreign }))
         };
         drop((0..1_000_000).fold(None, |around, _| inside(around)));

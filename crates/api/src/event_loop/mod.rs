@@ -21,7 +21,7 @@ pub use self::callback::{Handle, TimerHandle};
 pub use self::exception::ExceptionContext;
 pub(crate) use self::shared::LoopShared;
 #[cfg(unix)]
-pub(crate) use self::signals::Presses;
+pub(crate) use self::signals::CtrlC;
 use crate::contain::Contained;
 use crate::context::copy_context;
 use crate::coroutine::Coroutine;

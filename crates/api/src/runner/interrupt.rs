@@ -19,7 +19,7 @@ mod unix {
     use std::thread;
     use std::time::Duration;
 
-    use crate::event_loop::{EventLoop, Presses};
+    use crate::event_loop::{CtrlC, EventLoop};
     use crate::signal::{DefaultAction, SIGINT, Told};
 
     /// Listens to Ctrl-C while it lives.
@@ -27,7 +27,7 @@ mod unix {
         _told: Told,
         bell: UnixStream,
         ring: Arc<Ring>,
-        presses: Presses,
+        presses: CtrlC,
     }
 
     impl Interrupts {
@@ -44,7 +44,7 @@ mod unix {
         fn register(event_loop: &EventLoop, default_action: Arc<DefaultAction>) -> io::Result<Interrupts> {
             let (bell, ring) = UnixStream::pair()?;
             ring.set_nonblocking(true)?;
-            let presses = Presses::of(event_loop);
+            let presses = CtrlC::of(event_loop);
             let told = default_action.raise(presses.flag())?.ring(&ring)?;
             Ok(Interrupts { _told: told, bell, ring: Arc::new(Ring(ring)), presses })
         }

@@ -6,7 +6,7 @@ use selvedge_scheduler::WaitList;
 
 use super::completion::{Watcher, WatcherId};
 use crate::callgraph::AwaitedBy;
-use crate::cancel::{Delivery, ForeignWakers, ForeignWakersOwner, Meeting, Request, RequestWord, Route};
+use crate::cancel::{CancelState, Delivery, ForeignWakers, ForeignWakersOwner, Meeting, Request, Route};
 use crate::context::Context;
 use crate::error::Error;
 use crate::event_loop::{EventLoop, get_running_loop};
@@ -72,7 +72,7 @@ impl Extra {
     /// Counts a request and sets its message in one step, so that a message never goes with another request.
     pub(super) fn request(
         &self,
-        requests: &RequestWord,
+        requests: &CancelState,
         message: Option<Arc<str>>,
         route: Option<Route>,
     ) -> Request {
@@ -96,13 +96,13 @@ impl Extra {
     }
 
     /// Delivers a request with its own message, and not with that of one which comes right after it.
-    pub(super) fn deliver(&self, requests: &RequestWord) -> (Delivery, Option<Arc<str>>, Option<Route>) {
+    pub(super) fn deliver(&self, requests: &CancelState) -> (Delivery, Option<Arc<str>>, Option<Route>) {
         let details = self.details.lock();
         (requests.deliver(), details.cancel_message.clone(), details.route.clone())
     }
 
     /// Counts a shutdown's request, unless the task was given it before.
-    pub(super) fn tell_of_shutdown(&self, requests: &RequestWord, route: Route) -> Told {
+    pub(super) fn tell_of_shutdown(&self, requests: &CancelState, route: Route) -> Told {
         let mut details = self.details.lock();
         if let Some(shutdown) = &details.shutdown
             && !mutation("shutdown-tells-again")

@@ -8,7 +8,7 @@ use selvedge_scheduler::{Slot, TaskRef};
 
 use super::extra::{Extra, Told};
 use super::number;
-use crate::cancel::{Delivery, ForeignWakers, Request, RequestWord, Route};
+use crate::cancel::{CancelState, Delivery, ForeignWakers, Request, Route};
 use crate::context::Bindings;
 use crate::error::{CancelledError, Error};
 use crate::event_loop::EventLoop;
@@ -17,7 +17,7 @@ use crate::sync::mutation;
 /// What lies in the cell of each task. It is small because every task pays for it; whatever only some tasks need (a name, callbacks,
 /// an error) is in the box that is made when it is first needed.
 pub(crate) struct TaskSlot {
-    requests: RequestWord,
+    requests: CancelState,
     /// The creator's context at creation: one reference to an immutable map.
     inherited: Option<Arc<Bindings>>,
     extra: OnceBox<Extra>,
@@ -28,7 +28,7 @@ pub(crate) struct TaskSlot {
 impl TaskSlot {
     pub(crate) fn new(created_at: &'static Location<'static>) -> TaskSlot {
         TaskSlot {
-            requests: RequestWord::new(),
+            requests: CancelState::new(),
             inherited: crate::context::current_bindings(),
             extra: OnceBox::new(),
             number: number::next(),
@@ -37,7 +37,7 @@ impl TaskSlot {
     }
 
     #[inline]
-    pub(crate) fn requests(&self) -> &RequestWord {
+    pub(crate) fn requests(&self) -> &CancelState {
         &self.requests
     }
 

@@ -87,7 +87,7 @@ mod imp {
 
 #[cfg(selvedge_loom)]
 mod imp {
-    pub(crate) use super::super::stand_in::{Deque, Injector, Stealer};
+    pub(crate) use super::super::loom_deque::{Deque, Injector, Stealer};
 }
 
 pub(crate) use imp::*;

@@ -1,9 +1,9 @@
 //! Where do runnable tasks wait?
 
 mod deque;
-mod next;
 #[cfg(any(selvedge_loom, test))]
-mod stand_in;
+mod loom_deque;
+mod next;
 
 pub(crate) use deque::{Deque, Injector, Stealer};
 pub(crate) use next::Next;

@@ -4,10 +4,10 @@ use std::any::TypeId;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
+use super::alloc;
 use super::harness;
 use super::join_waker::JoinWaker;
 use super::page::Home;
-use super::room;
 use super::state::State;
 use super::{JoinHandle, Outcome, Runnable, Slot, TaskRef};
 use crate::sync::UnsafeCell;
@@ -100,7 +100,7 @@ where
         slot,
         stage: UnsafeCell::new(Stage { future: ManuallyDrop::new(future) }),
     };
-    let ptr = room::put(cell).cast::<Header>();
+    let ptr = alloc::put(cell).cast::<Header>();
     // SAFETY: a new task is born queued with two references: the first wake's right goes into the runnable; of the references
     // one is the runtime's, the other becomes the handle's.
     let runnable = unsafe { Runnable::from_raw(ptr) };

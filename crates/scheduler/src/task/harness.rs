@@ -7,9 +7,9 @@ use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context, Poll};
 
+use super::alloc;
 use super::cell::{Cell, Header, Stage};
 use super::join_waker::JoinWaker;
-use super::room;
 use super::state::{EndPoll, Unref};
 use super::{Outcome, Slot, TaskRef, current, waker};
 use crate::contain::silently;
@@ -261,7 +261,7 @@ pub(super) unsafe fn dealloc<F: Future, S>(task: NonNull<Header>) {
     // A model leaves the room as it is, so that whoever still looks at it is found out.
     if cfg!(not(selvedge_loom)) {
         // SAFETY: `new_task` got the room from there, and what lay in it has been dropped.
-        unsafe { room::free(cell) };
+        unsafe { alloc::free(cell) };
     }
 }
 

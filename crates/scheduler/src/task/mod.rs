@@ -12,11 +12,12 @@
 //! * **Join waker** Without `JOIN_WAKER` the room belongs to the handle (to the dropper of the last reference if there
 //!   is no handle). With it, everybody may read and nobody may write. The flag never changes after `COMPLETE`, and the
 //!   reference to a task that lies there is then used up by the runner.
-//! * **Place** The registry's places are touched under the lock of their shard, and only there.
+//! * **Place** The places of pages are touched under the lock of their shard, and only there.
 //! * **Home** `home` may be followed by the holder of the right to poll, until the task is struck out: neither a page that has a task
-//!   is freed, nor its registry.
+//!   is freed, nor the `OwnedTasks` that it belongs to.
 //! * **Fixed** `vtable` and the slot's address never change. `home` is written once, before anybody else knows the task.
 
+mod alloc;
 mod cell;
 mod current;
 mod handle;
@@ -25,19 +26,18 @@ mod join_waker;
 #[cfg(selvedge_loom)]
 #[path = "../model/task.rs"]
 pub(crate) mod model;
+mod owned;
 mod page;
-mod registry;
-mod room;
 mod runnable;
 mod state;
 mod waker;
 
 pub use handle::{JoinHandle, TaskRef};
 
+pub(crate) use alloc::trim as trim_cell_memory;
 pub(crate) use cell::kind_of;
 pub(crate) use handle::Unclaimed;
-pub(crate) use registry::Registry;
-pub(crate) use room::trim as trim_rooms;
+pub(crate) use owned::OwnedTasks;
 pub(crate) use runnable::{Ran, Runnable};
 pub(crate) use waker::{address_of, prefetch};
 

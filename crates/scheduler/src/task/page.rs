@@ -16,7 +16,7 @@ use std::cell::Cell as Local;
 use std::ptr::NonNull;
 
 use super::cell::Header;
-use super::registry::Shard;
+use super::owned::Shard;
 use crate::shared::Shared;
 
 /// Where pages begin: at multiples of this.
@@ -272,7 +272,7 @@ impl Pages {
 
 impl Drop for Pages {
     fn drop(&mut self) {
-        // The registry forgets a shard that has tasks, as each follows its home.
+        // `OwnedTasks` forgets a shard that has tasks, as each follows its home.
         for page in self.all.drain(..) {
             // SAFETY: it was allocated for us, and nobody has a place there.
             unsafe { Page::free(page) };

@@ -9,7 +9,7 @@
 //! So a flag that the second step misses has a byte behind it that is still to be read. The coroutine starts with the loop's first handler and lasts as long as
 //! the loop; to add and to remove changes only a table (`table`), and what is registered for the process (`signal/default_action.rs`).
 
-mod presses;
+mod ctrl_c;
 mod table;
 
 use std::io::Read;
@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use selvedge_scheduler::Direction;
 
-pub(crate) use self::presses::Presses;
+pub(crate) use self::ctrl_c::CtrlC;
 use self::table::Handler;
 pub(crate) use self::table::Signals;
 use super::EventLoop;

@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 
 use super::super::report;
+use super::ctrl_c::Pressed;
 use super::no_signal;
-use super::presses::Pressed;
 use crate::contain;
 use crate::context::Context;
 use crate::error::{EVENT_LOOP_IS_CLOSED, Result, RuntimeError};
@@ -214,7 +214,7 @@ mod tests {
 
     use signal_hook::low_level::raise;
 
-    use super::super::Presses;
+    use super::super::CtrlC;
     use super::*;
     use crate::context::copy_context;
     use crate::runner::Runner;
@@ -225,7 +225,7 @@ mod tests {
         let runner = Runner::builder().workers(1).build()?;
         let event_loop = runner.get_loop();
         let (_bell, ring) = UnixStream::pair()?;
-        let presses = Presses::of(&event_loop);
+        let presses = CtrlC::of(&event_loop);
         let _told = DefaultAction::of(SIGINT)?.raise(presses.flag())?.ring(&ring)?;
         // The bell is there.
         event_loop.add_signal_handler(SIGINT, || ())?;

@@ -34,9 +34,9 @@ use crate::sync::{AtomicU64, Ordering, mutation, update};
 ///
 /// All operations are relaxed: the word publishes nothing but itself. Whoever asks wakes the task afterwards, and that wake is
 /// what makes the next poll see the request; a message travels under a lock of its own.
-pub(crate) struct RequestWord(AtomicU64);
+pub(crate) struct CancelState(AtomicU64);
 
-/// One moment of a [`RequestWord`].
+/// One moment of a [`CancelState`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Requests(u64);
 
@@ -68,9 +68,9 @@ const RESCINDED: u64 = 0xff << 35;
 const CANCELLING_ONE: u64 = 1 << 43;
 const CANCELLING: u64 = !(CANCELLING_ONE - 1);
 
-impl RequestWord {
-    pub(crate) fn new() -> RequestWord {
-        RequestWord(AtomicU64::new(0))
+impl CancelState {
+    pub(crate) fn new() -> CancelState {
+        CancelState(AtomicU64::new(0))
     }
 
     #[inline]
@@ -216,7 +216,7 @@ impl fmt::Debug for Requests {
     }
 }
 
-impl fmt::Debug for RequestWord {
+impl fmt::Debug for CancelState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.load().fmt(f)
     }
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn two_requests_before_a_delivery_are_one() {
-        let word = RequestWord::new();
+        let word = CancelState::new();
         assert_eq!(word.request_counted(), Request::First);
         assert_eq!(word.request_counted(), Request::Joined);
         assert_eq!((word.load().made(), word.load().delivered(), word.load().cancelling()), (1, 0, 2));
@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn the_last_uncancel_rescinds_only_what_is_undelivered() {
-        let word = RequestWord::new();
+        let word = CancelState::new();
         assert_eq!(word.uncancel(), 0);
         let _ = word.request_counted();
         let _ = word.request_counted();
@@ -263,7 +263,7 @@ mod tests {
 
     #[test]
     fn a_request_is_told_from_one_that_takes_its_place() {
-        let word = RequestWord::new();
+        let word = CancelState::new();
         for _ in 0..600 {
             let _ = word.request_counted();
             let began = word.load();
@@ -279,7 +279,7 @@ mod tests {
 
     #[test]
     fn what_is_given_back_is_pending_again() {
-        let word = RequestWord::new();
+        let word = CancelState::new();
         let _ = word.request();
         let _ = word.deliver();
         word.give_back();
@@ -288,7 +288,7 @@ mod tests {
 
     #[test]
     fn a_full_count_of_requests_wraps_without_touching_its_neighbours() {
-        let word = RequestWord(AtomicU64::new(MADE));
+        let word = CancelState(AtomicU64::new(MADE));
         let _ = word.request();
         assert_eq!((word.load().made(), word.load().is_pending(), word.load().cancelling()), (0, true, 0));
     }

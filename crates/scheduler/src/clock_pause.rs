@@ -20,9 +20,9 @@ use crate::scheduler::Scheduler;
 use crate::sync::{AtomicUsize, Ordering, mutation};
 
 /// How many holds there are.
-pub(crate) struct Holds(AtomicUsize);
+pub(crate) struct ClockPauses(AtomicUsize);
 
-impl Holds {
+impl ClockPauses {
     pub(crate) fn new() -> Self {
         Self(AtomicUsize::new(0))
     }
@@ -41,7 +41,7 @@ impl Scheduler {
     /// Keeps virtual time from moving on. Taken inside a task, it holds before the worker can rest.
     pub fn hold_time(&self) -> TimeHold {
         // Relaxed: see the module's head.
-        self.shared().holds.0.fetch_add(1, Ordering::Relaxed);
+        self.shared().clock_pauses.0.fetch_add(1, Ordering::Relaxed);
         TimeHold(self.clone())
     }
 }
@@ -50,7 +50,7 @@ impl Drop for TimeHold {
     fn drop(&mut self) {
         let shared = self.0.shared();
         // Relaxed: the fence in `recheck` orders it.
-        shared.holds.0.fetch_sub(1, Ordering::Relaxed);
+        shared.clock_pauses.0.fetch_sub(1, Ordering::Relaxed);
         if shared.clock.is_virtual() && !mutation("release-is-not-told") {
             shared.driver.recheck(shared);
         }

@@ -22,12 +22,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::EventLoop;
 
 /// What a run of the loop is told of Ctrl-C: the presses while the loop had no handler of its own for it.
-pub(crate) struct Presses {
+pub(crate) struct CtrlC {
     event_loop: EventLoop,
     arrived: Arc<AtomicBool>,
 }
 
-/// The loop's side of a run's [`Presses`].
+/// The loop's side of a run's [`CtrlC`].
 #[derive(Default)]
 pub(super) struct Pressed {
     /// Raised by the signal handler.
@@ -85,9 +85,9 @@ impl Pressed {
     }
 }
 
-impl Presses {
-    pub(crate) fn of(event_loop: &EventLoop) -> Presses {
-        Presses { event_loop: event_loop.clone(), arrived: event_loop.signals().listen() }
+impl CtrlC {
+    pub(crate) fn of(event_loop: &EventLoop) -> CtrlC {
+        CtrlC { event_loop: event_loop.clone(), arrived: event_loop.signals().listen() }
     }
 
     /// For the signal handler to raise.
@@ -101,7 +101,7 @@ impl Presses {
     }
 }
 
-impl Drop for Presses {
+impl Drop for CtrlC {
     fn drop(&mut self) {
         self.event_loop.signals().unlisten(&self.arrived);
     }
@@ -119,7 +119,7 @@ mod tests {
     fn what_arrives_without_a_handler_is_mains_whenever_main_asks() -> Result<()> {
         let runner = Runner::builder().workers(1).build()?;
         let event_loop = runner.get_loop();
-        let presses = Presses::of(&event_loop);
+        let presses = CtrlC::of(&event_loop);
         let press = || presses.flag().store(true, Ordering::SeqCst);
         let add = || event_loop.add_signal_handler(SIGINT, || ());
         assert!(!presses.take());

@@ -26,7 +26,7 @@ const FOREIGN_SHARDS: usize = if cfg!(selvedge_loom) { 2 } else { 16 };
 const FOREIGN_STAY: usize = 128;
 
 /// All live tasks of a scheduler.
-pub(crate) struct Registry {
+pub(crate) struct OwnedTasks {
     /// Tasks' pages point into this box: it never moves, and is freed only if no task is left.
     shards: Box<[CachePadded<Shard>]>,
     /// How many of them belong to workers; the others take what foreign threads spawn.
@@ -46,7 +46,7 @@ struct List {
     walks: usize,
 }
 
-impl Registry {
+impl OwnedTasks {
     pub(crate) fn new(workers: usize, owner: &Weak<Shared>) -> Self {
         let shard = |_| CachePadded::new(Shard::new(owner.clone()));
         let own = workers * OWN_SHARDS;
@@ -136,7 +136,7 @@ impl Registry {
     }
 }
 
-impl Drop for Registry {
+impl Drop for OwnedTasks {
     fn drop(&mut self) {
         // Normally `close` leaves no task. If one is left (the operating system refused the closing thread,
         // and time was up), its `home` still points into a shard: leaking the shards is better than a
@@ -171,7 +171,7 @@ impl Shard {
         let home = if is_open { list.tasks.insert(task, self) } else { list.tasks.refuse(self) };
         // SAFETY: the caller keeps the cell alive.
         let room = unsafe { &raw mut (*task.as_ptr()).home };
-        // SAFETY: nobody else knows the task yet; those who find it in the registry come after this, by the lock.
+        // SAFETY: nobody else knows the task yet; those who find it among the owned tasks come after this, by the lock.
         unsafe { room.write(home) };
         is_open
     }
@@ -285,22 +285,22 @@ mod tests {
         fn abandoned(self, _: &TaskRef) {}
     }
 
-    fn spawn(registry: &Registry, worker: Option<usize>) -> (Option<Runnable>, JoinHandle<Closed>) {
-        registry.spawn(worker, || worker.is_some(), std::future::pending(), Nothing, 0)
+    fn spawn(owned: &OwnedTasks, worker: Option<usize>) -> (Option<Runnable>, JoinHandle<Closed>) {
+        owned.spawn(worker, || worker.is_some(), std::future::pending(), Nothing, 0)
     }
 
     #[test]
     fn tasks_leave_in_any_order() {
         for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
-            let registry = Registry::new(1, &Weak::new());
-            let (runnables, handles): (Vec<_>, Vec<_>) = (0..3).map(|_| spawn(&registry, Some(0))).unzip();
+            let owned = OwnedTasks::new(1, &Weak::new());
+            let (runnables, handles): (Vec<_>, Vec<_>) = (0..3).map(|_| spawn(&owned, Some(0))).unzip();
             let mut runnables = runnables;
             let mut left: Vec<_> = handles.iter().map(|handle| handle.task().clone()).collect();
             for index in order {
                 drop(runnables[index].take().expect("not refused"));
                 left.retain(|task| task != handles[index].task());
-                let tasks = registry.tasks();
-                assert_eq!((registry.len(), tasks.len()), (left.len(), left.len()), "{order:?}");
+                let tasks = owned.tasks();
+                assert_eq!((owned.len(), tasks.len()), (left.len(), left.len()), "{order:?}");
                 assert!(left.iter().all(|task| tasks.contains(task)), "{order:?}");
             }
             assert!(handles.iter().all(|handle| handle.peek() == Some(&Closed(true))));
@@ -310,52 +310,52 @@ mod tests {
     /// Others come, go and are trimmed away meanwhile.
     #[test]
     fn a_walk_finds_once_what_stays() {
-        let registry = Registry::new(1, &Weak::new());
+        let owned = OwnedTasks::new(1, &Weak::new());
         let (stay, go): (Vec<_>, Vec<_>) =
-            (0..20_000).map(|_| spawn(&registry, Some(0))).enumerate().partition(|(n, _)| n % 700 == 0);
-        let pages = |registry: &Registry| -> usize {
-            registry.shards.iter().map(|shard| shard.list.lock().tasks.pages()).sum()
+            (0..20_000).map(|_| spawn(&owned, Some(0))).enumerate().partition(|(n, _)| n % 700 == 0);
+        let pages = |owned: &OwnedTasks| -> usize {
+            owned.shards.iter().map(|shard| shard.list.lock().tasks.pages()).sum()
         };
-        let before = pages(&registry);
-        let mut portions = registry.by_portions();
+        let before = pages(&owned);
+        let mut portions = owned.by_portions();
         let mut found = portions.next().expect("there are tasks");
         drop(go);
-        registry.trim();
-        let late: Vec<_> = (0..1_000).map(|_| spawn(&registry, Some(0))).collect();
+        owned.trim();
+        let late: Vec<_> = (0..1_000).map(|_| spawn(&owned, Some(0))).collect();
         found.extend(portions.by_ref().flatten());
         for (_, (_, handle)) in &stay {
             assert_eq!(found.iter().filter(|task| *task == handle.task()).count(), 1);
         }
         drop((portions, found, late));
-        assert_eq!(registry.tasks().len(), stay.len());
+        assert_eq!(owned.tasks().len(), stay.len());
 
-        let mut portions = registry.by_portions();
+        let mut portions = owned.by_portions();
         assert!(portions.next().is_some());
         drop(portions);
-        assert!(registry.shards.iter().all(|shard| shard.list.lock().walks == 0));
-        registry.trim();
-        assert!(pages(&registry) < before / 2, "{} pages of {before}", pages(&registry));
+        assert!(owned.shards.iter().all(|shard| shard.list.lock().walks == 0));
+        owned.trim();
+        assert!(pages(&owned) < before / 2, "{} pages of {before}", pages(&owned));
     }
 
     #[test]
     fn shards_are_counted_together_and_closed_together() {
-        let registry = Registry::new(3, &Weak::new());
+        let owned = OwnedTasks::new(3, &Weak::new());
         let spawners = [Some(0), Some(1), Some(2), None];
-        let tasks = spawners.map(|worker| spawn(&registry, worker));
-        assert_eq!(registry.len(), 4);
-        registry.narrow(Door::OwnThreads);
-        let (own, foreign) = (spawn(&registry, Some(0)), spawn(&registry, None));
+        let tasks = spawners.map(|worker| spawn(&owned, worker));
+        assert_eq!(owned.len(), 4);
+        owned.narrow(Door::OwnThreads);
+        let (own, foreign) = (spawn(&owned, Some(0)), spawn(&owned, None));
         assert!(own.0.is_some() && foreign.0.is_none(), "only its own threads are let in");
         drop((own, foreign));
-        registry.narrow(Door::Closed);
-        registry.narrow(Door::OwnThreads);
+        owned.narrow(Door::Closed);
+        owned.narrow(Door::OwnThreads);
         for worker in spawners {
-            let (runnable, mut handle) = spawn(&registry, worker);
+            let (runnable, mut handle) = spawn(&owned, worker);
             assert!(runnable.is_none());
             assert_eq!(handle.try_take(), Some(Closed(true)));
         }
-        assert_eq!(registry.len(), 4, "those that were there before");
+        assert_eq!(owned.len(), 4, "those that were there before");
         drop(tasks);
-        assert_eq!(registry.len(), 0);
+        assert_eq!(owned.len(), 0);
     }
 }

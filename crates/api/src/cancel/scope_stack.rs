@@ -9,7 +9,7 @@ use selvedge_scheduler::TaskRef;
 use super::foreign::{Call, ForeignWakers};
 use super::route::InHand;
 use super::scope::Scope;
-use super::word::Requests;
+use super::state::Requests;
 use crate::error::CancelledError;
 use crate::sync::{mutation, thread_locals};
 use crate::task::TaskSlot;
@@ -33,12 +33,12 @@ thread_locals! {
 }
 
 /// The scopes around the code being polled: those opened inside the task, and the task's root scope.
-pub(crate) struct Chain<'a> {
+pub(crate) struct ScopeStack<'a> {
     root: &'a TaskSlot,
     innermost: Option<&'a Scope>,
 }
 
-/// Which scopes of a chain a delivery was news to: bit 0 the root, then from the innermost outwards. Scopes nested deeper than
+/// Which scopes of a stack a delivery was news to: bit 0 the root, then from the innermost outwards. Scopes nested deeper than
 /// the bits reach are left out; they lose a delivery that is given back, not one that is made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct DeliveredTo(u32);
@@ -61,7 +61,7 @@ pub(crate) struct OutsideScopes {
     asked: u32,
 }
 
-/// What delivering to a whole chain found.
+/// What delivering to a whole stack found.
 pub(super) struct ChainDelivery {
     pub(super) made: u32,
     pub(super) to: DeliveredTo,
@@ -71,16 +71,17 @@ pub(super) struct ChainDelivery {
     pub(super) route: InHand,
 }
 
-impl Chain<'_> {
-    /// Runs `f` with the chain around the code being polled; `None` where no task of this library is polled.
+impl ScopeStack<'_> {
+    /// Runs `f` with the stack around the code being polled; `None` where no task of this library is polled.
     #[inline]
-    pub(crate) fn with<R>(f: impl FnOnce(&Chain<'_>) -> R) -> Option<R> {
+    pub(crate) fn with<R>(f: impl FnOnce(&ScopeStack<'_>) -> R) -> Option<R> {
         TaskRef::with_current(|task| {
             let root = task?.slot::<TaskSlot>()?;
             if !IS_SCOPED.get() {
-                return Some(f(&Chain { root, innermost: None }));
+                return Some(f(&ScopeStack { root, innermost: None }));
             }
-            INNERMOST.with(|innermost| Some(f(&Chain { root, innermost: innermost.borrow().as_deref() })))
+            INNERMOST
+                .with(|innermost| Some(f(&ScopeStack { root, innermost: innermost.borrow().as_deref() })))
         })
     }
 
@@ -102,7 +103,7 @@ impl Chain<'_> {
         self.sum(Requests::delivered)
     }
 
-    /// Marks everything on the chain as delivered, and notes for the frame around this code that it was taken.
+    /// Marks everything on the stack as delivered, and notes for the frame around this code that it was taken.
     pub(super) fn deliver(&self) -> ChainDelivery {
         // Read first: delivering takes away the signs of who asked.
         let asked_by_task = self.is_asked_by_task();
@@ -242,13 +243,13 @@ pub(super) fn foreign() -> Option<Arc<ForeignWakers>> {
         clippy::redundant_closure_for_method_calls,
         reason = "the method is not general enough over lifetimes"
     )]
-    Chain::with(|chain| chain.foreign())
+    ScopeStack::with(|stack| stack.foreign())
 }
 
 /// Calls the foreign wakers below the innermost scope.
 pub(super) fn call_innermost() {
-    // Outside of the chain: a waker is foreign code.
-    if let Some((wakers, asked)) = Chain::with(|chain| chain.to_call(chain.innermost)).flatten() {
+    // Outside of the stack: a waker is foreign code.
+    if let Some((wakers, asked)) = ScopeStack::with(|stack| stack.to_call(stack.innermost)).flatten() {
         wakers.call(asked);
     }
 }
@@ -260,7 +261,7 @@ pub(super) fn call_below(outermost: u64) {
     if mutation("taken-and-nobody-is-called") {
         return;
     }
-    let to_call = Chain::with(|chain| chain.at(outermost, |scope| chain.to_call(scope)).flatten());
+    let to_call = ScopeStack::with(|stack| stack.at(outermost, |scope| stack.to_call(scope)).flatten());
     if let Some((wakers, asked)) = to_call.flatten() {
         wakers.call(asked);
     }
@@ -269,8 +270,8 @@ pub(super) fn call_below(outermost: u64) {
 /// Calls the foreign wakers of `root`'s task, which is being polled.
 #[cold]
 pub(crate) fn call_task(root: &TaskSlot) {
-    let chain = Chain { root, innermost: None };
-    if let Some((wakers, asked)) = chain.to_call(None) {
+    let stack = ScopeStack { root, innermost: None };
+    if let Some((wakers, asked)) = stack.to_call(None) {
         wakers.call(asked);
     }
 }
@@ -278,8 +279,8 @@ pub(crate) fn call_task(root: &TaskSlot) {
 /// Whether leaves that were called may still come to be polled: it has not happened yet, and the poll that ends now is followed by
 /// another one. A combinator polls some of those that are ready, wakes its task and gives way.
 pub(crate) fn awaits_called() -> bool {
-    let has_called = Chain::with(|chain| {
-        let wakers = chain.root.foreign_wakers_if_any();
+    let has_called = ScopeStack::with(|stack| {
+        let wakers = stack.root.foreign_wakers_if_any();
         wakers.is_some_and(|wakers| wakers.has_called())
     });
     has_called == Some(true) && TaskRef::current_has_woken_itself()
@@ -291,12 +292,12 @@ pub(super) fn place() -> Option<u64> {
         clippy::redundant_closure_for_method_calls,
         reason = "the method is not general enough over lifetimes"
     )]
-    Chain::with(|chain| chain.place())
+    ScopeStack::with(|stack| stack.place())
 }
 
 /// How things stand with what was asked of the current task itself; only that can be taken back.
 pub(super) fn root() -> Option<Requests> {
-    Chain::with(|chain| chain.root.requests().load())
+    ScopeStack::with(|stack| stack.root.requests().load())
 }
 
 /// How the scopes around the code being polled stand; `None` outside of tasks.
@@ -306,7 +307,7 @@ pub(super) fn outside() -> Option<OutsideScopes> {
         clippy::redundant_closure_for_method_calls,
         reason = "the method is not general enough over lifetimes"
     )]
-    Chain::with(|chain| chain.outside())
+    ScopeStack::with(|stack| stack.outside())
 }
 
 /// The scope that is current on this thread.
