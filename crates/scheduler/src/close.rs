@@ -236,7 +236,7 @@ impl Scheduler {
         if is_own {
             return Vec::new();
         }
-        shared.rescue.join();
+        shared.watchdog.join();
         shared.pool.join(deadline);
         crate::task::trim_cell_memory();
         shared.tasks_that_run()
@@ -320,8 +320,8 @@ impl Shared {
             return Vec::new();
         }
         let polled = self.places().iter().filter_map(|slot| {
-            let is_polling = slot.pace.poll.load(Ordering::Relaxed) % 2 == 1;
-            is_polling.then(|| slot.pace.task.load(Ordering::Relaxed))
+            let is_polling = slot.progress.poll.load(Ordering::Relaxed) % 2 == 1;
+            is_polling.then(|| slot.progress.task.load(Ordering::Relaxed))
         });
         let addresses: HashSet<u64> =
             polled.chain([self.close.dropping.load(Ordering::Relaxed)]).filter(|it| *it != NONE).collect();

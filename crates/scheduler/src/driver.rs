@@ -90,7 +90,7 @@ impl Driver {
         if is_new {
             // The holder, if there is one, waits without them.
             self.recheck(shared);
-            if !shared.rescues() {
+            if !shared.has_watchdog() {
                 // If there is none, no watch will call one.
                 shared.notify();
             }
@@ -160,7 +160,7 @@ impl Driver {
             fence(Ordering::SeqCst);
         }
         let waits_until = self.waits_until.load(Ordering::Relaxed);
-        if waits_until == 0 && !shared.rescues() {
+        if waits_until == 0 && !shared.has_watchdog() {
             // Nobody drives, and there is no watch to hand the driver over: a sleeper must, in case this poll becomes long.
             shared.notify();
         } else if waits_until > tick {

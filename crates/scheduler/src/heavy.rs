@@ -2,7 +2,7 @@
 //!
 //! A task whose polls have lately been long is *heavy* and queues apart from the others: its polls are so long that one shared
 //! queue costs nothing. As many heavy polls may run at once as there are workers, and while one runs its worker counts as
-//! stuck, so a spare is there for the light tasks (see `rescue.rs`); the operating system shares the cores between
+//! stuck, so a spare is there for the light tasks (see `watchdog.rs`); the operating system shares the cores between
 //! the two. So light tasks wait for no computation, and heavy ones keep a worker each.
 //!
 //! New tasks are light, unless their kind of coroutine has a record of long polls. Those are *suspects*: as likely as not their first poll will be long, but

@@ -11,20 +11,19 @@
 //! | `queue/` | where do runnable tasks wait? |
 //! | `worker.rs`, `search.rs` | what does a worker do next, and what if it has run out of work? |
 //! | `idle.rs`, `lone.rs`, `parker.rs` | which worker is woken, which may sleep? |
-//! | `rescue.rs`, `heavy.rs` | what if a poll takes long? |
+//! | `watchdog.rs`, `heavy.rs` | what if a poll takes long? |
 //! | `timers.rs`, `driver.rs`, `clock.rs` | when do timers fire, and who waits for them? |
 //! | `moment.rs`, `far.rs` | how far does time go, and where do virtual timers wait that no wheel can hold? |
 //! | `io/` | how does a socket tell the task that waits for it? |
 //! | `wait_list.rs` | how is it kept who waits for something? |
 //! | `clock_pause.rs` | who keeps virtual time from moving on? |
-//! | `look.rs` | what is a task doing at this moment? |
+//! | `probe.rs` | what is a task doing at this moment? |
 //! | `pool.rs`, `os.rs` | which threads are there besides? |
 //! | `contain.rs` | how is foreign code kept from getting at us? |
 //! | `metrics.rs` | what has happened so far? |
 //! | `shared.rs` | what do all threads of a scheduler see? |
 //! | `sync.rs` | on which atomics, cells, locks does it stand? |
 
-mod between;
 mod clock;
 mod clock_pause;
 mod close;
@@ -36,7 +35,7 @@ mod heavy;
 mod idle;
 mod io;
 mod lone;
-mod look;
+mod maintenance;
 mod metrics;
 #[cfg(selvedge_loom)]
 pub mod model;
@@ -44,8 +43,8 @@ mod moment;
 mod os;
 mod parker;
 mod pool;
+mod probe;
 mod queue;
-mod rescue;
 mod runtimes;
 mod scheduler;
 mod search;
@@ -54,16 +53,17 @@ mod sync;
 mod task;
 mod timers;
 mod wait_list;
+mod watchdog;
 mod worker;
 
 pub use clock::ClockKind;
 pub use clock_pause::TimeHold;
 pub use config::{Config, Hooks, MAX_WORKERS, NoHooks};
 pub use io::{Changes, Direction, Ready, Registration, Waiter};
-pub use look::Look;
 pub use metrics::{Metrics, WorkerMetrics, poll_time_bucket_end};
 pub use moment::Moment;
 pub use pool::{BlockingJob, BlockingRefused};
+pub use probe::Probed;
 pub use scheduler::Scheduler;
 pub use task::{JoinHandle, Outcome, Slot, TaskRef};
 pub use timers::{NoScheduler, Timer};

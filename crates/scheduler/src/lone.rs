@@ -86,10 +86,10 @@ impl WorkerSlot {
 
     /// It pushed that task in the poll that still goes on, and is expected to come to it at once.
     fn keeps_its_lone_task(&self) -> bool {
-        let poll = self.pace.poll.load(Ordering::Relaxed);
+        let poll = self.progress.poll.load(Ordering::Relaxed);
         self.keeps_lone.load(Ordering::Relaxed) == poll
-            && self.pace.marked.load(Ordering::Relaxed) != poll
-            && !self.pace.heavy.load(Ordering::Relaxed)
+            && self.progress.marked.load(Ordering::Relaxed) != poll
+            && !self.progress.heavy.load(Ordering::Relaxed)
     }
 }
 
@@ -106,9 +106,11 @@ impl Local {
         if !is_lone {
             self.share();
         }
-        let is_heavy = self.slot().pace.heavy.load(Ordering::Relaxed);
+        let is_heavy = self.slot().progress.heavy.load(Ordering::Relaxed);
         if self.lone.keeps() && !is_heavy {
-            self.slot().keeps_lone.store(self.slot().pace.poll.load(Ordering::Relaxed), Ordering::Relaxed);
+            self.slot()
+                .keeps_lone
+                .store(self.slot().progress.poll.load(Ordering::Relaxed), Ordering::Relaxed);
         } else if is_wanted {
             self.shared.notify_if_visible();
         }

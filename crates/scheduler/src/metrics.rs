@@ -138,12 +138,12 @@ impl Shared {
     pub(crate) fn metrics(&self) -> Metrics {
         let pool = self.pool.stats();
         Metrics {
-            workers: (0..self.rescue.places_used()).map(|index| self.worker_metrics(index)).collect(),
+            workers: (0..self.watchdog.places_used()).map(|index| self.worker_metrics(index)).collect(),
             tasks_alive: self.owned.len(),
             injector_len: self.injector.len(),
             heavy_len: self.heavy.len(),
-            rescues: self.rescue.rescues(),
-            workers_active: self.rescue.active(),
+            rescues: self.watchdog.rescues(),
+            workers_active: self.watchdog.active(),
             pool_threads: pool.threads,
             blocking_queue: pool.queued,
             timers_armed: self.all_timers().iter().map(crate::timers::TimerSlot::len).sum::<usize>()
@@ -156,7 +156,7 @@ impl Shared {
         let slot = &self.slots[index];
         let counters = &slot.counters;
         WorkerMetrics {
-            polls: (slot.pace.poll.load(Ordering::Relaxed) / 2).saturating_sub(counters.firings.get()),
+            polls: (slot.progress.poll.load(Ordering::Relaxed) / 2).saturating_sub(counters.firings.get()),
             steals: counters.steals.get(),
             parks: counters.parks.get(),
             queue_len: slot.stealer.len() + usize::from(!slot.next.is_empty()),

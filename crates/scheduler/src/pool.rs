@@ -209,13 +209,13 @@ impl Pool {
     pub(crate) fn start_worker(&self, shared: &Arc<Shared>, index: usize) -> io::Result<()> {
         let for_thread = Arc::clone(shared);
         let deque = shared.slots[index].vacant.lock().take().expect("a worker's place is taken once");
-        shared.rescue.took_place(index);
+        shared.watchdog.took_place(index);
         let started = self.start_aside(shared, &format!("worker-{index}"), move || {
             crate::os::prepare_thread();
             worker::run(for_thread, index, deque);
         });
         if started.is_err() {
-            shared.rescue.left();
+            shared.watchdog.left();
         }
         started
     }

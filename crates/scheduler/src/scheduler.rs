@@ -46,7 +46,7 @@ impl Scheduler {
         for index in 0..shared.workers() {
             shared.pool.start_worker(shared, index)?;
         }
-        shared.rescue.start(shared)
+        shared.watchdog.start(shared)
     }
 
     /// Creates a task and queues it. After [`close`](Self::close) it is never polled, and its handle resolves to [`Outcome::closed`].

@@ -78,7 +78,7 @@ impl Local {
         let task = self.find_or_sleep();
         // This worker may have held the driver, and others sleep without a limit. With rescue, the watch sees to them.
         let shared = &self.shared;
-        if !shared.rescues() && shared.driver.is_wanted(shared) {
+        if !shared.has_watchdog() && shared.driver.is_wanted(shared) {
             shared.notify();
         }
         task
@@ -108,8 +108,8 @@ impl Local {
                 }
                 return Some(task);
             }
-            self.between.end_burst();
-            searching = searching.or_else(|| self.shared.idle.try_search(self.shared.rescue.active()));
+            self.maintenance.end_burst();
+            searching = searching.or_else(|| self.shared.idle.try_search(self.shared.watchdog.active()));
             if let Some(right) = searching.take() {
                 match self.search(right) {
                     Ok(task) => return Some(task),
@@ -146,14 +146,15 @@ impl Local {
             return None;
         }
         // What is to be waited for is another worker's queue.
-        let waits = self.stole_crumbs.get() && self.shared.idle.sleeping() + 1 < self.shared.rescue.active();
+        let waits =
+            self.stole_crumbs.get() && self.shared.idle.sleeping() + 1 < self.shared.watchdog.active();
         let patience = if waits { PATIENCE } else { Duration::ZERO };
         // One spinner is enough: it takes the pushes of all, and the others' cores may be wanted.
         let alone = self.shared.idle.searches_alone();
         // With sockets, what it would spin for most likely comes from there: the first to have nothing to do is better off in the poll,
         // and another one asleep, until the first has more than it can do.
         let has_sockets = self.shared.driver.reactor().is_some();
-        let budget = if has_sockets { Duration::ZERO } else { self.shared.rescue.spin.limit() };
+        let budget = if has_sockets { Duration::ZERO } else { self.shared.watchdog.spin.limit() };
         let mut limit = if alone { budget.max(patience) } else { patience };
         if limit.is_zero() && alone && self.shared.has_work_to_give() {
             limit = ONLY_TASK;
@@ -173,7 +174,7 @@ impl Local {
                 _ => 1,
             };
             if let Some(task) = self.steal(least) {
-                self.shared.rescue.spin.adjust(true);
+                self.shared.watchdog.spin.adjust(true);
                 return Some(task);
             }
             for _ in 0..8 {
@@ -250,14 +251,14 @@ impl Local {
             // Whoever sees work may look for it, however many search already.
             let right = idle.cancel_sleep(self.index).map_or_else(|right| right, |()| idle.search());
             // The watch may have seen this worker among the sleepers.
-            self.shared.rescue.worker_awake(&self.shared);
+            self.shared.watchdog.worker_awake(&self.shared);
             return Some(right);
         }
         self.slot().counters.parks.add(1);
         self.stole_crumbs.set(false);
         let began = Instant::now();
         let mut due = None;
-        let mut woken = self.between.woken.take();
+        let mut woken = self.maintenance.woken.take();
         let driving = self.shared.driver.try_drive(self.index);
         if let Some(driving) = &driving {
             due = self.drive(driving, &mut woken);
@@ -274,11 +275,11 @@ impl Local {
         if searched {
             // A sleep that a timer ended says nothing about spinning.
             let soon = began.elapsed() < Duration::from_micros(SPIN_MAX_MICROS.into());
-            self.shared.rescue.spin.adjust(soon && right.is_some());
+            self.shared.watchdog.spin.adjust(soon && right.is_some());
         }
-        self.shared.rescue.worker_awake(&self.shared);
+        self.shared.watchdog.worker_awake(&self.shared);
         if due.is_none() && woken.is_empty() {
-            self.between.woken.set(woken);
+            self.maintenance.woken.set(woken);
             return right;
         }
         // As in `find_or_sleep`.

@@ -17,17 +17,17 @@ use crate::metrics::Counters;
 use crate::parker::Parker;
 use crate::pool::Pool;
 use crate::queue::{Deque, Injector, Next, Stealer};
-use crate::rescue::Rescue;
 use crate::runtimes;
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64, HintU64, Mutex, Ordering, fence, mutation};
 use crate::task::{self, JoinHandle, Outcome, OwnedTasks, Runnable, Slot};
 use crate::timers::{NEVER, TickLength, TimerSlot};
+use crate::watchdog::Watchdog;
 use crate::worker;
 
 /// One place to work at. The first N are always taken, the others by spares.
 pub(crate) struct WorkerSlot {
     /// Written by its worker at each poll.
-    pub(crate) pace: CachePadded<Pace>,
+    pub(crate) progress: CachePadded<PollProgress>,
     pub(crate) counters: CachePadded<Counters>,
     pub(crate) next: Next,
     pub(crate) stealer: Stealer,
@@ -42,7 +42,7 @@ pub(crate) struct WorkerSlot {
 
 /// Is this worker getting on? Written by the worker and by the watch, read by the other one; all Relaxed, because only
 /// the watch counts, and a stale look is put right by its next one.
-pub(crate) struct Pace {
+pub(crate) struct PollProgress {
     /// Odd in a poll, and another number in each.
     pub(crate) poll: AtomicU64,
     /// The task that is polled, or was last, by its address: to compare, not to follow.
@@ -63,7 +63,7 @@ impl WorkerSlot {
     fn new() -> Self {
         let deque = Deque::new();
         Self {
-            pace: CachePadded::new(Pace {
+            progress: CachePadded::new(PollProgress {
                 poll: AtomicU64::new(0),
                 task: HintU64::new(0),
                 marked: AtomicU64::new(0),
@@ -95,7 +95,7 @@ pub(crate) struct Shared {
     pub(crate) injector: Injector,
     pub(crate) heavy: Heavy,
     pub(crate) idle: Idle,
-    pub(crate) rescue: Rescue,
+    pub(crate) watchdog: Watchdog,
     pub(crate) driver: Driver,
     pub(crate) clock: Clock,
     pub(crate) tick_length: TickLength,
@@ -119,7 +119,7 @@ impl Shared {
             injector: Injector::new(),
             heavy: Heavy::new(workers),
             idle: Idle::new(places),
-            rescue: Rescue::new(workers),
+            watchdog: Watchdog::new(workers),
             driver: Driver::new(),
             clock: Clock::new(config.clock),
             tick_length: TickLength::new(is_virtual),
@@ -141,25 +141,25 @@ impl Shared {
     }
 
     #[inline]
-    pub(crate) fn rescues(&self) -> bool {
+    pub(crate) fn has_watchdog(&self) -> bool {
         self.slots.len() > self.workers()
     }
 
     /// The places that have ever been used.
     pub(crate) fn places(&self) -> &[WorkerSlot] {
-        &self.slots[..self.rescue.places_used()]
+        &self.slots[..self.watchdog.places_used()]
     }
 
     /// Every worker sleeps, no blocking job runs and nobody holds the time, so nothing happens until a timer fires or a foreign thread comes.
     pub(crate) fn is_quiescent(&self) -> bool {
-        let active = self.rescue.active();
+        let active = self.watchdog.active();
         let Some(rest) = self.idle.all_rest(active) else { return false };
         // After that look: see `clock_pause.rs`.
         if self.clock_pauses.any() {
             return false;
         }
         // A task may be in somebody's hands between two queues: a worker's, who then got up in between, or the watch's.
-        let nothing_waits = self.pool.is_quiet() && !self.has_work() && !self.rescue.is_moving_a_task();
+        let nothing_waits = self.pool.is_quiet() && !self.has_work() && !self.watchdog.is_moving_a_task();
         nothing_waits && self.idle.all_rest(active) == Some(rest)
     }
 
@@ -324,7 +324,7 @@ impl Shared {
             slot.leave.swap(true, Ordering::AcqRel);
             slot.parker.unpark();
         }
-        self.rescue.wake_watch();
+        self.watchdog.wake_watch();
     }
 }
 

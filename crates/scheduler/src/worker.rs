@@ -5,10 +5,10 @@ use std::mem::{ManuallyDrop, needs_drop};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::between::Between;
 use crate::heavy::{AFTER_LONG_POLL, Class, Permit};
 use crate::lone::Lone;
-use crate::look;
+use crate::maintenance::Maintenance;
+use crate::probe;
 use crate::queue::Deque;
 use crate::scheduler::Scheduler;
 use crate::search::Rng;
@@ -32,7 +32,7 @@ pub(crate) struct Local {
     /// The last steal brought next to nothing.
     pub(crate) stole_crumbs: Cell<bool>,
     pub(crate) poll: Cell<u64>,
-    pub(crate) between: Between,
+    pub(crate) maintenance: Maintenance,
     pub(crate) lone: Lone,
     /// Something was pushed during this poll: its end looks at the sleepers once more.
     owes_notify: Cell<bool>,
@@ -82,8 +82,8 @@ enum PollKind {
     Plain,
     /// A heavy poll, and when it began.
     Heavy(Instant),
-    /// A poll that answers no wake, see `look.rs`.
-    Question,
+    /// A poll that answers no wake, see `probe.rs`.
+    Probe,
 }
 
 impl PollEnd<'_> {
@@ -99,7 +99,7 @@ impl PollEnd<'_> {
     pub(crate) fn note(&self, task: &TaskRef) {
         match self.kind {
             PollKind::Heavy(began) => self.local.weigh(task, Some(began)),
-            PollKind::Question => look::owe_what_came(task),
+            PollKind::Probe => probe::owe_what_came(task),
             PollKind::Plain if self.local.is_marked() => self.local.weigh(task, None),
             PollKind::Plain => {}
         }
@@ -128,9 +128,9 @@ impl Local {
     /// the watch, should the poll be long.
     #[inline]
     fn notify_for_own(&self) {
-        if self.shared.rescues() {
+        if self.shared.has_watchdog() {
             self.owes_notify.set(true);
-            let is_wanted = self.shared.idle.seems_wanted() && !self.between.in_burst();
+            let is_wanted = self.shared.idle.seems_wanted() && !self.maintenance.in_burst();
             if is_wanted || self.lone.keeps() {
                 self.notify_if_worth_it(is_wanted);
             }
@@ -142,7 +142,7 @@ impl Local {
 
     #[inline]
     pub(crate) fn settle(&self) {
-        if self.owes_notify.get() && !self.between.in_burst() {
+        if self.owes_notify.get() && !self.maintenance.in_burst() {
             self.owes_notify.set(false);
             if self.has_to_share_after_poll() {
                 self.shared.notify_if_visible();
@@ -154,7 +154,7 @@ impl Local {
     #[inline]
     fn push_woken(&self, task: Runnable, heavy: bool) {
         // Without the watch nobody would take the task out of the slot of a worker that is stuck.
-        if !heavy && self.shared.rescues() && !self.has_own_tasks() {
+        if !heavy && self.shared.has_watchdog() && !self.has_own_tasks() {
             self.slot().next.put(task);
             return;
         }
@@ -194,8 +194,8 @@ impl Local {
     /// The next task; None: leave.
     #[inline]
     fn next_task(&self) -> Option<Runnable> {
-        if self.between.is_time_to_look() {
-            return self.look_around();
+        if self.maintenance.is_due() {
+            return self.maintain();
         }
         self.pop().or_else(|| self.search_or_sleep())
     }
@@ -222,8 +222,8 @@ impl Local {
     }
 
     /// Polls a suspended task inside the poll of another one, and answers none of its wakes.
-    pub(crate) fn question_inside(&self, task: Runnable) {
-        self.poll_inside(task, PollKind::Question);
+    pub(crate) fn probe_inside(&self, task: Runnable) {
+        self.poll_inside(task, PollKind::Probe);
     }
 
     fn poll_inside(&self, task: Runnable, kind: PollKind) {
@@ -244,15 +244,15 @@ impl Local {
     pub(crate) fn begin_poll(&self, task: usize) {
         let poll = self.poll.get() + 2;
         self.poll.set(poll);
-        let pace = &self.slot().pace;
+        let progress = &self.slot().progress;
         // Before the number: who reads it between the two takes this task for one that is being polled already, not the last one.
-        pace.task.store(task as u64, Ordering::Relaxed);
-        pace.poll.store(poll | 1, Ordering::Relaxed);
+        progress.task.store(task as u64, Ordering::Relaxed);
+        progress.poll.store(poll | 1, Ordering::Relaxed);
     }
 
     /// No poll goes on: the worker searches or sleeps.
     pub(crate) fn pause(&self) {
-        self.slot().pace.poll.store(self.poll.get(), Ordering::Relaxed);
+        self.slot().progress.poll.store(self.poll.get(), Ordering::Relaxed);
     }
 
     /// Runs a heavy task or a suspect and notes the time; the worker counts as stuck meanwhile.
@@ -269,14 +269,14 @@ impl Local {
         if self.has_own_tasks() || self.shared.driver.is_wanted(&self.shared) {
             self.shared.notify();
         }
-        let pace = &self.slot().pace;
-        pace.suspect.store(is_suspect, Ordering::Relaxed);
-        pace.heavy.store(true, Ordering::Relaxed);
+        let progress = &self.slot().progress;
+        progress.suspect.store(is_suspect, Ordering::Relaxed);
+        progress.heavy.store(true, Ordering::Relaxed);
         self.begin_poll(task.address());
         self.slot().counters.heavy_polls.add(1);
         self.stage.begin_poll(&task);
         let ran = task.run(&PollEnd { local: self, kind: PollKind::Heavy(Instant::now()) });
-        pace.heavy.store(false, Ordering::Relaxed);
+        progress.heavy.store(false, Ordering::Relaxed);
         self.settle();
         if let Ran::Again(task) = ran {
             self.push_again(task);
@@ -285,7 +285,7 @@ impl Local {
 
     #[inline]
     pub(crate) fn is_marked(&self) -> bool {
-        self.slot().pace.marked.load(Ordering::Relaxed) == self.poll.get() | 1
+        self.slot().progress.marked.load(Ordering::Relaxed) == self.poll.get() | 1
     }
 
     fn weigh(&self, task: &TaskRef, began: Option<Instant>) {
@@ -302,7 +302,7 @@ impl Local {
             self.report_if_slow(task, lasted);
         } else if lasted < SHORT_POLL_NANOS {
             task.set_weight(task.weight().saturating_sub(1));
-            if self.slot().pace.suspect.load(Ordering::Relaxed) {
+            if self.slot().progress.suspect.load(Ordering::Relaxed) {
                 self.shared.heavy.kinds.note_short_poll(task.kind());
             }
         }
@@ -310,8 +310,8 @@ impl Local {
 
     /// At most one look of the watch less than the poll's length.
     fn since_first_seen(&self) -> u64 {
-        let first_seen = self.slot().pace.first_seen.load(Ordering::Relaxed);
-        self.shared.rescue.now().saturating_sub(first_seen)
+        let first_seen = self.slot().progress.first_seen.load(Ordering::Relaxed);
+        self.shared.watchdog.now().saturating_sub(first_seen)
     }
 
     fn report_if_slow(&self, task: &TaskRef, lasted: u64) {
@@ -364,9 +364,9 @@ pub(crate) fn run(shared: Arc<Shared>, index: usize, deque: Deque) {
 /// The calling thread is the worker at place `index` from now on.
 fn enter(shared: Arc<Shared>, index: usize, deque: Deque) -> Rc<Local> {
     let rng = Rng::new(shared.config.seed ^ (index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    let poll = shared.slots[index].pace.poll.load(Ordering::Relaxed) & !1;
+    let poll = shared.slots[index].progress.poll.load(Ordering::Relaxed) & !1;
     shared.slots[index].parker.occupy();
-    shared.slots[index].pace.thread.store(crate::os::current_thread(), Ordering::Relaxed);
+    shared.slots[index].progress.thread.store(crate::os::current_thread(), Ordering::Relaxed);
     let local = Rc::new(Local {
         scheduler: Local::scheduler(&shared),
         shared,
@@ -376,7 +376,7 @@ fn enter(shared: Arc<Shared>, index: usize, deque: Deque) -> Rc<Local> {
         stage: Stage::default(),
         stole_crumbs: Cell::new(false),
         poll: Cell::new(poll),
-        between: Between::new(),
+        maintenance: Maintenance::new(),
         lone: Lone::new(),
         owes_notify: Cell::new(false),
     });
@@ -391,7 +391,7 @@ fn exit(local: Rc<Local>) {
     let local = Rc::into_inner(local).expect("the thread's own copy was just dropped");
     let Local { shared, index, deque, .. } = local;
     *shared.slots[index].vacant.lock() = Some(deque);
-    shared.rescue.left();
+    shared.watchdog.left();
     if shared.clock.is_virtual() && !mutation("leaving-is-not-told") {
         // Those who are left may all be at rest, and the holder of the driver does not know yet.
         shared.driver.recheck(&shared);

@@ -9,7 +9,6 @@ mod idle;
 mod join;
 mod panics;
 mod queues;
-mod rescue;
 mod shutdown;
 mod sockets;
 mod threadsafe;
@@ -17,6 +16,7 @@ mod timers;
 mod virtual_time;
 mod waiting;
 mod wake;
+mod watchdog;
 
 use crate::support::Model;
 
@@ -64,8 +64,8 @@ pub(crate) const MODELS: &[Model] = &[
     blocking::BLOCKING_SPAWN_AT_CAP,
     blocking::BLOCKING_RETIRE_VS_SUBMIT,
     blocking::BLOCKING_VS_SHUTDOWN,
-    rescue::SPARE_WORKER_HANDOVER,
-    rescue::WATCH_SLEEPS_VS_WORKER_WAKES,
+    watchdog::SPARE_WORKER_HANDOVER,
+    watchdog::WATCH_SLEEPS_VS_WORKER_WAKES,
     heavy::PERMIT_RETURNS_VS_PUSH,
     cancel::CANCEL_WHILE_QUEUED,
     cancel::CANCEL_WHILE_POLLING,

@@ -7,7 +7,7 @@ use std::task::Poll;
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
-use selvedge_scheduler::Look;
+use selvedge_scheduler::Probed;
 use selvedge_scheduler::model::{Thread, Word, park};
 
 use crate::support::{End, Ledger, Model, house, reached, spawn, spawn_suspended};
@@ -146,10 +146,8 @@ static OWED: AtomicUsize = AtomicUsize::new(0);
 
 /// The end of a poll, a wake, and somebody who asks the task if it is suspended: polls never overlap, each sees what the
 /// last one wrote, and every wake is answered by a poll that is no question.
-pub(super) const QUESTION_VS_WAKE: Model = Model::new(
-    "question_vs_wake",
-    "whoever asks a suspended task polls it alone, and answers no wake",
-    || {
+pub(super) const PROBE_VS_WAKE: Model =
+    Model::new("probe_vs_wake", "whoever asks a suspended task polls it alone, and answers no wake", || {
         let word = Arc::new(Word::new());
         let note = Arc::new(Note(UnsafeCell::new(0)));
         let (for_asker, its_note) = (Arc::clone(&word), Arc::clone(&note));
@@ -168,23 +166,22 @@ pub(super) const QUESTION_VS_WAKE: Model = Model::new(
         let answered =
             poll_out(&word, &note) + asker.join().expect("no panic") + waker.join().expect("no panic");
         assert_eq!(answered, 2);
-    },
-)
-.finds(&["claim-though-busy", "question-answers-wakes"])
-.reaches(|| {
-    vec![
-        ("a suspended task was claimed", &CLAIMED),
-        ("a busy one was not", &TOO_BUSY),
-        ("a wake came between the claim and the poll's end", &OWED),
-    ]
-});
+    })
+    .finds(&["claim-though-busy", "probe-answers-wakes"])
+    .reaches(|| {
+        vec![
+            ("a suspended task was claimed", &CLAIMED),
+            ("a busy one was not", &TOO_BUSY),
+            ("a wake came between the claim and the poll's end", &OWED),
+        ]
+    });
 
 static STARTED_FIRST: AtomicUsize = AtomicUsize::new(0);
 static ASKED_FIRST: AtomicUsize = AtomicUsize::new(0);
 
 /// A task that was spawned suspended is started while a worker asks where it stands. Its first step is not for the question.
-pub(super) const START_VS_QUESTION: Model = Model::new(
-    "start_vs_question",
+pub(super) const START_VS_PROBE: Model = Model::new(
+    "start_vs_probe",
     "a task that is started while somebody looks at it takes its first step",
     || {
         let house = house(1, 0);
@@ -198,9 +195,9 @@ pub(super) const START_VS_QUESTION: Model = Model::new(
         let task = handle.task().clone();
         let starter = thread::spawn(move || task.start());
         is_asked.store(true, Ordering::Relaxed);
-        match house.scheduler().look(handle.task()) {
-            Look::Polled => reached(&ASKED_FIRST),
-            Look::Queued => reached(&STARTED_FIRST),
+        match house.scheduler().probe(handle.task()) {
+            Probed::Polled => reached(&ASKED_FIRST),
+            Probed::Queued => reached(&STARTED_FIRST),
             look => panic!("{look:?}"),
         }
         is_asked.store(false, Ordering::Relaxed);

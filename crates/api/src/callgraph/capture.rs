@@ -16,7 +16,7 @@ use std::mem::{ManuallyDrop, needs_drop};
 use std::panic::Location;
 use std::task::Poll;
 
-use selvedge_scheduler::{Look, Scheduler, TaskRef};
+use selvedge_scheduler::{Probed, Scheduler, TaskRef};
 
 use crate::cancel::{Leaf, Outside};
 use crate::context::OutsideContext;
@@ -162,12 +162,12 @@ impl Drop for Paused {
 }
 
 /// Asks a task. The notes are empty unless it was polled.
-pub(super) fn ask(scheduler: &Scheduler, task: &TaskRef, detail: Detail) -> (Look, Notes) {
+pub(super) fn ask(scheduler: &Scheduler, task: &TaskRef, detail: Detail) -> (Probed, Notes) {
     // The task's poll lies inside the asker's, but in none of its scopes and contexts.
     let _scopes = Outside::step();
     let _context = OutsideContext::step();
     let asking = Asking::begin(detail);
-    let look = scheduler.look(task);
+    let look = scheduler.probe(task);
     let notes = replace_notes(Notes::none(Detail::Edges));
     drop(asking);
     (look, notes)
@@ -221,7 +221,7 @@ mod tests {
             let _ = reference.task_slot().requests().request_counted();
             let scheduler = Scheduler::current().expect("a loop runs this");
             let (look, notes) = ask(&scheduler, reference, Detail::Edges);
-            assert_eq!((look, notes.waits.len()), (Look::Polled, 2));
+            assert_eq!((look, notes.waits.len()), (Probed::Polled, 2));
             reference.wake();
             task.await
         });

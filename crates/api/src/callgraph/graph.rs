@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::Write;
 use std::time::Duration;
 
-use selvedge_scheduler::{Look, Scheduler};
+use selvedge_scheduler::{Probed, Scheduler};
 
 use super::entry::FrameCallGraphEntry;
 use super::node::{AnyFuture, Node};
@@ -42,14 +42,14 @@ pub enum Activity {
     Unknown,
 }
 
-impl From<Look> for Activity {
-    fn from(look: Look) -> Activity {
+impl From<Probed> for Activity {
+    fn from(look: Probed) -> Activity {
         match look {
-            Look::Polled => Activity::Suspended,
-            Look::Running { worker, lasted } => Activity::Running { worker, lasted },
-            Look::Queued => Activity::Ready,
-            Look::Done => Activity::Done,
-            Look::NotHere => Activity::Unknown,
+            Probed::Polled => Activity::Suspended,
+            Probed::Running { worker, lasted } => Activity::Running { worker, lasted },
+            Probed::Queued => Activity::Ready,
+            Probed::Done => Activity::Done,
+            Probed::NotHere => Activity::Unknown,
         }
     }
 }
@@ -353,7 +353,7 @@ impl FutureCallGraph {
     fn unanswered(future: AnyFuture, home: Option<&EventLoop>) -> FutureCallGraph {
         let activity = match (future.task(), home) {
             _ if future.done() => Activity::Done,
-            (Some(task), Some(home)) => Activity::from(home.scheduler().look(task.task_ref())),
+            (Some(task), Some(home)) => Activity::from(home.scheduler().probe(task.task_ref())),
             _ => Activity::Unknown,
         };
         FutureCallGraph { future, activity, call_stack: Vec::new(), awaited_by: Vec::new(), is_cut: false }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering as PlainOrdering};
 use std::task::{Context, Poll, Waker};
 
-pub use crate::rescue::model::Watch;
 pub use crate::task::model::{Begun, Word};
+pub use crate::watchdog::model::Watch;
 pub use crate::worker::model::{Right, Seat, Worker};
 
 use crate::config::Config;

@@ -25,7 +25,7 @@ impl Seat {
     /// As the pool does it before it starts a worker's thread.
     pub(crate) fn reserve(shared: &Arc<Shared>, index: usize) -> Self {
         let deque = shared.slots[index].vacant.lock().take().expect("a place is taken once");
-        shared.rescue.took_place(index);
+        shared.watchdog.took_place(index);
         Self { shared: Arc::clone(shared), index, deque }
     }
 

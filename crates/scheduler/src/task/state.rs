@@ -236,7 +236,7 @@ impl State {
 
     /// Whoever claimed the task, and still holds the right to poll it, asks whether it has been woken meanwhile. The claim counts for one.
     pub(crate) fn is_woken_since_claim(&self) -> bool {
-        self.load().wakes() > 1 && !mutation("question-answers-wakes")
+        self.load().wakes() > 1 && !mutation("probe-answers-wakes")
     }
 
     /// Counts a wake and gives a reference back, in one step; None: nothing was done, because the task is complete or

@@ -10,7 +10,7 @@ pub struct Watch<'a>(super::Watch<'a>);
 impl<'a> Watch<'a> {
     /// The calling thread is the watch.
     pub(crate) fn new(shared: &'a Arc<Shared>) -> Self {
-        shared.rescue.watch.occupy();
+        shared.watchdog.watch.occupy();
         Self(super::Watch::new(shared))
     }
 

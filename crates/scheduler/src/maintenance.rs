@@ -32,7 +32,7 @@ const TIMERS_BURST_NANOS: u64 = 150_000;
 const SOCKETS_BURST_NANOS: u64 = 60_000;
 
 /// What a worker remembers from look to look.
-pub(crate) struct Between {
+pub(crate) struct Maintenance {
     /// Polls until the next look.
     countdown: Cell<u32>,
     interval: Cell<u32>,
@@ -47,7 +47,7 @@ pub(crate) struct Between {
     pub(crate) woken: Cell<Vec<Waker>>,
 }
 
-impl Between {
+impl Maintenance {
     pub(crate) fn new() -> Self {
         Self {
             countdown: Cell::new(LOOK_INTERVAL),
@@ -62,7 +62,7 @@ impl Between {
 
     /// One more poll is about to begin. True: look around first.
     #[inline]
-    pub(crate) fn is_time_to_look(&self) -> bool {
+    pub(crate) fn is_due(&self) -> bool {
         let countdown = self.countdown.get();
         self.countdown.set(countdown.saturating_sub(1));
         countdown == 0
@@ -82,11 +82,11 @@ impl Between {
 impl Local {
     /// Looks at what must not wait: the injector, due timers, sockets, heavy tasks, idle colleagues. Then the next task; None: leave.
     #[cold]
-    pub(crate) fn look_around(&self) -> Option<Runnable> {
+    pub(crate) fn maintain(&self) -> Option<Runnable> {
         if self.is_dismissed() {
             return None;
         }
-        let between = &self.between;
+        let maintenance = &self.maintenance;
         if self.fit_interval() {
             self.firing(|| self.fire_own_timers());
         }
@@ -95,11 +95,11 @@ impl Local {
             self.firing(|| self.shared.all_timers().iter().map(|timers| timers.fire(tick)).sum());
         }
         self.glance_at_sockets();
-        between.countdown.set(between.interval.get());
-        if between.in_burst() && between.clock.get() >= between.burst_ends.get() {
-            between.end_burst();
+        maintenance.countdown.set(maintenance.interval.get());
+        if maintenance.in_burst() && maintenance.clock.get() >= maintenance.burst_ends.get() {
+            maintenance.end_burst();
         }
-        if !between.in_burst() && self.has_to_share() {
+        if !maintenance.in_burst() && self.has_to_share() {
             self.shared.notify_if_visible();
         }
         if let Some((task, permit)) = self.shared.heavy.take() {
@@ -122,10 +122,10 @@ impl Local {
     fn run_sampled(&self, task: Runnable) {
         let poll = self.poll.get();
         // Polls are numbered in steps of two.
-        if poll - self.between.sampled.get() < 2 * SAMPLE_INTERVAL {
+        if poll - self.maintenance.sampled.get() < 2 * SAMPLE_INTERVAL {
             return self.run(task);
         }
-        self.between.sampled.set(poll);
+        self.maintenance.sampled.set(poll);
         let began = Instant::now();
         self.run(task);
         let lasted = began.elapsed();
@@ -140,16 +140,16 @@ impl Local {
 
     /// Fits the interval of looks to the length of polls. True: a timer of this worker's wheel is due.
     fn fit_interval(&self) -> bool {
-        let between = &self.between;
+        let maintenance = &self.maintenance;
         let next = self.shared.timers_of(self.index).next();
-        if next == NEVER && !between.in_burst() && self.shared.driver.reactor().is_none() {
-            between.interval.set(LOOK_INTERVAL);
+        if next == NEVER && !maintenance.in_burst() && self.shared.driver.reactor().is_none() {
+            maintenance.interval.set(LOOK_INTERVAL);
             return false;
         }
         let now = self.shared.clock.now();
-        let since = now.saturating_sub(between.clock.replace(now));
-        let interval = between.interval.get();
-        between.interval.set(if since > CLOCK_NANOS {
+        let since = now.saturating_sub(maintenance.clock.replace(now));
+        let interval = maintenance.interval.get();
+        maintenance.interval.set(if since > CLOCK_NANOS {
             (interval / 2).max(1)
         } else {
             (interval * 2).min(LOOK_INTERVAL)
@@ -160,7 +160,7 @@ impl Local {
     /// Fires what is due in this worker's wheel. Returns how many timers that were.
     pub(crate) fn fire_own_timers(&self) -> usize {
         let now = self.shared.clock.now();
-        self.between.clock.set(now);
+        self.maintenance.clock.set(now);
         self.shared.timers_of(self.index).fire(self.shared.tick_length.containing(now))
     }
 
@@ -181,17 +181,17 @@ impl Local {
         if shared.driver.reactor().is_none() {
             return;
         }
-        let now = self.between.clock.get();
+        let now = self.maintenance.clock.get();
         // Virtual time stands still while somebody is busy.
-        if !shared.clock.is_virtual() && now.saturating_sub(self.between.sockets.get()) < SOCKETS_NANOS {
+        if !shared.clock.is_virtual() && now.saturating_sub(self.maintenance.sockets.get()) < SOCKETS_NANOS {
             return;
         }
-        self.between.sockets.set(now);
-        let mut woken = self.between.woken.take();
+        self.maintenance.sockets.set(now);
+        let mut woken = self.maintenance.woken.take();
         if let Some(driving) = shared.driver.try_drive(self.index) {
             driving.glance(&mut woken);
             drop(driving);
-            if !shared.rescues() {
+            if !shared.has_watchdog() {
                 // Who sleeps does so without the seat, perhaps because of this glance, and no watch will call anybody to it.
                 shared.notify();
             }
@@ -213,22 +213,22 @@ impl Local {
             self.settle();
             self.pause();
         }
-        self.between.woken.set(woken);
+        self.maintenance.woken.set(woken);
     }
 
     /// Runs `fire`, which wakes foreign wakers, so that the watch sees it as the poll that it may be.
     pub(crate) fn firing(&self, fire: impl FnOnce() -> usize) {
         self.begin_poll(0);
         self.slot().counters.firings.add(1);
-        let former = self.between.burst_ends.get();
+        let former = self.maintenance.burst_ends.get();
         self.begin_burst(TIMERS_BURST_NANOS);
         if fire() < driver::MANY {
             // One of sockets may go on.
-            self.between.burst_ends.set(former);
+            self.maintenance.burst_ends.set(former);
         } else {
             // Look around soon, and less often as the tasks turn out to be short.
-            self.between.interval.set(1);
-            self.between.countdown.set(1);
+            self.maintenance.interval.set(1);
+            self.maintenance.countdown.set(1);
         }
         self.settle();
         self.pause();
@@ -236,7 +236,7 @@ impl Local {
 
     fn begin_burst(&self, nanos: u64) {
         if !self.shared.clock.is_virtual() {
-            self.between.burst_ends.set(self.shared.clock.now() + nanos);
+            self.maintenance.burst_ends.set(self.shared.clock.now() + nanos);
         }
     }
 }

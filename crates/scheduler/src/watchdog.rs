@@ -21,7 +21,7 @@ use std::time::Duration;
 use crate::clock::nanos;
 use crate::os;
 use crate::search::SpinBudget;
-use crate::shared::{Pace, Shared, WorkerSlot};
+use crate::shared::{PollProgress, Shared, WorkerSlot};
 use crate::sync::thread::{Builder, JoinHandle};
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Instant, Mutex, Ordering, fence, mutation};
 
@@ -44,7 +44,7 @@ const EXPOSED: Duration = Duration::from_millis(2);
 const BLOCKED: Duration = Duration::from_millis(50);
 
 /// The watch's side and the workers' side of rescue.
-pub(crate) struct Rescue {
+pub(crate) struct Watchdog {
     /// Workers at their places.
     active: AtomicUsize,
     /// Places below this have been used.
@@ -59,7 +59,7 @@ pub(crate) struct Rescue {
     pub(crate) spin: SpinBudget,
 }
 
-impl Rescue {
+impl Watchdog {
     pub(crate) fn new(workers: usize) -> Self {
         Self {
             active: AtomicUsize::new(0),
@@ -109,7 +109,7 @@ impl Rescue {
 
     /// A worker is about to leave sleep for work: the watch must not sleep.
     pub(crate) fn worker_awake(&self, shared: &Shared) {
-        if !shared.rescues() {
+        if !shared.has_watchdog() {
             return;
         }
         // Ordering: partner of the fence in `sleep_while_idle`: the worker has left the sleepers, the watch has said that it sleeps;
@@ -128,7 +128,7 @@ impl Rescue {
 
     /// Starts the watch.
     pub(crate) fn start(&self, shared: &Arc<Shared>) -> std::io::Result<()> {
-        if !shared.rescues() {
+        if !shared.has_watchdog() {
             return Ok(());
         }
         let mut thread = self.thread.lock();
@@ -172,9 +172,9 @@ impl<'a> Watch<'a> {
 
     fn run(mut self) {
         crate::os::prepare_thread();
-        self.shared.rescue.watch.occupy();
+        self.shared.watchdog.watch.occupy();
         while !self.shared.is_closing() {
-            self.shared.rescue.watch.park(Some(LOOK));
+            self.shared.watchdog.watch.park(Some(LOOK));
             self.look();
             if self.idle_looks >= LINGER {
                 self.sleep_while_idle();
@@ -191,7 +191,7 @@ impl<'a> Watch<'a> {
         let most_suspects = shared.slots.len().saturating_sub(2 * workers).max(workers);
         shared.heavy.set_limits(workers + stuck.blocked, (workers + stuck.exposed).min(most_suspects));
         self.balance(needed);
-        let rests = shared.idle.sleeping() >= shared.rescue.active();
+        let rests = shared.idle.sleeping() >= shared.watchdog.active();
         self.idle_looks = if rests && self.surplus_looks == 0 { self.idle_looks + 1 } else { 0 };
         if shared.next_deadline() <= shared.tick_length.containing(shared.clock.now()) {
             shared.driver.note_overdue();
@@ -207,35 +207,35 @@ impl<'a> Watch<'a> {
     fn count_stuck(&mut self) -> Stuck {
         let shared = self.shared;
         let mut stuck = Stuck::default();
-        let now = shared.rescue.now();
-        let used = shared.rescue.places_used();
+        let now = shared.watchdog.now();
+        let used = shared.watchdog.places_used();
         let mut vain = VAIN_QUESTIONS;
         let first = self.first % used;
         for index in (first..used).chain(0..first) {
             let (slot, last) = (&shared.slots[index], &mut self.last[index]);
-            let pace = &slot.pace;
-            let poll = pace.poll.load(Ordering::Relaxed);
+            let progress = &slot.progress;
+            let poll = progress.poll.load(Ordering::Relaxed);
             let is_polling = poll % 2 == 1;
             let vain_before = vain;
-            let stands_still = is_polling && last.is_long(poll, pace, &mut vain);
+            let stands_still = is_polling && last.is_long(poll, progress, &mut vain);
             if vain < vain_before {
                 self.first = index + 1;
             }
             if is_polling && last.poll != poll {
-                pace.first_seen.store(now, Ordering::Relaxed);
+                progress.first_seen.store(now, Ordering::Relaxed);
             }
             last.poll = poll;
             if stands_still {
-                pace.marked.store(poll, Ordering::Relaxed);
+                progress.marked.store(poll, Ordering::Relaxed);
                 shared.share_next(slot);
-                let age = now.saturating_sub(pace.first_seen.load(Ordering::Relaxed));
-                if pace.heavy.load(Ordering::Relaxed) {
-                    let is_suspect = pace.suspect.load(Ordering::Relaxed);
+                let age = now.saturating_sub(progress.first_seen.load(Ordering::Relaxed));
+                if progress.heavy.load(Ordering::Relaxed) {
+                    let is_suspect = progress.suspect.load(Ordering::Relaxed);
                     stuck.exposed += usize::from(is_suspect && age > nanos(EXPOSED));
                     stuck.blocked += usize::from(!is_suspect && age > nanos(BLOCKED));
                 }
             }
-            stuck.polls += usize::from(stands_still || pace.heavy.load(Ordering::Relaxed));
+            stuck.polls += usize::from(stands_still || progress.heavy.load(Ordering::Relaxed));
         }
         stuck
     }
@@ -243,7 +243,7 @@ impl<'a> Watch<'a> {
     /// Lends and dismisses spares until `needed` workers are at their places.
     fn balance(&mut self, needed: usize) {
         let shared = self.shared;
-        let active = shared.rescue.active();
+        let active = shared.watchdog.active();
         if active > needed {
             self.surplus_looks += 1;
             if self.surplus_looks >= PATIENCE {
@@ -276,10 +276,10 @@ impl<'a> Watch<'a> {
     /// Spares that sleep go first: they have nothing to hand over.
     fn dismiss(&self, mut surplus: usize) {
         let shared = self.shared;
-        for index in (shared.workers()..shared.rescue.places_used()).rev() {
+        for index in (shared.workers()..shared.watchdog.places_used()).rev() {
             if surplus > 0 && shared.slots[index].is_taken() {
                 let slot = &shared.slots[index];
-                let polls = slot.pace.poll.load(Ordering::Relaxed) % 2 == 1;
+                let polls = slot.progress.poll.load(Ordering::Relaxed) % 2 == 1;
                 if polls {
                     continue;
                 }
@@ -291,18 +291,18 @@ impl<'a> Watch<'a> {
     }
 
     fn sleep_while_idle(&mut self) {
-        let rescue = &self.shared.rescue;
+        let watchdog = &self.shared.watchdog;
         crate::task::trim_cell_memory();
         self.shared.owned.trim();
-        rescue.watch_sleeps.store(true, Ordering::Relaxed);
+        watchdog.watch_sleeps.store(true, Ordering::Relaxed);
         // Ordering: partner of the fence in `worker_awake`.
         if !mutation("watch-sleeps-without-fence") {
             fence(Ordering::SeqCst);
         }
-        if self.shared.idle.sleeping() >= rescue.active() && !self.shared.is_closing() {
-            rescue.watch.park(None);
+        if self.shared.idle.sleeping() >= watchdog.active() && !self.shared.is_closing() {
+            watchdog.watch.park(None);
         }
-        rescue.watch_sleeps.store(false, Ordering::Relaxed);
+        watchdog.watch_sleeps.store(false, Ordering::Relaxed);
         self.idle_looks = 0;
     }
 }
@@ -318,8 +318,8 @@ struct LastLook {
 impl LastLook {
     /// The poll has gone on since the last look, and not only because its thread was kept from a core: then all cores are busy, a spare
     /// would be one more that wants them, and make the next poll look long.
-    fn is_long(&mut self, poll: u64, pace: &Pace, vain: &mut usize) -> bool {
-        let thread = pace.thread.load(Ordering::Relaxed);
+    fn is_long(&mut self, poll: u64, progress: &PollProgress, vain: &mut usize) -> bool {
+        let thread = progress.thread.load(Ordering::Relaxed);
         let computed = match os::doing(thread) {
             os::Doing::Used(used) => used.saturating_sub(std::mem::replace(&mut self.used, used)) > COMPUTED,
             os::Doing::Unknown => true,
@@ -328,7 +328,7 @@ impl LastLook {
             return false;
         }
         // What has been found to be long stays so.
-        if pace.marked.load(Ordering::Relaxed) == poll || computed {
+        if progress.marked.load(Ordering::Relaxed) == poll || computed {
             return true;
         }
         if *vain == 0 {
@@ -354,7 +354,7 @@ struct Stuck {
 impl Shared {
     /// What lies in the next-task slot of a stuck worker goes to everybody.
     pub(crate) fn share_next(&self, slot: &WorkerSlot) {
-        let moving = &self.rescue.moving;
+        let moving = &self.watchdog.moving;
         moving.store(true, Ordering::Relaxed);
         // Ordering: partner of the fence in `Idle::sleep`: a worker that found its slot empty because of the `take` below, and whoever
         // sees it asleep, also sees the flag.
@@ -381,16 +381,16 @@ impl Shared {
     fn lend(self: &Arc<Self>, index: usize) -> bool {
         let slot = &self.slots[index];
         let Some(deque) = slot.vacant.lock().take() else { return false };
-        self.rescue.took_place(index);
+        self.watchdog.took_place(index);
         match self.pool.seat(self, index, deque) {
             Ok(()) => {
-                self.rescue.rescues.fetch_add(1, Ordering::Relaxed);
+                self.watchdog.rescues.fetch_add(1, Ordering::Relaxed);
                 true
             }
             Err(deque) => {
                 // The operating system refuses a thread; the next look tries again.
                 *slot.vacant.lock() = Some(deque);
-                self.rescue.left();
+                self.watchdog.left();
                 self.recheck_rest();
                 false
             }
@@ -399,5 +399,5 @@ impl Shared {
 }
 
 #[cfg(selvedge_loom)]
-#[path = "model/rescue.rs"]
+#[path = "model/watchdog.rs"]
 pub(crate) mod model;

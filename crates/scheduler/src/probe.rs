@@ -8,7 +8,7 @@
 //! the beginning of the poll looks to the poll as if it had to answer it, as any poll would; so a question, before it ends, looks at the count: its claim counts
 //! for one, and whatever is there besides is owed a poll ([`owe_what_came`]).
 //!
-//! Who polls what is read from the workers' [`Pace`](crate::shared::Pace) by address. The address is compared, never followed, and the
+//! Who polls what is read from the workers' [`PollProgress`](crate::shared::PollProgress) by address. The address is compared, never followed, and the
 //! asker's reference keeps it from being used for another task. The answer is a moment's: all reads are Relaxed.
 
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::worker::{self, Local};
 
 /// What a look at a task found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Look {
+pub enum Probed {
     /// It was suspended, and has been polled once by this look.
     Polled,
     /// It is being polled, by the worker with this index.
@@ -44,29 +44,29 @@ pub enum Look {
 impl Scheduler {
     /// Says what `task` is doing, and polls it once, inside this call, if it is suspended. Waits for nobody.
     ///
-    /// Looks into tasks of this scheduler on workers of this scheduler only; else a suspended task is [`Look::NotHere`].
-    pub fn look(&self, task: &TaskRef) -> Look {
+    /// Looks into tasks of this scheduler on workers of this scheduler only; else a suspended task is [`Probed::NotHere`].
+    pub fn probe(&self, task: &TaskRef) -> Probed {
         if task.is_done() {
-            return Look::Done;
+            return Probed::Done;
         }
         let shared = self.shared();
         worker::with(|local| {
             let is_ours = |local: &&Local| std::ptr::eq(Arc::as_ptr(&local.shared), shared);
             let Some(local) = local.filter(is_ours).filter(|_| !shared.is_closing()) else {
-                return shared.who_polls(task).unwrap_or(Look::NotHere);
+                return shared.who_polls(task).unwrap_or(Probed::NotHere);
             };
             match task.claim() {
                 Ok(runnable) if runnable.is_of(shared) => {
-                    local.question_inside(runnable);
-                    Look::Polled
+                    local.probe_inside(runnable);
+                    Probed::Polled
                 }
                 Ok(runnable) => {
                     // Polled for nothing, which does no harm.
                     runnable.schedule();
-                    Look::NotHere
+                    Probed::NotHere
                 }
-                Err(Unclaimed::Complete) => Look::Done,
-                Err(Unclaimed::Busy) => shared.who_polls(task).unwrap_or(Look::Queued),
+                Err(Unclaimed::Complete) => Probed::Done,
+                Err(Unclaimed::Busy) => shared.who_polls(task).unwrap_or(Probed::Queued),
             }
         })
     }
@@ -85,17 +85,17 @@ pub(crate) fn owe_what_came(task: &TaskRef) {
 }
 
 impl Shared {
-    fn who_polls(&self, task: &TaskRef) -> Option<Look> {
+    fn who_polls(&self, task: &TaskRef) -> Option<Probed> {
         let polls = |slot: &WorkerSlot| {
-            slot.pace.task.load(Ordering::Relaxed) == task.address() as u64
-                && slot.pace.poll.load(Ordering::Relaxed) % 2 == 1
+            slot.progress.task.load(Ordering::Relaxed) == task.address() as u64
+                && slot.progress.poll.load(Ordering::Relaxed) % 2 == 1
         };
         let worker = self.places().iter().position(polls)?;
-        let pace = &self.slots[worker].pace;
-        let first_seen = pace.first_seen.load(Ordering::Relaxed);
+        let progress = &self.slots[worker].progress;
+        let first_seen = progress.first_seen.load(Ordering::Relaxed);
         // Only of a poll that it has marked it is known that the watch has seen it before.
-        let is_marked = pace.marked.load(Ordering::Relaxed) == pace.poll.load(Ordering::Relaxed);
-        let lasted = is_marked.then(|| Duration::from_nanos(self.rescue.now().saturating_sub(first_seen)));
-        Some(Look::Running { worker, lasted })
+        let is_marked = progress.marked.load(Ordering::Relaxed) == progress.poll.load(Ordering::Relaxed);
+        let lasted = is_marked.then(|| Duration::from_nanos(self.watchdog.now().saturating_sub(first_seen)));
+        Some(Probed::Running { worker, lasted })
     }
 }
