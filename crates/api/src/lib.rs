@@ -36,6 +36,7 @@
 //! }
 //! ```
 #![forbid(unsafe_code)]
+#![warn(missing_debug_implementations)]
 
 #[doc(hidden)]
 #[path = "entry.rs"]

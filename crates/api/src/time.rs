@@ -41,10 +41,10 @@ pub(crate) fn at(instant: Instant) -> Option<Ticks> {
 /// assert_ne!(When::from(Duration::from_secs(1)), When::from(Instant::now()));
 /// assert_eq!(When::from(None::<Duration>), When::from(None::<Instant>));
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct When(Moment);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Moment {
     Never,
     Loop(Duration),

@@ -1,5 +1,6 @@
 //! `#[selvedge::main]` and `#[selvedge::test]`: an `async fn` that the compiler or the test harness can call.
 #![forbid(unsafe_code)]
+#![warn(missing_debug_implementations)]
 
 mod entry;
 mod options;

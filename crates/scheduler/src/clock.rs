@@ -8,7 +8,7 @@ use crate::moment::Moment;
 use crate::sync::{AtomicU64, Mutex, Ordering};
 
 /// Where a scheduler's time comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ClockKind {
     /// The operating system's monotonic clock. It does not advance while the machine is suspended (on Linux), so a suspend
     /// lengthens a sleep; it never jumps.

@@ -24,6 +24,9 @@
 //! | `shared.rs` | what do all threads of a scheduler see? |
 //! | `sync.rs` | on which atomics, cells, locks does it stand? |
 
+#![deny(unsafe_code)]
+#![warn(missing_debug_implementations)]
+
 mod clock;
 mod clock_pause;
 mod close;
@@ -38,6 +41,7 @@ mod lone;
 mod maintenance;
 mod metrics;
 #[cfg(selvedge_loom)]
+#[expect(unsafe_code, reason = "a model seals the cells that it frees")]
 pub mod model;
 mod moment;
 mod os;
@@ -50,6 +54,7 @@ mod scheduler;
 mod search;
 mod shared;
 mod sync;
+#[expect(unsafe_code, reason = "a task's cell is shared without a lock")]
 mod task;
 mod timers;
 mod wait_list;

@@ -22,7 +22,7 @@ use crate::task::{TaskRef, Unclaimed};
 use crate::worker::{self, Local};
 
 /// What a look at a task found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Probed {
     /// It was suspended, and has been polled once by this look.
     Polled,

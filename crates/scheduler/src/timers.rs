@@ -288,7 +288,7 @@ impl Stage {
 }
 
 /// The calling thread runs no scheduler's tasks, so no timer can be armed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct NoScheduler;
 
 /// One timer of a task. It is armed by polling; dropping or disarming it leaves nothing behind, on whatever thread.

@@ -51,6 +51,7 @@
 //!   `slab`: where timers live
 
 #![forbid(unsafe_code)]
+#![warn(missing_debug_implementations)]
 
 mod drain;
 mod earliest;

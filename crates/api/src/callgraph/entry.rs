@@ -17,7 +17,7 @@ use std::panic::Location;
 /// # Ok(())
 /// # }).unwrap();
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FrameCallGraphEntry {
     function: Cow<'static, str>,
     is_async: bool,

@@ -19,7 +19,7 @@ const MOST_TASKS: usize = 1000;
 const MOST_LEVELS: usize = 50;
 
 /// What a task was doing when it was asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Activity {
     /// It waits, where the call stack says; a future waits to be set.

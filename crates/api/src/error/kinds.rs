@@ -27,7 +27,7 @@ use crate::contain::discard;
 /// # Ok(())
 /// # }).unwrap();
 /// ```
-#[derive(Clone, PartialEq, Eq, Default)]
+#[derive(Clone, PartialEq, Eq, Default, Hash)]
 pub struct CancelledError {
     message: Option<Arc<str>>,
 }
@@ -78,7 +78,7 @@ impl fmt::Debug for CancelledError {
 impl StdError for CancelledError {}
 
 /// A deadline passed before the work was done. [`Error::is_timeout`] asks for it.
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub struct TimeoutError(());
 
 impl TimeoutError {
@@ -103,7 +103,7 @@ impl fmt::Debug for TimeoutError {
 impl StdError for TimeoutError {}
 
 /// The user asked the program to stop (Ctrl-C) while [`run`](crate::run) was waiting.
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub struct KeyboardInterrupt(());
 
 impl KeyboardInterrupt {
@@ -130,7 +130,7 @@ impl StdError for KeyboardInterrupt {}
 macro_rules! message_error {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq)]
+        #[derive(Clone, PartialEq, Eq, Hash)]
         pub struct $name {
             message: String,
         }

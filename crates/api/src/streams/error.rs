@@ -21,7 +21,7 @@ use std::fmt;
 /// # Ok(())
 /// # }).unwrap();
 /// ```
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct IncompleteReadError {
     partial: Vec<u8>,
     expected: Option<usize>,
@@ -80,7 +80,7 @@ impl StdError for IncompleteReadError {}
 /// # Ok(())
 /// # }).unwrap();
 /// ```
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct LimitOverrunError {
     message: &'static str,
     consumed: usize,

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 
 /// The coroutine of a task: what [`get_coro`](crate::TaskHandle::get_coro) returns. asyncio returns the coroutine object; here the task
 /// keeps that to itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Coro {
     name: &'static str,
     created_at: &'static Location<'static>,

@@ -43,7 +43,7 @@ enum Unlimited {
 }
 
 /// Collects children as they are made.
-#[derive(Default)]
+#[derive(Debug, Default)]
 #[doc(hidden)]
 pub struct HeldChildren {
     held: Vec<(usize, TaskRef)>,

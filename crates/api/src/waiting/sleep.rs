@@ -1,5 +1,6 @@
 //! How does a coroutine wait for time to pass?
 
+use std::fmt;
 use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
@@ -110,6 +111,12 @@ impl<V> Sleep<V> {
 
 // The value is never pinned: it is moved in and out.
 impl<V> Unpin for Sleep<V> {}
+
+impl<V> fmt::Debug for Sleep<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sleep").field("is_counting", &self.is_counting).finish_non_exhaustive()
+    }
+}
 
 impl<V> Future for Sleep<V> {
     type Output = Result<V>;

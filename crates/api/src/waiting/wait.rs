@@ -20,7 +20,7 @@ use crate::task::{self, Notify, Task, TaskHandle, TaskRefExt, WatcherId, notify,
 use crate::time;
 
 /// When [`wait`] returns.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ReturnWhen {
     /// When a task ends, in whatever way.
     FirstCompleted,

@@ -40,7 +40,7 @@ const CHANGE_SHIFT: u32 = 3;
 const CHANGE_ONE: u32 = 1 << CHANGE_SHIFT;
 
 /// What is waited for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// Something to read or to accept, or the end of it.
     Read,

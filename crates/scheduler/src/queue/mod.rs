@@ -3,6 +3,7 @@
 mod deque;
 #[cfg(any(selvedge_loom, test))]
 mod loom_deque;
+#[expect(unsafe_code, reason = "a slot is one atomic word")]
 mod next;
 
 pub(crate) use deque::{Deque, Injector, Stealer};
