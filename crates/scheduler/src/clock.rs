@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use self::origin::Origin;
-use crate::far;
-use crate::moment::Moment;
+use crate::moment::{FAR, Moment};
 use crate::sync::{AtomicU64, Mutex, Ordering};
 
 /// Where a scheduler's time comes from.
@@ -25,7 +24,7 @@ pub(crate) enum Clock {
 
 /// Where virtual time stands.
 pub(crate) struct Virtual {
-    /// As far as the wheels count; then it stays at [`far::FROM`].
+    /// As far as the wheels count; then it stays at [`FAR`].
     near: AtomicU64,
     /// Once it is further than that.
     far: Mutex<Moment>,
@@ -50,11 +49,11 @@ impl Clock {
         }
     }
 
-    /// The time to the nanosecond, however far a virtual clock has gone. [`now`](Self::now) tells the wheels, which count no further than [`far::FROM`].
+    /// The time to the nanosecond, however far a virtual clock has gone. [`now`](Self::now) tells the wheels, which count no further than [`FAR`].
     #[inline]
     pub(crate) fn moment(&self) -> Moment {
         match self {
-            Self::Virtual(virtual_now) if self.now() >= far::FROM => *virtual_now.far.lock(),
+            Self::Virtual(virtual_now) if self.now() >= FAR => *virtual_now.far.lock(),
             _ => Moment::from_nanos(self.now()),
         }
     }
@@ -86,7 +85,7 @@ impl Clock {
             let mut far = now.far.lock();
             *far = moment.max(*far);
             drop(far);
-            self.advance_to(far::FROM);
+            self.advance_to(FAR);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Who keeps virtual time from moving on?
 //!
 //! Virtual time moves when every worker rests. Sometimes everything rests although more is to come from a thread that is no worker: main has
-//! ended, and the thread that waited for it is about to cancel what is left. Whoever knows that takes a [`TimeHold`].
+//! ended, and the thread that waited for it is about to cancel what is left. Whoever knows that takes a [`TimeHold`](crate::TimeHold).
 //!
 //! A hold that is taken inside a poll counts from the moment at which that poll's worker comes to rest:
 //!
@@ -14,9 +14,6 @@
 //!
 //! Q1 sees the worker of T3 at rest, so the lock makes Q2 see T1. One that is taken elsewhere may come a moment too late.
 
-use std::fmt;
-
-use crate::scheduler::Scheduler;
 use crate::sync::{AtomicUsize, Ordering, mutation};
 
 /// How many holds there are.
@@ -27,38 +24,20 @@ impl ClockPauses {
         Self(AtomicUsize::new(0))
     }
 
+    /// One more.
+    pub(crate) fn begin(&self) {
+        // Relaxed: see the module's head.
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One less.
+    pub(crate) fn end(&self) {
+        // Relaxed: the fence in `recheck`, which follows, orders it.
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn any(&self) -> bool {
         // Relaxed: see the module's head.
         self.0.load(Ordering::Relaxed) > 0 && !mutation("holds-are-not-looked-at")
-    }
-}
-
-/// While it lives, the virtual time of its scheduler stands still. Real time does not mind.
-#[must_use = "time moves on when this is dropped"]
-pub struct TimeHold(Scheduler);
-
-impl Scheduler {
-    /// Keeps virtual time from moving on. Taken inside a task, it holds before the worker can rest.
-    pub fn hold_time(&self) -> TimeHold {
-        // Relaxed: see the module's head.
-        self.shared().clock_pauses.0.fetch_add(1, Ordering::Relaxed);
-        TimeHold(self.clone())
-    }
-}
-
-impl Drop for TimeHold {
-    fn drop(&mut self) {
-        let shared = self.0.shared();
-        // Relaxed: the fence in `recheck` orders it.
-        shared.clock_pauses.0.fetch_sub(1, Ordering::Relaxed);
-        if shared.clock.is_virtual() && !mutation("release-is-not-told") {
-            shared.driver.recheck(shared);
-        }
-    }
-}
-
-impl fmt::Debug for TimeHold {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TimeHold").finish_non_exhaustive()
     }
 }

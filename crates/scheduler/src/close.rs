@@ -30,17 +30,13 @@
 //! closing thread or on workers (on the caller if that thread cannot be started). Two steps have no deadline:
 //! joining the watchdog, which ends at once, and one walk over the tasks that are left.
 
-use std::cell::{Cell, RefCell};
-use std::collections::{HashSet, VecDeque};
-use std::sync::Arc;
+use std::collections::HashSet;
 use std::time::Duration;
 
-use crate::contain::silently;
-use crate::pool::BlockingJob;
+use crate::door::{Door, NONE};
 use crate::queue::Steal;
-use crate::scheduler::Scheduler;
-use crate::shared::Shared;
-use crate::sync::{AtomicBool, HintU64, Instant, Ordering, mutation, spin_loop, thread};
+use crate::shared::{Scheduler, Shared};
+use crate::sync::{Instant, Ordering, mutation, spin_loop, thread};
 use crate::task::{Runnable, TaskRef};
 
 /// Between two rounds of `close` that wake and drop what is left.
@@ -49,146 +45,6 @@ const CLOSE_ROUND: Duration = Duration::from_millis(1);
 const CLOSE_ROUND_MAX: Duration = Duration::from_millis(50);
 /// Rounds that `close` makes without waiting: nearly always everything has ended by then.
 const CLOSE_SPINS: u32 = 50;
-
-/// Who may hand in tasks and blocking jobs. It only narrows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Door {
-    #[default]
-    Open,
-    /// Only the scheduler's own threads.
-    OwnThreads,
-    Closed,
-}
-
-impl Door {
-    /// Whether a thread may come in, of which `is_own` says whether it is one of the scheduler's.
-    pub(crate) fn lets_in(self, is_own: impl FnOnce() -> bool) -> bool {
-        match self {
-            Door::Open => true,
-            Door::OwnThreads => is_own(),
-            Door::Closed => false,
-        }
-    }
-}
-
-/// What was handed in and is not taken.
-pub(crate) enum Refused {
-    /// The task knows where it is registered: the scheduler must outlive it. So the fields are dropped in this order.
-    Task {
-        _right: Runnable,
-        _owner: Option<Arc<Shared>>,
-    },
-    Job {
-        _job: BlockingJob,
-    },
-}
-
-/// How deep drops of refused tasks and jobs may nest on one thread: their destructors may hand in more. What
-/// is refused at a greater depth is queued in `WAITING`, and dropped when the outermost drop has ended.
-const NESTED: usize = 16;
-/// The queue is dropped in generations: what the destructors of one generation hand in is the next one. After
-/// so many generations (`IN_ALL`: so many drops) they presumably never stop; the rest is leaked into
-/// `GIVEN_UP`.
-const GENERATIONS: usize = 1 << 14;
-const IN_ALL: usize = 1 << 20;
-
-/// What is never dropped, since its destructors hand in more without end. A list, so that who looks for leaks finds them held.
-static GIVEN_UP: std::sync::Mutex<Vec<Refused>> = std::sync::Mutex::new(Vec::new());
-
-crate::sync::thread_locals! {
-    /// How many are being dropped on this thread, each inside another one.
-    static DROPPING: Cell<usize> = const { Cell::new(0) };
-    static WAITING: RefCell<VecDeque<Refused>> = const { RefCell::new(VecDeque::new()) };
-}
-
-/// Drops what is refused, at once. Its destructor may hand in more, which is refused likewise: then it must not go deeper and deeper.
-pub(crate) fn drop_refused(refused: Refused) {
-    let depth = DROPPING.get();
-    let mut refused = Some(refused);
-    if depth >= NESTED {
-        // If the thread is ending, what waited here would wait for ever.
-        let _ = WAITING.try_with(|waiting| waiting.borrow_mut().extend(refused.take()));
-    }
-    if refused.is_none() {
-        return;
-    }
-    let _leave = Depth::enter(depth + 1);
-    silently(|| drop(refused));
-    if depth == 0 {
-        drop_those_that_wait();
-    }
-}
-
-fn drop_those_that_wait() {
-    let take = || WAITING.try_with(RefCell::take).unwrap_or_default();
-    let mut dropped = 0;
-    for _ in 0..GENERATIONS {
-        let generation = take();
-        if generation.is_empty() {
-            return;
-        }
-        for refused in generation {
-            if dropped == IN_ALL {
-                give_up([refused]);
-                continue;
-            }
-            dropped += 1;
-            silently(|| drop(refused));
-        }
-    }
-    give_up(take());
-}
-
-fn give_up(refused: impl IntoIterator<Item = Refused>) {
-    GIVEN_UP.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend(refused);
-}
-
-/// Counts also when a destructor unwinds.
-struct Depth(usize);
-
-impl Depth {
-    fn enter(depth: usize) -> Self {
-        Self(DROPPING.replace(depth))
-    }
-}
-
-impl Drop for Depth {
-    fn drop(&mut self) {
-        DROPPING.set(self.0);
-    }
-}
-
-/// How far a scheduler has got with its end.
-pub(crate) struct Close {
-    /// The door as a hint: the locks of the owned tasks and of the pool guard those that decide.
-    door: HintU64,
-    /// A thread sees to it that all tasks are dropped.
-    has_closer: AtomicBool,
-    /// The task that the closing thread is dropping, by its address.
-    dropping: HintU64,
-}
-
-/// No task has this address.
-const NONE: u64 = 0;
-
-impl Close {
-    pub(crate) fn new() -> Self {
-        Self {
-            door: HintU64::new(Door::Open as u64),
-            has_closer: AtomicBool::new(false),
-            dropping: HintU64::new(NONE),
-        }
-    }
-
-    fn note(&self, door: Door) {
-        // Relaxed: a hint, see the field.
-        self.door.fetch_max(door as u64, Ordering::Relaxed);
-    }
-
-    fn has_reached(&self, door: Door) -> bool {
-        self.door.load(Ordering::Relaxed) >= door as u64
-    }
-}
 
 impl Scheduler {
     /// Refuses what threads hand in from now on that are not this scheduler's. Tasks run on, and may spawn. The first step of closing.
@@ -342,19 +198,5 @@ fn pause(round: u32, deadline: Option<Instant>) {
         let left =
             deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
         thread::sleep((CLOSE_ROUND * (round - CLOSE_SPINS + 1)).min(CLOSE_ROUND_MAX).min(left));
-    }
-}
-
-#[cfg(test)]
-#[cfg(not(selvedge_loom))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_door_lets_in_fewer_and_fewer() {
-        let doors = [Door::Open, Door::OwnThreads, Door::Closed];
-        assert!(doors.is_sorted());
-        assert_eq!(doors.map(|door| door.lets_in(|| true)), [true, true, false]);
-        assert_eq!(doors.map(|door| door.lets_in(|| false)), [true, false, false]);
     }
 }

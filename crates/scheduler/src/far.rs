@@ -11,9 +11,6 @@ use std::task::Waker;
 use crate::moment::Moment;
 use crate::sync::{AtomicBool, Mutex, Ordering};
 
-/// The first far deadline of virtual time, in nanoseconds. `Armed::deadline` holds a near deadline (below
-/// this) or the number of a far timer (above).
-pub(crate) const FROM: u64 = u64::MAX - (1 << 40);
 /// The tick that stands for "there is a far timer" where a wheel's earliest is asked for. Later than all of theirs.
 pub(crate) const TICK: u64 = u64::MAX - 1;
 
@@ -43,7 +40,7 @@ impl FarTimers {
         self.any.load(Ordering::Relaxed)
     }
 
-    /// Returns the timer's number, which is at least [`FROM`].
+    /// Returns the timer's number, which is at least [`FAR`].
     pub(crate) fn insert(&self, deadline: Moment, waker: Waker) -> u64 {
         let mut waiting = self.waiting.lock();
         let number = u64::MAX - waiting.ever_armed;

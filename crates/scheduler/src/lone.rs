@@ -15,7 +15,7 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use crate::shared::WorkerSlot;
+use crate::shared::{NO_POLL, WorkerSlot};
 use crate::sync::{Instant, Ordering};
 use crate::worker::Local;
 
@@ -25,8 +25,6 @@ pub(crate) const SOON: Duration = Duration::from_micros(5);
 const ENOUGH: u32 = 16;
 /// One of so many pushes is timed while it keeps. Prime, so that it does not fall into step with patterns of the program.
 const SAMPLE: u32 = 17;
-/// What `keeps_lone` holds while nothing is kept: no poll's number.
-pub(crate) const NOTHING: u64 = 0;
 
 /// What a worker has learned about lone tasks.
 pub(crate) struct Lone {
@@ -135,7 +133,7 @@ impl Local {
     /// Keeps nothing from now on, for the time being.
     pub(crate) fn share(&self) {
         if self.lone.keeps() {
-            self.slot().keeps_lone.store(NOTHING, Ordering::Relaxed);
+            self.slot().keeps_lone.store(NO_POLL, Ordering::Relaxed);
         }
         self.lone.share();
     }

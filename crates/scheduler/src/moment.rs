@@ -3,6 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
+/// The first far deadline of virtual time, in nanoseconds. `Armed::deadline` holds a near deadline (below
+/// this), or the number of a timer in `far.rs`.
+pub(crate) const FAR: u64 = u64::MAX - (1 << 40);
+
 /// Nanoseconds since the scheduler's start, as many as a [`Duration`] has room for.
 ///
 /// In 12 bytes: a sleep in which it stood in 16 would be larger by 8.
@@ -26,10 +30,10 @@ impl Moment {
         Moment { high: 0, low }
     }
 
-    /// Nanoseconds since the start; `None` from [`far::FROM`](crate::far::FROM) on.
+    /// Nanoseconds since the start; `None` from [`FAR`] on.
     #[inline]
     pub(crate) fn near_nanos(self) -> Option<u64> {
-        (self.high == 0 && self.low < crate::far::FROM).then_some(self.low)
+        (self.high == 0 && self.low < FAR).then_some(self.low)
     }
 
     /// Nanoseconds since the start; `None` if they do not fit a wheel.

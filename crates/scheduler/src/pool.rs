@@ -9,10 +9,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::close::{Door, Refused, drop_refused};
 use crate::config::Config;
 use crate::contain::silently;
+use crate::door::Door;
 use crate::queue::Deque;
+use crate::refused::drop_refused;
 use crate::shared::Shared;
 use crate::sync::thread::{self, Builder};
 use crate::sync::{Condvar, HintU64, Instant, Mutex, MutexGuard, Ordering, Presence, mutation};
@@ -161,7 +162,7 @@ impl Pool {
         let mut state = self.state.lock();
         if !state.door.lets_in(|| self.is_own_thread()) && !mutation("submit-though-closed") {
             drop(state);
-            drop_refused(Refused::Job { _job: job });
+            drop_refused(job);
             let error = io::Error::other("the scheduler is closed");
             return Err(BlockingRefused { error, is_closed: true });
         }

@@ -6,7 +6,7 @@
 //!
 //! Such a poll is a *question*, and answers no wake. A wake that comes during it leads to another poll as always. One that comes between the claim and
 //! the beginning of the poll looks to the poll as if it had to answer it, as any poll would; so a question, before it ends, looks at the count: its claim counts
-//! for one, and whatever is there besides is owed a poll ([`owe_what_came`]).
+//! for one, and whatever is there besides is owed a poll (`TaskRef::wake_again_if_woken`).
 //!
 //! Who polls what is read from the workers' [`PollProgress`](crate::shared::PollProgress) by address. The address is compared, never followed, and the
 //! asker's reference keeps it from being used for another task. The answer is a moment's: all reads are Relaxed.
@@ -15,8 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::runtimes;
-use crate::scheduler::Scheduler;
-use crate::shared::{Shared, WorkerSlot};
+use crate::shared::{Scheduler, Shared, WorkerSlot};
 use crate::sync::Ordering;
 use crate::task::{TaskRef, Unclaimed};
 use crate::worker::{self, Local};
@@ -56,7 +55,7 @@ impl Scheduler {
                 return shared.who_polls(task).unwrap_or(Probed::NotHere);
             };
             match task.claim() {
-                Ok(runnable) if runnable.is_of(shared) => {
+                Ok(runnable) if runnable.is_of(std::ptr::from_ref(shared).cast()) => {
                     local.probe_inside(runnable);
                     Probed::Polled
                 }
@@ -73,14 +72,7 @@ impl Scheduler {
 
     /// The scheduler that `task` lives in; `None` if it is done, or its scheduler is gone. Looks at every live task.
     pub fn of(task: &TaskRef) -> Option<Scheduler> {
-        runtimes::all().iter().map(Local::scheduler).find(|it| it.tasks().contains(task))
-    }
-}
-
-/// A question about `task`, which this thread polls, is over: the task is polled again if it was woken since the claim.
-pub(crate) fn owe_what_came(task: &TaskRef) {
-    if task.is_woken_since_claim() {
-        task.wake();
+        runtimes::all().iter().map(Scheduler::handle_to).find(|it| it.tasks().contains(task))
     }
 }
 

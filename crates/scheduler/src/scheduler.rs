@@ -11,16 +11,10 @@ use crate::io::Registration;
 use crate::metrics::Metrics;
 use crate::moment::Moment;
 use crate::pool::{BlockingJob, BlockingRefused};
-use crate::shared::Shared;
-use crate::sync::{Instant, Ordering, fence};
+use crate::shared::{Scheduler, Shared};
+use crate::sync::{Instant, Ordering, fence, mutation};
 use crate::task::{JoinHandle, Outcome, Slot, TaskRef};
 use crate::worker::{self, Local};
-
-/// A running scheduler. Cheap to clone, usable from any thread.
-///
-/// It runs until [`close`](Self::close) is called: its threads keep it alive.
-#[derive(Clone)]
-pub struct Scheduler(Arc<Shared>);
 
 impl Scheduler {
     /// Starts the workers.
@@ -31,7 +25,7 @@ impl Scheduler {
     /// that, and for a name with a zero byte; else what the operating system answers that refuses a thread. Nothing keeps running then.
     pub fn start(config: Config) -> io::Result<Self> {
         config.check()?;
-        let scheduler = Self(Shared::new(config));
+        let scheduler = Scheduler::handle_to(&Shared::new(config, worker::schedule_here));
         match scheduler.start_threads() {
             Ok(()) => Ok(scheduler),
             Err(error) => {
@@ -58,14 +52,6 @@ impl Scheduler {
         S: Slot,
     {
         worker::with(|local| self.0.spawn(local.filter(|local| self.is_of(local)), future, slot))
-    }
-
-    pub(crate) fn shared(&self) -> &Shared {
-        &self.0
-    }
-
-    pub(crate) fn as_arc(&self) -> &Arc<Shared> {
-        &self.0
     }
 
     fn is_of(&self, local: &Local) -> bool {
@@ -201,10 +187,31 @@ impl Scheduler {
     }
 }
 
-impl Local {
-    /// The handle that `Scheduler::with_current` lends.
-    pub(crate) fn scheduler(shared: &Arc<Shared>) -> Scheduler {
-        Scheduler(Arc::clone(shared))
+/// While it lives, the virtual time of its scheduler stands still. Real time does not mind.
+#[must_use = "time moves on when this is dropped"]
+pub struct TimeHold(Scheduler);
+
+impl Scheduler {
+    /// Keeps virtual time from moving on. Taken inside a task, it holds before the worker can rest.
+    pub fn hold_time(&self) -> TimeHold {
+        self.shared().clock_pauses.begin();
+        TimeHold(self.clone())
+    }
+}
+
+impl Drop for TimeHold {
+    fn drop(&mut self) {
+        let shared = self.0.shared();
+        shared.clock_pauses.end();
+        if shared.clock.is_virtual() && !mutation("release-is-not-told") {
+            shared.driver.recheck(shared);
+        }
+    }
+}
+
+impl fmt::Debug for TimeHold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TimeHold").finish_non_exhaustive()
     }
 }
 

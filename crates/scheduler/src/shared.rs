@@ -6,23 +6,24 @@ use crossbeam_utils::CachePadded;
 
 use crate::clock::{Clock, ClockKind};
 use crate::clock_pause::ClockPauses;
-use crate::close::Close;
 use crate::config::Config;
+use crate::counters::Counters;
+use crate::door::Closing;
 use crate::driver::Driver;
 use crate::far::{self, FarTimers};
 use crate::heavy::{Class, Heavy};
 use crate::idle::Idle;
-use crate::lone::NOTHING;
-use crate::metrics::Counters;
 use crate::parker::Parker;
 use crate::pool::Pool;
 use crate::queue::{Deque, Injector, Next, Stealer};
 use crate::runtimes;
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64, HintU64, Mutex, Ordering, fence, mutation};
-use crate::task::{self, JoinHandle, Outcome, OwnedTasks, Runnable, Slot};
+use crate::task::{OwnedTasks, Runnable, Schedule, ScheduleHere, TaskRef, Why};
 use crate::timers::{NEVER, TickLength, TimerSlot};
 use crate::watchdog::Watchdog;
-use crate::worker;
+
+/// Stands for no poll: they are numbered from one on.
+pub(crate) const NO_POLL: u64 = 0;
 
 /// One place to work at. The first N are always taken, the others by spares.
 pub(crate) struct WorkerSlot {
@@ -78,12 +79,32 @@ impl WorkerSlot {
             vacant: Mutex::new(Some(deque)),
             parker: Parker::new(),
             leave: AtomicBool::new(false),
-            keeps_lone: HintU64::new(NOTHING),
+            keeps_lone: HintU64::new(NO_POLL),
         }
     }
 
     pub(crate) fn is_taken(&self) -> bool {
         self.vacant.lock().is_none()
+    }
+}
+
+/// A running scheduler. Cheap to clone, usable from any thread.
+///
+/// It runs until [`close`](Self::close) is called: its threads keep it alive.
+#[derive(Clone)]
+pub struct Scheduler(pub(crate) Arc<Shared>);
+
+impl Scheduler {
+    pub(crate) fn handle_to(shared: &Arc<Shared>) -> Self {
+        Self(Arc::clone(shared))
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.0
+    }
+
+    pub(crate) fn as_arc(&self) -> &Arc<Shared> {
+        &self.0
     }
 }
 
@@ -101,7 +122,7 @@ pub(crate) struct Shared {
     pub(crate) tick_length: TickLength,
     pub(crate) pool: Pool,
     pub(crate) closing: AtomicBool,
-    pub(crate) close: Close,
+    pub(crate) close: Closing,
     pub(crate) clock_pauses: ClockPauses,
     timers: Box<[TimerSlot]>,
     pub(crate) far: FarTimers,
@@ -109,7 +130,8 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(config: Config) -> Arc<Self> {
+    /// `schedule_here` is how the scheduler's workers queue a task.
+    pub(crate) fn new(config: Config, schedule_here: ScheduleHere) -> Arc<Self> {
         let workers = config.workers;
         let places = workers + config.spares();
         let is_virtual = config.clock == ClockKind::Virtual;
@@ -125,11 +147,11 @@ impl Shared {
             tick_length: TickLength::new(is_virtual),
             pool: Pool::new(&config),
             closing: AtomicBool::new(false),
-            close: Close::new(),
+            close: Closing::new(),
             clock_pauses: ClockPauses::new(),
             timers: (0..places).map(|_| TimerSlot::new()).collect(),
             far: FarTimers::new(),
-            owned: OwnedTasks::new(places, this),
+            owned: OwnedTasks::new(places, &(this.clone() as Weak<dyn Schedule>), schedule_here),
             config,
         })
     }
@@ -199,70 +221,6 @@ impl Shared {
         }
     }
 
-    /// Creates a task and queues it.
-    #[inline]
-    pub(crate) fn spawn<F, S>(
-        &self,
-        local: Option<&worker::Local>,
-        future: F,
-        slot: S,
-    ) -> JoinHandle<F::Output>
-    where
-        F: Future + Send + 'static,
-        F::Output: Outcome,
-        S: Slot,
-    {
-        let weight = self.heavy.kinds.weight_at_birth(task::kind_of::<F, S>());
-        let class = Class::at_birth(weight);
-        let worker = local.map(|local| local.index);
-        let is_own = || worker.is_some() || self.pool.is_own_thread();
-        let (runnable, handle) = self.owned.spawn(worker, is_own, future, slot, weight);
-        if let Some(runnable) = runnable {
-            match local {
-                Some(local) => local.push_new(runnable, class),
-                None => self.inject(runnable, class),
-            }
-        }
-        handle
-    }
-
-    /// Creates a task and polls it once, on the worker `local`.
-    pub(crate) fn spawn_eager<F, S>(&self, local: &worker::Local, future: F, slot: S) -> JoinHandle<F::Output>
-    where
-        F: Future + Send + 'static,
-        F::Output: Outcome,
-        S: Slot,
-    {
-        let (runnable, handle) = self.owned.spawn(Some(local.index), || true, future, slot, 0);
-        if let Some(runnable) = runnable {
-            local.run_inside(runnable);
-        }
-        handle
-    }
-
-    /// Creates a task that nobody polls before it is started or woken.
-    pub(crate) fn spawn_suspended<F, S>(
-        &self,
-        local: Option<&worker::Local>,
-        future: F,
-        slot: S,
-    ) -> JoinHandle<F::Output>
-    where
-        F: Future + Send + 'static,
-        F::Output: Outcome,
-        S: Slot,
-    {
-        let weight = self.heavy.kinds.weight_at_birth(task::kind_of::<F, S>());
-        let worker = local.map(|local| local.index);
-        let is_own = || worker.is_some() || self.pool.is_own_thread();
-        let (runnable, handle) = self.owned.spawn(worker, is_own, future, slot, weight);
-        // It is on the list already, so somebody may have woken it.
-        if let Some(woken) = runnable.and_then(Runnable::suspend) {
-            woken.schedule_new();
-        }
-        handle
-    }
-
     /// Queues a task from a thread that is no worker of ours.
     pub(crate) fn inject(&self, task: Runnable, class: Class) {
         if class == Class::Light {
@@ -325,6 +283,16 @@ impl Shared {
             slot.parker.unpark();
         }
         self.watchdog.wake_watch();
+    }
+}
+
+impl Schedule for Shared {
+    fn schedule(&self, task: Runnable, why: Why) {
+        let heavy = match why {
+            Why::Woken { heavy } => heavy,
+            Why::Started => task.with_task(TaskRef::is_heavy),
+        };
+        self.inject(task, Class::of_woken(heavy));
     }
 }
 

@@ -14,7 +14,7 @@ use selvedge_timer_wheel::{Key, Wheel};
 
 use crate::contain::silently;
 use crate::far;
-use crate::moment::Moment;
+use crate::moment::{FAR, Moment};
 use crate::runtimes;
 use crate::sync::{AtomicU64, Mutex, Ordering, mutation};
 use crate::task::{self, Runnable, TaskRef};
@@ -299,7 +299,7 @@ pub struct Timer {
 
 #[derive(Debug)]
 struct Armed {
-    /// In nanoseconds; from [`far::FROM`] on the number of a far timer.
+    /// In nanoseconds; from [`FAR`] on the number of a far timer.
     deadline: u64,
     key: Key,
     slot: u32,
@@ -398,7 +398,7 @@ impl Timer {
         }
         if let Some(armed) = &self.armed
             && armed.runtime == shared.id
-            && armed.deadline >= far::FROM
+            && armed.deadline >= FAR
             && shared.far.is_armed_for(armed.deadline, deadline, cx.waker())
         {
             return Poll::Pending;
@@ -490,7 +490,7 @@ impl Armed {
 
     #[inline]
     fn cancel(self) {
-        if self.deadline >= far::FROM {
+        if self.deadline >= FAR {
             self.cancel_far();
             return;
         }

@@ -8,13 +8,11 @@ use std::sync::Arc;
 use crate::heavy::{AFTER_LONG_POLL, Class, Permit};
 use crate::lone::Lone;
 use crate::maintenance::Maintenance;
-use crate::probe;
 use crate::queue::Deque;
-use crate::scheduler::Scheduler;
 use crate::search::Rng;
-use crate::shared::{Shared, WorkerSlot};
+use crate::shared::{Scheduler, Shared, WorkerSlot};
 use crate::sync::{Instant, Ordering, mutation};
-use crate::task::{Ran, Runnable, TaskRef};
+use crate::task::{PollEnd, Ran, Runnable, TaskRef, Why};
 use crate::timers::Stage;
 
 /// A heavy poll that was shorter than this takes weight off its task.
@@ -58,20 +56,25 @@ pub(crate) fn with<R>(f: impl FnOnce(Option<&Local>) -> R) -> R {
     LOCAL.with(|here| f(here.borrow().as_deref()))
 }
 
-/// Queues a task of the scheduler `owner` that has been woken on this thread; gives it back if this is no worker of it.
-#[inline]
-pub(crate) fn schedule(owner: *const Shared, task: Runnable, heavy: bool) -> Result<(), Runnable> {
+/// [`ScheduleHere`](crate::task::ScheduleHere).
+pub(crate) fn schedule_here(scheduler: *const (), task: Runnable, why: Why) -> Result<(), Runnable> {
     with(|local| match local {
-        Some(local) if std::ptr::eq(Arc::as_ptr(&local.shared), owner) => {
-            local.push_woken(task, heavy);
+        Some(local) if Arc::as_ptr(&local.shared).cast() == scheduler => {
+            match why {
+                Why::Woken { heavy } => local.push_woken(task, heavy),
+                Why::Started => {
+                    let class = task.with_task(|task| Class::at_birth(task.weight()));
+                    local.push_new(task, class);
+                }
+            }
             Ok(())
         }
         _ => Err(task),
     })
 }
 
-/// What the harness must know about a poll, before the task can run elsewhere.
-pub(crate) struct PollEnd<'a> {
+/// One poll, as the worker that makes it knows it.
+struct Poll<'a> {
     local: &'a Local,
     kind: PollKind,
 }
@@ -86,20 +89,20 @@ enum PollKind {
     Probe,
 }
 
-impl PollEnd<'_> {
-    /// The poll's code has run: nothing more is staged. True: something is to be noted.
+impl PollEnd for Poll<'_> {
+    /// From here on no timer is staged.
     #[inline]
-    pub(crate) fn is_notable(&self) -> bool {
+    fn is_notable(&self) -> bool {
         self.local.stage.end_poll();
         !matches!(self.kind, PollKind::Plain) || self.local.is_marked() || !self.local.stage.is_empty()
     }
 
-    /// Weighs the task by the poll that has just ended. The caller is still its runner.
+    /// Weighs the task by the poll that has just ended.
     #[cold]
-    pub(crate) fn note(&self, task: &TaskRef) {
+    fn note(&self, task: &TaskRef) {
         match self.kind {
             PollKind::Heavy(began) => self.local.weigh(task, Some(began)),
-            PollKind::Probe => probe::owe_what_came(task),
+            PollKind::Probe => task.wake_again_if_woken(),
             PollKind::Plain if self.local.is_marked() => self.local.weigh(task, None),
             PollKind::Plain => {}
         }
@@ -209,7 +212,7 @@ impl Local {
     pub(crate) fn run(&self, task: Runnable) {
         self.begin_poll(task.address());
         self.stage.begin_poll(&task);
-        let ran = task.run(&PollEnd { local: self, kind: PollKind::Plain });
+        let ran = task.run(&Poll { local: self, kind: PollKind::Plain });
         self.settle();
         if let Ran::Again(task) = ran {
             self.push_again(task);
@@ -231,7 +234,7 @@ impl Local {
         let staging = self.stage.begin_poll(&task);
         // A mark of the watch means the outer poll: the inner one has no number that could be marked.
         let outer = self.poll.replace(0);
-        let ran = task.run(&PollEnd { local: self, kind });
+        let ran = task.run(&Poll { local: self, kind });
         self.poll.set(outer);
         self.stage.resume_poll(staging);
         if let Ran::Again(task) = ran {
@@ -275,7 +278,7 @@ impl Local {
         self.begin_poll(task.address());
         self.slot().counters.heavy_polls.add(1);
         self.stage.begin_poll(&task);
-        let ran = task.run(&PollEnd { local: self, kind: PollKind::Heavy(Instant::now()) });
+        let ran = task.run(&Poll { local: self, kind: PollKind::Heavy(Instant::now()) });
         progress.heavy.store(false, Ordering::Relaxed);
         self.settle();
         if let Ran::Again(task) = ran {
@@ -368,7 +371,7 @@ fn enter(shared: Arc<Shared>, index: usize, deque: Deque) -> Rc<Local> {
     shared.slots[index].parker.occupy();
     shared.slots[index].progress.thread.store(crate::os::current_thread(), Ordering::Relaxed);
     let local = Rc::new(Local {
-        scheduler: Local::scheduler(&shared),
+        scheduler: Scheduler::handle_to(&shared),
         shared,
         index,
         deque,

@@ -66,7 +66,7 @@ impl HeldChildren {
         }
     }
 
-    /// ClockPauses those that do not run yet.
+    /// Holds those that do not run yet.
     pub(crate) fn hold(mut self) -> Arc<Start> {
         let start = Arc::new(Start(Mutex::new(State::Held(std::mem::take(&mut self.held)))));
         match HELD.try_with(|held| held.replace(Some(Arc::clone(&start)))) {

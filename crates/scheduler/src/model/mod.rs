@@ -15,10 +15,9 @@ use crate::config::Config;
 use crate::io::{Change, Changes, Direction, Ready, Source, Waiter};
 use crate::parker::Parker;
 use crate::queue::{Next, Steal};
-use crate::scheduler::Scheduler;
+use crate::shared::Scheduler;
 use crate::shared::Shared;
 use crate::sync::{self, AtomicBool, Ordering, UnsafeCell};
-use crate::worker::Local;
 
 /// The types that the seam of the layer above leads to.
 pub mod seam {
@@ -187,12 +186,12 @@ impl House {
     /// Nobody has taken a place yet. `waits_time_out`: a thread of the pool that waits runs into its limit at once.
     pub fn new(config: Config, waits_time_out: bool) -> Self {
         sync::reset_time(waits_time_out);
-        Self(Shared::new(config))
+        Self(Shared::new(config, crate::worker::schedule_here))
     }
 
     /// The handle that users have.
     pub fn scheduler(&self) -> Scheduler {
-        Local::scheduler(&self.0)
+        Scheduler::handle_to(&self.0)
     }
 
     /// Takes place `index` for a thread of the model.

@@ -9,9 +9,8 @@ use super::harness;
 use super::join_waker::JoinWaker;
 use super::page::Home;
 use super::state::State;
-use super::{JoinHandle, Outcome, Runnable, Slot, TaskRef};
+use super::{JoinHandle, Outcome, PollEnd, Runnable, Slot, TaskRef};
 use crate::sync::UnsafeCell;
-use crate::worker::PollEnd;
 
 /// What every task begins with, whatever its future.
 #[repr(C)]
@@ -36,7 +35,7 @@ pub(super) union Stage<F: Future> {
     pub(super) output: ManuallyDrop<F::Output>,
 }
 
-pub(super) type PollFn = unsafe fn(NonNull<Header>, &PollEnd<'_>) -> harness::Polled;
+pub(super) type PollFn = unsafe fn(NonNull<Header>, &dyn PollEnd) -> harness::Polled;
 
 /// What depends on the types of future and slot.
 pub(super) struct Vtable {

@@ -136,9 +136,12 @@ impl TaskRef {
         }
     }
 
-    /// The task was woken after [`claim`](Self::claim) had granted the right to poll, which the caller still holds.
-    pub(crate) fn is_woken_since_claim(&self) -> bool {
-        self.header().state.is_woken_since_claim()
+    /// The caller holds the right to poll since [`claim`](Self::claim), and is about to give it up without having answered any wake: one that has come
+    /// meanwhile leads to another poll.
+    pub(crate) fn wake_again_if_woken(&self) {
+        if self.header().state.is_woken_since_claim() {
+            self.wake();
+        }
     }
 
     /// As [`address_of`](super::address_of) tells of the task's wakers.

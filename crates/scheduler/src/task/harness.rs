@@ -11,10 +11,9 @@ use super::alloc;
 use super::cell::{Cell, Header, Stage};
 use super::join_waker::JoinWaker;
 use super::state::{EndPoll, Unref};
-use super::{Outcome, Slot, TaskRef, current, waker};
+use super::{Outcome, PollEnd, Slot, TaskRef, current, waker};
 use crate::contain::silently;
 use crate::sync::mutation;
-use crate::worker::PollEnd;
 
 /// What a poll leaves to the holder of the right to poll.
 #[must_use]
@@ -28,7 +27,7 @@ pub(super) enum Polled {
 /// # Safety
 ///
 /// `task` must be a `Cell<F, S>`, and the caller must hold the right to poll it.
-pub(super) unsafe fn poll<F, S>(task: NonNull<Header>, end: &PollEnd<'_>) -> Polled
+pub(super) unsafe fn poll<F, S>(task: NonNull<Header>, end: &dyn PollEnd) -> Polled
 where
     F: Future + Send + 'static,
     F::Output: Outcome,

@@ -37,11 +37,39 @@ pub use handle::{JoinHandle, TaskRef};
 pub(crate) use alloc::trim as trim_cell_memory;
 pub(crate) use cell::kind_of;
 pub(crate) use handle::Unclaimed;
-pub(crate) use owned::OwnedTasks;
+pub(crate) use owned::{OwnedTasks, RefusedTask};
 pub(crate) use runnable::{Ran, Runnable};
 pub(crate) use waker::{address_of, prefetch};
 
 use std::any::Any;
+
+/// Why a task is queued.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Why {
+    /// It has been started, and not been polled yet.
+    Started,
+    Woken {
+        /// Its last polls were long.
+        heavy: bool,
+    },
+}
+
+/// What a task asks of the scheduler that it belongs to.
+pub(crate) trait Schedule: Send + Sync + 'static {
+    /// Queues a task from a thread that is none of the scheduler's workers.
+    fn schedule(&self, task: Runnable, why: Why);
+}
+
+/// Queues a task of the scheduler at this address if the calling thread is one of its workers; else gives it back. The address is compared, never followed.
+pub(crate) type ScheduleHere = fn(*const (), Runnable, Why) -> Result<(), Runnable>;
+
+/// What the worker that polls a task has to know before the task can run elsewhere.
+pub(crate) trait PollEnd {
+    /// The poll's code has run. True: call `note`.
+    fn is_notable(&self) -> bool;
+    /// The caller is still the only one who may poll the task.
+    fn note(&self, task: &TaskRef);
+}
 
 /// What the layer above keeps in every task's cell.
 pub trait Slot: Send + Sync + 'static {

@@ -5,15 +5,14 @@
 //! Each shard has a [`Door`], which only ever narrows, under the lock under which tasks come in. So once `narrow` has returned, a task that
 //! somebody hands in is either refused, or among those that every later look finds.
 
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 use crossbeam_utils::CachePadded;
 
 use super::cell::new_task;
 use super::page::{Home, PLACES, Pages};
-use super::{JoinHandle, Outcome, Runnable, Slot, TaskRef};
-use crate::close::{Door, Refused, drop_refused};
-use crate::shared::Shared;
+use super::{JoinHandle, Outcome, Runnable, Schedule, ScheduleHere, Slot, TaskRef};
+use crate::door::Door;
 use crate::sync::{Mutex, mutation};
 
 /// Shards for what a worker spawns, each.
@@ -24,6 +23,14 @@ const OWN_STAY: usize = 16;
 const FOREIGN_SHARDS: usize = if cfg!(selvedge_loom) { 2 } else { 16 };
 /// The same for these.
 const FOREIGN_STAY: usize = 128;
+
+/// A task that came when the door was closed. To be dropped.
+#[must_use = "its handle waits for the drop"]
+pub(crate) struct RefusedTask {
+    // The task knows where it is registered: its scheduler must outlive it. So the fields are dropped in this order.
+    _right: Runnable,
+    _owner: Option<Arc<dyn Schedule>>,
+}
 
 /// All live tasks of a scheduler.
 pub(crate) struct OwnedTasks {
@@ -36,7 +43,8 @@ pub(crate) struct OwnedTasks {
 /// Some of the live tasks. Its lock is nearly always taken by the worker whose shard it is.
 pub(super) struct Shard {
     list: Mutex<List>,
-    owner: Weak<Shared>,
+    owner: Weak<dyn Schedule>,
+    schedule_here: ScheduleHere,
 }
 
 struct List {
@@ -47,8 +55,8 @@ struct List {
 }
 
 impl OwnedTasks {
-    pub(crate) fn new(workers: usize, owner: &Weak<Shared>) -> Self {
-        let shard = |_| CachePadded::new(Shard::new(owner.clone()));
+    pub(crate) fn new(workers: usize, owner: &Weak<dyn Schedule>, schedule_here: ScheduleHere) -> Self {
+        let shard = |_| CachePadded::new(Shard::new(owner.clone(), schedule_here));
         let own = workers * OWN_SHARDS;
         Self { shards: (0..own + FOREIGN_SHARDS).map(shard).collect(), own }
     }
@@ -78,7 +86,7 @@ impl OwnedTasks {
         future: F,
         slot: S,
         weight: u8,
-    ) -> (Option<Runnable>, JoinHandle<F::Output>)
+    ) -> (Result<Runnable, RefusedTask>, JoinHandle<F::Output>)
     where
         F: Future + Send + 'static,
         F::Output: Outcome,
@@ -88,11 +96,12 @@ impl OwnedTasks {
         let shard = &self.shards[self.next_shard(worker)];
         // SAFETY: the task is new.
         let is_open = unsafe { shard.insert(&runnable, is_own) };
-        if !is_open {
-            drop_refused(Refused::Task { _right: runnable, _owner: shard.owner.upgrade() });
-            return (None, handle);
-        }
-        (Some(runnable), handle)
+        let admitted = if is_open {
+            Ok(runnable)
+        } else {
+            Err(RefusedTask { _right: runnable, _owner: shard.owner.upgrade() })
+        };
+        (admitted, handle)
     }
 
     pub(crate) fn tasks(&self) -> Vec<TaskRef> {
@@ -148,13 +157,18 @@ impl Drop for OwnedTasks {
 }
 
 impl Shard {
-    pub(super) fn new(owner: Weak<Shared>) -> Self {
-        Self { list: Mutex::new(List { tasks: Pages::new(), door: Door::Open, walks: 0 }), owner }
+    pub(super) fn new(owner: Weak<dyn Schedule>, schedule_here: ScheduleHere) -> Self {
+        let list = Mutex::new(List { tasks: Pages::new(), door: Door::Open, walks: 0 });
+        Self { list, owner, schedule_here }
     }
 
     /// The runtime to which the tasks of this shard belong.
-    pub(super) fn owner(&self) -> &Weak<Shared> {
+    pub(super) fn owner(&self) -> &Weak<dyn Schedule> {
         &self.owner
+    }
+
+    pub(super) fn schedule_here(&self) -> ScheduleHere {
+        self.schedule_here
     }
 
     /// Registers a task. False: the shard is closed, and the task must not live; nobody but the caller polls it.
@@ -263,8 +277,30 @@ impl<P> Drop for Walk<'_, P> {
 
 #[cfg(all(test, not(selvedge_loom)))]
 mod tests {
-    use super::*;
     use std::any::Any;
+
+    use super::super::Why;
+    use super::*;
+
+    /// A scheduler that has gone.
+    struct Gone;
+
+    impl Schedule for Gone {
+        fn schedule(&self, _: Runnable, _: Why) {
+            unreachable!("it has gone");
+        }
+    }
+
+    fn owned_by_nobody(workers: usize) -> OwnedTasks {
+        OwnedTasks::new(workers, &(Weak::<Gone>::new() as Weak<dyn Schedule>), |_, task, _| Err(task))
+    }
+
+    impl Shard {
+        /// For tests of its pages.
+        pub(in super::super) fn of_nobody() -> Self {
+            Self::new(Weak::<Gone>::new(), |_, task, _| Err(task))
+        }
+    }
 
     struct Nothing;
 
@@ -286,13 +322,14 @@ mod tests {
     }
 
     fn spawn(owned: &OwnedTasks, worker: Option<usize>) -> (Option<Runnable>, JoinHandle<Closed>) {
-        owned.spawn(worker, || worker.is_some(), std::future::pending(), Nothing, 0)
+        let (task, handle) = owned.spawn(worker, || worker.is_some(), std::future::pending(), Nothing, 0);
+        (task.ok(), handle)
     }
 
     #[test]
     fn tasks_leave_in_any_order() {
         for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
-            let owned = OwnedTasks::new(1, &Weak::new());
+            let owned = owned_by_nobody(1);
             let (runnables, handles): (Vec<_>, Vec<_>) = (0..3).map(|_| spawn(&owned, Some(0))).unzip();
             let mut runnables = runnables;
             let mut left: Vec<_> = handles.iter().map(|handle| handle.task().clone()).collect();
@@ -310,7 +347,7 @@ mod tests {
     /// Others come, go and are trimmed away meanwhile.
     #[test]
     fn a_walk_finds_once_what_stays() {
-        let owned = OwnedTasks::new(1, &Weak::new());
+        let owned = owned_by_nobody(1);
         let (stay, go): (Vec<_>, Vec<_>) =
             (0..20_000).map(|_| spawn(&owned, Some(0))).enumerate().partition(|(n, _)| n % 700 == 0);
         let pages = |owned: &OwnedTasks| -> usize {
@@ -339,7 +376,7 @@ mod tests {
 
     #[test]
     fn shards_are_counted_together_and_closed_together() {
-        let owned = OwnedTasks::new(3, &Weak::new());
+        let owned = owned_by_nobody(3);
         let spawners = [Some(0), Some(1), Some(2), None];
         let tasks = spawners.map(|worker| spawn(&owned, worker));
         assert_eq!(owned.len(), 4);

@@ -15,16 +15,16 @@ use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::cell::Cell as Local;
 use std::ptr::NonNull;
 
+use super::ScheduleHere;
 use super::cell::Header;
 use super::owned::Shard;
-use crate::shared::Shared;
 
 /// Where pages begin: at multiples of this.
 const ALIGNMENT: usize = 1024;
 /// The bytes of a page. With what glibc's `malloc` puts in front of it, one fits behind the other.
 const SIZE: usize = ALIGNMENT - 16;
 /// What comes before the places.
-const HEAD: usize = 2 * size_of::<usize>();
+const HEAD: usize = 3 * size_of::<usize>();
 pub(super) const PLACES: usize = (SIZE - HEAD) / size_of::<Place>();
 /// A page with fewer vacant places is passed over …
 const WORTH: usize = PLACES / 4;
@@ -39,7 +39,8 @@ const TRIMMED_AT_ONCE: usize = 16;
 #[repr(C)]
 struct Page {
     shard: NonNull<Shard>,
-    scheduler: *const Shared,
+    scheduler: *const (),
+    schedule_here: ScheduleHere,
     places: [Local<Place>; PLACES],
 }
 
@@ -58,7 +59,8 @@ impl Page {
         let page = room.cast::<Page>();
         let empty = Page {
             shard: NonNull::from(shard),
-            scheduler: shard.owner().as_ptr(),
+            scheduler: shard.owner().as_ptr().cast(),
+            schedule_here: shard.schedule_here(),
             places: [const { Local::new(Place::VACANT) }; PLACES],
         };
         // SAFETY: the room is large enough, more than aligned, and ours.
@@ -125,15 +127,16 @@ impl Home {
         unsafe { self.page().as_ref() }.shard
     }
 
-    /// The scheduler that the task belongs to, to be compared.
+    /// The scheduler that the task belongs to, by its address, and how its own threads queue the task.
     ///
     /// # Safety
     ///
     /// As for [`shard`](Self::shard).
     #[inline]
-    pub(super) unsafe fn scheduler(self) -> *const Shared {
+    pub(super) unsafe fn scheduler(self) -> (*const (), ScheduleHere) {
         // SAFETY: as above.
-        unsafe { self.page().as_ref() }.scheduler
+        let page = unsafe { self.page().as_ref() };
+        (page.scheduler, page.schedule_here)
     }
 }
 
@@ -283,7 +286,6 @@ impl Drop for Pages {
 #[cfg(all(test, not(selvedge_loom)))]
 mod tests {
     use std::collections::HashSet;
-    use std::sync::Weak;
 
     use super::*;
 
@@ -314,7 +316,7 @@ mod tests {
 
     #[test]
     fn tasks_come_and_go_in_any_order() {
-        let shard = Shard::new(Weak::new());
+        let shard = Shard::of_nobody();
         for seed in 1..20_u64 {
             let (mut pages, mut live) = (Pages::new(), Vec::new());
             let mut random = seed;
@@ -352,7 +354,7 @@ mod tests {
 
     #[test]
     fn a_task_that_is_refused_is_not_found() {
-        let shard = Shard::new(Weak::new());
+        let shard = Shard::of_nobody();
         let mut pages = Pages::new();
         let home = pages.refuse(&shard);
         // SAFETY: it has a place.
@@ -368,7 +370,7 @@ mod tests {
 
     #[test]
     fn vacant_places_are_used_again() {
-        let shard = Shard::new(Weak::new());
+        let shard = Shard::of_nobody();
         let mut pages = Pages::new();
         let mut live: Vec<_> =
             (0..10 * PLACES).map(|number| (number, pages.insert(task(number), &shard))).collect();
@@ -390,7 +392,7 @@ mod tests {
     /// Two full pages of tasks that stay, and one task at a time that comes and goes.
     #[test]
     fn full_pages_do_not_hide_vacant_places() {
-        let shard = Shard::new(Weak::new());
+        let shard = Shard::of_nobody();
         for stay in [2 * PLACES, 50 * PLACES] {
             let mut pages = Pages::new();
             let live: Vec<_> = (0..stay).map(|number| (number, pages.insert(task(number), &shard))).collect();
@@ -407,7 +409,7 @@ mod tests {
 
     #[test]
     fn pages_are_freed_when_few_tasks_are_left() {
-        let shard = Shard::new(Weak::new());
+        let shard = Shard::of_nobody();
         let mut pages = Pages::new();
         let mut live: Vec<_> =
             (0..100 * PLACES).map(|number| (number, pages.insert(task(number), &shard))).collect();

@@ -2,15 +2,11 @@
 
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
-use std::sync::Arc;
 
 use super::cell::Header;
 use super::harness::Polled;
 use super::state::EndPoll;
-use super::{TaskRef, waker};
-use crate::heavy::Class;
-use crate::shared::Shared;
-use crate::worker::{self, PollEnd};
+use super::{PollEnd, TaskRef, Why, waker};
 
 /// The only right to poll a task that is not complete. Queues hold these.
 ///
@@ -55,7 +51,7 @@ impl Runnable {
 
     /// Polls the task once.
     #[inline]
-    pub(crate) fn run(self, end: &PollEnd<'_>) -> Ran {
+    pub(crate) fn run(self, end: &dyn PollEnd) -> Ran {
         let this = ManuallyDrop::new(self);
         // SAFETY: rule *Runner*: the task is not complete, so the cell is valid.
         let vtable = unsafe { this.0.as_ref() }.vtable;
@@ -66,12 +62,12 @@ impl Runnable {
         }
     }
 
-    /// Whether the task belongs to the scheduler `owner`.
-    pub(crate) fn is_of(&self, owner: *const Shared) -> bool {
+    /// Whether the task belongs to the scheduler at this address.
+    pub(crate) fn is_of(&self, owner: *const ()) -> bool {
         // SAFETY: rule *Runner*: the task is not complete, so the cell is valid.
         let home = unsafe { self.0.as_ref() }.home;
         // SAFETY: rule *Home*: this is the right to poll.
-        std::ptr::eq(unsafe { home.scheduler() }, owner)
+        unsafe { home.scheduler() }.0 == owner
     }
 
     /// Gives the right to poll up without a poll. Returned if the task was woken meanwhile.
@@ -87,20 +83,19 @@ impl Runnable {
 
     /// Queues a task that has not been polled yet.
     pub(crate) fn schedule_new(self) {
-        let class = self.with_task(|task| Class::at_birth(task.weight()));
-        worker::with(|local| match local.filter(|local| self.is_of(Arc::as_ptr(&local.shared))) {
-            Some(local) => local.push_new(self, class),
-            None => self.schedule(),
-        });
+        self.submit(Why::Started);
     }
 
     /// Queues the task where it belongs.
     pub(crate) fn schedule(self) {
+        let heavy = self.with_task(TaskRef::is_heavy);
+        self.submit(Why::Woken { heavy });
+    }
+
+    fn submit(self, why: Why) {
         let task = ManuallyDrop::new(self).0;
-        // SAFETY: rule *Runner*: the task is not complete, so the cell is valid.
-        let heavy = unsafe { task.as_ref() }.state.load().is_heavy();
         // SAFETY: this was the right to poll, which is given up here.
-        unsafe { waker::submit(task, heavy) };
+        unsafe { waker::submit(task, why) };
     }
 
     /// As [`address_of`](super::address_of) tells of the task's wakers.

@@ -6,9 +6,7 @@ use std::task::{RawWaker, RawWakerVTable, Waker};
 
 use super::cell::Header;
 use super::state::Wake;
-use super::{Runnable, TaskRef, current};
-use crate::heavy::Class;
-use crate::worker;
+use super::{Runnable, TaskRef, Why, current};
 
 static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop_waker);
 
@@ -40,7 +38,7 @@ pub(super) unsafe fn wake_task(task: NonNull<Header>) {
     match header.state.wake() {
         Wake::Submit { heavy } => {
             // SAFETY: `wake` handed us the right to poll.
-            unsafe { submit(task, heavy) };
+            unsafe { submit(task, Why::Woken { heavy }) };
         }
         Wake::Nothing => {}
     }
@@ -52,15 +50,15 @@ pub(super) unsafe fn wake_task(task: NonNull<Header>) {
 ///
 /// The caller holds the right to poll `task`, and gives it up.
 #[inline]
-pub(super) unsafe fn submit(task: NonNull<Header>, heavy: bool) {
+pub(super) unsafe fn submit(task: NonNull<Header>, why: Why) {
     // SAFETY: the task is not complete (rule *Runner*), so its cell is valid.
     let header = unsafe { task.as_ref() };
     let home = header.home;
     // SAFETY: rule *Home*.
-    let scheduler = unsafe { home.scheduler() };
+    let (scheduler, schedule_here) = unsafe { home.scheduler() };
     // SAFETY: the right to poll becomes the runnable.
     let runnable = unsafe { Runnable::from_raw(task) };
-    let Err(runnable) = worker::schedule(scheduler, runnable, heavy) else { return };
+    let Err(runnable) = schedule_here(scheduler, runnable, why) else { return };
     // A thread that is no worker of that scheduler counts it while it notifies: the task may run, complete and be the last one before
     // that. Without a scheduler the task is dropped, which cancels it.
     // SAFETY: rule *Home*; the right to poll is back.
@@ -68,7 +66,7 @@ pub(super) unsafe fn submit(task: NonNull<Header>, heavy: bool) {
     // SAFETY: as above.
     let shard = unsafe { shard.as_ref() };
     match shard.owner().upgrade() {
-        Some(owner) => owner.inject(runnable, Class::of_woken(heavy)),
+        Some(owner) => owner.schedule(runnable, why),
         None => drop(runnable),
     }
 }
@@ -86,7 +84,7 @@ pub(super) unsafe fn wake_and_unref(task: NonNull<Header>) {
         match header.state.wake_and_unref() {
             Some(Wake::Submit { heavy }) => {
                 // SAFETY: as in `wake_task`; the right to poll keeps the task from completing, and so the cell valid.
-                return unsafe { submit(task, heavy) };
+                return unsafe { submit(task, Why::Woken { heavy }) };
             }
             Some(Wake::Nothing) => return,
             // SAFETY: the caller's reference is not given up yet.
