@@ -10,10 +10,10 @@
 //! | `close.rs`, `door.rs`, `refused.rs` | how does it come to its end, who may hand in what until then, and what becomes of the rest? |
 //! | `task/` | what is a task's cell, and who may touch what in it? |
 //! | `queue/` | where do runnable tasks wait? |
-//! | `worker.rs`, `maintenance.rs`, `search.rs` | what does a worker do next, what every so often, and what if it has run out of work? |
-//! | `idle.rs`, `lone.rs`, `parker.rs` | which worker is woken, which may sleep? |
+//! | `worker/` | what does a worker do next, what every so often, and what if it has run out of work? |
+//! | `idle.rs`, `parker.rs`, `spin.rs` | which worker is woken, which may sleep, and how? |
 //! | `watchdog.rs`, `heavy.rs` | what if a poll takes long? |
-//! | `timers.rs`, `driver.rs`, `clock.rs` | when do timers fire, and who waits for them? |
+//! | `timer.rs`, `timers.rs`, `driver.rs`, `clock.rs` | when do timers fire, and who waits for them? |
 //! | `moment.rs`, `far.rs` | how far does time go, and where do virtual timers wait that no wheel can hold? |
 //! | `io/` | how does a socket tell the task that waits for it? |
 //! | `wait_list.rs` | how is it kept who waits for something? |
@@ -43,8 +43,6 @@ mod far;
 mod heavy;
 mod idle;
 mod io;
-mod lone;
-mod maintenance;
 mod metrics;
 #[cfg(selvedge_loom)]
 #[expect(unsafe_code, reason = "a model seals the cells that it frees")]
@@ -58,12 +56,13 @@ mod queue;
 mod refused;
 mod runtimes;
 mod scheduler;
-mod search;
 mod shared;
 mod spawn;
+mod spin;
 mod sync;
 #[expect(unsafe_code, reason = "a task's cell is shared without a lock")]
 mod task;
+mod timer;
 mod timers;
 mod wait_list;
 mod watchdog;
@@ -79,5 +78,5 @@ pub use probe::Probed;
 pub use scheduler::TimeHold;
 pub use shared::Scheduler;
 pub use task::{JoinHandle, Outcome, Slot, TaskRef};
-pub use timers::{NoScheduler, Timer};
+pub use timer::{NoScheduler, Timer};
 pub use wait_list::{WaitList, Waiters};

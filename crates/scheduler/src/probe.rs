@@ -72,7 +72,7 @@ impl Scheduler {
 
     /// The scheduler that `task` lives in; `None` if it is done, or its scheduler is gone. Looks at every live task.
     pub fn of(task: &TaskRef) -> Option<Scheduler> {
-        runtimes::all().iter().map(Scheduler::handle_to).find(|it| it.tasks().contains(task))
+        runtimes::all::<Shared>().iter().map(Scheduler::handle_to).find(|it| it.tasks().contains(task))
     }
 }
 

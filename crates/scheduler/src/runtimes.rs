@@ -2,27 +2,32 @@
 //!
 //! Each has a number, under which a timer that has left its threads finds it: a timer may outlive its scheduler.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-use crate::shared::Shared;
+/// All of one type: what a scheduler's threads share.
+type Scheduler = dyn Any + Send + Sync;
 
-static RUNTIMES: parking_lot::Mutex<BTreeMap<u32, Weak<Shared>>> = parking_lot::Mutex::new(BTreeMap::new());
+static RUNTIMES: parking_lot::Mutex<BTreeMap<u32, Weak<Scheduler>>> =
+    parking_lot::Mutex::new(BTreeMap::new());
 
 /// The scheduler with this number, if it is still there.
-pub(crate) fn find(number: u32) -> Option<Arc<Shared>> {
-    RUNTIMES.lock().get(&number)?.upgrade()
+pub(crate) fn find<T: Any + Send + Sync>(number: u32) -> Option<Arc<T>> {
+    let found = RUNTIMES.lock().get(&number)?.upgrade()?;
+    found.downcast().ok()
 }
 
 /// All schedulers.
-pub(crate) fn all() -> Vec<Arc<Shared>> {
+pub(crate) fn all<T: Any + Send + Sync>() -> Vec<Arc<T>> {
     // Upgraded under the lock, but dropped by the caller: the last reference to a scheduler takes the lock itself.
-    RUNTIMES.lock().values().filter_map(Weak::upgrade).collect()
+    let all: Vec<_> = RUNTIMES.lock().values().filter_map(Weak::upgrade).collect();
+    all.into_iter().filter_map(|scheduler| scheduler.downcast().ok()).collect()
 }
 
 /// Gives a new scheduler its number.
-pub(crate) fn register(scheduler: Weak<Shared>) -> u32 {
+pub(crate) fn register(scheduler: Weak<Scheduler>) -> u32 {
     /// Numbers are never used again: a timer must not find another scheduler than its own.
     static NEXT: AtomicU64 = AtomicU64::new(0);
     // Relaxed: a counter.
@@ -43,9 +48,9 @@ mod tests {
 
     #[test]
     fn a_scheduler_that_ends_is_forgotten() {
-        let number = register(Weak::new());
+        let number = register(Weak::<()>::new());
         assert!(RUNTIMES.lock().contains_key(&number));
         unregister(number);
-        assert!(!RUNTIMES.lock().contains_key(&number) && find(number).is_none());
+        assert!(!RUNTIMES.lock().contains_key(&number) && find::<()>(number).is_none());
     }
 }

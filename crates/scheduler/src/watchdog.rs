@@ -20,8 +20,8 @@ use std::time::Duration;
 
 use crate::clock::nanos;
 use crate::os;
-use crate::search::SpinBudget;
 use crate::shared::{PollProgress, Shared, WorkerSlot};
+use crate::spin::SpinBudget;
 use crate::sync::thread::{Builder, JoinHandle};
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Instant, Mutex, Ordering, fence, mutation};
 

@@ -6,20 +6,15 @@ use std::cell::Cell;
 use std::task::Waker;
 use std::time::Duration;
 
+use super::Local;
 use crate::idle::{Found, Searching};
 use crate::queue::Steal;
-use crate::sync::{AtomicU32, Instant, Ordering, fence, mutation, spin_loop};
+use crate::spin::SPIN_MAX_MICROS;
+use crate::sync::{Instant, Ordering, fence, mutation, spin_loop};
 use crate::task::Runnable;
-use crate::worker::Local;
 
 /// Rounds over all victims while somebody is in the way; then the worker looks again on its way to sleep.
 const ROUNDS: usize = 4;
-/// The longest spin before sleeping, in microseconds: a round trip between threads takes a few of them, a sleep and a wake take
-/// tens.
-const SPIN_MAX_MICROS: u32 = 32;
-/// The shortest; below it a worker does not spin at all. What it waits for may come from a thread that the operating system has put on its
-/// own core, and that gets there only once it sleeps.
-const SPIN_MIN_MICROS: u32 = 4;
 /// A worker's only task is left to it for this long: nearly always it is about to run it, and a task that hops between
 /// cores takes its caches along each time.
 const ONLY_TASK: Duration = Duration::from_micros(2);
@@ -28,30 +23,6 @@ const CRUMBS: usize = 32;
 /// … for this long. Else it takes each task as soon as a worker has created it, and both spend more time on passing tasks over than
 /// on running them.
 const PATIENCE: Duration = Duration::from_micros(5);
-
-/// How long a spin pays: doubled when one finds work or when a sleep was so short that a spin would have, halved when one was
-/// in vain, down to none.
-pub(crate) struct SpinBudget(AtomicU32);
-
-impl SpinBudget {
-    pub(crate) fn new() -> Self {
-        Self(AtomicU32::new(SPIN_MAX_MICROS))
-    }
-
-    fn limit(&self) -> Duration {
-        Duration::from_micros(self.0.load(Ordering::Relaxed).into())
-    }
-
-    fn adjust(&self, paid: bool) {
-        let now = self.0.load(Ordering::Relaxed);
-        let new = match now / 2 {
-            _ if paid => (now * 2).clamp(SPIN_MIN_MICROS, SPIN_MAX_MICROS),
-            ..SPIN_MIN_MICROS => 0,
-            half => half,
-        };
-        self.0.store(new, Ordering::Relaxed);
-    }
-}
 
 /// xorshift64*: cheap, and good enough to spread thieves.
 pub(crate) struct Rng(Cell<u64>);
@@ -325,29 +296,5 @@ impl Local {
         // The published deadline may have gone with its timer since; then nothing fires, and the value is put right.
         let now = shared.clock.now();
         (until <= shared.tick_length.containing(now) || moves_time).then_some(now)
-    }
-}
-
-#[cfg(all(test, not(selvedge_loom)))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_spin_that_does_not_pay_is_given_up_and_one_that_would_comes_back() {
-        let budget = SpinBudget::new();
-        let fall: Vec<_> = std::iter::from_fn(|| {
-            budget.adjust(false);
-            Some(budget.limit()).filter(|limit| !limit.is_zero())
-        })
-        .take(10)
-        .collect();
-        assert_eq!(fall, [16, 8, 4].map(Duration::from_micros));
-        budget.adjust(false);
-        assert!(budget.limit().is_zero());
-        let rise = std::array::from_fn(|_| {
-            budget.adjust(true);
-            budget.limit()
-        });
-        assert_eq!(rise, [4, 8, 16, 32, 32].map(Duration::from_micros));
     }
 }

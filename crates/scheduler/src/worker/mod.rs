@@ -1,15 +1,19 @@
 //! What does a worker do next?
 
+mod lone;
+mod maintenance;
+mod search;
+
 use std::cell::{Cell, RefCell};
 use std::mem::{ManuallyDrop, needs_drop};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use self::lone::Lone;
+use self::maintenance::Maintenance;
+use self::search::Rng;
 use crate::heavy::{AFTER_LONG_POLL, Class, Permit};
-use crate::lone::Lone;
-use crate::maintenance::Maintenance;
 use crate::queue::Deque;
-use crate::search::Rng;
 use crate::shared::{Scheduler, Shared, WorkerSlot};
 use crate::sync::{Instant, Ordering, mutation};
 use crate::task::{PollEnd, Ran, Runnable, TaskRef, Why};
@@ -106,7 +110,7 @@ impl PollEnd for Poll<'_> {
             PollKind::Plain if self.local.is_marked() => self.local.weigh(task, None),
             PollKind::Plain => {}
         }
-        self.local.stage.flush(self.local, task);
+        self.local.flush_timer(task);
     }
 }
 
@@ -219,6 +223,15 @@ impl Local {
         }
     }
 
+    /// The timer that the poll of `task` has staged goes into the wheel.
+    fn flush_timer(&self, task: &TaskRef) {
+        let shared = &self.shared;
+        let earlier = self.stage.flush(shared.timers_of(self.index), shared.tick_length, task);
+        if let Some(tick) = earlier {
+            shared.driver.armed_earlier(shared, tick);
+        }
+    }
+
     /// Polls a new task inside the poll of another one.
     pub(crate) fn run_inside(&self, task: Runnable) {
         self.poll_inside(task, PollKind::Plain);
@@ -230,7 +243,7 @@ impl Local {
     }
 
     fn poll_inside(&self, task: Runnable, kind: PollKind) {
-        TaskRef::with_current(|outer| outer.map(|outer| self.stage.flush(self, outer)));
+        TaskRef::with_current(|outer| outer.map(|outer| self.flush_timer(outer)));
         let staging = self.stage.begin_poll(&task);
         // A mark of the watch means the outer poll: the inner one has no number that could be marked.
         let outer = self.poll.replace(0);
@@ -402,5 +415,5 @@ fn exit(local: Rc<Local>) {
 }
 
 #[cfg(selvedge_loom)]
-#[path = "model/worker.rs"]
+#[path = "../model/worker.rs"]
 pub(crate) mod model;

@@ -9,14 +9,14 @@
 use std::cell::Cell;
 use std::task::Waker;
 
+use super::Local;
+use super::lone::SOON;
 use crate::contain::silently;
 use crate::driver;
-use crate::lone::SOON;
 use crate::queue::Steal;
 use crate::sync::Instant;
 use crate::task::{self, Runnable};
 use crate::timers::NEVER;
-use crate::worker::Local;
 
 /// Polls between two looks. Prime, so that it does not fall into step with patterns of the program.
 const LOOK_INTERVAL: u32 = 61;

@@ -15,9 +15,9 @@
 use std::cell::Cell;
 use std::time::Duration;
 
+use super::Local;
 use crate::shared::{NO_POLL, WorkerSlot};
 use crate::sync::{Instant, Ordering};
-use crate::worker::Local;
 
 /// A poll that ends so soon after the push is over long before a colleague has got up, which takes 15 µs and more.
 pub(crate) const SOON: Duration = Duration::from_micros(5);

@@ -1,0 +1,60 @@
+//! How long does a worker spin before it sleeps?
+
+use std::time::Duration;
+
+use crate::sync::{AtomicU32, Ordering};
+
+/// The longest spin before sleeping, in microseconds: a round trip between threads takes a few of them, a sleep and a wake take
+/// tens.
+pub(crate) const SPIN_MAX_MICROS: u32 = 32;
+/// The shortest; below it a worker does not spin at all. What it waits for may come from a thread that the operating system has put on its
+/// own core, and that gets there only once it sleeps.
+const SPIN_MIN_MICROS: u32 = 4;
+
+/// How long a spin pays: doubled when one finds work or when a sleep was so short that a spin would have, halved when one was
+/// in vain, down to none.
+pub(crate) struct SpinBudget(AtomicU32);
+
+impl SpinBudget {
+    pub(crate) fn new() -> Self {
+        Self(AtomicU32::new(SPIN_MAX_MICROS))
+    }
+
+    pub(crate) fn limit(&self) -> Duration {
+        Duration::from_micros(self.0.load(Ordering::Relaxed).into())
+    }
+
+    pub(crate) fn adjust(&self, paid: bool) {
+        let now = self.0.load(Ordering::Relaxed);
+        let new = match now / 2 {
+            _ if paid => (now * 2).clamp(SPIN_MIN_MICROS, SPIN_MAX_MICROS),
+            ..SPIN_MIN_MICROS => 0,
+            half => half,
+        };
+        self.0.store(new, Ordering::Relaxed);
+    }
+}
+
+#[cfg(all(test, not(selvedge_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spin_that_does_not_pay_is_given_up_and_one_that_would_comes_back() {
+        let budget = SpinBudget::new();
+        let fall: Vec<_> = std::iter::from_fn(|| {
+            budget.adjust(false);
+            Some(budget.limit()).filter(|limit| !limit.is_zero())
+        })
+        .take(10)
+        .collect();
+        assert_eq!(fall, [16, 8, 4].map(Duration::from_micros));
+        budget.adjust(false);
+        assert!(budget.limit().is_zero());
+        let rise = std::array::from_fn(|_| {
+            budget.adjust(true);
+            budget.limit()
+        });
+        assert_eq!(rise, [4, 8, 16, 32, 32].map(Duration::from_micros));
+    }
+}
