@@ -25,10 +25,11 @@ use std::time::Duration;
 use crossbeam_utils::CachePadded;
 use once_cell::sync::OnceCell;
 
+use crate::clock::Clock;
 use crate::io::{Limit, Poller, Reactor};
-use crate::shared::Shared;
+use crate::parker::Parker;
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, fence, mutation};
-use crate::timers::NEVER;
+use crate::timers::{NEVER, TickLength};
 
 /// Timers that follow each other more closely than this are fired together …
 const GAP_MIN_NANOS: u64 = 50_000;
@@ -36,6 +37,19 @@ const GAP_MIN_NANOS: u64 = 50_000;
 const GAP_MAX_NANOS: u64 = 500_000;
 /// The gap widens while a wake-up fires at least so many timers, and narrows below half of that.
 pub(crate) const MANY: usize = 16;
+
+/// What the driver has to know of its scheduler.
+pub(crate) trait Host {
+    /// The earliest tick of all wheels, or an earlier one.
+    fn next_deadline(&self) -> u64;
+    fn clock(&self) -> &Clock;
+    fn tick_length(&self) -> TickLength;
+    /// Where the worker with this index sleeps.
+    fn parker(&self, worker: usize) -> &Parker;
+    /// Wakes a worker, if one is needed.
+    fn notify(&self);
+    fn has_watchdog(&self) -> bool;
+}
 
 /// The place of the worker that waits for deadlines.
 pub(crate) struct Driver {
@@ -80,7 +94,7 @@ impl Driver {
     }
 
     /// What sockets are registered with, made now if there have been none.
-    pub(crate) fn open(&self, shared: &Shared) -> io::Result<&Arc<Reactor>> {
+    pub(crate) fn open(&self, host: &impl Host) -> io::Result<&Arc<Reactor>> {
         let mut is_new = false;
         let sockets = self.sockets.get_or_try_init(|| {
             is_new = true;
@@ -89,10 +103,10 @@ impl Driver {
         })?;
         if is_new {
             // The holder, if there is one, waits without them.
-            self.recheck(shared);
-            if !shared.has_watchdog() {
+            self.recheck(host);
+            if !host.has_watchdog() {
                 // If there is none, no watch will call one.
-                shared.notify();
+                host.notify();
             }
         }
         Ok(&sockets.reactor)
@@ -114,8 +128,8 @@ impl Driver {
     }
 
     /// Nobody waits, though there is something to wait for: a hint.
-    pub(crate) fn is_wanted(&self, shared: &Shared) -> bool {
-        self.is_vacant() && (self.reactor().is_some() || shared.next_deadline() != NEVER)
+    pub(crate) fn is_wanted(&self, host: &impl Host) -> bool {
+        self.is_vacant() && (self.reactor().is_some() || host.next_deadline() != NEVER)
     }
 
     /// Takes the driver for worker `index`, if it is free.
@@ -144,41 +158,41 @@ impl Driver {
     }
 
     /// Lets the holder look again: whether everything rests, which is when virtual time moves on, or whether there are sockets now.
-    pub(crate) fn recheck(&self, shared: &Shared) {
+    pub(crate) fn recheck(&self, host: &impl Host) {
         // Ordering: as in `armed_earlier`; what was published here is that somebody has come to rest, or the sockets.
         fence(Ordering::SeqCst);
         if !self.is_vacant() {
-            shared.slots[self.holder.load(Ordering::Relaxed)].parker.unpark();
+            host.parker(self.holder.load(Ordering::Relaxed)).unpark();
         }
     }
 
     /// A2 and A3: `tick` has become the earliest of its wheel.
     #[inline]
-    pub(crate) fn armed_earlier(&self, shared: &Shared, tick: u64) {
+    pub(crate) fn armed_earlier(&self, host: &impl Host, tick: u64) {
         // Ordering: A2, partner of the fence in `announce`.
         if !mutation("arm-without-fence") {
             fence(Ordering::SeqCst);
         }
         let waits_until = self.waits_until.load(Ordering::Relaxed);
-        if waits_until == 0 && !shared.has_watchdog() {
+        if waits_until == 0 && !host.has_watchdog() {
             // Nobody drives, and there is no watch to hand the driver over: a sleeper must, in case this poll becomes long.
-            shared.notify();
+            host.notify();
         } else if waits_until > tick {
             // A holder that has changed meanwhile looked at the wheels after that; the stale one wakes for nothing.
-            shared.slots[self.holder.load(Ordering::Relaxed)].parker.unpark();
+            host.parker(self.holder.load(Ordering::Relaxed)).unpark();
         }
     }
 }
 
 impl Driving<'_> {
     /// H1 to H3: the tick until which the holder may wait, [`NEVER`] if there is no timer.
-    pub(crate) fn announce(&self, shared: &Shared) -> u64 {
-        let mut until = shared.next_deadline();
+    pub(crate) fn announce(&self, host: &impl Host) -> u64 {
+        let mut until = host.next_deadline();
         loop {
             self.driver.waits_until.store(until, Ordering::Relaxed);
             // Ordering: H2, partner of the fence in `armed_earlier`.
             fence(Ordering::SeqCst);
-            let again = shared.next_deadline();
+            let again = host.next_deadline();
             if again >= until || mutation("announce-without-second-look") {
                 return until;
             }
@@ -187,14 +201,14 @@ impl Driving<'_> {
     }
 
     /// H4. Returns early if the worker is unparked or a socket has become ready; the wakers of those who wait for it go to `woken`.
-    pub(crate) fn wait(&self, shared: &Shared, until: u64, woken: &mut Vec<Waker>) {
-        let parker = &shared.slots[self.index].parker;
+    pub(crate) fn wait(&self, host: &impl Host, until: u64, woken: &mut Vec<Waker>) {
+        let parker = host.parker(self.index);
         // Virtual time does not pass by waiting: somebody has to come and look again.
-        let until = if until == NEVER || shared.clock.is_virtual() {
+        let until = if until == NEVER || host.clock().is_virtual() {
             None
         } else {
-            let now = shared.clock.now();
-            let due = self.driver.when_dense(shared.tick_length.start_of(until), now);
+            let now = host.clock().now();
+            let due = self.driver.when_dense(host.tick_length().start_of(until), now);
             if due <= now {
                 return;
             }

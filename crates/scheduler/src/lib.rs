@@ -12,7 +12,7 @@
 //! | `queue/` | where do runnable tasks wait? |
 //! | `worker/` | what does a worker do next, what every so often, and what if it has run out of work? |
 //! | `idle.rs`, `parker.rs`, `spin.rs` | which worker is woken, which may sleep, and how? |
-//! | `watchdog.rs`, `heavy.rs` | what if a poll takes long? |
+//! | `watch.rs`, `watchdog.rs`, `heavy.rs` | what if a poll takes long? |
 //! | `timer.rs`, `timers.rs`, `driver.rs`, `clock.rs` | when do timers fire, and who waits for them? |
 //! | `moment.rs`, `far.rs` | how far does time go, and where do virtual timers wait that no wheel can hold? |
 //! | `io/` | how does a socket tell the task that waits for it? |
@@ -26,7 +26,17 @@
 //! | `runtimes.rs` | which schedulers are there in this process? |
 //! | `sync.rs` | on which atomics, cells, locks does it stand? |
 //!
-//! Imports run downwards: `task/` and `queue/` know no worker. `tests/layers.rs` checks it, and lists the files that still import each other.
+//! Imports run downwards only (`tests/layers.rs` checks it):
+//!
+//! ```text
+//!  scheduler  spawn  close  probe  timer  metrics     the owner's view: start, spawn, look inside, close
+//!  worker/  watch                                     the workers' loop, and who watches it
+//!  shared                                             what all threads of a scheduler see: a struct of the parts below
+//!  driver  pool  watchdog  heavy  far  counters       the parts, each with its own fields
+//!  queue/  timers  io/  idle  parker  clock           data, without workers
+//!  task/                                              a leaf: it knows its scheduler as `trait Schedule`
+//!  door  contain  wait_list  moment  runtimes  sync
+//! ```
 
 #![deny(unsafe_code)]
 #![cfg_attr(not(selvedge_loom), warn(missing_debug_implementations))]
@@ -65,6 +75,7 @@ mod task;
 mod timer;
 mod timers;
 mod wait_list;
+mod watch;
 mod watchdog;
 mod worker;
 

@@ -12,12 +12,9 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::contain::silently;
 use crate::door::Door;
-use crate::queue::Deque;
 use crate::refused::drop_refused;
-use crate::shared::Shared;
 use crate::sync::thread::{self, Builder};
 use crate::sync::{Condvar, HintU64, Instant, Mutex, MutexGuard, Ordering, Presence, mutation};
-use crate::worker;
 
 crate::sync::thread_locals! {
     /// The number of the pool that the calling thread belongs to, or zero. It stays until the thread has
@@ -48,15 +45,20 @@ pub struct BlockingRefused {
     pub is_closed: bool,
 }
 
-struct Seat {
-    shared: Arc<Shared>,
-    index: usize,
-    deque: Deque,
+/// Whose threads these are.
+pub(crate) trait Crew: Send + Sync + Sized + 'static {
+    /// A worker's place, with what belongs to it.
+    type Post: Send;
+    fn pool(&self) -> &Pool<Self>;
+    /// The calling thread works there until it is dismissed.
+    fn work_at(self: &Arc<Self>, post: Self::Post);
+    /// A thread comes back from its work.
+    fn is_back(&self);
 }
 
 /// The pool.
-pub(crate) struct Pool {
-    state: Mutex<State>,
+pub(crate) struct Pool<C: Crew> {
+    state: Mutex<State<C>>,
     /// A thread is claimed, or the pool is closed.
     claimed: Condvar,
     /// A thread has ended.
@@ -69,10 +71,9 @@ pub(crate) struct Pool {
     number: u64,
 }
 
-#[derive(Default)]
-struct State {
+struct State<C: Crew> {
     jobs: VecDeque<BlockingJob>,
-    seats: VecDeque<Seat>,
+    posts: VecDeque<C::Post>,
     /// Blocking jobs that run.
     running: usize,
     /// Threads that wait and are not claimed.
@@ -108,9 +109,9 @@ impl Started {
     }
 }
 
-enum Work {
+enum Work<P> {
     Blocking(BlockingJob),
-    Seat(Seat),
+    Post(P),
 }
 
 /// Some numbers.
@@ -119,19 +120,37 @@ pub(crate) struct Stats {
     pub(crate) queued: usize,
 }
 
-impl State {
-    /// Threads on their way to the queue of jobs: each seat takes one of those that are on their way.
+impl<C: Crew> Default for State<C> {
+    fn default() -> Self {
+        Self {
+            jobs: VecDeque::new(),
+            posts: VecDeque::new(),
+            running: 0,
+            idle: 0,
+            claims: 0,
+            starting: 0,
+            threads: HashMap::new(),
+            exited: Vec::new(),
+            next_id: 0,
+            door: Door::default(),
+            closed: false,
+        }
+    }
+}
+
+impl<C: Crew> State<C> {
+    /// Threads on their way to the queue of jobs: each post takes one of those that are on their way.
     fn coming(&self) -> usize {
-        (self.claims + self.starting).saturating_sub(self.seats.len())
+        (self.claims + self.starting).saturating_sub(self.posts.len())
     }
 
     fn has_no_jobs(&self) -> bool {
         self.running == 0 && self.jobs.is_empty()
     }
 
-    fn take(&mut self, limit: usize) -> Option<Work> {
-        if let Some(seat) = self.seats.pop_front() {
-            return Some(Work::Seat(seat));
+    fn take(&mut self, limit: usize) -> Option<Work<C::Post>> {
+        if let Some(post) = self.posts.pop_front() {
+            return Some(Work::Post(post));
         }
         if self.running < limit
             && let Some(job) = self.jobs.pop_front()
@@ -143,7 +162,7 @@ impl State {
     }
 }
 
-impl Pool {
+impl<C: Crew> Pool<C> {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
             state: Mutex::new(State::default()),
@@ -158,7 +177,7 @@ impl Pool {
     }
 
     /// Queues a blocking job.
-    pub(crate) fn submit(&self, shared: &Arc<Shared>, job: BlockingJob) -> Result<(), BlockingRefused> {
+    pub(crate) fn submit(&self, crew: &Arc<C>, job: BlockingJob) -> Result<(), BlockingRefused> {
         let mut state = self.state.lock();
         if !state.door.lets_in(|| self.is_own_thread()) && !mutation("submit-though-closed") {
             drop(state);
@@ -172,7 +191,7 @@ impl Pool {
         if busy >= self.limit {
             return Ok(());
         }
-        let Err(error) = self.find_thread(shared, &mut state) else { return Ok(()) };
+        let Err(error) = self.find_thread(crew, &mut state) else { return Ok(()) };
         if busy > 0 {
             return Ok(());
         }
@@ -183,58 +202,44 @@ impl Pool {
     }
 
     /// Lets a thread of the pool work at a spare's place.
-    pub(crate) fn seat(&self, shared: &Arc<Shared>, index: usize, deque: Deque) -> Result<(), Deque> {
+    pub(crate) fn seat(&self, crew: &Arc<C>, post: C::Post) -> Result<(), C::Post> {
         let mut state = self.state.lock();
         if state.closed {
-            return Err(deque);
+            return Err(post);
         }
-        state.seats.push_back(Seat { shared: Arc::clone(shared), index, deque });
-        match self.find_thread(shared, &mut state) {
+        state.posts.push_back(post);
+        match self.find_thread(crew, &mut state) {
             Ok(()) => Ok(()),
-            Err(_) => Err(state.seats.pop_back().expect("just pushed, and the lock is held").deque),
+            Err(_) => Err(state.posts.pop_back().expect("just pushed, and the lock is held")),
         }
     }
 
     /// Sees to it that a thread comes to what was just queued.
-    fn find_thread(&self, shared: &Arc<Shared>, state: &mut State) -> io::Result<()> {
+    fn find_thread(&self, crew: &Arc<C>, state: &mut State<C>) -> io::Result<()> {
         if state.idle > 0 {
             state.idle -= 1;
             state.claims += 1;
             self.claimed.notify_one();
             return Ok(());
         }
-        self.start_thread(shared, state)
-    }
-
-    /// Starts a thread for one of the N workers. It ends with its place.
-    pub(crate) fn start_worker(&self, shared: &Arc<Shared>, index: usize) -> io::Result<()> {
-        let for_thread = Arc::clone(shared);
-        let deque = shared.slots[index].vacant.lock().take().expect("a worker's place is taken once");
-        shared.watchdog.took_place(index);
-        let started = self.start_aside(shared, &format!("worker-{index}"), move || {
-            crate::os::prepare_thread();
-            worker::run(for_thread, index, deque);
-        });
-        if started.is_err() {
-            shared.watchdog.left();
-        }
-        started
+        self.start_thread(crew, state)
     }
 
     /// Starts a thread that does one thing and ends; `join` waits for it.
     pub(crate) fn start_aside(
         &self,
-        shared: &Arc<Shared>,
+        crew: &Arc<C>,
         role: &str,
         work: impl FnOnce() + Send + 'static,
     ) -> io::Result<()> {
         let mut state = self.state.lock();
         let id = state.next_id;
-        let shared = Arc::clone(shared);
+        let crew = Arc::clone(crew);
         let started = Started::start(format!("{}-{role}", self.name), move || {
-            OWNER.set(shared.pool.number);
+            let pool = crew.pool();
+            OWNER.set(pool.number);
             work();
-            shared.pool.thread_ends(shared.pool.state.lock(), id);
+            pool.thread_ends(pool.state.lock(), id);
         })?;
         state.next_id += 1;
         state.threads.insert(id, started);
@@ -247,18 +252,17 @@ impl Pool {
     }
 
     /// The calling thread's last act here: it is to be joined by whoever comes next.
-    fn thread_ends(&self, mut state: MutexGuard<'_, State>, id: usize) {
+    fn thread_ends(&self, mut state: MutexGuard<'_, State<C>>, id: usize) {
         if let Some(own) = state.threads.remove(&id) {
             state.exited.push(own);
         }
         self.ended.notify_all();
     }
 
-    fn start_thread(&self, shared: &Arc<Shared>, state: &mut State) -> io::Result<()> {
+    fn start_thread(&self, crew: &Arc<C>, state: &mut State<C>) -> io::Result<()> {
         let id = state.next_id;
-        let shared = Arc::clone(shared);
-        let started =
-            Started::start(format!("{}-pool-{id}", self.name), move || shared.pool.run(&shared, id))?;
+        let crew = Arc::clone(crew);
+        let started = Started::start(format!("{}-pool-{id}", self.name), move || crew.pool().run(&crew, id))?;
         state.next_id += 1;
         state.starting += 1;
         state.threads.insert(id, started);
@@ -267,7 +271,7 @@ impl Pool {
         Ok(())
     }
 
-    fn run(&self, shared: &Arc<Shared>, id: usize) {
+    fn run(&self, crew: &Arc<C>, id: usize) {
         crate::os::prepare_thread();
         OWNER.set(self.number);
         let mut state = self.state.lock();
@@ -278,17 +282,14 @@ impl Pool {
                 let was_job = matches!(work, Work::Blocking(_));
                 match work {
                     Work::Blocking(job) => silently(job),
-                    Work::Seat(seat) => worker::run(seat.shared, seat.index, seat.deque),
+                    Work::Post(post) => crew.work_at(post),
                 }
                 state = self.state.lock();
                 state.running -= usize::from(was_job && !mutation("job-never-ends"));
                 if state.has_no_jobs() {
                     self.drained.notify_all();
                 }
-                if shared.clock.is_virtual() {
-                    // The worker that waits for everything to rest must look again.
-                    shared.driver.recheck(shared);
-                }
+                crew.is_back();
                 continue;
             }
             if state.closed {
@@ -318,7 +319,7 @@ impl Pool {
     /// Nothing runs or waits for a thread here.
     pub(crate) fn is_quiet(&self) -> bool {
         let state = self.state.lock();
-        state.has_no_jobs() && state.seats.is_empty()
+        state.has_no_jobs() && state.posts.is_empty()
     }
 
     /// Waits for the blocking jobs to end, the queued ones too, but not beyond the deadline. False: there were none.

@@ -14,6 +14,7 @@ use crate::pool::{BlockingJob, BlockingRefused};
 use crate::shared::{Scheduler, Shared};
 use crate::sync::{Instant, Ordering, fence, mutation};
 use crate::task::{JoinHandle, Outcome, Slot, TaskRef};
+use crate::watch;
 use crate::worker::{self, Local};
 
 impl Scheduler {
@@ -38,9 +39,9 @@ impl Scheduler {
     fn start_threads(&self) -> io::Result<()> {
         let shared = &self.0;
         for index in 0..shared.workers() {
-            shared.pool.start_worker(shared, index)?;
+            worker::start(shared, index)?;
         }
-        shared.watchdog.start(shared)
+        watch::start(shared)
     }
 
     /// Creates a task and queues it. After [`close`](Self::close) it is never polled, and its handle resolves to [`Outcome::closed`].
@@ -162,7 +163,7 @@ impl Scheduler {
     ///
     /// What the operating system answers, first of all that there are too many open files; the scheduler is closed.
     pub fn register(&self, socket: &mut (impl mio::event::Source + ?Sized)) -> io::Result<Registration> {
-        let reactor = self.0.driver.open(&self.0)?;
+        let reactor = self.0.driver.open(&*self.0)?;
         // Ordering: partner of the fence in `Driver::close`.
         fence(Ordering::SeqCst);
         if self.is_closed() {

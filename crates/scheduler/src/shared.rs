@@ -9,7 +9,7 @@ use crate::clock_pause::ClockPauses;
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::door::Closing;
-use crate::driver::Driver;
+use crate::driver::{Driver, Host};
 use crate::far::{self, FarTimers};
 use crate::heavy::{Class, Heavy};
 use crate::idle::Idle;
@@ -108,6 +108,12 @@ impl Scheduler {
     }
 }
 
+/// A worker's place, for the thread that is to work there.
+pub(crate) struct Post {
+    pub(crate) index: usize,
+    pub(crate) deque: Deque,
+}
+
 /// A scheduler, as its threads see it.
 pub(crate) struct Shared {
     pub(crate) id: u32,
@@ -120,7 +126,7 @@ pub(crate) struct Shared {
     pub(crate) driver: Driver,
     pub(crate) clock: Clock,
     pub(crate) tick_length: TickLength,
-    pub(crate) pool: Pool,
+    pub(crate) pool: Pool<Shared>,
     pub(crate) closing: AtomicBool,
     pub(crate) close: Closing,
     pub(crate) clock_pauses: ClockPauses,
@@ -141,7 +147,7 @@ impl Shared {
             injector: Injector::new(),
             heavy: Heavy::new(workers),
             idle: Idle::new(places),
-            watchdog: Watchdog::new(workers),
+            watchdog: Watchdog::new(workers, places > workers),
             driver: Driver::new(),
             clock: Clock::new(config.clock),
             tick_length: TickLength::new(is_virtual),
@@ -283,6 +289,32 @@ impl Shared {
             slot.parker.unpark();
         }
         self.watchdog.wake_watch();
+    }
+}
+
+impl Host for Shared {
+    fn next_deadline(&self) -> u64 {
+        self.next_deadline()
+    }
+
+    fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    fn tick_length(&self) -> TickLength {
+        self.tick_length
+    }
+
+    fn parker(&self, worker: usize) -> &Parker {
+        &self.slots[worker].parker
+    }
+
+    fn notify(&self) {
+        self.notify();
+    }
+
+    fn has_watchdog(&self) -> bool {
+        self.has_watchdog()
     }
 }
 

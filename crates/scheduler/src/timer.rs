@@ -131,7 +131,7 @@ impl Timer {
         // In no wheel: the key only stands for one that would be.
         let key = shared.timers_of(local.index).reserve();
         let number = shared.far.insert(deadline, cx.waker().clone());
-        shared.driver.armed_earlier(shared, far::TICK);
+        shared.driver.armed_earlier(&**shared, far::TICK);
         self.armed = Some(Armed { deadline: number, key, slot: local.index as u32, runtime: shared.id });
         Poll::Pending
     }
@@ -154,7 +154,7 @@ impl Timer {
             let tick = shared.tick_length.at_or_after(deadline);
             let (key, earliest) = timers.insert(tick, waker.clone());
             if earliest {
-                shared.driver.armed_earlier(shared, tick);
+                shared.driver.armed_earlier(&**shared, tick);
             }
             key
         });

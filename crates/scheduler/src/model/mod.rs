@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering as PlainOrdering};
 use std::task::{Context, Poll, Waker};
 
 pub use crate::task::model::{Begun, Word};
-pub use crate::watchdog::model::Watch;
+pub use crate::watch::model::Watch;
 pub use crate::worker::model::{Right, Seat, Worker};
 
 use crate::config::Config;
@@ -251,11 +251,11 @@ impl House {
                 loom::thread::yield_now();
                 continue;
             };
-            let until = driving.announce(&self.0);
+            let until = driving.announce(&*self.0);
             if until <= tick {
                 return;
             }
-            driving.wait(&self.0, until, &mut Vec::new());
+            driving.wait(&*self.0, until, &mut Vec::new());
         }
     }
 
@@ -263,8 +263,8 @@ impl House {
     pub fn drive_once(&self, index: usize) {
         self.0.slots[index].parker.occupy();
         if let Some(driving) = self.0.driver.try_drive(index) {
-            let until = driving.announce(&self.0);
-            driving.wait(&self.0, until, &mut Vec::new());
+            let until = driving.announce(&*self.0);
+            driving.wait(&*self.0, until, &mut Vec::new());
         }
     }
 

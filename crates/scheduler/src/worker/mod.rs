@@ -5,6 +5,7 @@ mod maintenance;
 mod search;
 
 use std::cell::{Cell, RefCell};
+use std::io;
 use std::mem::{ManuallyDrop, needs_drop};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,8 +14,9 @@ use self::lone::Lone;
 use self::maintenance::Maintenance;
 use self::search::Rng;
 use crate::heavy::{AFTER_LONG_POLL, Class, Permit};
+use crate::pool::{Crew, Pool};
 use crate::queue::Deque;
-use crate::shared::{Scheduler, Shared, WorkerSlot};
+use crate::shared::{Post, Scheduler, Shared, WorkerSlot};
 use crate::sync::{Instant, Ordering, mutation};
 use crate::task::{PollEnd, Ran, Runnable, TaskRef, Why};
 use crate::timers::Stage;
@@ -228,7 +230,7 @@ impl Local {
         let shared = &self.shared;
         let earlier = self.stage.flush(shared.timers_of(self.index), shared.tick_length, task);
         if let Some(tick) = earlier {
-            shared.driver.armed_earlier(shared, tick);
+            shared.driver.armed_earlier(&**shared, tick);
         }
     }
 
@@ -282,7 +284,7 @@ impl Local {
     }
 
     fn poll_heavy(&self, task: Runnable, is_suspect: bool) {
-        if self.has_own_tasks() || self.shared.driver.is_wanted(&self.shared) {
+        if self.has_own_tasks() || self.shared.driver.is_wanted(&*self.shared) {
             self.shared.notify();
         }
         let progress = &self.slot().progress;
@@ -370,8 +372,42 @@ impl Local {
     }
 }
 
+impl Crew for Shared {
+    type Post = Post;
+
+    fn pool(&self) -> &Pool<Self> {
+        &self.pool
+    }
+
+    fn work_at(self: &Arc<Self>, post: Post) {
+        run(Arc::clone(self), post.index, post.deque);
+    }
+
+    fn is_back(&self) {
+        if self.clock.is_virtual() {
+            // The worker that waits for everything to rest must look again.
+            self.driver.recheck(self);
+        }
+    }
+}
+
+/// Starts a thread for one of the N workers. It ends with its place.
+pub(crate) fn start(shared: &Arc<Shared>, index: usize) -> io::Result<()> {
+    let for_thread = Arc::clone(shared);
+    let deque = shared.slots[index].vacant.lock().take().expect("a worker's place is taken once");
+    shared.watchdog.took_place(index);
+    let started = shared.pool.start_aside(shared, &format!("worker-{index}"), move || {
+        crate::os::prepare_thread();
+        run(for_thread, index, deque);
+    });
+    if started.is_err() {
+        shared.watchdog.left();
+    }
+    started
+}
+
 /// Works at place `index` until dismissed. The place is taken already; `deque` is its owner's end.
-pub(crate) fn run(shared: Arc<Shared>, index: usize, deque: Deque) {
+fn run(shared: Arc<Shared>, index: usize, deque: Deque) {
     let local = enter(shared, index, deque);
     local.work();
     exit(local);
@@ -410,7 +446,7 @@ fn exit(local: Rc<Local>) {
     shared.watchdog.left();
     if shared.clock.is_virtual() && !mutation("leaving-is-not-told") {
         // Those who are left may all be at rest, and the holder of the driver does not know yet.
-        shared.driver.recheck(&shared);
+        shared.driver.recheck(&*shared);
     }
 }
 

@@ -49,7 +49,7 @@ impl Local {
         let task = self.find_or_sleep();
         // This worker may have held the driver, and others sleep without a limit. With rescue, the watch sees to them.
         let shared = &self.shared;
-        if !shared.has_watchdog() && shared.driver.is_wanted(shared) {
+        if !shared.has_watchdog() && shared.driver.is_wanted(&**shared) {
             shared.notify();
         }
         task
@@ -222,7 +222,7 @@ impl Local {
             // Whoever sees work may look for it, however many search already.
             let right = idle.cancel_sleep(self.index).map_or_else(|right| right, |()| idle.search());
             // The watch may have seen this worker among the sleepers.
-            self.shared.watchdog.worker_awake(&self.shared);
+            self.shared.watchdog.worker_awake();
             return Some(right);
         }
         self.slot().counters.parks.add(1);
@@ -235,7 +235,7 @@ impl Local {
             due = self.drive(driving, &mut woken);
         } else {
             if self.shared.clock.is_virtual() && !mutation("rest-is-not-told") {
-                self.shared.driver.recheck(&self.shared);
+                self.shared.driver.recheck(&*self.shared);
             }
             self.slot().parker.park(None);
         }
@@ -248,7 +248,7 @@ impl Local {
             let soon = began.elapsed() < Duration::from_micros(SPIN_MAX_MICROS.into());
             self.shared.watchdog.spin.adjust(soon && right.is_some());
         }
-        self.shared.watchdog.worker_awake(&self.shared);
+        self.shared.watchdog.worker_awake();
         if due.is_none() && woken.is_empty() {
             self.maintenance.woken.set(woken);
             return right;
@@ -284,14 +284,14 @@ impl Local {
     /// sockets that are ready go to `woken`.
     fn drive(&self, driving: &crate::driver::Driving<'_>, woken: &mut Vec<Waker>) -> Option<u64> {
         let shared = &self.shared;
-        let until = driving.announce(shared);
+        let until = driving.announce(&**shared);
         let moves_time = shared.clock.is_virtual() && shared.is_quiescent() && {
             // What lies in a socket has come before anything that is still to be waited for.
             driving.glance(woken);
             woken.is_empty() && shared.advance_virtual_time()
         };
         if !moves_time && woken.is_empty() {
-            driving.wait(shared, until, woken);
+            driving.wait(&**shared, until, woken);
         }
         // The published deadline may have gone with its timer since; then nothing fires, and the value is put right.
         let now = shared.clock.now();
