@@ -15,8 +15,8 @@
 //!
 //! A worker that pushes into its own deque leaves out the fence: the invariant holds, as it is awake itself and will come to the task. What
 //! it may miss is a worker that goes to sleep at that moment and could have helped; it looks again when its poll ends. In a burst of timers or
-//! sockets it looks a little later (`maintenance.rs`), and the watch looks for it if a poll of that burst is long. A task that is alone in its queue may be kept by
-//! its worker while the poll that pushed it goes on (`lone.rs`): a push of it wakes nobody, W3 passes over it, and if the poll is long, the watch looks for it.
+//! sockets it looks a little later (`worker/maintenance.rs`), and the watch looks for it if a poll of that burst is long. A task that is alone in its queue may be kept by
+//! its worker while the poll that pushed it goes on (`worker/lone.rs`): a push of it wakes nobody, W3 passes over it, and if the poll is long, the watch looks for it.
 //!
 //! Proof, in two cases. The fences are totally ordered. If P2 comes first, W3 sees the task of P1. If W2 comes first, P3
 //! sees the word of W1: the worker among the sleepers and no longer among the searchers; so the pusher wakes a sleeper,

@@ -37,7 +37,7 @@ pub(crate) struct WorkerSlot {
     pub(crate) parker: Parker,
     /// The worker should leave: a spare that is not needed any more, or everybody at the end.
     pub(crate) leave: AtomicBool,
-    /// The poll that pushed a task which is left to this worker while that poll goes on, see `lone.rs`.
+    /// The poll that pushed a task which is left to this worker while that poll goes on, see `worker/lone.rs`.
     pub(crate) keeps_lone: HintU64,
 }
 

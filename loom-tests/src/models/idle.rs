@@ -1,4 +1,4 @@
-//! Does a task that is queued always find a worker? The protocol of `idle.rs` and `search.rs`.
+//! Does a task that is queued always find a worker? The protocol of `idle.rs` and `worker/search.rs`.
 
 use std::sync::Arc;
 

@@ -256,3 +256,31 @@ fn a_groups_task_is_asked_once() {
         }
     }
 }
+
+/// What a clean-up makes gets its turn: the round in which its maker was asked does not come to it.
+#[test]
+fn a_task_that_a_clean_up_makes_takes_its_first_step() {
+    const TASKS: usize = 2_000;
+    let helped = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&helped);
+    let runner = Runner::builder().workers(2).build().unwrap();
+    let main = async move {
+        let begun = Begun::default();
+        for _ in 0..TASKS {
+            let counted = Arc::clone(&counted);
+            drop(create_task(begun.counts(async move {
+                let told = sleep(LONG).await;
+                create_task(async move {
+                    counted.fetch_add(1, Ordering::Relaxed);
+                    Ok(())
+                })
+                .await?;
+                told
+            })));
+        }
+        begun.are(TASKS).await
+    };
+    runner.run(main).unwrap();
+    runner.close();
+    assert_eq!(helped.load(Ordering::Relaxed), TASKS);
+}
