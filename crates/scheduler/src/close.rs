@@ -141,7 +141,7 @@ impl Scheduler {
             }
         }
         let steals =
-            [|shared: &Shared| shared.injector.steal_one(), |shared: &Shared| shared.heavy.steal_one()];
+            [|shared: &Shared| shared.injector.steal_one(), |shared: &Shared| shared.cpu_bound.steal_one()];
         for steal in steals {
             loop {
                 match steal(shared) {

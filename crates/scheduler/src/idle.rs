@@ -1,6 +1,7 @@
-//! Which worker should be woken, and may this one sleep?
+//! Which parked worker is woken, and may this worker park?
 //!
-//! The invariant: **as long as a stealable task is queued, a worker is awake that will look for it, or its pusher wakes one.**
+//! The invariant: **as long as a stealable task is queued, a worker is awake that will look for it, or the thread that queued the
+//! task wakes one.**
 //!
 //! Both sides, as steps:
 //!
@@ -8,37 +9,36 @@
 //! pusher                                    worker that found nothing
 //! P1 push the task                          W1 enter the sleepers, leave the searchers   (`sleep`)
 //! P2 fence(SeqCst)              (`notify`)  W2 fence(SeqCst)
-//! P3 read the word; if nobody searches      W3 look at every queue again; something there:
-//!    and somebody sleeps, take a sleeper       leave the sleepers (`cancel_sleep`), go on
+//! P3 read the word; if no worker searches   W3 look at every queue again; if there is something,
+//!    and one sleeps, take a sleeper            leave the sleepers (`cancel_sleep`) and go on
 //!    and wake it as a searcher              W4 park until woken
 //! ```
 //!
-//! A worker that pushes into its own deque leaves out the fence: the invariant holds, as it is awake itself and will come to the task. What
-//! it may miss is a worker that goes to sleep at that moment and could have helped; it looks again when its poll ends. In a burst of timers or
-//! sockets it looks a little later (`worker/maintenance.rs`), and the watch looks for it if a poll of that burst is long. A task that is alone in its queue may be kept by
-//! its worker while the poll that pushed it goes on (`worker/lone.rs`): a push of it wakes nobody, W3 passes over it, and if the poll is long, the watch looks for it.
+//! A worker that pushes into its own deque leaves out the fence. The invariant holds, because this worker is awake and comes to the
+//! task itself. What it may miss is a worker that goes to sleep at that moment and could have helped; it looks again when its poll
+//! ends, or when a burst of timers or sockets is over. A worker may also keep its only task local while the poll that pushed it goes
+//! on (`worker/wake_policy.rs`): then the push wakes no worker, and W3 passes over the task. If the poll lasts, the watchdog looks
+//! for a sleeper in either case.
 //!
-//! Proof, in two cases. The fences are totally ordered. If P2 comes first, W3 sees the task of P1. If W2 comes first, P3
-//! sees the word of W1: the worker among the sleepers and no longer among the searchers; so the pusher wakes a sleeper,
-//! unless another worker searches. That one either comes across the task, or goes through W1 to W3 itself
-//! after P3 read it as searching, so its W3 sees the task.
+//! Proof, in two cases. The fences are totally ordered. If P2 comes first, W3 sees the task of P1. If W2 comes first, P3 sees the word
+//! of W1: the worker among the sleepers and no longer among the searchers. So the pusher wakes a sleeper, unless another worker
+//! searches. That one either finds the task, or goes through W1 to W3 itself after P3 read it as searching, so its W3 sees the task.
 //!
-//! A searcher that finds work stops searching; the last one to do so notifies once more, since
-//! pushes that came meanwhile relied on it. Searchers are few (at most half of the workers), so that a burst does not send everybody to
-//! the same queues.
+//! A searcher that finds work stops searching. The last one to do so notifies once more, because pushes that came meanwhile relied on
+//! it. At most half of the workers search, so that many pushes at once do not send all workers to the same queues.
 //!
-//! Rejected: a lock around push and sleep (two more read-modify-writes on each push); waking on each push (a storm of
-//! system calls while the first woken worker is still on its way).
+//! Rejected: a lock around push and sleep (two more read-modify-writes for each push); a wake for each push (many system calls while
+//! the first woken worker is still on its way).
 
 use crossbeam_utils::CachePadded;
 
-use crate::sync::{AtomicUsize, Mutex, Ordering, fence, mutation};
+use crate::sync::{AtomicUsize, Mutex, Ordering, fence};
 
 const SEARCHING_ONE: usize = 1;
 const SLEEPING_SHIFT: u32 = usize::BITS / 2;
 const SLEEPING_ONE: usize = 1 << SLEEPING_SHIFT;
 
-/// Who sleeps and who searches.
+/// How many workers search, and which ones sleep.
 pub(crate) struct Idle {
     word: CachePadded<AtomicUsize>,
     /// Changes together with the word.
@@ -46,15 +46,15 @@ pub(crate) struct Idle {
 }
 
 struct Sleepers {
-    /// The last to lie down on top: its caches are the warmest.
+    /// The last to fall asleep on top: its caches are the warmest.
     list: Vec<usize>,
-    /// How often one of them has got up.
+    /// How often a worker has left the list.
     departures: u64,
 }
 
-/// All workers slept at some moment, see [`Idle::all_rest`].
+/// All workers slept at some moment, see [`Idle::all_sleep`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Rest(u64);
+pub(crate) struct AllSleep(u64);
 
 /// One look at the word.
 #[derive(Clone, Copy)]
@@ -69,7 +69,7 @@ impl Snapshot {
     }
 }
 
-/// The right, and the duty, to look for work on behalf of those who rely on it (see the module's head).
+/// The right, and the duty, to look for work on behalf of the pushers that rely on it (see the module's head).
 #[must_use = "searchers are counted: give it to `Idle::sleep` or `Idle::found`"]
 #[derive(Debug)]
 pub(crate) struct Searching(());
@@ -78,9 +78,9 @@ pub(crate) struct Searching(());
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// Nobody searches any more: call `notify`.
+    /// No worker searches any more: call `notify`.
     NotifyAnother,
-    /// Another one still searches.
+    /// Another worker still searches.
     Nothing,
 }
 
@@ -96,20 +96,18 @@ impl Idle {
     #[inline]
     pub(crate) fn notify(&self) -> Option<usize> {
         // Ordering: P2, partner of the fence in `sleep`.
-        if !mutation("notify-without-fence") {
-            fence(Ordering::SeqCst);
-        }
+        fence(Ordering::SeqCst);
         self.notify_if_visible()
     }
 
-    /// As `notify`, without the fence: for a hint that is repeated anyway.
+    /// As `notify`, without the fence. It may miss a worker that is just falling asleep, so it is for tasks that do not depend on it.
     #[inline]
     pub(crate) fn notify_if_visible(&self) -> Option<usize> {
-        // Relaxed: the fences order this look against the sleeper's announcement.
+        // Relaxed: the fences order this read against the sleeper's announcement.
         if self.seems_wanted() { self.pop_sleeper() } else { None }
     }
 
-    /// Somebody sleeps and nobody searches, at a glance.
+    /// A worker sleeps and none searches: a hint.
     #[inline]
     pub(crate) fn seems_wanted(&self) -> bool {
         let now = Snapshot(self.word.load(Ordering::Relaxed));
@@ -119,7 +117,7 @@ impl Idle {
     #[cold]
     fn pop_sleeper(&self) -> Option<usize> {
         let mut sleepers = self.sleepers.lock();
-        // A second pusher that comes here meanwhile relies on the searcher that the first one made.
+        // Another pusher has made a searcher meanwhile, and this one relies on it.
         if Snapshot(self.word.load(Ordering::Relaxed)).searching() > 0 {
             return None;
         }
@@ -136,9 +134,9 @@ impl Idle {
         (2 * now.searching() < workers.max(1)).then(|| self.search())
     }
 
-    /// Begins a search in any case: the worker has seen that there is something.
+    /// Begins a search in any case: the worker has seen work.
     pub(crate) fn search(&self) -> Searching {
-        // Relaxed: who relies on this searcher saw the count before the fence of its later `sleep`.
+        // Relaxed: a pusher that relies on this searcher saw the count before the fence of the searcher's later `sleep`.
         self.word.fetch_add(SEARCHING_ONE, Ordering::Relaxed);
         Searching(())
     }
@@ -161,12 +159,10 @@ impl Idle {
             self.word.fetch_add(SLEEPING_ONE - leaves, Ordering::Relaxed);
         }
         // Ordering: W2, partner of the fence in `notify`.
-        if !mutation("sleep-without-fence") {
-            fence(Ordering::SeqCst);
-        }
+        fence(Ordering::SeqCst);
     }
 
-    /// The worker gets up by itself. An error: somebody woke it, so it counts as searching.
+    /// The worker wakes by itself. An error: another thread woke it, so it counts as searching.
     pub(crate) fn cancel_sleep(&self, index: usize) -> Result<(), Searching> {
         if self.remove(index) { Ok(()) } else { Err(Searching(())) }
     }
@@ -183,24 +179,20 @@ impl Idle {
         true
     }
 
-    /// All of `workers` sleep. Two equal answers mean that none of them got up in between.
-    pub(crate) fn all_rest(&self, workers: usize) -> Option<Rest> {
+    /// All of `workers` sleep. Two equal answers mean that none of them woke in between.
+    pub(crate) fn all_sleep(&self, workers: usize) -> Option<AllSleep> {
         let sleepers = self.sleepers.lock();
-        (sleepers.list.len() >= workers).then_some(Rest(sleepers.departures))
+        (sleepers.list.len() >= workers).then_some(AllSleep(sleepers.departures))
     }
 
-    /// How many sleep, and whether anybody searches: a hint.
+    /// How many sleep: a hint.
     pub(crate) fn sleeping(&self) -> usize {
         Snapshot(self.word.load(Ordering::Relaxed)).sleeping()
     }
 
-    /// Nobody searches but, at most, the caller: a hint.
+    /// No worker but the caller searches: a hint.
     pub(crate) fn searches_alone(&self) -> bool {
         Snapshot(self.word.load(Ordering::Relaxed)).searching() <= 1
-    }
-
-    pub(crate) fn anybody_searches(&self) -> bool {
-        Snapshot(self.word.load(Ordering::Relaxed)).searching() > 0
     }
 }
 
@@ -215,13 +207,13 @@ mod tests {
     }
 
     #[test]
-    fn who_is_woken_searches_and_counts_once() {
+    fn a_woken_worker_searches_and_counts_once() {
         let idle = Idle::new(3);
-        assert_eq!(idle.notify(), None, "nobody sleeps");
+        assert_eq!(idle.notify(), None, "none sleeps");
         for index in 0..3 {
             idle.sleep(index, None);
         }
-        assert_eq!(idle.notify(), Some(2), "the last to lie down");
+        assert_eq!(idle.notify(), Some(2), "the last to fall asleep");
         assert_eq!(counts(&idle), (1, 2));
         assert_eq!(idle.notify(), None, "one searches already");
         let right = idle.cancel_sleep(2).expect_err("it was woken");
@@ -231,32 +223,32 @@ mod tests {
     }
 
     #[test]
-    fn who_gets_up_by_itself_does_not_search() {
+    fn a_worker_that_wakes_by_itself_does_not_search() {
         let idle = Idle::new(2);
         idle.sleep(0, None);
-        idle.cancel_sleep(0).expect("nobody woke it");
+        idle.cancel_sleep(0).expect("no thread woke it");
         assert_eq!(counts(&idle), (0, 0));
         assert!(!idle.remove(0));
     }
 
     #[test]
-    fn a_searcher_that_lies_down_searches_no_more() {
+    fn a_searcher_that_falls_asleep_searches_no_more() {
         let idle = Idle::new(2);
-        let right = idle.try_search(2).expect("nobody searches");
+        let right = idle.try_search(2).expect("none searches");
         assert_eq!(counts(&idle), (1, 0));
         idle.sleep(0, Some(right));
         assert_eq!(counts(&idle), (0, 1));
     }
 
     #[test]
-    fn somebody_is_wanted_if_one_sleeps_and_nobody_searches() {
+    fn a_worker_is_wanted_if_one_sleeps_and_none_searches() {
         let idle = Idle::new(3);
-        assert!(!idle.seems_wanted(), "nobody sleeps");
+        assert!(!idle.seems_wanted(), "none sleeps");
         idle.sleep(0, None);
         assert!(idle.seems_wanted());
         let searching = idle.search();
         assert!(!idle.seems_wanted(), "one searches");
-        // Who comes here although one searches already, because it saw the word a moment earlier, relies on that one.
+        // A pusher that saw the word before that search began relies on the searcher.
         assert_eq!((idle.pop_sleeper(), counts(&idle)), (None, (1, 1)));
         assert_eq!(idle.found(searching), Found::NotifyAnother);
         assert_eq!((idle.pop_sleeper(), counts(&idle)), (Some(0), (1, 0)));
@@ -264,39 +256,39 @@ mod tests {
     }
 
     #[test]
-    fn hints_tell_what_the_word_says() {
+    fn hints_agree_with_the_word() {
         let idle = Idle::new(3);
-        let hints = || (idle.sleeping(), idle.searches_alone(), idle.anybody_searches());
-        assert_eq!(hints(), (0, true, false));
+        let hints = || (idle.sleeping(), idle.searches_alone());
+        assert_eq!(hints(), (0, true));
         let first = idle.search();
-        assert_eq!(hints(), (0, true, true));
+        assert_eq!(hints(), (0, true));
         let second = idle.search();
-        assert_eq!(hints(), (0, false, true));
+        assert_eq!(hints(), (0, false));
         idle.sleep(0, Some(first));
         idle.sleep(1, Some(second));
-        assert_eq!(hints(), (2, true, false));
+        assert_eq!(hints(), (2, true));
         idle.sleep(2, None);
-        assert_eq!(hints(), (3, true, false));
+        assert_eq!(hints(), (3, true));
     }
 
     #[test]
-    fn a_rest_is_another_one_when_somebody_has_got_up_meanwhile() {
+    fn two_answers_differ_if_a_worker_woke_in_between() {
         let idle = Idle::new(2);
-        assert_eq!(idle.all_rest(1), None);
+        assert_eq!(idle.all_sleep(1), None);
         idle.sleep(0, None);
-        assert_eq!(idle.all_rest(2), None);
+        assert_eq!(idle.all_sleep(2), None);
         idle.sleep(1, None);
-        let rests = idle.all_rest(2).expect("both sleep");
-        assert_eq!((idle.all_rest(2), idle.all_rest(1)), (Some(rests), Some(rests)));
-        idle.cancel_sleep(1).expect("nobody woke it");
-        assert_eq!(idle.all_rest(2), None);
+        let rests = idle.all_sleep(2).expect("both sleep");
+        assert_eq!((idle.all_sleep(2), idle.all_sleep(1)), (Some(rests), Some(rests)));
+        idle.cancel_sleep(1).expect("no thread woke it");
+        assert_eq!(idle.all_sleep(2), None);
         idle.sleep(1, None);
-        let again = idle.all_rest(2).expect("both sleep");
-        assert_ne!(again, rests, "one got up by itself");
+        let again = idle.all_sleep(2).expect("both sleep");
+        assert_ne!(again, rests, "one woke by itself");
         assert_eq!(idle.notify(), Some(1));
         let searching = idle.cancel_sleep(1).expect_err("it was woken");
         idle.sleep(1, Some(searching));
-        assert!(idle.all_rest(2).is_some_and(|last| last != again && last != rests), "one was woken");
+        assert!(idle.all_sleep(2).is_some_and(|last| last != again && last != rests), "one was woken");
     }
 
     #[test]

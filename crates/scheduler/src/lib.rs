@@ -47,12 +47,13 @@ mod close;
 mod config;
 pub mod contain;
 mod counters;
+mod cpu_bound;
 mod door;
 mod driver;
 mod far;
-mod heavy;
 mod idle;
 mod io;
+mod kinds;
 mod metrics;
 #[cfg(selvedge_loom)]
 #[expect(unsafe_code, reason = "a model seals the cells that it frees")]
@@ -75,9 +76,10 @@ mod task;
 mod timer;
 mod timers;
 mod wait_list;
-mod watch;
 mod watchdog;
+mod watchdog_thread;
 mod worker;
+mod worker_slot;
 
 pub use clock::ClockKind;
 pub use config::{Config, Hooks, MAX_WORKERS, NoHooks};

@@ -8,17 +8,18 @@
 //! the beginning of the poll looks to the poll as if it had to answer it, as any poll would; so a question, before it ends, looks at the count: its claim counts
 //! for one, and whatever is there besides is owed a poll (`TaskRef::wake_again_if_woken`).
 //!
-//! Who polls what is read from the workers' [`PollProgress`](crate::shared::PollProgress) by address. The address is compared, never followed, and the
+//! Who polls what is read from the workers' [`PollProgress`](crate::worker_slot::PollProgress) by address. The address is compared, never followed, and the
 //! asker's reference keeps it from being used for another task. The answer is a moment's: all reads are Relaxed.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::runtimes;
-use crate::shared::{Scheduler, Shared, WorkerSlot};
+use crate::shared::{Scheduler, Shared};
 use crate::sync::Ordering;
 use crate::task::{TaskRef, Unclaimed};
 use crate::worker::{self, Local};
+use crate::worker_slot::WorkerSlot;
 
 /// What a look at a task found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -70,9 +71,12 @@ impl Scheduler {
         })
     }
 
-    /// The scheduler that `task` lives in; `None` if it is done, or its scheduler is gone. Looks at every live task.
+    /// The scheduler that `task` lives in. `None` if the task is done, or its scheduler is gone. No other task is looked at.
     pub fn of(task: &TaskRef) -> Option<Scheduler> {
-        runtimes::all::<Shared>().iter().map(Scheduler::handle_to).find(|it| it.tasks().contains(task))
+        let owner =
+            runtimes::all::<Shared>().iter().map(Scheduler::handle_to).find(|it| it.0.owned.owns(task));
+        // A task that is not done has been at its place all the time. The page of one that is may belong to another scheduler now.
+        owner.filter(|_| !task.is_done())
     }
 }
 

@@ -14,7 +14,7 @@ use crate::pool::{BlockingJob, BlockingRefused};
 use crate::shared::{Scheduler, Shared};
 use crate::sync::{Instant, Ordering, fence, mutation};
 use crate::task::{JoinHandle, Outcome, Slot, TaskRef};
-use crate::watch;
+use crate::watchdog_thread;
 use crate::worker::{self, Local};
 
 impl Scheduler {
@@ -41,7 +41,7 @@ impl Scheduler {
         for index in 0..shared.workers() {
             worker::start(shared, index)?;
         }
-        watch::start(shared)
+        watchdog_thread::start(shared)
     }
 
     /// Creates a task and queues it. After [`close`](Self::close) it is never polled, and its handle resolves to [`Outcome::closed`].

@@ -1,92 +1,25 @@
-//! What do all threads of one scheduler see?
+//! What do all threads of a scheduler see?
 
 use std::sync::{Arc, Weak};
-
-use crossbeam_utils::CachePadded;
 
 use crate::clock::{Clock, ClockKind};
 use crate::clock_pause::ClockPauses;
 use crate::config::Config;
-use crate::counters::Counters;
+use crate::cpu_bound::{Class, CpuBound};
 use crate::door::Closing;
 use crate::driver::{Driver, Host};
 use crate::far::{self, FarTimers};
-use crate::heavy::{Class, Heavy};
 use crate::idle::Idle;
 use crate::parker::Parker;
 use crate::pool::Pool;
-use crate::queue::{Deque, Injector, Next, Stealer};
+use crate::queue::Injector;
 use crate::runtimes;
-use crate::sync::{AtomicBool, AtomicU32, AtomicU64, HintU64, Mutex, Ordering, fence, mutation};
+use crate::spin::SpinBudget;
+use crate::sync::{AtomicBool, Ordering, fence};
 use crate::task::{OwnedTasks, Runnable, Schedule, ScheduleHere, TaskRef, Why};
 use crate::timers::{NEVER, TickLength, TimerSlot};
 use crate::watchdog::Watchdog;
-
-/// Stands for no poll: they are numbered from one on.
-pub(crate) const NO_POLL: u64 = 0;
-
-/// One place to work at. The first N are always taken, the others by spares.
-pub(crate) struct WorkerSlot {
-    /// Written by its worker at each poll.
-    pub(crate) progress: CachePadded<PollProgress>,
-    pub(crate) counters: CachePadded<Counters>,
-    pub(crate) next: Next,
-    pub(crate) stealer: Stealer,
-    /// The owner's end of the deque while nobody works here.
-    pub(crate) vacant: Mutex<Option<Deque>>,
-    pub(crate) parker: Parker,
-    /// The worker should leave: a spare that is not needed any more, or everybody at the end.
-    pub(crate) leave: AtomicBool,
-    /// The poll that pushed a task which is left to this worker while that poll goes on, see `worker/lone.rs`.
-    pub(crate) keeps_lone: HintU64,
-}
-
-/// Is this worker getting on? Written by the worker and by the watch, read by the other one; all Relaxed, because only
-/// the watch counts, and a stale look is put right by its next one.
-pub(crate) struct PollProgress {
-    /// Odd in a poll, and another number in each.
-    pub(crate) poll: AtomicU64,
-    /// The task that is polled, or was last, by its address: to compare, not to follow.
-    pub(crate) task: HintU64,
-    /// The poll that the watch has found to be long.
-    pub(crate) marked: AtomicU64,
-    /// The time at which the watch first saw the current poll.
-    pub(crate) first_seen: AtomicU64,
-    /// A heavy task's poll runs, or a suspect's.
-    pub(crate) heavy: AtomicBool,
-    /// It is a suspect's.
-    pub(crate) suspect: AtomicBool,
-    /// The thread that works here, as the operating system numbers it.
-    pub(crate) thread: AtomicU32,
-}
-
-impl WorkerSlot {
-    fn new() -> Self {
-        let deque = Deque::new();
-        Self {
-            progress: CachePadded::new(PollProgress {
-                poll: AtomicU64::new(0),
-                task: HintU64::new(0),
-                marked: AtomicU64::new(0),
-                first_seen: AtomicU64::new(0),
-                heavy: AtomicBool::new(false),
-                suspect: AtomicBool::new(false),
-                thread: AtomicU32::new(0),
-            }),
-            counters: CachePadded::new(Counters::new()),
-            next: Next::new(),
-            stealer: deque.stealer(),
-            vacant: Mutex::new(Some(deque)),
-            parker: Parker::new(),
-            leave: AtomicBool::new(false),
-            keeps_lone: HintU64::new(NO_POLL),
-        }
-    }
-
-    pub(crate) fn is_taken(&self) -> bool {
-        self.vacant.lock().is_none()
-    }
-}
+use crate::worker_slot::WorkerSlot;
 
 /// A running scheduler. Cheap to clone, usable from any thread.
 ///
@@ -108,21 +41,16 @@ impl Scheduler {
     }
 }
 
-/// A worker's place, for the thread that is to work there.
-pub(crate) struct Post {
-    pub(crate) index: usize,
-    pub(crate) deque: Deque,
-}
-
 /// A scheduler, as its threads see it.
 pub(crate) struct Shared {
     pub(crate) id: u32,
     pub(crate) config: Config,
     pub(crate) slots: Box<[WorkerSlot]>,
     pub(crate) injector: Injector,
-    pub(crate) heavy: Heavy,
+    pub(crate) cpu_bound: CpuBound,
     pub(crate) idle: Idle,
     pub(crate) watchdog: Watchdog,
+    pub(crate) spin_budget: SpinBudget,
     pub(crate) driver: Driver,
     pub(crate) clock: Clock,
     pub(crate) tick_length: TickLength,
@@ -145,9 +73,10 @@ impl Shared {
             id: runtimes::register(this.clone()),
             slots: (0..places).map(|_| WorkerSlot::new()).collect(),
             injector: Injector::new(),
-            heavy: Heavy::new(workers),
+            cpu_bound: CpuBound::new(workers),
             idle: Idle::new(places),
             watchdog: Watchdog::new(workers, places > workers),
+            spin_budget: SpinBudget::new(),
             driver: Driver::new(),
             clock: Clock::new(config.clock),
             tick_length: TickLength::new(is_virtual),
@@ -162,15 +91,10 @@ impl Shared {
         })
     }
 
-    /// N, without spares.
+    /// N, without standbys.
     #[inline]
     pub(crate) fn workers(&self) -> usize {
         self.config.workers
-    }
-
-    #[inline]
-    pub(crate) fn has_watchdog(&self) -> bool {
-        self.slots.len() > self.workers()
     }
 
     /// The places that have ever been used.
@@ -178,20 +102,21 @@ impl Shared {
         &self.slots[..self.watchdog.places_used()]
     }
 
-    /// Every worker sleeps, no blocking job runs and nobody holds the time, so nothing happens until a timer fires or a foreign thread comes.
+    /// Every worker sleeps, no blocking job runs and the clock is not paused, so nothing happens until a timer fires or a foreign
+    /// thread does something.
     pub(crate) fn is_quiescent(&self) -> bool {
         let active = self.watchdog.active();
-        let Some(rest) = self.idle.all_rest(active) else { return false };
-        // After that look: see `clock_pause.rs`.
+        let Some(asleep) = self.idle.all_sleep(active) else { return false };
+        // After the look at the sleepers: see `clock_pause.rs`.
         if self.clock_pauses.any() {
             return false;
         }
-        // A task may be in somebody's hands between two queues: a worker's, who then got up in between, or the watch's.
+        // A task may be on its way between two queues: a worker that moves it has woken in between, and the watchdog shows it.
         let nothing_waits = self.pool.is_quiet() && !self.has_work() && !self.watchdog.is_moving_a_task();
-        nothing_waits && self.idle.all_rest(active) == Some(rest)
+        nothing_waits && self.idle.all_sleep(active) == Some(asleep)
     }
 
-    /// Moves a virtual clock to the earliest deadline that is really there. False: there is none.
+    /// Moves a virtual clock to the earliest deadline of an armed timer. False: there is none.
     pub(crate) fn advance_virtual_time(&self) -> bool {
         let earliest = self.timers.iter().map(TimerSlot::refresh).min().unwrap_or(NEVER);
         if earliest != NEVER {
@@ -233,19 +158,18 @@ impl Shared {
             self.injector.push(task);
             self.notify();
         } else {
-            self.push_heavy(task, class == Class::Suspect);
+            self.push_cpu_bound(task, class == Class::OnProbation);
         }
     }
 
-    /// Queues a heavy task, or a suspect. Without a permit to spare nobody is woken: whoever gives one back looks at the queue.
-    pub(crate) fn push_heavy(&self, task: Runnable, is_suspect: bool) {
-        self.heavy.push(task, is_suspect);
-        // Ordering: partner of the fence in `Idle::sleep`. A worker gave its permit back before it lay down: either it sees the task in its
-        // second look, or this one sees the permit.
-        if !mutation("heavy-push-without-fence") {
-            fence(Ordering::SeqCst);
-        }
-        if self.heavy.is_due() {
+    /// Queues a cpu-bound task, or one on probation. If no permit is left, no worker is woken: the one that returns a permit looks
+    /// at the lane.
+    pub(crate) fn push_cpu_bound(&self, task: Runnable, on_probation: bool) {
+        self.cpu_bound.push(task, on_probation);
+        // Ordering: partner of the fence in `Idle::sleep`. A worker returns its permit before it enters the sleepers: either it
+        // sees the task in its second look, or this thread sees the permit.
+        fence(Ordering::SeqCst);
+        if self.cpu_bound.is_due() {
             self.notify();
         }
     }
@@ -258,7 +182,7 @@ impl Shared {
         }
     }
 
-    /// As `notify`, but a worker that is just going to sleep may be missed: for tasks that do not depend on it.
+    /// As `notify`, but it may miss a worker that is just falling asleep: for tasks that do not depend on it.
     #[inline]
     pub(crate) fn notify_if_visible(&self) {
         if let Some(index) = self.idle.notify_if_visible() {
@@ -277,18 +201,18 @@ impl Shared {
     }
 
     fn has_common_work(&self) -> bool {
-        !self.injector.is_empty() || self.heavy.is_due()
+        !self.injector.is_empty() || self.cpu_bound.is_due()
     }
 
-    /// Tells every worker to leave, and wakes it.
+    /// Dismisses every worker, and wakes it.
     pub(crate) fn dismiss_all(&self) {
         self.closing.store(true, Ordering::SeqCst);
         for slot in &self.slots {
-            // Ordering: a swap, and Release pairs with the swap of the watch, which may be taking a dismissal back (`balance`).
+            // Ordering: a swap, and Release pairs with the swap of the watchdog, which may be taking a dismissal back (`balance`).
             slot.leave.swap(true, Ordering::AcqRel);
             slot.parker.unpark();
         }
-        self.watchdog.wake_watch();
+        self.watchdog.wake();
     }
 }
 
@@ -314,7 +238,7 @@ impl Host for Shared {
     }
 
     fn has_watchdog(&self) -> bool {
-        self.has_watchdog()
+        self.watchdog.is_on()
     }
 }
 

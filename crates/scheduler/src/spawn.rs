@@ -1,9 +1,9 @@
-//! How does a task come into being, and where is it queued first?
+//! How is a task created, and where is it queued first?
 
-use crate::heavy::Class;
+use crate::cpu_bound::Class;
 use crate::refused::drop_refused;
 use crate::shared::Shared;
-use crate::task::{self, JoinHandle, Outcome, RefusedTask, Runnable, Slot};
+use crate::task::{self, JoinHandle, Outcome, Runnable, Slot};
 use crate::worker;
 
 impl Shared {
@@ -20,12 +20,10 @@ impl Shared {
         F::Output: Outcome,
         S: Slot,
     {
-        let weight = self.heavy.kinds.weight_at_birth(task::kind_of::<F, S>());
-        let class = Class::at_birth(weight);
-        let worker = local.map(|local| local.index);
-        let is_own = || worker.is_some() || self.pool.is_own_thread();
-        let (runnable, handle) = self.owned.spawn(worker, is_own, future, slot, weight);
-        if let Some(runnable) = admit(runnable) {
+        let weight = self.cpu_bound.kinds.weight_at_birth(task::kind_of::<F, S>());
+        let (runnable, handle) = self.create(local, future, slot, weight);
+        if let Some(runnable) = runnable {
+            let class = Class::at_birth(weight);
             match local {
                 Some(local) => local.push_new(runnable, class),
                 None => self.inject(runnable, class),
@@ -41,14 +39,14 @@ impl Shared {
         F::Output: Outcome,
         S: Slot,
     {
-        let (runnable, handle) = self.owned.spawn(Some(local.index), || true, future, slot, 0);
-        if let Some(runnable) = admit(runnable) {
+        let (runnable, handle) = self.create(Some(local), future, slot, 0);
+        if let Some(runnable) = runnable {
             local.run_inside(runnable);
         }
         handle
     }
 
-    /// Creates a task that nobody polls before it is started or woken.
+    /// Creates a task that is not polled before it is started or woken.
     pub(crate) fn spawn_suspended<F, S>(
         &self,
         local: Option<&worker::Local>,
@@ -60,19 +58,32 @@ impl Shared {
         F::Output: Outcome,
         S: Slot,
     {
-        let weight = self.heavy.kinds.weight_at_birth(task::kind_of::<F, S>());
-        let worker = local.map(|local| local.index);
-        let is_own = || worker.is_some() || self.pool.is_own_thread();
-        let (runnable, handle) = self.owned.spawn(worker, is_own, future, slot, weight);
-        // It is on the list already, so somebody may have woken it.
-        if let Some(woken) = admit(runnable).and_then(Runnable::suspend) {
+        let weight = self.cpu_bound.kinds.weight_at_birth(task::kind_of::<F, S>());
+        let (runnable, handle) = self.create(local, future, slot, weight);
+        // The task is among the owned ones already, so it may have been woken.
+        if let Some(woken) = runnable.and_then(Runnable::suspend) {
             woken.schedule_new();
         }
         handle
     }
-}
 
-/// A task that the door keeps out is dropped, at once.
-fn admit(task: Result<Runnable, RefusedTask>) -> Option<Runnable> {
-    task.map_err(drop_refused).ok()
+    /// Creates a task. A task that the door keeps out is dropped at once.
+    #[inline]
+    fn create<F, S>(
+        &self,
+        local: Option<&worker::Local>,
+        future: F,
+        slot: S,
+        weight: u8,
+    ) -> (Option<Runnable>, JoinHandle<F::Output>)
+    where
+        F: Future + Send + 'static,
+        F::Output: Outcome,
+        S: Slot,
+    {
+        let worker = local.map(|local| local.index);
+        let is_own = || worker.is_some() || self.pool.is_own_thread();
+        let (runnable, handle) = self.owned.spawn(worker, is_own, future, slot, weight);
+        (runnable.map_err(drop_refused).ok(), handle)
+    }
 }

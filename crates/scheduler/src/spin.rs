@@ -1,18 +1,17 @@
-//! How long does a worker spin before it sleeps?
+//! How long does a worker go on searching before it parks?
 
 use std::time::Duration;
 
 use crate::sync::{AtomicU32, Ordering};
 
-/// The longest spin before sleeping, in microseconds: a round trip between threads takes a few of them, a sleep and a wake take
-/// tens.
+/// The longest search, in microseconds. A round trip between threads takes a few, to park and to be woken takes tens.
 pub(crate) const SPIN_MAX_MICROS: u32 = 32;
-/// The shortest; below it a worker does not spin at all. What it waits for may come from a thread that the operating system has put on its
-/// own core, and that gets there only once it sleeps.
+/// The shortest one; below it a worker parks at once. The task that it searches for may come from a thread that the operating system
+/// has put on this worker's core, and that runs only once the worker sleeps.
 const SPIN_MIN_MICROS: u32 = 4;
 
-/// How long a spin pays: doubled when one finds work or when a sleep was so short that a spin would have, halved when one was
-/// in vain, down to none.
+/// The time that all workers of a scheduler spend on a search. It doubles when a search finds a task, or a sleep was so short that a
+/// search would have; it halves when a search finds none, down to zero in a program that rests.
 pub(crate) struct SpinBudget(AtomicU32);
 
 impl SpinBudget {

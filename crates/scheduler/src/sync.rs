@@ -94,6 +94,9 @@ mod imp {
         }
     }
 
+    /// A loop that waits for the clock ends.
+    pub(crate) const TIME_PASSES: bool = true;
+
     /// Parks the calling thread, for at most `limit` if there is one.
     pub(crate) fn park(limit: Option<std::time::Duration>) {
         match limit {

@@ -1,27 +1,26 @@
-//! What do the watch and the workers know of each other? What the watch does with it stands in `watch.rs`.
+//! What do the workers and the watchdog's thread share? What that thread does is in `watchdog_thread.rs`.
 
 use crate::clock::nanos;
 use crate::parker::Parker;
-use crate::spin::SpinBudget;
 use crate::sync::thread::JoinHandle;
-use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Instant, Mutex, Ordering, fence, mutation};
+use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Instant, Mutex, Ordering, fence};
 
-/// The watch's side and the workers' side of rescue.
+/// The state that both sides read and write.
 pub(crate) struct Watchdog {
     /// Workers at their places.
     active: AtomicUsize,
     /// Places below this have been used.
     places_used: AtomicUsize,
-    pub(crate) rescues: AtomicU64,
-    /// There is a watch.
+    /// How often a standby was lent.
+    pub(crate) standbys_lent: AtomicU64,
+    /// The scheduler has a watchdog.
     is_on: bool,
     origin: Instant,
-    pub(crate) watch: Parker,
-    pub(crate) watch_sleeps: AtomicBool,
-    /// The watch has a task in its hands, between a slot and the injector.
+    pub(crate) parker: Parker,
+    pub(crate) sleeps: AtomicBool,
+    /// The watchdog moves a task from a next-task slot to the injector.
     pub(crate) moving: AtomicBool,
     pub(crate) thread: Mutex<Option<JoinHandle<()>>>,
-    pub(crate) spin: SpinBudget,
 }
 
 impl Watchdog {
@@ -29,14 +28,13 @@ impl Watchdog {
         Self {
             active: AtomicUsize::new(0),
             places_used: AtomicUsize::new(workers),
-            rescues: AtomicU64::new(0),
+            standbys_lent: AtomicU64::new(0),
             is_on,
             origin: Instant::now(),
-            watch: Parker::new(),
-            watch_sleeps: AtomicBool::new(false),
+            parker: Parker::new(),
+            sleeps: AtomicBool::new(false),
             moving: AtomicBool::new(false),
             thread: Mutex::new(None),
-            spin: SpinBudget::new(),
         }
     }
 
@@ -53,8 +51,8 @@ impl Watchdog {
         self.places_used.load(Ordering::Acquire)
     }
 
-    pub(crate) fn rescues(&self) -> u64 {
-        self.rescues.load(Ordering::Relaxed)
+    pub(crate) fn standbys_lent(&self) -> u64 {
+        self.standbys_lent.load(Ordering::Relaxed)
     }
 
     pub(crate) fn is_moving_a_task(&self) -> bool {
@@ -78,26 +76,24 @@ impl Watchdog {
         self.active.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// A worker is about to leave sleep for work: the watch must not sleep.
+    /// A worker leaves sleep for work: the watchdog must not sleep.
     pub(crate) fn worker_awake(&self) {
         if !self.is_on {
             return;
         }
-        // Ordering: partner of the fence in `sleep_while_idle`: the worker has left the sleepers, the watch has said that it sleeps;
-        // one of the two sees the other.
-        if !mutation("awake-without-fence") {
-            fence(Ordering::SeqCst);
-        }
-        if self.watch_sleeps.load(Ordering::Relaxed) {
-            self.watch.unpark();
+        // Ordering: partner of the fence in `sleep_while_idle`. The worker has left the sleepers, the watchdog has set `sleeps`: one
+        // of the two sees the other.
+        fence(Ordering::SeqCst);
+        if self.sleeps.load(Ordering::Relaxed) {
+            self.parker.unpark();
         }
     }
 
-    pub(crate) fn wake_watch(&self) {
-        self.watch.unpark();
+    pub(crate) fn wake(&self) {
+        self.parker.unpark();
     }
 
-    /// After `dismiss_all`: the watch ends at once.
+    /// After `dismiss_all`: the thread ends at once.
     pub(crate) fn join(&self) {
         let thread = self.thread.lock().take();
         if let Some(thread) = thread {

@@ -10,7 +10,7 @@ use common::{
     Count, DropCount, End, OnDrop, Signal, block_on, close, eventually, join, run, spawn, start, waker_of,
 };
 use parking_lot::Mutex;
-use selvedge_scheduler::JoinHandle;
+use selvedge_scheduler::{JoinHandle, Scheduler};
 
 #[test]
 fn a_task_may_drop_the_last_handle_of_another() {
@@ -117,4 +117,35 @@ fn a_waker_swap_races_with_completion() {
         assert_eq!(handle.poll_join(&mut Context::from_waker(&waker)), Poll::Ready(None), "taken once");
     }
     close(&scheduler);
+}
+
+/// With many tasks, some of which have ended, so that pages of both schedulers have been freed and allocated anew.
+#[test]
+fn a_task_leads_to_its_scheduler_as_long_as_it_lives() {
+    let schedulers = [start(1), start(2)];
+    for round in 0..3 {
+        let signals = [Signal::new(), Signal::new()];
+        let handles: Vec<_> = schedulers
+            .iter()
+            .zip(&signals)
+            .map(|(scheduler, signal)| {
+                let wait = || {
+                    let signal = signal.clone();
+                    spawn(scheduler, async move { signal.wait().await })
+                };
+                (0..1_000).map(|_| wait()).collect::<Vec<_>>()
+            })
+            .collect();
+        for (handles, scheduler) in handles.iter().zip(&schedulers) {
+            let is_found = |task| Scheduler::of(task).is_some_and(|found| found.ptr_eq(scheduler));
+            assert!(handles.iter().all(|handle| is_found(handle.task())), "round {round}");
+        }
+        signals.iter().for_each(Signal::set);
+        for handle in handles.into_iter().flatten() {
+            let task = handle.task().clone();
+            join(handle);
+            assert!(task.is_done() && Scheduler::of(&task).is_none());
+        }
+    }
+    schedulers.iter().for_each(close);
 }

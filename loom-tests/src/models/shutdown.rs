@@ -178,7 +178,7 @@ pub(super) const REPRIEVE_VS_SHUTDOWN: Model =
         house.dismiss(1);
         let spare = thread::spawn(move || seat.sit().work());
         let watched = house.clone();
-        let watch = thread::spawn(move || watched.watch().want(2));
+        let watch = thread::spawn(move || watched.watchdog().want(2));
         house.close_pool();
         house.dismiss_all();
         watch.join().expect("no panic");

@@ -43,7 +43,7 @@ pub(super) const SPARE_WORKER_HANDOVER: Model =
             }));
             assert!(worker.turn());
         });
-        let mut watch = house.watch();
+        let mut watch = house.watchdog();
         while !done.load(Ordering::Relaxed) {
             watch.look();
             thread::yield_now();
@@ -67,7 +67,7 @@ pub(super) const WATCH_SLEEPS_VS_WORKER_WAKES: Model =
         let awake = Arc::new(AtomicBool::new(false));
         let (watched, tells) = (house.clone(), Arc::clone(&awake));
         let watch = thread::spawn(move || {
-            watched.watch().sleep_while_idle();
+            watched.watchdog().sleep_while_idle();
             tells.store(true, Ordering::Relaxed);
             this.unpark();
         });

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering as PlainOrdering};
 use std::task::{Context, Poll, Waker};
 
 pub use crate::task::model::{Begun, Word};
-pub use crate::watch::model::Watch;
+pub use crate::watchdog_thread::model::Watchdog;
 pub use crate::worker::model::{Right, Seat, Worker};
 
 use crate::config::Config;
@@ -207,9 +207,9 @@ impl House {
         }
     }
 
-    /// The calling thread plays the watch.
-    pub fn watch(&self) -> Watch<'_> {
-        Watch::new(&self.0)
+    /// The calling thread plays the watchdog.
+    pub fn watchdog(&self) -> Watchdog<'_> {
+        Watchdog::new(&self.0)
     }
 
     /// Makes a task heavy, as after a long poll. It must be suspended.

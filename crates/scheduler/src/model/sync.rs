@@ -168,6 +168,9 @@ impl Presence {
     }
 }
 
+/// A loop that waits for the clock would not end: no time passes.
+pub(crate) const TIME_PASSES: bool = false;
+
 /// loom has no clock: a wait with a limit is a wait that somebody must end. Or, where the model wants that, one that runs into its limit.
 pub fn park(limit: Option<Duration>) {
     let this = thread::current();

@@ -3,7 +3,8 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::{Local, enter, exit};
+use super::Local;
+use super::thread::{enter, exit};
 use crate::queue::Deque;
 use crate::shared::Shared;
 use crate::task::Runnable;

@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::cell::Header;
 use super::join_waker::JoinWaker;
+use super::page::Home;
 use super::state::{Claim, DropHandle};
 use super::{Runnable, Slot, current, harness, waker};
 use crate::contain::silently;
@@ -51,6 +52,11 @@ impl TaskRef {
     fn header(&self) -> &Header {
         // SAFETY: rule *Alive*.
         unsafe { self.0.as_ref() }
+    }
+
+    /// Where the task is registered, or was.
+    pub(super) fn home(&self) -> Home {
+        self.header().home
     }
 
     /// Calls `f` with the task that the calling thread is polling. No reference is counted.

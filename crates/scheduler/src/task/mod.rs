@@ -37,7 +37,7 @@ pub use handle::{JoinHandle, TaskRef};
 pub(crate) use alloc::trim as trim_cell_memory;
 pub(crate) use cell::kind_of;
 pub(crate) use handle::Unclaimed;
-pub(crate) use owned::{OwnedTasks, RefusedTask};
+pub(crate) use owned::OwnedTasks;
 pub(crate) use runnable::{Ran, Runnable};
 pub(crate) use waker::{address_of, prefetch};
 

@@ -125,6 +125,12 @@ impl OwnedTasks {
         Walk { shards: &self.shards, page: 0, end: 0, is_meant }
     }
 
+    /// `task` is registered here, if it is not done. No other task is looked at, only the shards' pages.
+    pub(crate) fn owns(&self, task: &TaskRef) -> bool {
+        let page = task.home().page_address();
+        self.shards.iter().any(|shard| shard.list.lock().tasks.has_page_at(page))
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.shards.iter().map(|shard| shard.len()).sum()
     }

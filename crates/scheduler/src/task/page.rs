@@ -13,6 +13,7 @@
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::cell::Cell as Local;
+use std::collections::BTreeSet;
 use std::ptr::NonNull;
 
 use super::ScheduleHere;
@@ -111,6 +112,11 @@ impl Home {
         Self(page.map_addr(|start| start.saturating_add(HEAD + number * size_of::<Place>())).cast())
     }
 
+    /// Where the page begins: to compare with the pages of a shard, not to follow.
+    pub(super) fn page_address(self) -> usize {
+        self.0.addr().get() & !(ALIGNMENT - 1)
+    }
+
     /// It may point to all of the page, because the place's address was made from a pointer that may.
     fn page(self) -> NonNull<Page> {
         let start = self.0.as_ptr().map_addr(|place| place & !(ALIGNMENT - 1));
@@ -143,6 +149,8 @@ impl Home {
 /// A shard's pages. Lies behind the shard's lock. (So the allocator is called under it.)
 pub(super) struct Pages {
     all: Vec<NonNull<Page>>,
+    /// Where these pages begin.
+    addresses: BTreeSet<usize>,
     /// The page that new tasks go to.
     current: usize,
     /// The first place of `current` that has not been tried yet.
@@ -159,7 +167,15 @@ unsafe impl Send for Pages {}
 
 impl Pages {
     pub(super) const fn new() -> Self {
-        Self { all: Vec::new(), current: 0, next: PLACES, hand: 0, len: 0, trimmed: usize::MAX }
+        Self {
+            all: Vec::new(),
+            addresses: BTreeSet::new(),
+            current: 0,
+            next: PLACES,
+            hand: 0,
+            len: 0,
+            trimmed: usize::MAX,
+        }
     }
 
     /// The tasks that are registered, without those that were refused.
@@ -215,7 +231,9 @@ impl Pages {
             }
         }
         self.current = self.all.len();
-        self.all.push(Page::allocate(shard));
+        let page = Page::allocate(shard);
+        self.addresses.insert(page.addr().get());
+        self.all.push(page);
         self.trimmed = usize::MAX;
     }
 
@@ -250,6 +268,7 @@ impl Pages {
         for index in (start..end).rev() {
             if self.page(index).vacancies() == PLACES {
                 let page = self.all.swap_remove(index);
+                self.addresses.remove(&page.addr().get());
                 // SAFETY: it was allocated for us, and nobody has a place there.
                 unsafe { Page::free(page) };
             }
@@ -260,6 +279,11 @@ impl Pages {
         }
         self.trimmed = self.len;
         None
+    }
+
+    /// A page of these begins at `address`.
+    pub(super) fn has_page_at(&self, address: usize) -> bool {
+        self.addresses.contains(&address)
     }
 
     /// How many pages there are. A page keeps its number until the next call of `trim`.

@@ -1,17 +1,17 @@
-//! The models' door to the watch.
+//! The models' door to the watchdog.
 
 use std::sync::Arc;
 
 use crate::shared::Shared;
 
-/// The watch, played by a thread of the model.
-pub struct Watch<'a>(super::Watch<'a>);
+/// The watchdog's thread, played by a thread of the model.
+pub struct Watchdog<'a>(super::Watchdog<'a>);
 
-impl<'a> Watch<'a> {
-    /// The calling thread is the watch.
+impl<'a> Watchdog<'a> {
+    /// The calling thread is the watchdog's.
     pub(crate) fn new(shared: &'a Arc<Shared>) -> Self {
-        shared.watchdog.watch.occupy();
-        Self(super::Watch::new(shared))
+        shared.watchdog.parker.occupy();
+        Self(super::Watchdog::new(shared))
     }
 
     /// Looks once.
@@ -19,7 +19,7 @@ impl<'a> Watch<'a> {
         self.0.look();
     }
 
-    /// Lends spares, or keeps them, until there are `needed` workers.
+    /// Lends standbys, or keeps them, until there are `needed` workers.
     pub fn want(&mut self, needed: usize) {
         self.0.balance(needed);
     }

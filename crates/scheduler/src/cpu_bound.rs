@@ -1,0 +1,178 @@
+//! Which tasks are cpu-bound, and how many of them may run at once?
+//!
+//! A task whose polls have lately been long is *cpu-bound* and queues apart: its polls are so long that one shared queue costs
+//! nothing. As many cpu-bound polls may run at once as there are workers, and the watchdog counts each of these workers as stuck,
+//! so a standby serves the light tasks meanwhile (`watchdog_thread.rs`). The operating system shares the cores between the two.
+//! That is why light tasks need no priority here and cpu-bound ones no quota: both have runnable threads.
+//!
+//! A new task is light, unless its kind has a record of long polls (`kinds.rs`). Then it is *on probation*: as likely as not its
+//! first poll will be long, but it may also be a health check on a connection of its own, which must not wait behind
+//! computations. So these tasks have a lane of their own, which comes first. As many of them run at once as there are workers,
+//! besides those that have been running for long: these keep no other task waiting. The bound on all of them is the number of
+//! places, of which the light and the cpu-bound tasks keep their share.
+//!
+//! A permit is not held against a cpu-bound poll that lasts very long: it may wait for a cpu-bound task that is queued.
+
+use crate::kinds::Kinds;
+use crate::queue::{Injector, Steal};
+use crate::sync::{AtomicUsize, Ordering, spin_loop};
+use crate::task::Runnable;
+
+/// The weight of a task after a long poll. Each short poll takes one off; at zero the task is light again.
+pub(crate) const AFTER_LONG_POLL: u8 = 4;
+
+/// Where a task is queued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Class {
+    Light,
+    /// New, and its kind has a record of long polls.
+    OnProbation,
+    CpuBound,
+}
+
+impl Class {
+    /// Of a new task that weighs so much.
+    pub(crate) fn at_birth(weight: u8) -> Self {
+        if weight > 0 { Self::OnProbation } else { Self::Light }
+    }
+
+    /// Of a task that has been polled before.
+    pub(crate) fn of_woken(is_cpu_bound: bool) -> Self {
+        if is_cpu_bound { Self::CpuBound } else { Self::Light }
+    }
+}
+
+/// The two lanes, and the permits to run what is queued there.
+pub(crate) struct CpuBound {
+    known: Lane,
+    probation: Lane,
+    pub(crate) kinds: Kinds,
+}
+
+struct Lane {
+    queue: Injector,
+    running: AtomicUsize,
+    /// How many may run. The watchdog raises it for polls that last long.
+    limit: AtomicUsize,
+}
+
+/// The right to run one task of a lane. Return it by `release`.
+#[must_use]
+#[derive(Debug)]
+pub(crate) struct Permit {
+    pub(crate) on_probation: bool,
+}
+
+impl Lane {
+    fn new(limit: usize) -> Self {
+        Self { queue: Injector::new(), running: AtomicUsize::new(0), limit: AtomicUsize::new(limit) }
+    }
+
+    /// Takes a task, and the right to run it.
+    fn take(&self) -> Option<Runnable> {
+        if self.queue.is_empty() || !self.acquire() {
+            return None;
+        }
+        loop {
+            match self.queue.steal_one() {
+                Steal::Success(task) => return Some(task),
+                Steal::Retry => spin_loop(),
+                Steal::Empty => {
+                    self.release();
+                    return None;
+                }
+            }
+        }
+    }
+
+    fn is_due(&self) -> bool {
+        !self.queue.is_empty() && self.running.load(Ordering::Relaxed) < self.limit.load(Ordering::Relaxed)
+    }
+
+    fn acquire(&self) -> bool {
+        let limit = self.limit.load(Ordering::Relaxed);
+        // Relaxed: the count publishes nothing; the queue orders the tasks.
+        let more = |running| (running < limit).then_some(running + 1);
+        self.running.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+
+    fn release(&self) {
+        self.running.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl CpuBound {
+    pub(crate) fn new(workers: usize) -> Self {
+        Self { known: Lane::new(workers), probation: Lane::new(workers), kinds: Kinds::new() }
+    }
+
+    pub(crate) fn push(&self, task: Runnable, on_probation: bool) {
+        self.lane(on_probation).queue.push(task);
+    }
+
+    fn lane(&self, on_probation: bool) -> &Lane {
+        if on_probation { &self.probation } else { &self.known }
+    }
+
+    /// Takes a task on probation or a cpu-bound one, and a permit to run it.
+    pub(crate) fn take(&self) -> Option<(Runnable, Permit)> {
+        [true, false].into_iter().find_map(|on_probation| {
+            self.lane(on_probation).take().map(|task| (task, Permit { on_probation }))
+        })
+    }
+
+    /// A task is queued that could run at once.
+    pub(crate) fn is_due(&self) -> bool {
+        self.probation.is_due() || self.known.is_due()
+    }
+
+    pub(crate) fn release(&self, permit: Permit) {
+        self.lane(permit.on_probation).release();
+    }
+
+    /// How many cpu-bound tasks and how many on probation may run at once.
+    pub(crate) fn set_limits(&self, known: usize, probation: usize) {
+        self.known.limit.store(known, Ordering::Relaxed);
+        self.probation.limit.store(probation, Ordering::Relaxed);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.known.queue.len() + self.probation.queue.len()
+    }
+
+    /// For the drain at the end.
+    pub(crate) fn steal_one(&self) -> Steal {
+        match self.probation.queue.steal_one() {
+            Steal::Empty => self.known.queue.steal_one(),
+            found => found,
+        }
+    }
+}
+
+#[cfg(all(test, not(selvedge_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn permits_are_bounded_and_come_back() {
+        let lane = Lane::new(2);
+        assert!(lane.acquire() && lane.acquire());
+        assert!(!lane.acquire());
+        lane.limit.store(3, Ordering::Relaxed);
+        assert!(lane.acquire());
+        lane.limit.store(2, Ordering::Relaxed);
+        lane.release();
+        assert!(!lane.acquire(), "two are still out");
+        lane.release();
+        assert!(lane.acquire());
+        assert_eq!(lane.running.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn an_empty_queue_keeps_no_permit() {
+        let lanes = CpuBound::new(1);
+        assert!(lanes.take().is_none() && !lanes.is_due());
+        assert_eq!(lanes.known.running.load(Ordering::Relaxed), 0);
+        assert_eq!(lanes.probation.running.load(Ordering::Relaxed), 0);
+    }
+}

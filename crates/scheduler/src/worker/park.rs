@@ -1,0 +1,82 @@
+//! How does a worker sleep, and what does it do on behalf of the others meanwhile?
+//!
+//! One parked worker holds the driver: it waits for the next deadline and for sockets (`driver.rs`). The others wait on their
+//! parkers without a time limit.
+
+use std::task::Waker;
+use std::time::Duration;
+
+use super::Local;
+use crate::driver::Driving;
+use crate::idle::Searching;
+use crate::spin::SPIN_MAX_MICROS;
+use crate::sync::Instant;
+
+impl Local {
+    /// Parks, unless there is work after all. Returns the right to search if another thread woke this worker for work.
+    pub(super) fn park(&self, searching: Option<Searching>) -> Option<Searching> {
+        let (shared, idle) = (&self.shared, &self.shared.idle);
+        let has_searched = searching.is_some();
+        idle.sleep(self.index, searching);
+        if shared.has_work_to_give() || self.is_dismissed() {
+            // A worker that sees work may search for it, however many search already.
+            let right = idle.cancel_sleep(self.index).map_or_else(|right| right, |()| idle.search());
+            // The watchdog may have seen this worker among the sleepers.
+            shared.watchdog.worker_awake();
+            return Some(right);
+        }
+        self.slot().counters.parks.add(1);
+        self.policy.forget_steal();
+        let began = Instant::now();
+        let mut due = None;
+        let mut woken = self.maintenance.woken.take();
+        let driving = shared.driver.try_drive(self.index);
+        if let Some(driving) = &driving {
+            due = self.drive(driving, &mut woken);
+        } else {
+            if shared.clock.is_virtual() {
+                shared.driver.recheck(&**shared);
+            }
+            self.slot().parker.park(None);
+        }
+        // While this worker still holds the driver: the wakers are in its hands. If the next holder found it asleep, virtual time
+        // would move on over them.
+        let right = idle.cancel_sleep(self.index).err();
+        drop(driving);
+        if has_searched {
+            // A sleep that a timer ended says nothing about spinning.
+            let soon = began.elapsed() < Duration::from_micros(SPIN_MAX_MICROS.into());
+            shared.spin_budget.adjust(soon && right.is_some());
+        }
+        shared.watchdog.worker_awake();
+        if due.is_none() && woken.is_empty() {
+            self.maintenance.woken.set(woken);
+            return right;
+        }
+        // The wakers that are called now may last, and no pusher may rely on this worker meanwhile.
+        self.stop_searching(right);
+        self.wake_ready(woken);
+        if let Some(now) = due {
+            self.fire_all_timers(now);
+        }
+        None
+    }
+
+    /// Waits for deadlines and sockets. Returns the time if a deadline has come. The wakers of the tasks whose sockets are ready
+    /// go to `woken`.
+    fn drive(&self, driving: &Driving<'_>, woken: &mut Vec<Waker>) -> Option<u64> {
+        let shared = &self.shared;
+        let until = driving.announce(&**shared);
+        let moves_time = shared.clock.is_virtual() && shared.is_quiescent() && {
+            // What lies in a socket came before anything that is still to be waited for.
+            driving.glance(woken);
+            woken.is_empty() && shared.advance_virtual_time()
+        };
+        if !moves_time && woken.is_empty() {
+            driving.wait(&**shared, until, woken);
+        }
+        // The published deadline may have gone with its timer since. Then nothing fires, and the value is corrected.
+        let now = shared.clock.now();
+        (until <= shared.tick_length.containing(now) || moves_time).then_some(now)
+    }
+}

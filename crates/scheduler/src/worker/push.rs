@@ -1,0 +1,115 @@
+//! Where does a task go that is queued on a worker's thread, and is another worker woken for it?
+
+use super::Local;
+use super::wake_policy::{Decision, Push};
+use crate::cpu_bound::Class;
+use crate::sync::Ordering;
+use crate::task::{Runnable, TaskRef};
+use crate::worker_slot::NO_POLL;
+
+impl Local {
+    /// Queues a task behind all others.
+    #[inline]
+    pub(crate) fn push_new(&self, task: Runnable, class: Class) {
+        if class == Class::Light {
+            self.deque.push(task);
+            self.wake_another_after_push();
+        } else {
+            self.shared.push_cpu_bound(task, class == Class::OnProbation);
+        }
+    }
+
+    /// Queues a task that was woken on this thread.
+    #[inline]
+    pub(super) fn push_woken(&self, task: Runnable, is_cpu_bound: bool) {
+        // Without a watchdog nothing would take the task out of the next-task slot of a worker that is stuck.
+        if !is_cpu_bound && self.shared.watchdog.is_on() && !self.has_own_tasks() {
+            self.slot().next.put(task);
+            return;
+        }
+        self.push_new(task, Class::of_woken(is_cpu_bound));
+    }
+
+    /// Queues a task that woke itself in the poll that has just ended. For a light one no worker is woken, as this one comes to
+    /// it. A cpu-bound one goes behind everything else, for which another worker is woken if there is anything.
+    #[inline]
+    pub(super) fn push_again(&self, task: Runnable) {
+        if !task.with_task(TaskRef::is_heavy) {
+            self.deque.push(task);
+        } else if self.has_own_tasks() || !self.shared.injector.is_empty() || self.has_due_timer() {
+            self.shared.push_cpu_bound(task, false);
+        } else {
+            self.shared.cpu_bound.push(task, false);
+        }
+    }
+
+    /// The same after a poll inside another one, which goes on.
+    pub(super) fn push_after_inner_poll(&self, task: Runnable) {
+        let class = Class::of_woken(task.with_task(TaskRef::is_heavy));
+        self.push_new(task, class);
+    }
+
+    /// After a push into this worker's deque. There is no fence: this worker is awake and comes to the task itself, so a parked
+    /// worker that is missed costs time, no task. The end of the poll looks again, as does each further push, maintenance, and
+    /// the watchdog if the poll is long.
+    #[inline]
+    fn wake_another_after_push(&self) {
+        if !self.shared.watchdog.is_on() {
+            // A parked worker that is missed might be missed for ever.
+            return self.shared.notify();
+        }
+        let is_wanted = self.shared.idle.seems_wanted() && !self.policy.in_burst();
+        if self.policy.note_push(is_wanted) {
+            self.decide(is_wanted);
+        }
+    }
+
+    #[cold]
+    fn decide(&self, is_wanted: bool) {
+        let slot = self.slot();
+        let push = Push {
+            is_wanted,
+            is_only_task: self.has_only_one_task(),
+            in_cpu_bound_poll: slot.progress.is_cpu_bound.load(Ordering::Relaxed),
+        };
+        let kept_local = self.policy.keeps_local();
+        match self.policy.decide(push) {
+            Decision::KeepLocal => {
+                slot.keeps_local.store(slot.progress.poll.load(Ordering::Relaxed), Ordering::Relaxed);
+            }
+            decision => {
+                if kept_local {
+                    slot.keeps_local.store(NO_POLL, Ordering::Relaxed);
+                }
+                if decision == Decision::WakeAnother {
+                    self.shared.notify_if_visible();
+                }
+            }
+        }
+        self.policy.begin_timing(push);
+    }
+
+    /// A poll has ended, or a round of waking for timers or sockets.
+    #[inline]
+    pub(super) fn wake_another_after_poll(&self) {
+        if self.policy.end_poll(|| self.deque.is_empty()) {
+            self.wake_another_if_worth_it();
+        }
+    }
+
+    /// Wakes another worker if more is queued here than a task that is kept local.
+    pub(super) fn wake_another_if_worth_it(&self) {
+        let keeps_all = self.policy.keeps_local() && self.has_only_one_task();
+        if !self.deque.is_empty() && !keeps_all {
+            self.shared.notify_if_visible();
+        }
+    }
+
+    /// From now on tasks are shared again, until this worker has learned anew to keep them.
+    pub(super) fn keep_nothing_local(&self) {
+        if self.policy.keeps_local() {
+            self.slot().keeps_local.store(NO_POLL, Ordering::Relaxed);
+        }
+        self.policy.wake_others_again();
+    }
+}

@@ -1,0 +1,95 @@
+//! What is one worker, as all other threads see it?
+
+use crossbeam_utils::CachePadded;
+
+use crate::counters::Counters;
+use crate::parker::Parker;
+use crate::queue::{Deque, Next, Stealer};
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, HintU64, Mutex, Ordering};
+
+/// Stands for no poll: they are numbered from one on.
+pub(crate) const NO_POLL: u64 = 0;
+
+/// One place to work at. The first N are always taken, the others by standbys.
+pub(crate) struct WorkerSlot {
+    /// Written by its worker at each poll.
+    pub(crate) progress: CachePadded<PollProgress>,
+    pub(crate) counters: CachePadded<Counters>,
+    pub(crate) next: Next,
+    pub(crate) stealer: Stealer,
+    /// The owner's end of the deque while no thread works here.
+    pub(crate) vacant: Mutex<Option<Deque>>,
+    pub(crate) parker: Parker,
+    /// The worker must leave: a standby that is not needed any more, or every worker at the end.
+    pub(crate) leave: AtomicBool,
+    /// The poll that keeps its only task local (`worker/wake_policy.rs`).
+    pub(crate) keeps_local: HintU64,
+}
+
+/// Does this worker get on with its polls? Written by the worker and by the watchdog, read by the other one. All of it is Relaxed:
+/// only the watchdog counts, and its next look corrects a stale one.
+pub(crate) struct PollProgress {
+    /// Odd in a poll, and another number in each.
+    pub(crate) poll: AtomicU64,
+    /// The task that is polled, or was last, by its address: to compare, not to follow.
+    pub(crate) task: HintU64,
+    /// The poll that the watchdog has found to be long.
+    pub(crate) marked: AtomicU64,
+    /// The time at which the watchdog first saw the current poll.
+    pub(crate) first_seen: AtomicU64,
+    /// The poll of a cpu-bound task goes on, or of one on probation.
+    pub(crate) is_cpu_bound: AtomicBool,
+    /// The latter.
+    pub(crate) on_probation: AtomicBool,
+    /// The thread that works here, as the operating system numbers it.
+    pub(crate) thread: AtomicU32,
+}
+
+/// A worker's place, for the thread that is to work there.
+pub(crate) struct Post {
+    pub(crate) index: usize,
+    pub(crate) deque: Deque,
+}
+
+impl WorkerSlot {
+    pub(crate) fn new() -> Self {
+        let deque = Deque::new();
+        Self {
+            progress: CachePadded::new(PollProgress {
+                poll: AtomicU64::new(0),
+                task: HintU64::new(0),
+                marked: AtomicU64::new(0),
+                first_seen: AtomicU64::new(0),
+                is_cpu_bound: AtomicBool::new(false),
+                on_probation: AtomicBool::new(false),
+                thread: AtomicU32::new(0),
+            }),
+            counters: CachePadded::new(Counters::new()),
+            next: Next::new(),
+            stealer: deque.stealer(),
+            vacant: Mutex::new(Some(deque)),
+            parker: Parker::new(),
+            leave: AtomicBool::new(false),
+            keeps_local: HintU64::new(NO_POLL),
+        }
+    }
+
+    pub(crate) fn is_taken(&self) -> bool {
+        self.vacant.lock().is_none()
+    }
+
+    /// There is something to take for a thief that wants at least `least` tasks.
+    #[inline]
+    pub(crate) fn has_to_give(&self, least: usize) -> bool {
+        let len = self.stealer.len();
+        len >= least && (len > 1 || !self.keeps_its_only_task())
+    }
+
+    /// The worker queued that task in the poll that still goes on, and is expected to come to it at once.
+    fn keeps_its_only_task(&self) -> bool {
+        let poll = self.progress.poll.load(Ordering::Relaxed);
+        self.keeps_local.load(Ordering::Relaxed) == poll
+            && self.progress.marked.load(Ordering::Relaxed) != poll
+            && !self.progress.is_cpu_bound.load(Ordering::Relaxed)
+    }
+}
