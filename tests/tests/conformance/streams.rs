@@ -471,7 +471,8 @@ async fn a_closed_server_refuses_and_lets_connections_go_on(t: Trace) -> Result<
 }
 
 async fn wait_closed_waits_for_connections(t: Trace) -> Result<()> {
-    // The end of the connection may be recorded before the coroutine has recorded it.
+    // The peer sees the end of the connection before the server's coroutine has recorded it, so the
+    // scenario waits for `told`.
     let told = get_running_loop()?.create_future();
     let tells = told.clone();
     let served = Served::by(move |mut reader, writer| {
