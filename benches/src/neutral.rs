@@ -81,6 +81,7 @@ pin_project! {
 }
 
 impl<F> Discard<F> {
+    /// Makes a future that runs `inner` and discards its output.
     pub fn new(inner: F) -> Self {
         Self { inner }
     }

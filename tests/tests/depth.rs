@@ -432,7 +432,7 @@ fn callbacks_of_tasks_complete_the_next_task() {
     }
 }
 
-/// A waker whose drop ends the next future.
+/// A waker that completes the next future when it is woken.
 #[test]
 fn wakers_wake_the_next() {
     struct Next(selvedge::Future<()>);

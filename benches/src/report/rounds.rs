@@ -31,7 +31,7 @@ impl Entry {
         }
     }
 
-    /// Lines that a plain function fills.
+    /// An entry whose lines a plain function measures.
     pub(crate) const fn served(
         rows: &'static [Row],
         most_rounds: usize,

@@ -1,4 +1,4 @@
-//! Do the atomics of the shipped code lead to loom at all?
+//! Does the shipped code use loom's atomics in these models?
 
 use std::sync::Arc;
 

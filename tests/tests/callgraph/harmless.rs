@@ -60,8 +60,8 @@ async fn wait_as_long(_: &TaskHandle) -> Result<()> {
     Ok(())
 }
 
-/// One await, run to its end and cancelled, each with captures and without. These are four tasks,
-/// and two pairs of them must end alike.
+/// One await, run to its end and cancelled, each with captures and without. These are four tasks
+/// in two pairs, and the tasks of each pair must end alike.
 macro_rules! asked_or_not {
     ($($name:ident: $waits:expr;)+) => {
         $(

@@ -538,7 +538,7 @@ async fn a_set_that_moves_is_told_where_it_is() -> Result<()> {
     Ok(())
 }
 
-/// A handle of the first task keeps the state of its scopes alive. The leaves still receive
+/// A handle of the first task keeps the state alive that this task left. The leaves still receive
 /// requests in the second task.
 #[selvedge::test(virtual_time)]
 async fn a_set_that_moves_is_told_though_the_first_task_is_remembered() -> Result<()> {

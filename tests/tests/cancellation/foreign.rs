@@ -147,7 +147,8 @@ async fn a_frame_knows_of_what_was_taken_inside_a_frame_inside_it() -> Result<()
     Ok(())
 }
 
-/// The foreign future has seen only the first request.
+/// A foreign future is polled once more for each request. A new request in the place of the first
+/// one leads to another poll before the future is dropped.
 #[selvedge::test(virtual_time)]
 async fn a_request_in_the_place_of_one_that_was_taken_back_is_told_in_the_next_poll() -> Result<()> {
     for in_a_frame in [true, false] {

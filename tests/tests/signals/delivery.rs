@@ -159,7 +159,7 @@ fn any_thread_may_add_one() -> Result<()> {
     let (event_loop, (called, calls)) = (runner.get_loop(), unbounded());
     let adding = std::thread::spawn(move || {
         event_loop.add_signal_handler(SIGURG, move || tell(&called, std::thread::current().id()))?;
-        // Raised at once: the loop may not have read its end of the pair yet.
+        // Raised at once: the loop may not have begun to read its end of the pair.
         raise(SIGURG)?;
         Ok::<_, Error>(std::thread::current().id())
     });
