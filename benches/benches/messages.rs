@@ -1,4 +1,4 @@
-//! What do a yield, a message and an answer cost?
+//! What do a yield, a message and a round trip cost?
 
 mod side_by_side;
 

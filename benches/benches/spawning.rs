@@ -1,4 +1,4 @@
-//! What does a task cost from birth to end?
+//! What does a task cost from its creation to its end?
 
 mod side_by_side;
 

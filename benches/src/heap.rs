@@ -1,31 +1,34 @@
 //! How many bytes of heap are in use?
 //!
-//! A global allocator that forwards to the system's and counts while it is switched on. The timed rows run with the count
-//! switched off: what remains is one load and one branch per call, the same for every runtime.
+//! A global allocator that forwards to the system's and counts while counting is on. The timed rows
+//! run with counting off: then it costs one load and one branch per call, the same for every
+//! runtime.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicBool, AtomicIsize, Ordering::Relaxed};
 
-// Relaxed throughout: the counters publish nothing. `in_use` is read when the program is quiet.
+// Relaxed throughout: the counters publish nothing. `in_use` is read when no other thread
+// allocates.
 static COUNTING: AtomicBool = AtomicBool::new(false);
 static IN_USE: AtomicIsize = AtomicIsize::new(0);
 
-/// Install it with `#[global_allocator]` in the binary that asks for [`in_use`].
+/// Install it with `#[global_allocator]` in the binary that calls [`in_use`].
 pub struct Counting;
 
-/// Starts to count. There is no way back: a process that counts does nothing else.
+/// Starts to count. Counting cannot be switched off: a process that counts does no timing.
 pub fn start_counting() {
     COUNTING.store(true, Relaxed);
 }
 
-/// Bytes taken and not returned since [`start_counting`]. A block counts as what `malloc` hands out for it, which may be more than
-/// was asked for.
+/// Bytes allocated and not freed since [`start_counting`]. A block counts with the size that
+/// `malloc` returns for it, which may be larger than the requested size.
 pub fn in_use() -> isize {
     IN_USE.load(Relaxed)
 }
 
-/// The usable size of a block from glibc's `malloc`, which puts a word in front and rounds up to two words, four at least.
-/// Counted by rule, so that the rows do not depend on the machine's allocator. Alignment shows where it rounds up the size.
+/// The usable size of a block from glibc's `malloc`, which adds a word in front and rounds up to
+/// two words, at least four. The size is computed by this rule, so that the rows do not depend on
+/// the machine's allocator. Alignment counts only where it rounds up the size.
 fn usable_size(bytes: usize) -> isize {
     const WORD: usize = size_of::<usize>();
     ((bytes + WORD).next_multiple_of(2 * WORD).max(4 * WORD) - WORD).cast_signed()
@@ -38,7 +41,8 @@ fn count(taken: usize, returned: usize) {
     }
 }
 
-// SAFETY: every call is forwarded unchanged to `System`, which keeps the contract; counting neither allocates nor unwinds.
+// SAFETY: every call is forwarded unchanged to `System`, which keeps the contract; counting neither
+// allocates nor unwinds.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size(), 0);

@@ -1,11 +1,14 @@
-//! Selvedge beside its rivals: which runtime does the same work in less time, later by less, or in fewer bytes?
+//! How does Selvedge compare with its rivals: which runtime does the same work in less time, with
+//! less delay, or in fewer bytes?
 //!
-//! * [`rival`] says what a runtime has to offer to take part; [`rivals`] holds the participants.
+//! * [`rival`] defines what a runtime must offer to take part; [`rivals`] contains the
+//!   participants.
 //! * `served` is about sockets and HTTP: the table of `make bench-http`.
 //! * `scale` is about Selvedge alone: the table of `make bench-scale`.
-//! * [`workloads`] holds the rows: each is one function, generic over the runtime.
-//! * [`neutral`] holds what the workloads use besides the runtime, the same for everybody.
-//! * [`process`], [`heap`] and [`stats`] measure; [`probe`] measures in a process of its own what needs one.
+//! * [`workloads`] contains the rows: each is one function, generic over the runtime.
+//! * [`neutral`] contains what the workloads use besides the runtime, the same for all of them.
+//! * [`process`], [`heap`] and [`stats`] measure; [`probe`] runs measurements that need their own
+//!   process.
 //! * [`report`] runs interleaved rounds and prints the table.
 #![allow(
     clippy::cast_precision_loss,

@@ -1,7 +1,7 @@
 //! What do the workloads use besides the runtime?
 //!
-//! Everything here is the same for every runtime and belongs to none: channels come from `async-channel` and
-//! `futures-channel`, the rest is below.
+//! Everything here is the same for every runtime and part of none. Channels come from
+//! `async-channel` and `futures-channel`; the rest is below.
 
 use std::future::{Future, poll_fn};
 use std::hint::black_box;
@@ -23,7 +23,7 @@ pub fn yield_now() -> impl Future<Output = ()> + Send + 'static {
     })
 }
 
-/// Polls `future` once and goes on, whatever the answer was.
+/// Polls `future` once and continues, whether it was ready or not.
 pub async fn poll_once<F: Future>(mut future: Pin<&mut F>) {
     poll_fn(|cx| {
         let _ = black_box(future.as_mut().poll(cx));
@@ -40,7 +40,8 @@ pub fn compute_for(span: Duration) {
     }
 }
 
-/// Does a fixed amount of arithmetic: unlike [`compute_for`] it takes longer when the thread is preempted.
+/// Does a fixed amount of arithmetic: unlike [`compute_for`] it takes longer when the thread is
+/// preempted.
 pub fn compute_steps(steps: u64) {
     let mut state = black_box(0x9e37_79b9_7f4a_7c15_u64);
     for _ in 0..steps {
@@ -51,7 +52,7 @@ pub fn compute_steps(steps: u64) {
     black_box(state);
 }
 
-/// How many steps of [`compute_steps`] fill a microsecond of an undisturbed thread.
+/// How many steps of [`compute_steps`] take a microsecond on an undisturbed thread.
 pub fn steps_per_microsecond() -> f64 {
     const STEPS: u64 = 1_000_000;
     let fastest = (0..10)
@@ -65,7 +66,8 @@ pub fn steps_per_microsecond() -> f64 {
     STEPS as f64 / (fastest.as_secs_f64() * 1e6)
 }
 
-/// Scatters indices evenly over `0.0..1.0`: the golden-ratio sequence, so that each run draws the same numbers.
+/// Scatters indices evenly over `0.0..1.0`. It uses the golden-ratio sequence, so that each run
+/// draws the same numbers.
 pub fn scatter(index: u64) -> f64 {
     (index as f64 * 0.618_033_988_749_894_9).fract()
 }
@@ -79,7 +81,7 @@ pin_project! {
 }
 
 impl<F> Discard<F> {
-    /// Wraps `inner`.
+    /// Makes a future that runs `inner` and discards its output.
     pub fn new(inner: F) -> Self {
         Self { inner }
     }

@@ -1,14 +1,14 @@
-//! How is something measured that needs a process of its own?
+//! How is a cost measured that needs a process of its own?
 //!
-//! Heap and idle cost belong to a whole process, so the program starts itself again with `--probe`: the child runs one
-//! runtime, measures, and prints its numbers on one line.
+//! Heap and idle cost belong to a whole process, so the program starts itself again with `--probe`.
+//! The child runs one runtime, measures, and prints its numbers on one line.
 
 use std::process::{Command, Stdio};
 
 use crate::rival::Rival;
 use crate::workloads::{Setting, heap_per_task, heap_per_timer, idle};
 
-/// What a child process is asked for.
+/// The measurement that a child process makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Probe {
     /// [`heap_per_task`].
@@ -27,7 +27,7 @@ impl Probe {
     const ALL: [Self; 5] =
         [Self::HeapPerTask, Self::HeapPerTimer, Self::Idle, Self::HeapPerHttp, Self::HeapPerTcp];
 
-    /// As it stands on the command line.
+    /// Its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::HeapPerTask => "heap-per-task",
@@ -44,7 +44,7 @@ impl Probe {
     }
 }
 
-/// Measures in a child process. Panics with the child's complaint if it fails.
+/// Measures in a child process. Panics with the child's error if it fails.
 pub(crate) fn ask(probe: Probe, runtime: &str, setting: &Setting) -> Vec<f64> {
     let program = std::env::current_exe().expect("a running program has a path");
     let mut command = Command::new(program);
@@ -57,14 +57,14 @@ pub(crate) fn ask(probe: Probe, runtime: &str, setting: &Setting) -> Vec<f64> {
     line.split_whitespace().map(|number| number.parse().expect("a probe prints numbers")).collect()
 }
 
-/// The child's half: prints what was measured.
+/// In the child: prints the measured values.
 #[allow(clippy::print_stdout, reason = "the parent reads it")]
 pub fn print(values: &[f64]) {
     let values: Vec<String> = values.iter().map(ToString::to_string).collect();
     println!("{}", values.join(" "));
 }
 
-/// The child's half: measures.
+/// In the child: measures.
 pub(crate) fn measure<R: Rival>(probe: Probe, setting: &Setting) -> Vec<f64> {
     let runtime = R::start(setting.workers);
     let values = match probe {
@@ -73,7 +73,7 @@ pub(crate) fn measure<R: Rival>(probe: Probe, setting: &Setting) -> Vec<f64> {
         Probe::Idle => idle(&runtime, setting),
         Probe::HeapPerHttp | Probe::HeapPerTcp => panic!("{} is measured in `served`", probe.name()),
     };
-    // Tasks may still be parked. What a runtime does about them at its end is not the question here.
+    // Tasks may still be parked. The end of the runtime is not part of the measurement.
     std::mem::forget(runtime);
     values
 }

@@ -1,4 +1,4 @@
-//! How is a heap of samples told in one number?
+//! How are many samples summed up in one number?
 
 /// The middle sample, or the mean of the two in the middle. NaN if there is none.
 pub fn median(mut samples: Vec<f64>) -> f64 {

@@ -1,8 +1,9 @@
-//! Which models hold, over how many interleavings, and would they notice if the code were wrong?
+//! Which models hold, over how many interleavings, and do they fail if the code is wrong?
 //!
-//! Each model is a small program over shipped code, the scheduler's or the library's on top of it, run by [loom](https://docs.rs/loom) in all orders
-//! that its bounds allow. Each has controls: faults that are built into the shipped code behind a switch, and that the model must
-//! find. A model that cannot fail proves nothing.
+//! Each model is a small program over shipped code: the scheduler's code, or the library's code on
+//! top of it. [loom](https://docs.rs/loom) runs it in all orders that its bounds allow. Each model
+//! has controls. A control is a fault that is built into the shipped code behind a switch, and the
+//! model must find it. A model that cannot fail proves nothing.
 //!
 //! ```text
 //! make loom                       all models and controls
@@ -10,7 +11,8 @@
 //! make loom LOOM_ARGS=--deep      with wider bounds, for by hand
 //! ```
 //!
-//! Each model and each control runs in a process of its own: what loom calls a deadlock ends it.
+//! Each model and each control runs in its own process, because loom ends the process when it finds
+//! a deadlock.
 
 #[cfg(selvedge_loom)]
 mod models;

@@ -1,4 +1,4 @@
-//! How is each model, and each fault, run in a process of its own?
+//! How does each model, and each fault, run in its own process?
 
 use std::io::Read;
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::models::MODELS;
 use crate::support::{FOUND, Model, run_model};
 
-/// A fault that is not found by then is not found.
+/// A fault that a model does not find within this time counts as not found.
 const PATIENCE: Duration = Duration::from_mins(2);
 const LOOK: Duration = Duration::from_millis(5);
 const MUTATION: &str = "SELVEDGE_MUTATION";
@@ -19,7 +19,8 @@ struct Job {
 
 struct Done {
     job: Job,
-    /// The interleavings of a model that holds, the first line about what was found, or what else happened.
+    /// If the model holds, the number of interleavings. If not, the first line of the failure, or
+    /// the reason why the process ended.
     text: String,
     held: bool,
     found: bool,
@@ -75,9 +76,9 @@ fn run_all(chosen: &[&'static Model], deep: bool) -> ExitCode {
     if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Prints a line; true: as it should be.
+/// Prints a line. Returns whether the result is as it should be.
 fn report(done: &Done) -> bool {
-    // The canary must fail as it is.
+    // The canary must fail without a fault.
     let must_find = done.job.fault.is_some() || done.job.model.must_fail;
     let good = if must_find { done.found } else { done.held };
     let (runs, result) = match (must_find, good) {
@@ -146,7 +147,8 @@ fn finish(job: Job, mut child: Child, since: Instant, late: bool) -> Done {
     if let Some(mut out) = child.stdout.take() {
         let _ = out.read_to_string(&mut text);
     }
-    // A fault may corrupt memory before loom sees it; a process that is killed by that has found it too.
+    // A fault may corrupt memory before loom sees it. A process that a signal kills has found the
+    // fault, too.
     let crashed = status.code().is_none() && !late;
     let found = status.code() == Some(FOUND) || crashed;
     let text = match text.trim() {

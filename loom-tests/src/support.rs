@@ -1,4 +1,4 @@
-//! What do the models share?
+//! Which parts do the models share?
 
 use std::any::Any;
 use std::panic::resume_unwind;
@@ -24,12 +24,13 @@ pub(crate) struct Model {
     pub(crate) about: &'static str,
     pub(crate) run: fn(),
     pub(crate) controls: &'static [&'static str],
-    /// Counters of outcomes that the exploration must reach, with what they count.
+    /// Counters of outcomes that the exploration must reach, with a description of each.
     pub(crate) reaches: fn() -> Vec<(&'static str, &'static AtomicUsize)>,
-    /// The model is wrong on purpose.
+    /// The model must fail: it is wrong on purpose.
     pub(crate) must_fail: bool,
-    /// Context switches that nothing forces, in one run. Fewer than usual where threads ask again and again until others are done: with
-    /// more, loom finds schedules in which the others never get on, and those have no end.
+    /// The bound of involuntary context switches in one run. It is lower than usual where threads
+    /// poll a condition in a loop: with more switches, loom finds schedules in which the other
+    /// threads never make progress, and those schedules have no end.
     pub(crate) preemptions: usize,
 }
 
@@ -63,11 +64,12 @@ impl Model {
     }
 }
 
-/// Explores a model in this process, and prints how many runs it took. A process with a fault in it never comes to the end, or has not
-/// found it.
+/// Explores a model in this process, and prints how many runs it took. If a process with a fault
+/// reaches the end, it has not found the fault.
 pub(crate) fn run_model(model: &Model, deep: bool, has_fault: bool) {
-    // Nothing may catch what loom has to say: not the scheduler, which catches what tasks panic with, nor a destructor. Panics
-    // that belong to a model do not come here, see `expected_panic`.
+    // No code may catch a failure that loom reports: neither the scheduler, which catches the
+    // panics of tasks, nor a destructor. Panics that belong to a model do not reach this hook, see
+    // `expected_panic`.
     std::panic::set_hook(Box::new(|info| {
         let message = info.payload_as_str().unwrap_or("a panic");
         println!("{}", message.lines().next().unwrap_or_default());
@@ -96,12 +98,13 @@ pub(crate) fn run_model(model: &Model, deep: bool, has_fault: bool) {
     }
 }
 
-/// One more of what `counter` counts.
+/// Adds one to `counter`.
 pub(crate) fn reached(counter: &AtomicUsize) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
-/// What has happened to the tasks of a run. Outside of loom: it orders nothing.
+/// Counts what happened to the tasks of a run. Its counters are outside of loom, because they must
+/// not order anything.
 #[derive(Default)]
 pub(crate) struct Ledger {
     pub(crate) polls: AtomicUsize,
@@ -172,31 +175,32 @@ pub(crate) fn config(workers: usize, spares: usize) -> Config {
     Config { workers, max_spares: Some(spares), max_blocking_threads: Some(1), ..Config::default() }
 }
 
-/// A scheduler whose workers are played by the model's threads.
+/// A scheduler whose workers are run by the model's threads.
 pub(crate) fn house(workers: usize, spares: usize) -> House {
     House::new(config(workers, spares), false)
 }
 
-/// A loop whose workers are played by the model's threads. `waits_time_out`: a wait with a limit runs into it at once.
+/// A loop whose workers are run by the model's threads. With `waits_time_out`, a wait with a limit
+/// reaches it at once.
 pub(crate) fn loop_house(workers: usize, waits_time_out: bool) -> (House, EventLoop) {
     let house = House::new(Config { hooks: selvedge::model::hooks(), ..config(workers, 0) }, waits_time_out);
     let event_loop = selvedge::model::event_loop(house.scheduler());
     (house, event_loop)
 }
 
-/// Polls whatever can be run at the calling thread's place, or was left to everybody.
+/// Polls every task that the calling worker has or can steal.
 pub(crate) fn drain(house: &House, here: &Worker) {
     while let Some(right) = here.pop().or_else(|| house.steal()) {
         here.poll(right);
     }
 }
 
-/// The same in virtual time.
+/// A `house` in virtual time.
 pub(crate) fn virtual_house(workers: usize, spares: usize) -> House {
     House::new(Config { clock: ClockKind::Virtual, ..config(workers, spares) }, false)
 }
 
-/// Spawns a task that polls `poll` and counts how often.
+/// Spawns a task that calls `poll` in each of its polls and counts them.
 pub(crate) fn spawn(
     house: &House,
     ledger: &Arc<Ledger>,
@@ -205,7 +209,7 @@ pub(crate) fn spawn(
     house.scheduler().spawn(counted(ledger, poll), Entry(Arc::clone(ledger)))
 }
 
-/// The same, suspended before its first step.
+/// Spawns such a task suspended before its first step.
 pub(crate) fn spawn_suspended(
     house: &House,
     ledger: &Arc<Ledger>,
@@ -225,7 +229,6 @@ fn counted(
     })
 }
 
-/// Spawns a future.
 pub(crate) fn spawn_future(
     house: &House,
     ledger: &Arc<Ledger>,
@@ -239,7 +242,7 @@ pub(crate) fn spawn_ready(house: &House, ledger: &Arc<Ledger>) -> JoinHandle<End
     spawn(house, ledger, |_| Poll::Ready(End::Value))
 }
 
-/// Keeps threads until it is opened.
+/// Blocks threads until it is opened.
 pub(crate) struct Gate(loom::sync::Mutex<bool>, loom::sync::Condvar);
 
 impl Gate {
@@ -260,19 +263,19 @@ impl Gate {
     }
 }
 
-/// A waker that unparks a thread, and counts.
+/// A waker that unparks a thread and counts its wakes.
 pub(crate) struct Bell {
     thread: Option<Thread>,
     pub(crate) rings: AtomicUsize,
 }
 
 impl Bell {
-    /// Wakes the calling thread.
+    /// A bell that wakes the calling thread.
     pub(crate) fn here() -> Arc<Self> {
         Arc::new(Self { thread: Some(Thread::current()), rings: AtomicUsize::new(0) })
     }
 
-    /// Only counts.
+    /// A bell that only counts.
     pub(crate) fn silent() -> Arc<Self> {
         Arc::new(Self { thread: None, rings: AtomicUsize::new(0) })
     }
@@ -291,7 +294,7 @@ impl Wake for Bell {
     }
 }
 
-/// Waits for a task's end on a thread that is no worker.
+/// Waits for the end of a task on a thread that is not a worker.
 pub(crate) fn join(handle: &mut JoinHandle<End>) -> End {
     let waker = Waker::from(Bell::here());
     loop {
@@ -302,12 +305,13 @@ pub(crate) fn join(handle: &mut JoinHandle<End>) -> End {
     }
 }
 
-/// Lets `workers` lie down. What comes before should not be explored: `handoff` does that.
+/// Waits until `workers` workers sleep. Models should not explore the steps before: `handoff` does
+/// that.
 pub(crate) fn wait_until_asleep(house: &House, workers: usize) {
     while house.sleeping() < workers {
         loom::thread::yield_now();
     }
-    // The last one is on its way from the sleepers' list to its parker.
+    // The last worker is still on its way from the sleepers' list to its parker.
     for _ in 0..3 {
         loom::thread::yield_now();
     }

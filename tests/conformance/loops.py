@@ -186,7 +186,7 @@ async def what_is_left_is_cancelled_and_cleans_up(t):
         finally:
             t.tell("cleaned up")
 
-    # Awaited for ever by a task that is kept.
+    # A task that the scenario keeps awaits it for ever.
     task = asyncio.create_task(left_over())
     t.kept = task
     await pause(10)

@@ -15,7 +15,7 @@ def main():
         after = record(group)
         if before == after:
             continue
-        # New scenarios at the end of a group change nothing that was recorded.
+        # Scenarios that are added at the end of a group do not change the existing recordings.
         if accept or after.startswith(before):
             path.write_text(after)
             print(f"{path.name}: written")

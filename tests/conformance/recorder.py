@@ -77,7 +77,7 @@ class Trace:
     def error(self, who, error):
         self.tell(f"{who}: {describe(error)}")
 
-    # What scenarios are made of.
+    # The parts that scenarios share.
 
     async def nap(self, who, ms, value=None):
         """Sleeps, and tells whether it was let."""

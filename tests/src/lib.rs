@@ -1,6 +1,7 @@
-//! What all tests share.
+//! Which helpers do all tests share?
 //!
-//! No test orders events by sleeping. Tests in virtual time use [`settle`]: the clock moves only when nothing else can run.
+//! No test orders events by sleeping. Tests in virtual time use [`settle`]: the clock advances only
+//! when no task can run.
 
 pub mod lifecycle;
 pub mod storms;
@@ -14,11 +15,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-/// For a test that goes by that name itself.
+/// For tests that name `selvedge` through this crate.
 pub use selvedge;
 use selvedge::{CancelledError, Error, EventLoop, ExceptionContext, Result};
 
-/// Longer than any test may take; with virtual time it is over at once.
+/// Longer than any test may take. In virtual time it passes at once.
 pub const LONG: Duration = Duration::from_hours(1);
 
 /// A moment of virtual time.
@@ -34,7 +35,7 @@ pub async fn settle() -> Result<()> {
 pub struct Begun(Arc<AtomicUsize>);
 
 impl Begun {
-    /// The coroutine, which is counted at its first step.
+    /// Returns a coroutine that is counted at its first step.
     pub fn counts<C: Future>(&self, coro: C) -> impl Future<Output = C::Output> + use<C> {
         let begun = self.clone();
         async move {
@@ -43,7 +44,8 @@ impl Begun {
         }
     }
 
-    /// Waits until so many have begun. From then on each hears of a request: a task that has not begun would never run.
+    /// Waits until `count` coroutines have begun. A task that has begun receives a cancellation
+    /// request; one that has not begun would never run.
     pub fn are(&self, count: usize) -> impl Future<Output = Result<()>> + use<> {
         let begun = self.clone();
         async move {
@@ -55,17 +57,17 @@ impl Begun {
     }
 }
 
-/// A future of another crate that never ends, and cannot be told.
+/// A future of another crate that never ends, and never receives a cancellation request.
 pub async fn foreign() {
     std::future::pending::<()>().await;
 }
 
-/// The message that a cancellation carried.
+/// The message of a cancellation.
 pub fn message_of(error: &Error) -> Option<&str> {
     error.downcast_ref::<CancelledError>().expect("this is no cancellation").message()
 }
 
-/// What happened, in order, told from any task or thread.
+/// The events of a test, in order, recorded by any task or thread.
 #[derive(Clone, Default)]
 pub struct Trace(Arc<Mutex<Vec<String>>>);
 
@@ -75,12 +77,12 @@ impl Trace {
         Trace::default()
     }
 
-    /// Tells that something happened.
+    /// Records an event.
     pub fn tell(&self, what: impl Into<String>) {
         self.0.lock().push(what.into());
     }
 
-    /// Tells how an await ended.
+    /// Records the result of an await.
     pub fn tell_result<T: fmt::Debug>(&self, who: &str, result: &Result<T>) {
         match result {
             Ok(value) => self.tell(format!("{who}: {value:?}")),
@@ -89,7 +91,7 @@ impl Trace {
         }
     }
 
-    /// What happened so far.
+    /// The events so far.
     pub fn events(&self) -> Vec<String> {
         self.0.lock().clone()
     }
@@ -100,17 +102,17 @@ impl Trace {
 pub struct Drops(Arc<AtomicUsize>);
 
 impl Drops {
-    /// Nothing was dropped yet.
+    /// A counter with no drops yet.
     pub fn new() -> Drops {
         Drops::default()
     }
 
-    /// A value whose drop is counted.
+    /// Returns a value whose drop is counted.
     pub fn counted(&self) -> Counted {
         Counted(self.clone())
     }
 
-    /// Drops so far.
+    /// The number of drops so far.
     pub fn count(&self) -> usize {
         self.0.load(Ordering::SeqCst)
     }
@@ -125,12 +127,12 @@ impl Drop for Counted {
     }
 }
 
-/// Collects what the loop's exception handler is told.
+/// Collects the reports that the loop's exception handler receives.
 #[derive(Clone, Default)]
 pub struct Reports(Arc<Mutex<Vec<ExceptionContext>>>);
 
 impl Reports {
-    /// Takes the place of the loop's exception handler.
+    /// Replaces the loop's exception handler.
     pub fn of(event_loop: &EventLoop) -> Reports {
         let reports = Reports::default();
         let sink = reports.clone();
@@ -138,7 +140,7 @@ impl Reports {
         reports
     }
 
-    /// One more, for a handler that does other things besides.
+    /// Adds a report. For a handler that also does other work.
     pub fn note(&self, context: &ExceptionContext) {
         self.0.lock().push(context.clone());
     }
@@ -154,7 +156,7 @@ impl Reports {
     }
 }
 
-/// Pends once without being a leaf, then ends.
+/// Is pending once without being a leaf of this library, then ends.
 #[derive(Default)]
 pub struct ForeignYield(bool);
 

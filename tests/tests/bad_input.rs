@@ -1,7 +1,7 @@
-//! What nobody should do, and somebody does: each gets an answer, and nothing hangs.
+//! What happens on misuse? Each misuse gets an error, and nothing hangs.
 //!
-//! Tasks that await themselves or each other, results that are taken twice and callbacks that panic have tests of their own beside what they
-//! misuse.
+//! Tasks that await themselves or each other, results that are taken twice, and callbacks that
+//! panic are tested beside the API that they misuse.
 
 use std::time::Duration;
 
@@ -55,7 +55,7 @@ async fn a_task_given_twice_counts_once() -> Result<()> {
     Ok(())
 }
 
-/// Cancels a task when it is dropped, wherever that is.
+/// Cancels a task in its destructor.
 struct CancelsOnDrop(TaskHandle);
 
 impl Drop for CancelsOnDrop {
@@ -68,7 +68,7 @@ impl Drop for CancelsOnDrop {
 async fn a_destructor_cancels_another_task() -> Result<()> {
     let other = create_task(sleep(LONG));
     let cancels = CancelsOnDrop(other.handle());
-    // Dropped with the coroutine: at its end, and before its first step.
+    // Dropped with the coroutine: once at its end, and once before its first step.
     let task = create_task(async move {
         let _cancels = cancels;
         settle().await
@@ -87,7 +87,8 @@ async fn a_destructor_cancels_another_task() -> Result<()> {
     Ok(())
 }
 
-/// The task is all but over when its coroutine is dropped: the request is counted, and changes nothing.
+/// The task has almost ended when its coroutine is dropped: the request is counted, and has no
+/// effect.
 #[selvedge::test(workers = 1, virtual_time)]
 async fn a_destructor_cancels_its_own_task() -> Result<()> {
     for gives_up in [false, true] {
@@ -109,7 +110,8 @@ async fn a_destructor_cancels_its_own_task() -> Result<()> {
     Ok(())
 }
 
-/// A destructor that runs because of a request makes another one: of the task that is being dropped where it stands, and of its awaiter.
+/// A destructor that runs because of a cancellation makes two more requests: to the task that is
+/// being dropped, and to the task that awaits it.
 #[selvedge::test(workers = 1, virtual_time)]
 async fn a_destructor_cancels_whoever_waits_for_it() -> Result<()> {
     let (give, get) = async_channel::bounded::<TaskHandle>(1);
@@ -189,7 +191,8 @@ async fn a_futures_callback_adds_callbacks_and_panics() -> Result<()> {
     Ok(())
 }
 
-/// Everybody waits for somebody: asked about, the circle is said to be one, and a request goes round it once.
+/// Every task waits for another one. The call graph reports the cycle, and a request goes around it
+/// once.
 #[selvedge::test(workers = 1, virtual_time)]
 async fn a_circle_of_awaits_is_reported() -> Result<()> {
     let (give, get) = async_channel::bounded::<Task<()>>(1);

@@ -1,7 +1,9 @@
-//! Code of the user's that panics where nobody awaits it stays where it is: nothing unwinds into whoever happens to run it, the process goes on, and
-//! standard error says what could not be printed.
+//! Does a panic of user code stay contained where no task awaits it? It does not unwind into the
+//! thread that runs the code, the process goes on, and standard error shows what could not be
+//! printed.
 //!
-//! The product of what panics and the thread it does so on, each in a process of its own (`src/bin/misbehaving.rs`).
+//! The test is the product of the code that panics and its thread, each in its own process
+//! (`src/bin/misbehaving.rs`).
 
 use std::process::Command;
 
@@ -9,7 +11,7 @@ const PLACES: [&str; 5] = ["worker", "pool", "foreign", "main", "closed"];
 
 const NO_DEBUG: &str = "could not be printed: its Debug panicked: in Debug";
 
-/// What panics, and what is said of it.
+/// The code that panics, and the expected text on standard error.
 const CASES: [(&str, &[&str]); 33] = [
     ("a task's error", &["Task exception was never retrieved", NO_DEBUG, "in Drop"]),
     (
@@ -52,14 +54,14 @@ const CASES: [(&str, &[&str]); 33] = [
     ("the loop's end", &["unhandled exception during run() shutdown", NO_DEBUG]),
 ];
 
-/// Of these nothing is to be read: that the program goes on is all.
+/// These print no text: the program only has to go on.
 const QUIET: [&str; 5] =
     ["a call", "a variable that is set anew", "wakers of a future", "wakers of waits", "a signal's handlers"];
 
-/// There the function would have to go on when the loop has given it up.
+/// In this case the function would have to continue after the loop has given it up.
 const UNTRIED: (&str, &str) = ("a function's late value", "closed");
 
-/// What went wrong with it, if anything did.
+/// The failure of a case, if there is one.
 fn fault(case: &str, place: &str, said: &[&str]) -> Option<String> {
     if (case, place) == UNTRIED {
         return None;

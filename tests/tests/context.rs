@@ -1,4 +1,4 @@
-//! What tasks inherit.
+//! Which context variables do tasks inherit?
 
 use selvedge::{Context, ContextVar, Result, copy_context, create_task, current_task, sleep, task, wait_for};
 use selvedge_tests::MOMENT;

@@ -1,7 +1,9 @@
-//! What is nested a hundred thousand deep: it is made, used, cancelled, printed and dropped without recursion, so on a stack of 2 MiB.
+//! Do values that are nested a hundred thousand deep work on a stack of 2 MiB? They are made, used,
+//! cancelled, printed and dropped without recursion.
 //!
-//! Workers have such a stack, and so has the thread that each row runs on. In debug a tenth of that depth is as good: a level of recursion takes some
-//! hundred bytes at least, so the stack would not hold it, and the whole takes a minute less. `make test-depth` runs it in release.
+//! Workers have such a stack, and so has the thread that runs each row. In a debug build a tenth of
+//! that depth is enough: a level of recursion takes at least some hundred bytes, so the stack would
+//! overflow, and the test takes a minute less. `make test-depth` runs it in release.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -24,13 +26,13 @@ use selvedge_tests::LONG;
 const DEEP: usize = if cfg!(debug_assertions) { 10_000 } else { 100_000 };
 const STACK: usize = 2 << 20;
 
-/// Runs a row on a thread of its own.
+/// Runs a row on a thread with a small stack.
 fn on_a_small_stack(row: impl FnOnce() + Send + 'static) {
     let thread = thread::Builder::new().stack_size(STACK).spawn(row).expect("there is a thread to be had");
     thread.join().expect("the row holds");
 }
 
-/// Runs a coroutine, and drops what it returns after the loop is closed.
+/// Runs a coroutine, and drops its result after the loop is closed.
 fn run<C: selvedge::Coroutine>(main: C) {
     on_a_small_stack(move || {
         let runner = Runner::builder()
@@ -50,7 +52,7 @@ fn group(inner: Error) -> Error {
     ExceptionGroup::new("around", vec![inner, Error::msg("beside")]).into()
 }
 
-/// An error of the program's that holds one of ours.
+/// An error of the program that contains one of ours.
 #[derive(Debug)]
 struct Around(Error);
 
@@ -110,7 +112,7 @@ fn leaves(error: &Error) -> usize {
 
 type Nested = Pin<Box<dyn Future<Output = Result<usize>> + Send>>;
 
-/// What stands between a task and the next one that it makes.
+/// The wrapper between a task and the next one that it makes.
 type Between = fn(Nested) -> Nested;
 
 const BETWEEN: [(&str, Between); 9] = [
@@ -218,7 +220,7 @@ fn a_row_of_awaits_is_captured_and_printed() {
         let inner = create_task(sleep(LONG).returning(0));
         let handle = inner.handle();
         let outermost = (0..DEEP).fold(inner, |inner, _| create_task(inner));
-        // They all have come to their awaits.
+        // All tasks have reached their awaits.
         while all_tasks_await(&handle)? < 1 {
             sleep(Duration::ZERO).await?;
         }
@@ -255,9 +257,9 @@ fn eager_starts_lie_inside_each_other() {
     });
 }
 
-// ---------------------------------------------------------------- values that hold the next
+// ---------------------------------------------------------------- values that contain the next
 
-/// Counts its drops, and holds the next.
+/// Counts its drops, and contains the next link.
 struct Link<T>(Option<T>, Arc<AtomicUsize>);
 
 impl<T> Drop for Link<T> {
@@ -266,7 +268,8 @@ impl<T> Drop for Link<T> {
     }
 }
 
-/// Each link holds what is made of the one before, and is dropped with it: on a worker, and after the loop's end.
+/// Each link contains a value made of the link before, and is dropped with it: on a worker, and
+/// after the end of the loop.
 fn row_of<T: Send + 'static>(made_of: fn(Link<T>) -> T) {
     for at_end in [false, true] {
         on_a_small_stack(move || {
@@ -282,7 +285,7 @@ fn row_of<T: Send + 'static>(made_of: fn(Link<T>) -> T) {
                 drop(row);
             } else {
                 let ended = runner.run(async move {
-                    // What they stand for has ended.
+                    // The tasks behind the handles have ended.
                     sleep(Duration::from_millis(1)).await?;
                     drop(row);
                     Ok(())
@@ -429,7 +432,7 @@ fn callbacks_of_tasks_complete_the_next_task() {
     }
 }
 
-/// A waker that drops, and so ends, the next.
+/// A waker that completes the next future when it is woken.
 #[test]
 fn wakers_wake_the_next() {
     struct Next(selvedge::Future<()>);
@@ -443,7 +446,7 @@ fn wakers_wake_the_next() {
     on_a_small_stack(|| {
         let runner = Runner::builder().workers(1).build().expect("a loop can be had");
         let event_loop = runner.get_loop();
-        // Few: that a waker runs where it is used is the nature of wakers.
+        // Only a few: a waker runs in the call that wakes it, so this recursion cannot be avoided.
         let (first, mut futures) = (event_loop.create_future::<()>(), Vec::new());
         let mut last = first.clone();
         for _ in 0..100 {

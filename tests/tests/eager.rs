@@ -1,4 +1,4 @@
-//! Tasks whose first step happens where they are made.
+//! Do eager tasks take their first step where they are made?
 
 use selvedge::{ContextVar, Error, Result, Task, all_tasks, create_task, current_task, sleep, task, timeout};
 use selvedge_tests::{LONG, MOMENT, Trace, settle};

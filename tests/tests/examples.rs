@@ -1,15 +1,18 @@
-//! Does each example of the api crate print what it says it prints, which is what asyncio's page says?
+//! Does each example of the api crate print the lines that it states, which are those of asyncio's
+//! page?
 //!
-//! The examples are plain programs. Here each is a module of this crate, and this crate goes by the name `selvedge`: what an example names
-//! through it is the library's own, but for the attribute `main`. That one makes a test of the example, which runs on one worker and in
-//! virtual time, so that nobody waits and things happen in one order. `println!` writes to a page of the example's own.
+//! The examples are plain programs. Here each is a module of this crate, and this crate goes by the
+//! name `selvedge`. So an example uses the library's own items, except for the attribute `main`.
+//! This `main` makes a test of the example, which runs on one worker and in virtual time: the test
+//! does not wait, and the order of events is fixed. `println!` writes to a page that belongs to the
+//! example.
 
 extern crate self as selvedge;
 
 pub use selvedge_tests::selvedge::test as main;
 pub use selvedge_tests::selvedge::*;
 
-/// Keeps a line instead of writing it to standard output.
+/// Stores a line instead of writing it to standard output.
 macro_rules! println {
     ($($arguments:tt)*) => {
         $crate::page::write(module_path!(), format!($($arguments)*))
@@ -48,17 +51,18 @@ mod example {
     mod wait;
 }
 
-/// Examples in which a thread waits for the loop, which holds its virtual time. They take a tenth of a second.
+/// Examples in which a thread waits for the loop. The wait pauses its virtual time, so these use
+/// real time. They take a tenth of a second.
 const IN_REAL_TIME: [&str; 3] = ["loop_in_thread", "run_coroutine_threadsafe", "threadsafe_outcomes"];
 
-/// What the attribute `main` calls.
+/// The items that the attribute `main` uses.
 #[doc(hidden)]
 pub mod __private {
     use std::panic::Location;
 
     use super::{Coroutine, IN_REAL_TIME, Result, Runner, page};
 
-    /// Takes what an example asks for, and gives it what a test needs.
+    /// Accepts the options of an example, and builds the runner that a test needs.
     #[derive(Debug, Default)]
     pub struct RunnerBuilder;
 
@@ -84,7 +88,7 @@ pub mod __private {
     }
 }
 
-/// What each example has printed.
+/// The lines that each example has printed.
 mod page {
     use std::collections::{BTreeMap, BTreeSet};
     use std::fs;
@@ -107,7 +111,7 @@ mod page {
         PRINTED.lock().entry(example.to_owned()).or_default().push(line);
     }
 
-    /// Compares what was printed with the comment that ends the example.
+    /// Compares the printed lines with the comment that ends the example.
     #[track_caller]
     pub(crate) fn check(example: &str) {
         let printed = PRINTED.lock().remove(example).unwrap_or_default();
@@ -123,7 +127,8 @@ mod page {
         comment.lines().map(line).collect()
     }
 
-    /// An example that is no module here would be no test, and one that the guide does not name would not be found.
+    /// An example that is no module here would not be tested, and one that the guide does not name
+    /// would not be found.
     #[test]
     fn none_is_left_out() {
         let here: BTreeSet<String> = include_str!("examples.rs")

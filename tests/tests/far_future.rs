@@ -1,4 +1,4 @@
-//! How far does virtual time go, and what does a real clock make of the same durations?
+//! How far does virtual time reach, and how does a real clock handle the same durations?
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ fn a_thousand_years_and_all_there_is() {
         let event_loop = get_running_loop()?;
         sleep(1000 * YEAR).await?;
         assert_eq!(event_loop.time(), 1000 * YEAR);
-        // What is short is as exact as before.
+        // Short sleeps are as exact as before.
         sleep(NANO).await?;
         assert_eq!(event_loop.time(), 1000 * YEAR + NANO);
         let hour = Duration::from_hours(1);
@@ -38,7 +38,7 @@ fn a_thousand_years_and_all_there_is() {
         assert_eq!(event_loop.time(), Duration::MAX.saturating_sub(NANO));
         sleep(Duration::MAX).await?;
         assert_eq!(event_loop.time(), Duration::MAX);
-        // Time stands still, and what would come later comes now.
+        // Time stands still, and later timers are due at once.
         sleep(hour).await?;
         sleep(Duration::MAX).await?;
         assert!(wait_for(foreign_forever(), hour).await.unwrap_err().is_timeout());
@@ -52,7 +52,8 @@ async fn foreign_forever() -> Result<()> {
     Ok(())
 }
 
-/// Everything that takes a time, one after the other, each far beyond what 64 bits of nanoseconds hold.
+/// Every operation that takes a duration, one after the other, each with a duration far beyond 64
+/// bits of nanoseconds.
 #[test]
 fn whatever_takes_a_time_takes_a_far_one() {
     in_virtual_time(async {
@@ -107,7 +108,8 @@ fn event_loop_time() -> Duration {
     get_running_loop().unwrap().time()
 }
 
-/// A real clock does not come so far, and nothing overflows: what lies beyond never comes, and costs nothing.
+/// A real clock never reaches such times, and nothing overflows: the timers never fire, and cost
+/// nothing.
 #[selvedge::test(workers = 2)]
 async fn on_a_real_clock_the_far_future_never_comes() -> Result<()> {
     let event_loop = get_running_loop()?;
@@ -137,7 +139,8 @@ enum Step {
     Advance(Duration),
 }
 
-/// From nanoseconds to all there is, each size as likely as the others, and the edge of 64 bits.
+/// From nanoseconds to the largest duration, each magnitude equally likely, and the limit of 64
+/// bits.
 fn duration() -> impl Strategy<Value = Duration> {
     let nanos = |nanos: u128| Duration::new((nanos / 1_000_000_000) as u64, (nanos % 1_000_000_000) as u32);
     prop_oneof![
@@ -176,7 +179,7 @@ async fn against_the_model(steps: Vec<Step>) -> Result<()> {
                 let number = timers.len();
                 model.insert((now.saturating_add(delay), number));
                 timers.push((arm(&event_loop, number, delay, &fired), now.saturating_add(delay)));
-                // It is armed when its callback has been polled once.
+                // The timer is armed when its callback has been polled once.
                 while event_loop.metrics().timers_armed < model.len() {
                     if model.range(..=(now, usize::MAX)).next().is_some() {
                         break;
@@ -208,12 +211,12 @@ async fn against_the_model(steps: Vec<Step>) -> Result<()> {
                         .into_iter()
                         .map(|(deadline, number)| (number, deadline)),
                 );
-                // Those of this very moment may come after this task.
+                // Timers of this very moment may fire after this task has run.
                 while fired.lock().len() < expected.len() {
                     selvedge::sleep(Duration::ZERO).await?;
                 }
                 let fired = fired.lock().clone();
-                // In order of time; callbacks of one moment run beside each other.
+                // In order of time; callbacks of one moment run concurrently.
                 let mut in_order = fired.clone();
                 in_order.sort_by_key(|&(number, at)| (at, number));
                 assert!(fired.is_sorted_by_key(|&(_, at)| at), "{fired:?}");

@@ -1,4 +1,4 @@
-//! Results that are set by hand.
+//! Do futures, whose results are set by hand, work?
 
 use selvedge::{Error, Future, InvalidStateError, Result, create_task, get_running_loop, shield, wait_for};
 use selvedge_tests::{MOMENT, Reports, Trace, message_of, settle};
@@ -99,7 +99,7 @@ async fn an_error_nobody_asked_for_is_reported() -> Result<()> {
     Ok(())
 }
 
-/// A waker of the program's own panics: whoever waits beside it is woken all the same, and callbacks are called.
+/// A user's waker panics: every other waiter is still woken, and the callbacks are called.
 #[selvedge::test(virtual_time)]
 async fn a_waker_that_panics_keeps_nobody_waiting() -> Result<()> {
     use std::future::{Future as _, IntoFuture as _};

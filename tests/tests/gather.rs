@@ -1,4 +1,4 @@
-//! `gather`: order, kinds of input, failures, cancellation.
+//! Does `gather` keep its promises: order, kinds of input, failures, cancellation?
 
 use std::time::Duration;
 

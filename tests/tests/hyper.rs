@@ -1,4 +1,4 @@
-//! Who is told when a connection that hyper serves is cancelled?
+//! Does a cancellation reach the right code when hyper serves the connection?
 
 use std::pin::Pin;
 use std::time::{Duration, Instant};
@@ -51,7 +51,7 @@ async fn a_time_limit_around_a_connection_says_that_it_has_passed() -> Result<()
     let (_client, server) = UnixStream::pair()?;
     assert!(wait_for(serve(server), Duration::from_secs(30)).await.expect_err("nobody asks").is_timeout());
     let (client, server) = UnixStream::pair()?;
-    // In the middle of a head.
+    // In the middle of a request head.
     client.write_all(&REQUEST[..10]).await?;
     let served = timeout(Duration::from_secs(30), async |_| serve(server).await).await;
     assert!(served.expect_err("the head never ends").is_timeout());
@@ -79,7 +79,7 @@ async fn a_service_that_awaits_is_told_and_may_answer() -> Result<()> {
     task.await
 }
 
-/// hyper may ask for a time limit before anybody runs a loop.
+/// hyper may create a timer before a loop runs.
 #[test]
 fn a_sleep_made_outside_of_a_loop_takes_its_time_in_the_loop_that_polls_it() {
     let day = Duration::from_hours(24);
@@ -97,7 +97,7 @@ fn a_sleep_made_outside_of_a_loop_takes_its_time_in_the_loop_that_polls_it() {
         for sleep in [after, until] {
             let began = event_loop.time();
             at_most(sleep, 2 * day).await?;
-            // They have counted since they were made, by the machine's clock.
+            // The timers have counted since they were made, by the machine's clock.
             assert!(event_loop.time() + LONG > began + day);
         }
         assert!(at_most(never, 2 * day).await.expect_err("it never ends").is_timeout());
@@ -106,7 +106,7 @@ fn a_sleep_made_outside_of_a_loop_takes_its_time_in_the_loop_that_polls_it() {
     Runner::builder().virtual_time(true).run(main).unwrap();
 }
 
-/// Time limits are armed without a look at the clock.
+/// Timers are armed without reading the clock.
 #[selvedge::test]
 async fn a_sleep_until_a_moment_that_has_passed_ends() -> Result<()> {
     let past = Instant::now();

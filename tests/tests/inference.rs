@@ -1,4 +1,5 @@
-//! Nothing has to be told to the compiler: the type of an error follows from what takes the block. That this compiles is most of the test.
+//! Does the compiler infer the error types? The type of an error follows from the place that takes
+//! the block's result. Most of the test is that this file compiles.
 
 use std::num::ParseIntError;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use selvedge::{
     try_create_task, wait, wait_for,
 };
 
-/// Fails with an error that is none of the library's.
+/// Fails with an error that does not come from the library.
 fn number() -> std::result::Result<u32, ParseIntError> {
     "42".parse()
 }

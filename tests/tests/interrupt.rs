@@ -1,6 +1,7 @@
-//! Ctrl-C, pressed on a program of its own.
+//! Does Ctrl-C interrupt a program, in a process of its own?
 //!
-//! Not under `make tsan`: that sanitizer delivers a signal when the thread next calls a function that it knows, which one that waits in a system call of its own never does.
+//! Not under `make tsan`: that sanitizer delivers a signal when the thread next calls a function
+//! that it intercepts. A thread that waits in a direct system call never does.
 #![cfg(all(unix, not(selvedge_tsan)))]
 
 use std::io::{BufRead, BufReader, Read};

@@ -1,5 +1,6 @@
-//! Bugs that asyncio shipped, each under a name and with the number of its report. Those of other executors are in the scheduler's tests; the
-//! whole list is in `docs/testing.md`.
+//! Is Selvedge free of bugs that asyncio shipped? Each bug has a test with its name and the number
+//! of its report. The bugs of other executors are in the scheduler's tests; the whole list is in
+//! `docs/testing.md`.
 
 use std::time::Duration;
 
@@ -8,7 +9,8 @@ use selvedge::{
 };
 use selvedge_tests::{LONG, message_of, settle};
 
-/// cpython#86296: a request comes together with the result that is waited for. The result is returned, and the request meets the next await.
+/// cpython#86296: a request arrives together with the awaited result. The result is returned, and
+/// the request is delivered to the next await.
 #[selvedge::test(virtual_time)]
 async fn wait_for_hides_a_cancellation() -> Result<()> {
     for result_first in [true, false] {
@@ -32,7 +34,8 @@ async fn wait_for_hides_a_cancellation() -> Result<()> {
     Ok(())
 }
 
-/// cpython#155433: a group that ends itself early, or fails, in the moment in which its owner is cancelled.
+/// cpython#155433: a group ends itself early, or fails, at the moment in which its owner is
+/// cancelled.
 #[selvedge::test(virtual_time)]
 async fn task_group_swallows_an_outer_cancel() -> Result<()> {
     for cancelled_first in [true, false] {
@@ -50,7 +53,7 @@ async fn task_group_swallows_an_outer_cancel() -> Result<()> {
                     sleep(LONG).await
                 })
                 .await;
-                // Errors come out first; the request is then still owed.
+                // Errors are returned first; the request is delivered after them.
                 match ended {
                     Err(error) if error.is::<ExceptionGroup>() => sleep(LONG).await,
                     other => other,
@@ -70,7 +73,8 @@ async fn task_group_swallows_an_outer_cancel() -> Result<()> {
     Ok(())
 }
 
-/// cpython#155418: the first step of an eager task, inside the body's own, ends the group.
+/// cpython#155418: the first step of an eager task, which runs inside the body's step, ends the
+/// group.
 #[selvedge::test(virtual_time)]
 async fn group_hangs_when_an_eager_child_cancels_it() -> Result<()> {
     task_group(async |tg| {
@@ -86,7 +90,7 @@ async fn group_hangs_when_an_eager_child_cancels_it() -> Result<()> {
     .await
 }
 
-/// cpython#117379: nobody holds the task, nor what it waits for, but the loop.
+/// cpython#117379: only the loop has a reference to the task and to the future that it waits for.
 #[selvedge::test]
 async fn fire_and_forget_task_vanishes() -> Result<()> {
     let (tells, told) = std::sync::mpsc::channel();

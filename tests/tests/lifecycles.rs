@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use selvedge_tests::lifecycle::{Settings, decode, run};
 
-/// A case starts and closes a loop. Under a sanitizer that takes some ten times as long.
+/// Each case starts and closes a loop. Under a sanitizer that takes about ten times as long.
 const CASES: u32 = if cfg!(selvedge_sanitize) { 40 } else { 400 };
 
 fn settings() -> impl Strategy<Value = Settings> {

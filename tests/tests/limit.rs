@@ -1,4 +1,4 @@
-//! Gathered children, only so many at once: `gather(..).limit(n)` and `as_completed(..).limit(n)`.
+//! Do `gather(..).limit(n)` and `as_completed(..).limit(n)` run at most n children at once?
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use selvedge::{
 };
 use selvedge_tests::{Drops, LONG, MOMENT, Trace, settle};
 
-/// Counts who runs, and the most that ever ran.
+/// Counts the running children, and the most that ever ran at once.
 #[derive(Clone, Default)]
 struct Running(Arc<[AtomicUsize; 3]>);
 
@@ -77,7 +77,7 @@ async fn never_more_at_once_and_in_order() -> Result<()> {
     Ok(())
 }
 
-/// The children do not suspend at all, so many end before the call returns; workers steal them meanwhile.
+/// The children do not suspend, so many end before the call returns, while workers steal others.
 #[test]
 fn never_more_at_once_on_many_workers() {
     let runner = Runner::builder().workers(4).build().unwrap();
@@ -317,12 +317,12 @@ async fn children_that_end_before_the_limit_make_no_room() -> Result<()> {
     Ok(())
 }
 
-/// The wake that came of the request is no turn.
+/// The wake that the request caused does not count as the child's turn.
 #[test]
 fn children_whose_requests_are_taken_back_wait_for_their_turn() {
     let running = Running::default();
     let seen = running.clone();
-    // Nobody polls a child between the two calls.
+    // One worker without the watchdog, so that no child is polled between the two calls.
     let alone = Runner::builder().workers(1).rescue(false).virtual_time(true);
     let results = alone.run(async move {
         let me = current_task().unwrap().id();
@@ -374,7 +374,7 @@ async fn a_gathering_made_by_the_iterator_of_another_starts() -> Result<()> {
     Ok(())
 }
 
-/// A question claims a task that has not started, just as it is about to be started.
+/// A capture claims a task that has not started, at the moment in which it is about to be started.
 #[test]
 fn questions_do_not_keep_children_from_starting() {
     let runner = Runner::builder().workers(2).build().unwrap();

@@ -1,4 +1,4 @@
-//! Every way to start a task remembers who called it.
+//! Does every way to start a task record the caller's location?
 
 use std::future::Future;
 use std::panic::Location;
@@ -9,7 +9,7 @@ use selvedge::{
     run_coroutine_threadsafe, shield, sleep, task, task_group, to_thread, try_create_task,
 };
 
-/// The line that the task it becomes was made on.
+/// The line that created the task.
 async fn line() -> Result<u32> {
     sleep(Duration::ZERO).await?;
     let created_at = current_task().expect("this is a task").get_coro().created_at();

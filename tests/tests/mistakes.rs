@@ -1,7 +1,8 @@
-//! Does the compiler say how a common mistake is put right?
+//! Does the compiler's error say how to correct a common mistake?
 //!
-//! Each file in `mistakes/` is a program that must not compile, and ends with what is to be read about it, in that order. Only what is ours
-//! to word, or must be named in any words, is compared: the rest is the compiler's, and changes with it.
+//! Each file in `mistakes/` is a program that must not compile. It ends with the lines that the
+//! error must contain, in that order. Only lines with our own words, or with names that must
+//! appear, are compared: the rest are the compiler's words, which change with its versions.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -42,7 +43,8 @@ fn expected(path: &Path) -> Vec<String> {
     comment.lines().map(|line| line.strip_prefix("//     ").expect("a line to be read").to_owned()).collect()
 }
 
-/// The first line that does not come after the ones before it. There is always one to be read, so a program that compiles misses it.
+/// The first expected line that does not follow the lines before it. Each program expects at least
+/// one line, so a program that compiles misses it.
 fn first_missing<'a>(expected: &'a [String], mut errors: &str) -> Option<&'a str> {
     for line in expected {
         match errors.split_once(line.as_str()) {
@@ -53,12 +55,12 @@ fn first_missing<'a>(expected: &'a [String], mut errors: &str) -> Option<&'a str
     expected.is_empty().then_some("anything")
 }
 
-/// What the compiler says of each program.
+/// The compiler's errors for each program.
 fn compile(programs: &BTreeMap<String, PathBuf>) -> BTreeMap<String, String> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mistakes");
     fs::create_dir_all(&folder).expect("a folder of our own");
     fs::write(folder.join("Cargo.toml"), manifest(programs)).expect("a manifest");
-    // The versions that this workspace is built with are there already: nothing is fetched.
+    // Use the versions of this workspace, which are already there, so that cargo fetches nothing.
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     fs::copy(root.join("Cargo.lock"), folder.join("Cargo.lock")).expect("a lock file");
     let output = Command::new(env!("CARGO"))
@@ -82,7 +84,7 @@ fn compile(programs: &BTreeMap<String, PathBuf>) -> BTreeMap<String, String> {
     said
 }
 
-/// A package of its own, with a program for each mistake.
+/// A package with a program for each mistake.
 fn manifest(programs: &BTreeMap<String, PathBuf>) -> String {
     let library = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/api");
     let mut manifest = "package = { name = 'mistakes', edition = '2024' }\nworkspace = {}\n".to_owned();

@@ -1,4 +1,4 @@
-//! Where no loop runs, whatever needs one says so.
+//! Does every function that needs a running loop return an error without one?
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
-//! Every name that is promised is there, takes what it is said to take, and returns what it is said to return. What the items do is tested
-//! elsewhere; here a changed signature does not compile, and a limit that cannot be shown does no harm.
+//! Does every promised name exist, with the promised parameters and results? Other tests cover the
+//! behaviour of the items. Here a changed signature does not compile, and a time limit that no
+//! clock can represent must do no harm.
 
 use std::fmt::{Debug, Display};
 use std::hash::Hash;

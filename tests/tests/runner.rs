@@ -1,4 +1,4 @@
-//! Entering and leaving the loop: results, shutdown, refusals.
+//! Do runners keep their promises about entering and leaving the loop: results, shutdown, refusals?
 
 use std::sync::mpsc;
 use std::thread;
@@ -127,7 +127,7 @@ fn what_is_left_is_cancelled_once_and_may_clean_up() {
             told.tell("cleaned up");
             slept
         });
-        // Started, so that it has something to clean up.
+        // Started, so that it has to clean up.
         sleep(Duration::ZERO).await?;
         while task.get_stack(None).is_empty() {
             sleep(Duration::ZERO).await?;
@@ -138,8 +138,8 @@ fn what_is_left_is_cancelled_once_and_may_clean_up() {
     assert_eq!(trace.events(), ["left over: cancelled", "cleaned up"]);
 }
 
-/// Main's worker has nothing left to run when main has ended, so a virtual clock would jump to the end of the sleep before the calling thread has
-/// been woken to cancel it.
+/// When main has ended, its worker has no task to run. So a virtual clock could jump to the end of
+/// the sleep before the calling thread has been woken to cancel it.
 #[test]
 fn virtual_time_does_not_move_on_between_mains_end_and_the_cancelling_of_what_is_left() {
     #[derive(Clone, Copy, Debug)]
@@ -178,7 +178,7 @@ fn virtual_time_does_not_move_on_between_mains_end_and_the_cancelling_of_what_is
     }
 }
 
-/// Between two runs the loop lives on, and so does its time.
+/// Between two runs the loop lives on, and its time advances.
 #[test]
 fn virtual_time_moves_on_between_two_runs() {
     let runner = Runner::builder().workers(1).virtual_time(true).build().unwrap();
@@ -476,7 +476,7 @@ async fn virtual_time_jumps() -> Result<()> {
 /// Set in the process that the test starts: whether debug mode is on there.
 const SLOW: &str = "SELVEDGE_TEST_SLOW_POLLS";
 
-/// Debug mode writes to standard error, which is read from outside.
+/// Debug mode writes to standard error, which the test reads from outside.
 #[test]
 fn debug_mode_names_the_task_whose_poll_was_slow() {
     if let Some(debug) = std::env::var_os(SLOW) {
@@ -502,7 +502,7 @@ fn run_slowly(debug: bool) {
     let ended = builder.run(async {
         create_task(async { Ok(()) }).named("quick").await?;
         let slow = create_task(async {
-            // On its worker: that is what is slow about it.
+            // Blocks its worker: that makes the poll slow.
             thread::sleep(Duration::from_millis(200));
             Ok(())
         });

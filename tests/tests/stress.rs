@@ -1,4 +1,5 @@
-//! The stress program ends well, takes a seed, and notices when nothing goes on. `make stress` runs it for longer.
+//! Does the stress program end well, take a seed, and notice a storm without progress? `make
+//! stress` runs it for longer.
 
 use std::process::{Command, Output};
 

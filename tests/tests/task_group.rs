@@ -1,4 +1,4 @@
-//! Tasks that live and fail together.
+//! Do task groups keep their promises: the tasks of a group live and fail together?
 
 use selvedge::{
     CancelledError, Error, ExceptionGroup, Result, RuntimeError, TaskGroup, create_task, current_task,
@@ -39,7 +39,7 @@ async fn a_panic_in_the_body_waits_for_the_tasks() -> Result<()> {
     assert!(group.single().unwrap().is_panic());
     assert_eq!(trace.events(), ["cleaned up"]);
 
-    // The same before there is a body at all.
+    // The same before the body has begun.
     let error = task_group(|tg: TaskGroup| {
         task::Builder::new().eager_start(true).create_task(async { Ok(()) }).unwrap();
         let started = tg.create_task_with(task::Builder::new().eager_start(true), fail(1000, "never"));
@@ -184,7 +184,7 @@ async fn errors_come_in_the_order_of_the_failures_and_the_bodys_last() -> Result
     Ok(())
 }
 
-/// As it is if the body awaits the task that fails.
+/// As when the body awaits the task that fails.
 #[selvedge::test(virtual_time)]
 async fn an_error_that_the_body_passes_on_is_listed_once() -> Result<()> {
     let error = task_group(async |tg| tg.create_task(fail(1, "once")).await).await.unwrap_err();

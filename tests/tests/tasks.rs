@@ -1,4 +1,4 @@
-//! What a task tells about itself, and who hears of its end.
+//! What does a task report about itself, and which observers are notified of its end?
 
 use std::panic::Location;
 use std::time::Duration;
@@ -292,7 +292,7 @@ async fn a_panic_in_a_test_is_seen_by_the_harness() {
     panic!("seen by the harness");
 }
 
-/// A panic's payload whose drop panics, with a payload whose drop panics.
+/// A panic payload whose drop panics, with a payload whose drop panics.
 struct Bomb(u32);
 
 impl Drop for Bomb {

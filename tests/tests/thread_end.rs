@@ -1,6 +1,6 @@
-//! Each public object made, used and dropped by a thread-local's destructor: on each kind of thread, before
-//! the library's own thread-locals are destroyed and after. The cases are in `src/bin/thread_end/`, a program
-//! of its own, since what went wrong here ended the process.
+//! Can each public object be made, used and dropped in the destructor of a thread-local? On each
+//! kind of thread, before the library's own thread-locals are destroyed and after. The cases are in
+//! `src/bin/thread_end/`, which is a separate program, because a fault here would end the process.
 #![allow(missing_docs)]
 
 use std::process::Command;
@@ -13,7 +13,7 @@ fn run(arguments: &[&str]) -> (Vec<String>, String) {
     (lines, format!("{}\n{}", ended.status, text(&ended.stderr)))
 }
 
-/// Every case has a line, in order, and the process ends well.
+/// Every case prints a line, in order, and the process ends well.
 fn all_end_well(thread: &str, first: &str) {
     let (names, _) = run(&["list"]);
     assert!(names.len() > 150, "the list is cut: {}", names.len());

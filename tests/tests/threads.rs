@@ -1,4 +1,4 @@
-//! Tasks and plain threads: `to_thread`, executors, `run_coroutine_threadsafe`.
+//! Do tasks and plain threads work together: `to_thread`, executors, `run_coroutine_threadsafe`?
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, mpsc};
@@ -211,7 +211,7 @@ async fn an_executor_keeps_to_its_number() -> Result<()> {
             let (now, most, pairs) = (now.clone(), most.clone(), pairs.clone());
             event_loop.run_in_executor(Some(&executor), move || {
                 most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                // Two at a time, or this would hang.
+                // Two functions run at a time; otherwise this would hang.
                 pairs.wait();
                 now.fetch_sub(1, Ordering::SeqCst);
             })

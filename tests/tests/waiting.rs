@@ -1,4 +1,4 @@
-//! `wait` and `as_completed`.
+//! Do `wait` and `as_completed` keep their promises?
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ async fn waits_for_all_and_keeps_the_order_of_the_input() -> Result<()> {
 async fn first_completed_returns_with_the_first() -> Result<()> {
     let (done, pending) = wait([after(3, 1), after(1, 2)]).return_when(FIRST_COMPLETED).await?;
     assert_eq!(values(done).await?, [2]);
-    // What is done already is enough.
+    // A task that is done already is enough.
     let (later, never) = (after(9, 9), after(60_000, 0));
     let (done, pending) = wait(pending.iter().chain([&later])).timeout(Duration::from_secs(1)).await?;
     assert_eq!((done.len(), pending.len()), (2, 0));

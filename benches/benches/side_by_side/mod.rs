@@ -1,4 +1,5 @@
-//! One criterion group per row, with one function per runtime.
+//! How are the runtimes compared in criterion? One criterion group per row, with one function per
+//! runtime.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use selvedge_benches::rivals::Selvedge;
 use selvedge_benches::rivals::{AsyncExecutor, Tokio};
 use selvedge_benches::workloads::Throughput;
 
-/// The count for which the targets hold.
+/// The number of workers for which the targets hold.
 const WORKERS: usize = 2;
 
 pub(crate) fn criterion() -> Criterion {

@@ -1,4 +1,4 @@
-//! `http`: one table of sockets and HTTP, on Selvedge and on its rivals.
+//! How do Selvedge and its rivals compare on sockets and HTTP? Prints one table.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -23,7 +23,7 @@ usage: http [--workers N] [--rows SUBSTRING] [--rounds K] [--only RUNTIME] [--qu
   --json FILE       also write the table to FILE
   --gate            fail when a row misses its target, or when none was judged";
 
-/// What the command line asks for.
+/// The options of the command line.
 struct Options {
     setting: Setting,
     rows: String,
@@ -71,7 +71,7 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     if let Some(path) = &options.json {
         std::fs::write(path, serde_json::to_string_pretty(&to_json(&title, contenders, &table))?)?;
     }
-    // A gate through which nothing went has proved nothing: no row has that name, or Selvedge was not built in.
+    // A gate that judged no row must fail: no row has that name, or Selvedge was not built in.
     let passed = missed == 0 && reached > 0;
     Ok(if options.gate && !passed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
@@ -104,7 +104,8 @@ fn parse() -> Result<Option<Options>, lexopt::Error> {
             Long("quick") => options.setting.quick = true,
             Long("json") => options.json = Some(arguments.value()?.into()),
             Long("gate") => options.gate = true,
-            // For this program's own children: those that answer a probe, and those that ask a server.
+            // For the child processes of this program: those that answer a probe, and those that
+            // send requests to a server.
             Long("probe") => options.probe = Some(arguments.value()?.parse_with(probe_name)?),
             Long("runtime") => options.runtime = Some(arguments.value()?.parse_with(runtime_name)?),
             Long("load") => options.load = Some(arguments.value()?.parse()?),
@@ -116,7 +117,8 @@ fn parse() -> Result<Option<Options>, lexopt::Error> {
             _ => return Err(argument.unexpected()),
         }
     }
-    // Half a child must not measure everything: it would start children in turn.
+    // A child with only one of its two options must not measure every row: it would start children
+    // in turn.
     if options.probe.is_some() != options.runtime.is_some() || options.load.is_some() != options.at.is_some()
     {
         return Err("--probe and --runtime go together, and so do --load and --at".into());

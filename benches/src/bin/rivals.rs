@@ -1,4 +1,4 @@
-//! `rivals`: one table of Selvedge beside tokio and async-executor.
+//! How does Selvedge compare with tokio and async-executor? Prints one table.
 
 use std::process::ExitCode;
 
@@ -21,7 +21,7 @@ usage: rivals [--workers N[,N...]] [--rows SUBSTRING] [--rounds K] [--quick] [--
   --json FILE         also write the tables to FILE
   --gate              fail when a row misses its target, or when none was judged";
 
-/// What the command line asks for.
+/// The options of the command line.
 struct Options {
     workers: Vec<usize>,
     rows: String,
@@ -62,7 +62,7 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
         std::fs::write(path, serde_json::to_string_pretty(&tables)?)?;
     }
     println!("\nrows that reach their target: {reached}, that miss it: {missed}");
-    // A gate through which nothing went has proved nothing: no row has that name, or Selvedge was not built in.
+    // A gate that judged no row must fail: no row has that name, or Selvedge was not built in.
     let passed = missed == 0 && reached > 0;
     Ok(if options.gate && !passed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
@@ -88,7 +88,8 @@ impl Table {
         Self { title, contenders: Contender::COLUMNS, lines }
     }
 
-    /// The ratio is that of rescue on to rescue off. Two percent lie within the noise of a few rounds, so it takes more.
+    /// The ratio is the time with the watchdog divided by the time without. Two percent are within
+    /// the noise of a few rounds, so this table needs more rounds.
     fn rescue(options: &Options, setting: &Setting) -> Self {
         const MOST_TO_PAY: f64 = 1.02;
         let contenders = Contender::RESCUE_ON_AND_OFF;
@@ -136,14 +137,15 @@ fn parse() -> Result<Option<Options>, lexopt::Error> {
             Long("quick") => options.quick = true,
             Long("json") => options.json = Some(arguments.value()?.into()),
             Long("gate") => options.gate = true,
-            // For this program's own children.
+            // For this program's own child processes.
             Long("probe") => options.probe = Some(arguments.value()?.parse_with(probe_name)?),
             Long("runtime") => options.runtime = Some(arguments.value()?.parse_with(runtime_name)?),
             Long("help") | Short('h') => return Ok(None),
             _ => return Err(argument.unexpected()),
         }
     }
-    // Half a probe must not measure everything: it would start probes in turn.
+    // A probe with only one of its two options must not measure every row: it would start probes in
+    // turn.
     if options.probe.is_some() != options.runtime.is_some() {
         return Err("--probe and --runtime go together".into());
     }

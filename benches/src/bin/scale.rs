@@ -1,4 +1,4 @@
-//! `scale`: does an operation over many waiting things cost more for each of them than over few?
+//! Does an operation over many waiting items cost more per item than over few?
 
 use std::process::ExitCode;
 
@@ -10,13 +10,13 @@ usage: scale [--rows SUBSTRING] [--rounds K] [--quick]
   --rounds K        measurements of each size, in turn; their median is shown (default: 7)
   --quick           each row once, with few waiters: shows that it runs, and judges nothing";
 
-/// How many wait: few, and many.
+/// How many items wait: few, and many.
 const SIZES: [usize; 2] = [10_000, 160_000];
 const QUICK_SIZES: [usize; 2] = [100, 400];
-/// Largest allowed ratio between the cost per item in a large crowd and in a small one.
+/// The largest allowed ratio between the cost per item among many items and among few.
 const MOST: f64 = 2.0;
-/// The same for a row whose ratio to as many items in small crowds is at most `MOST`: then the caches are the
-/// reason. An operation in O(n²) has the ratio of the two sizes.
+/// The same for a row whose ratio to as many items in small sets is at most `MOST`: there the
+/// caches are the reason. An operation in O(n²) has the ratio of the two sizes.
 const MOST_FOR_CACHES: f64 = 8.0;
 
 fn main() -> Result<ExitCode, lexopt::Error> {
@@ -64,6 +64,6 @@ fn main() -> Result<ExitCode, lexopt::Error> {
         missed += usize::from(verdict == "OVER");
     }
     println!("rows: {judged}, over: {missed}");
-    // A gate through which nothing went has proved nothing.
+    // A gate that judged no row must fail.
     Ok(if judged > 0 && missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

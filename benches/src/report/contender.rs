@@ -7,13 +7,13 @@ use crate::rivals::Selvedge;
 use crate::rivals::{AsyncExecutor, Tokio};
 use crate::workloads::{Setting, Workload};
 
-/// A runtime, as a value: the one place where names become types.
+/// A runtime, as a value. Only this file maps names to types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Contender {
-    /// Ours.
+    /// Selvedge.
     #[cfg(feature = "selvedge")]
     Selvedge,
-    /// Ours, with nobody to help a stuck worker.
+    /// Selvedge without the watchdog, which lends standbys to stuck workers.
     #[cfg(feature = "selvedge")]
     SelvedgeWithoutRescue,
     /// tokio, multi-threaded.
@@ -30,12 +30,12 @@ impl Contender {
         Self::Tokio,
         Self::AsyncExecutor,
     ];
-    /// Those whose best is the measure of us.
+    /// The runtimes whose best value is compared with Selvedge's.
     pub const RIVALS: &'static [Self] = &[Self::Tokio, Self::AsyncExecutor];
-    /// What switching rescue off is compared with, and what it is.
+    /// The two columns of the watchdog table: with it and without it.
     #[cfg(feature = "selvedge")]
     pub const RESCUE_ON_AND_OFF: &'static [Self] = &[Self::Selvedge, Self::SelvedgeWithoutRescue];
-    /// What switching rescue off is compared with, and what it is.
+    /// The two columns of the watchdog table: with it and without it.
     #[cfg(not(feature = "selvedge"))]
     pub const RESCUE_ON_AND_OFF: &'static [Self] = &[];
 

@@ -1,4 +1,4 @@
-//! Who is measured when, and how are the numbers shown?
+//! In which order are the runtimes measured, and how are the numbers shown?
 
 mod contender;
 mod rounds;

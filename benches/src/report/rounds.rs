@@ -1,7 +1,7 @@
 //! In which order are the runtimes measured?
 //!
-//! Interleaved: A B C, then C A B, then B C A. So a machine that slows down for a while slows everybody down, and nobody
-//! always comes first.
+//! Interleaved: A B C, then C A B, then B C A. So a machine that is slow for a while slows all
+//! runtimes down, and no runtime always comes first.
 
 use super::contender::Contender;
 use crate::stats::median;
@@ -31,7 +31,7 @@ impl Entry {
         }
     }
 
-    /// Lines that a plain function fills.
+    /// An entry whose lines a plain function measures.
     pub(crate) const fn served(
         rows: &'static [Row],
         most_rounds: usize,
@@ -57,7 +57,7 @@ impl Entry {
     }
 }
 
-/// What came out.
+/// The results of a measurement.
 pub struct Measured {
     /// The lines.
     pub rows: &'static [Row],
@@ -65,7 +65,7 @@ pub struct Measured {
     pub contenders: &'static [Contender],
     /// For each row, for each contender: the median of its rounds.
     pub medians: Vec<Vec<f64>>,
-    /// For each row: what plain OS threads do, where that was asked for.
+    /// For each row: the value of plain OS threads, where it was requested.
     pub by_os_threads: Option<Vec<f64>>,
 }
 
@@ -93,7 +93,7 @@ pub fn all_entries() -> Vec<Entry> {
     ]
 }
 
-/// The rows in which rescue has nothing to do: there its price would show.
+/// The rows in which the watchdog has nothing to do: they would show its cost.
 pub fn rescue_cost() -> Vec<Entry> {
     vec![
         Entry::of::<SpawnFromTask>(),

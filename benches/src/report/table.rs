@@ -4,14 +4,14 @@ use super::contender::Contender;
 use super::rounds::Measured;
 use crate::workloads::{Goal, Row};
 
-/// Did we reach it?
+/// Whether Selvedge reached a goal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Yes.
     Ok,
     /// No.
     Over,
-    /// There is nothing to compare.
+    /// There is no value to compare with.
     Unknown,
 }
 
@@ -25,7 +25,7 @@ impl Verdict {
     }
 
     fn at_least(value: f64, limit: f64) -> Self {
-        // The reverse of `of`; NaN stays NaN.
+        // The negation of `of`; NaN stays NaN.
         Self::of(-value, -limit)
     }
 
@@ -42,25 +42,26 @@ impl Verdict {
 
 /// One line, computed.
 pub struct Line {
-    /// What was done.
+    /// The row.
     pub row: Row,
     /// The medians of [`Contender::COLUMNS`].
     pub values: Vec<f64>,
-    /// What plain OS threads do.
+    /// The value of plain OS threads.
     pub by_os_threads: Option<f64>,
-    /// Ours as a share of the best rival's. NaN if one of them is missing.
+    /// Selvedge's value as a share of the best rival's. NaN if one of them is missing.
     pub ratio: f64,
-    /// What was to be reached this time.
+    /// The goal for this number of workers.
     pub goal: Goal,
-    /// Whether it was.
+    /// Whether the goal was reached.
     pub verdict: Verdict,
 }
 
-/// The goals are stated for so many workers.
+/// The goals are stated for this number of workers.
 const WORKERS_OF_THE_GOALS: usize = 2;
 
-/// With more or fewer, no row may be worse than the best rival. A goal in the row's own unit is still good enough: where it is
-/// reached, the rest is noise (idle cost) or a matter of accounts (a rival that keeps its timers inside their futures).
+/// With more or fewer workers, no row may be worse than the best rival. A goal in the row's own
+/// unit is still good enough: where it is reached, the rest is noise (idle cost) or depends on
+/// where memory is counted (a rival keeps its timers inside their futures).
 fn goal_for(workers: usize, goal: Goal) -> Goal {
     match goal {
         goal if workers == WORKERS_OF_THE_GOALS => goal,
@@ -71,7 +72,7 @@ fn goal_for(workers: usize, goal: Goal) -> Goal {
     }
 }
 
-/// Judges what was measured.
+/// Compares the measured values with the goals.
 pub fn lines(measured: &Measured, workers: usize) -> Vec<Line> {
     let line = |(index, (row, values)): (usize, (&Row, &Vec<f64>))| {
         let best = |ours: bool| {
@@ -124,7 +125,7 @@ pub fn print(title: &str, contenders: &[Contender], lines: &[Line]) {
     println!("{}", align(&cells));
 }
 
-/// Text columns (the first two and the last) to the left, numbers to the right.
+/// Aligns text columns (the first two and the last) to the left, and numbers to the right.
 fn align(cells: &[Vec<String>]) -> String {
     let columns = cells.first().map_or(0, Vec::len);
     let width = |column: usize| cells.iter().map(|row| row[column].len()).max().unwrap_or(0);
@@ -143,7 +144,7 @@ fn align(cells: &[Vec<String>]) -> String {
     rows.join("\n")
 }
 
-/// Three digits that matter.
+/// Writes a number with three significant digits.
 fn number(value: f64) -> String {
     match value.abs() {
         nan if nan.is_nan() => "-".to_owned(),
@@ -153,7 +154,7 @@ fn number(value: f64) -> String {
     }
 }
 
-/// The same for programs.
+/// The table as JSON.
 pub fn to_json(title: &str, contenders: &[Contender], lines: &[Line]) -> serde_json::Value {
     let line = |line: &Line| {
         let values = contenders.iter().zip(&line.values);

@@ -1,4 +1,5 @@
-//! async-executor with async-io: what `smol::spawn`, `smol::block_on` and `smol::Timer` stand on.
+//! How does async-executor take part? With async-io: these are the parts of `smol::spawn`,
+//! `smol::block_on` and `smol::Timer`.
 
 use std::future::Future;
 use std::thread::JoinHandle;
@@ -11,10 +12,12 @@ use async_io::Timer;
 use crate::neutral::Discard;
 use crate::rival::{Outside, Rival, Spawner};
 
-/// An `Executor` that as many threads run as there are workers, each in `async_io::block_on`, as smol runs its global one.
+/// An `Executor` that is run by one thread per worker, each in `async_io::block_on`, as smol runs
+/// its global one.
 ///
-/// The executor lives in a leaked box, because that is how it is used: it stands in a static variable, and a task spawns
-/// through a plain reference. An `Arc` instead would burden each spawn with a reference count that its users do not pay.
+/// The executor is in a leaked box, because its users keep it in a static variable, and a task
+/// spawns through a plain reference. An `Arc` would add a reference count to each spawn that the
+/// users of async-executor do not pay for.
 pub struct AsyncExecutor {
     executor: &'static Executor<'static>,
     stop: Sender<()>,
@@ -34,7 +37,7 @@ impl Rival for AsyncExecutor {
             std::thread::Builder::new()
                 .name(format!("async-executor-{index}"))
                 .spawn(move || {
-                    // The error says that the sender is gone: the sign to stop.
+                    // An error means that the sender was dropped, which is the signal to stop.
                     let _ = async_io::block_on(executor.run(stopped.recv()));
                 })
                 .expect("the OS grants the worker threads")
@@ -110,7 +113,8 @@ impl Outside for Inside {
     where
         F: Future<Output: Send> + Send + 'static,
     {
-        // Not `async_io::block_on`: a thread that only waits for a result should not take the reactor from the workers.
+        // Not `async_io::block_on`: a thread that only waits for a result should not take the
+        // reactor from the workers.
         futures_lite::future::block_on(self.0.spawn(future))
     }
 }

@@ -1,4 +1,4 @@
-//! Who takes part?
+//! Which runtimes take part?
 
 mod async_executor;
 #[cfg(feature = "selvedge")]

@@ -1,4 +1,4 @@
-//! Selvedge itself.
+//! How does Selvedge itself take part?
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,9 +12,11 @@ use selvedge::{EventLoop, Runner, Task};
 
 use crate::rival::{Outside, Rival, Spawner};
 
-/// A `Runner` whose main waits until the measurement is over; `RESCUE` says whether stuck workers get a spare.
+/// A `Runner` whose main task waits until the measurement is over; `RESCUE` says whether the
+/// watchdog lends standbys to stuck workers.
 ///
-/// `run` blocks its thread, so it has one of its own, which only waits. Workloads enter through the loop, like requests.
+/// `run` blocks its thread, so it has a thread of its own, which only waits. Workloads enter
+/// through the loop, like requests.
 pub struct Selvedge<const RESCUE: bool = true> {
     event_loop: EventLoop,
     stop: Sender<()>,
@@ -34,7 +36,7 @@ impl<const RESCUE: bool> Rival for Selvedge<RESCUE> {
             let runner = runner.expect("the OS grants the worker threads");
             let main = async move {
                 started.send(selvedge::get_running_loop()?).expect("start() waits for the loop");
-                // The error says that the sender is gone: the sign to stop.
+                // An error means that the sender was dropped, which is the signal to stop.
                 let _ = stopped.recv().await;
                 Ok(())
             };
@@ -121,7 +123,8 @@ impl Outside for Remote {
 }
 
 pin_project! {
-    /// Makes a coroutine of a future that cannot fail. An `async` block would do, but keeps two copies of the future in its state.
+    /// Makes a coroutine of a future that cannot fail. An `async` block would also do this, but it
+    /// keeps two copies of the future in its state.
     struct Fine<F> {
         #[pin]
         inner: F,

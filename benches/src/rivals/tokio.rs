@@ -1,4 +1,4 @@
-//! tokio's multi-threaded runtime.
+//! How does tokio take part? With its multi-threaded runtime.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,7 +10,8 @@ use tokio::task::JoinHandle;
 
 use crate::rival::{Outside, Rival, Spawner};
 
-/// `tokio::runtime::Builder::new_multi_thread()`, everything enabled, all other knobs as they come.
+/// `tokio::runtime::Builder::new_multi_thread()` with everything enabled and all other settings at
+/// their defaults.
 pub struct Tokio(Runtime);
 
 impl Rival for Tokio {

@@ -1,4 +1,4 @@
-//! Who awaits whom.
+//! What do changes of the call graph cost, which records the task that each task awaits?
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use selvedge::{
 
 use super::{CpuTimer, Order, run, settle, timed};
 
-/// Said, or taken back.
+/// Times `n` awaits that are recorded in the graph, or their removal from it.
 pub(super) fn told(n: usize, is_taken_back: bool) -> Duration {
     run(async move {
         let future = get_running_loop()?.create_future::<u32>();

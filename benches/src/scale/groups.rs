@@ -1,4 +1,4 @@
-//! One who waits for many.
+//! What does one task cost that waits for many others?
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ pub(super) fn gather_cancelled(n: usize) -> Duration {
     })
 }
 
-/// How long it takes a task to end after it was cancelled.
+/// How long a task takes to end after it was cancelled.
 async fn cancelled(task: Task<()>) -> selvedge::Result<Duration> {
     settle().await?;
     let start = CpuTimer::now();
@@ -46,7 +46,7 @@ async fn cancelled(task: Task<()>) -> selvedge::Result<Duration> {
     Ok(start.elapsed())
 }
 
-/// `n` children, given to so many calls in turn.
+/// `n` children, distributed in turn over so many calls.
 pub(super) fn as_completed(n: usize, calls: usize) -> Duration {
     run(async move {
         let mut naps: Vec<Vec<_>> = (0..calls).map(|_| Vec::new()).collect();

@@ -1,4 +1,4 @@
-//! Many things that one keeps: variables, timers, calls, sockets.
+//! What does each of many kept objects cost: variables, timers, calls, sockets?
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ fn variables_of(n: usize) -> Vec<ContextVar<usize>> {
     (0..n).map(|_| ContextVar::new("one of many")).collect()
 }
 
-/// What is set in so many contexts, in turn.
+/// Variables that are set in so many contexts, in turn.
 pub(super) fn variables(n: usize, contexts: usize) -> Duration {
     set_in_turn(n, contexts, |it| drop(it.set(1)))
 }
@@ -50,7 +50,7 @@ pub(super) fn copies(n: usize) -> Duration {
     })
 }
 
-/// Sleeps of many lengths.
+/// Sleeps of many different lengths.
 fn sleeps(n: usize) -> Vec<selvedge::Sleep> {
     Order::None.of(n).into_iter().map(|place| sleep(Duration::from_micros(place as u64 + 1))).collect()
 }
@@ -68,7 +68,7 @@ pub(super) fn armed(n: usize) -> Duration {
     })
 }
 
-/// Dropped by a thread that is no worker.
+/// Timers that are dropped by a thread that is not a worker.
 pub(super) fn disarm(n: usize, loops: usize) -> Duration {
     let runners = on_real_clocks(loops);
     let arm_in = |runner: &Runner| {
@@ -84,7 +84,8 @@ pub(super) fn disarm(n: usize, loops: usize) -> Duration {
     timed(|| drop(sleeps))
 }
 
-/// Loops in which nothing comes to pass meanwhile: virtual time would go on while nobody does anything.
+/// Loops on the real clock. Nothing happens in them meanwhile, and virtual time would advance while
+/// their tasks do nothing.
 fn on_real_clocks(loops: usize) -> Vec<Runner> {
     let one = || Runner::builder().workers(1).rescue(false).build().expect("a loop can be had");
     (0..loops).map(|_| one()).collect()
@@ -108,7 +109,7 @@ pub(super) fn reschedule(n: usize) -> Duration {
             start = Some(CpuTimer::now());
             for _ in 0..n {
                 it.reschedule(Duration::MAX)?;
-                // The next poll puts the timer where it belongs.
+                // The next poll moves the timer to its new place.
                 let mut has_yielded = false;
                 std::future::poll_fn(|cx| {
                     cx.waker().wake_by_ref();
@@ -137,7 +138,7 @@ pub(super) fn call_soon(n: usize) -> Duration {
     })
 }
 
-/// Cancelled by a thread that is no worker.
+/// Calls that are cancelled by a thread that is not a worker.
 pub(super) fn call_later(n: usize, loops: usize) -> Duration {
     let runners = on_real_clocks(loops);
     let later = |place: usize| {
@@ -217,7 +218,7 @@ pub(super) fn closed(n: usize) -> Duration {
     let runner = runner();
     let main = async move {
         let event_loop = get_running_loop()?;
-        // Nothing that virtual time ends while others have their turn.
+        // Futures that virtual time does not complete while the other sets have their turn.
         (0..n).for_each(|_| drop(create_task(event_loop.create_future::<()>())));
         settle().await
     };

@@ -1,11 +1,13 @@
-//! What does each of n waiting things cost, when there are many of them?
+//! What does each of n waiting items cost, when there are many of them?
 //!
-//! A row sets n waiting things up, and times one operation over all of them. Everything runs on one worker in virtual time, so nothing is
-//! measured but work. It is the process's time on the processors that counts: other programs take theirs without showing here.
+//! A row sets n waiting items up, and times one operation over all of them. Everything runs on one
+//! worker in virtual time, so only work is measured. The measure is the CPU time of this process,
+//! so other programs do not affect it.
 //!
-//! A crowd of 10,000 lies in the caches, one of 160,000 does not, and a step that misses them costs several times as much, whatever the algorithm.
-//! To tell the two apart, sixteen crowds of 10,000 are measured as well: as many things in as much memory. All are set up before the first operation begins,
-//! and one after the other has its turn (`turns.rs`).
+//! A set of 10,000 items fits into the caches and a set of 160,000 does not. A step that misses the
+//! caches costs several times as much, whatever the algorithm. To separate the two effects, sixteen
+//! sets of 10,000 are measured as well: as many items in as much memory. All sets are set up before
+//! the first operation begins, and then the sets have their turns one after the other (`turns.rs`).
 
 mod graph;
 mod groups;
@@ -24,33 +26,33 @@ use crate::stats::median;
 
 /// An operation, and how long it takes.
 pub struct Row {
-    /// What is done.
+    /// The operation.
     pub name: &'static str,
     run: Run,
 }
 
 #[derive(Clone, Copy)]
 enum Run {
-    /// Over a crowd of n.
+    /// Over one set of n items.
     Crowd(fn(usize) -> Duration),
-    /// Over n things that are spread over so many crowds, in one operation that mixes the crowds: they shrink
-    /// together, not one after the other.
+    /// Over n items that are spread over so many sets, in one operation that mixes the sets: they
+    /// shrink together, not one after the other.
     Spread(fn(usize, usize) -> Duration),
 }
 
-/// Nanoseconds for each thing.
+/// Nanoseconds for each item.
 pub struct Line {
-    /// One crowd, of few.
+    /// One small set.
     pub few: f64,
-    /// As many crowds of few as there are many.
+    /// So many small sets that they have as many items as the large one.
     pub crowds_of_few: f64,
-    /// One crowd, of many.
+    /// One large set.
     pub many: f64,
 }
 
 use self::Run::{Crowd, Spread};
 
-/// Everything over which the number of those who wait could matter.
+/// Every operation whose cost could depend on the number of waiting items.
 pub const ROWS: &[Row] = &[
     Row { name: "future: n awaiters arrive", run: Crowd(waiting::arrive) },
     Row { name: "future: n awaiters are polled again", run: Spread(waiting::again) },
@@ -149,7 +151,7 @@ pub const ROWS: &[Row] = &[
     Row { name: "call graph: captured, one task waits for n", run: Crowd(graph::capture_wait) },
 ];
 
-/// In which order things go.
+/// The order in which the items are removed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Order {
     Fifo,
@@ -158,7 +160,7 @@ pub(crate) enum Order {
 }
 
 impl Order {
-    /// The order in which `n` things go: their indices.
+    /// The indices of `n` items in this order.
     pub(crate) fn of(self, n: usize) -> Vec<usize> {
         let mut order: Vec<_> = (0..n).collect();
         match self {
@@ -175,25 +177,25 @@ impl Order {
         order
     }
 
-    /// Takes `things` apart in this order. The order itself is made ready before the time begins.
+    /// Puts `things` into this order. Call it before the timed part begins.
     pub(crate) fn arrange<T>(self, things: Vec<T>) -> Vec<T> {
         let mut things: Vec<_> = things.into_iter().map(Some).collect();
         self.of(things.len()).into_iter().filter_map(|index| things[index].take()).collect()
     }
 }
 
-/// The process's CPU time at the beginning of an operation. Every call of a row's function must use `now` and
-/// `elapsed` exactly once: they are a crowd's turn.
+/// The process's CPU time at the beginning of an operation. Every call of a row's function must
+/// call `now` and `elapsed` exactly once: they are the turn of its set.
 pub(crate) struct CpuTimer(Duration);
 
 impl CpuTimer {
-    /// Call it when everything is set up: waits for the crowd's turn.
+    /// Call it when everything is set up: it waits for the turn of this set.
     pub(crate) fn now() -> CpuTimer {
         Turns::begin();
         CpuTimer(cpu_time())
     }
 
-    /// The operation is over.
+    /// Ends the operation.
     pub(crate) fn elapsed(self) -> Duration {
         let lasted = cpu_time().saturating_sub(self.0);
         Turns::end();
@@ -209,23 +211,23 @@ pub(crate) fn timed<R>(operate: impl FnOnce() -> R) -> Duration {
     lasted
 }
 
-/// Runs what measures something, on one worker in virtual time.
+/// Runs a measurement on one worker in virtual time.
 pub(crate) fn run<C: Coroutine<Item = Duration>>(main: C) -> Duration {
     runner().run(main).expect("the measurement is sound")
 }
 
 pub(crate) fn runner() -> Runner {
-    // Crowds that wait for their turn would be watched.
+    // Without the watchdog, which would treat sets that wait for their turn as stuck workers.
     Runner::builder().workers(1).rescue(false).virtual_time(true).build().expect("a loop can be had")
 }
 
-/// Lets everything run that can.
+/// Lets every task run that is ready.
 pub(crate) async fn settle() -> selvedge::Result<()> {
     selvedge::sleep(Duration::from_millis(1)).await
 }
 
 impl Row {
-    /// Nanoseconds for each of the things in so many crowds of n.
+    /// Nanoseconds for each of the items in so many sets of n.
     fn each_of(&self, crowds: usize, n: usize) -> f64 {
         let lasted = match self.run {
             Crowd(run) => turns::one_after_the_other(crowds, run, n),
@@ -235,7 +237,7 @@ impl Row {
     }
 }
 
-/// Measures, in turn: one crowd of few (several times), many things in crowds of few, and one crowd of many.
+/// Measures, in turn: one small set (several times), many items in small sets, and one large set.
 pub fn measure(row: &Row, sizes: [usize; 2], rounds: usize) -> Line {
     let [few, many] = sizes;
     let times = many / few;

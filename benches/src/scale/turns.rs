@@ -1,4 +1,4 @@
-//! How do several crowds exist at the same time, and run their operations one after the other?
+//! How do several sets exist at the same time, and run their operations one after the other?
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::exit;
@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-/// How far the crowds of a measurement are.
+/// The progress of the sets in a measurement.
 pub(super) struct Turns {
     crowds: usize,
-    /// How many are set up. They have their turns in the order in which they were.
+    /// How many sets are set up. They have their turns in the order in which they were set up.
     ready: usize,
-    /// How many have had their turn.
+    /// How many sets have had their turn.
     over: usize,
 }
 
@@ -20,7 +20,7 @@ static TURNS: Mutex<Turns> = Mutex::new(Turns { crowds: 0, ready: 0, over: 0 });
 static CHANGED: Condvar = Condvar::new();
 
 impl Turns {
-    /// A crowd is set up: waits for the others, and for its turn.
+    /// Call this when a set is set up: it waits for the others, and for its turn.
     pub(super) fn begin() {
         let mut turns = TURNS.lock();
         let turn = turns.ready;
@@ -29,7 +29,8 @@ impl Turns {
         CHANGED.wait_while(&mut turns, |turns| turns.ready < turns.crowds || turns.over < turn);
     }
 
-    /// A crowd has had its turn: waits for the others, whose time would count what follows.
+    /// Ends the turn of a set, and waits for the other sets, because their times would include the
+    /// work that follows.
     pub(super) fn end() {
         let mut turns = TURNS.lock();
         turns.over += 1;
@@ -38,7 +39,7 @@ impl Turns {
     }
 }
 
-/// Runs a row for so many crowds of n, and returns how long their operations took.
+/// Runs a row for so many sets of n, and returns how long their operations took.
 pub(super) fn one_after_the_other(
     crowds: usize,
     run: impl Fn(usize) -> Duration + Copy + Send + 'static,
@@ -46,7 +47,7 @@ pub(super) fn one_after_the_other(
 ) -> Duration {
     *TURNS.lock() = Turns { crowds, ready: 0, over: 0 };
     let set_up = |index| {
-        // The others would wait for one that fails.
+        // If one set fails, the others would wait for it, so the process exits.
         let crowd =
             thread::spawn(move || catch_unwind(AssertUnwindSafe(|| run(n))).unwrap_or_else(|_| exit(101)));
         CHANGED.wait_while(&mut TURNS.lock(), |turns| turns.ready <= index);

@@ -1,4 +1,4 @@
-//! Those who wait for one future or task.
+//! What does each of many waits for one future or task cost?
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub(super) fn arrive(n: usize) -> Duration {
     })
 }
 
-/// `n` awaits of so many futures, in turn.
+/// `n` awaits that are distributed in turn over so many futures.
 fn awaits(n: usize, futures: usize) -> Vec<Future<u32>> {
     let futures: Vec<_> = (0..futures).map(|_| future()).collect();
     let mut awaits: Vec<_> = futures.iter().cycle().take(n).cloned().collect();
@@ -80,7 +80,8 @@ pub(super) fn cancel_future(n: usize) -> Duration {
 
 pub(super) fn time_out(n: usize) -> Duration {
     run(async move {
-        // A deadline cancels what it waits for; so each waits for a task that has a clone, behind a shield.
+        // A deadline cancels the future that it waits for. So each block waits for a task that has
+        // a clone, behind a shield.
         let future = future();
         let waiting = |_| {
             let mut inner = create_task(future.clone());

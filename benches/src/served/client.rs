@@ -1,7 +1,8 @@
-//! Who asks?
+//! How do the clients send their requests?
 //!
-//! A process without any runtime: one thread that serves all its connections by the operating system's poll, so that it takes as little
-//! as can be of the machine that it shares with the server. Eight clients that wait for tiles are threads that block.
+//! In a process without any runtime: one thread serves all its connections with the operating
+//! system's poll, so that it uses as little as possible of the machine that it shares with the
+//! server. The eight clients that wait for tiles are threads that block.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -22,10 +23,10 @@ const ROOT: &[u8] = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
 const TILE: &[u8] = b"GET /tile HTTP/1.1\r\nhost: localhost\r\n\r\n";
 const HEALTH: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
 const BETWEEN_CHECKS: Duration = Duration::from_millis(3);
-/// An answer that takes longer is lost, and the measurement with it.
+/// If an answer takes longer, the measurement fails.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// Does what `load` says and prints what came of it.
+/// Executes `load` and prints the results.
 #[allow(clippy::print_stdout, reason = "the parent reads it")]
 pub fn ask(load: &Load) -> io::Result<()> {
     let mut go = String::new();
@@ -55,10 +56,10 @@ pub fn ask(load: &Load) -> io::Result<()> {
     Ok(())
 }
 
-/// A connection, of whatever kind: a file to read and write.
+/// A connection of any kind: a file to read and write.
 struct Connection {
     file: File,
-    /// How long each answer is.
+    /// The length of each answer.
     answer: usize,
     received: usize,
 }
@@ -81,7 +82,8 @@ impl Connection {
         Ok(Self { file: socket.into(), answer: 0, received: 0 })
     }
 
-    /// Asks and waits, and learns how long an answer is. All to the same question are equally long.
+    /// Sends a request, waits for the answer, and learns its length. All answers to the same
+    /// request have the same length.
     fn first(&mut self, question: &[u8]) -> io::Result<()> {
         self.file.write_all(question)?;
         let mut answer = Vec::new();
@@ -100,19 +102,19 @@ impl Connection {
         }
     }
 
-    /// Asks and waits. As [`first`](Self::first), which must have come before.
+    /// Sends a request and waits for the answer. Call [`first`](Self::first) before.
     fn again(&mut self, question: &[u8], room: &mut Vec<u8>) -> io::Result<()> {
         self.file.write_all(question)?;
         room.resize(self.answer, 0);
         self.file.read_exact(room)
     }
 
-    /// Sends without waiting. Questions are so short that there is room for them.
+    /// Sends without waiting. Requests are so short that they fit into the socket's buffer.
     fn send(&mut self, question: &[u8]) -> io::Result<()> {
         self.file.write_all(question)
     }
 
-    /// Takes what has come. True: the answer is complete.
+    /// Receives the available bytes. Returns whether the answer is complete.
     fn receive(&mut self, room: &mut [u8]) -> io::Result<bool> {
         match self.file.read(room) {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
@@ -129,7 +131,7 @@ impl Connection {
     }
 }
 
-/// How long the answer that begins so will be. Echo's is as long as the question.
+/// The length of an answer that begins with these bytes. An echo is as long as its request.
 fn whole_length(answer: &[u8], question: &[u8]) -> Option<usize> {
     if question == MESSAGE {
         return Some(MESSAGE.len());
@@ -142,7 +144,8 @@ fn whole_length(answer: &[u8], question: &[u8]) -> Option<usize> {
     Some(head + length)
 }
 
-/// Each connection asks again as soon as it is answered. Returns answers a second.
+/// Each connection sends a new request as soon as the last one is answered. Returns answers per
+/// second.
 #[allow(clippy::print_stdout, reason = "the parent reads it")]
 fn exchanges(load: &Load, question: &[u8]) -> io::Result<Vec<f64>> {
     let mut poll = Poll::new()?;
@@ -181,7 +184,7 @@ fn exchanges(load: &Load, question: &[u8]) -> io::Result<Vec<f64>> {
     Ok(vec![run(load.span)?])
 }
 
-/// Tiles a second, and how long `/healthz` took beside them: p50 and p99 in milliseconds.
+/// Returns tiles per second, and the p50 and p99 of concurrent `/healthz` requests in milliseconds.
 #[allow(clippy::print_stdout, reason = "the parent reads it")]
 fn tiles(load: &Load) -> io::Result<Vec<f64>> {
     let warm = Instant::now() + load.warm_up;
@@ -194,7 +197,7 @@ fn tiles(load: &Load) -> io::Result<Vec<f64>> {
         while Instant::now() < end {
             connection.again(TILE, &mut room)?;
             if (warm..end).contains(&Instant::now()) {
-                // Relaxed: the threads are joined before it is read.
+                // Relaxed: the threads are joined before the count is read.
                 tiles.fetch_add(1, Ordering::Relaxed);
             }
         }

@@ -1,7 +1,7 @@
-//! How is the process started that asks, and what does it tell?
+//! How is the client process started, and what does it print?
 //!
-//! It is this program again, with `--load`. It connects, warms up, prints `begin`; measures, prints `end` and its numbers; and goes
-//! when its input ends.
+//! It is this program again, with `--load`. It connects, warms up and prints `begin`; it measures
+//! and prints `end` and its numbers; and it exits when its input ends.
 
 use std::fmt;
 use std::io::{BufRead, BufReader, Write};
@@ -11,7 +11,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::str::FromStr;
 use std::time::Duration;
 
-/// Where somebody serves.
+/// The address of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum At {
     /// A port.
@@ -42,18 +42,18 @@ impl FromStr for At {
     }
 }
 
-/// What is asked for.
+/// The kind of request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Each connection sends a message and waits until it has come back.
     Echo,
-    /// Each connection asks for `/`.
+    /// Each connection requests `/`.
     Http,
-    /// Each connection asks for `/tile`; one more, now and then, for `/healthz`.
+    /// Each connection requests `/tile`; one more requests `/healthz` at intervals.
     Tiles,
     /// Each connection sends one message, and is kept.
     KeepEcho,
-    /// Each connection asks for `/` once, and is kept.
+    /// Each connection requests `/` once, and is kept.
     KeepHttp,
 }
 
@@ -80,22 +80,22 @@ impl FromStr for Kind {
     }
 }
 
-/// What the process is to do.
+/// The work of the client process.
 #[derive(Clone, Debug)]
 pub struct Load {
-    /// What is asked for.
+    /// The kind of request.
     pub kind: Kind,
-    /// Whom.
+    /// The address of the server.
     pub at: At,
-    /// By how many.
+    /// The number of connections.
     pub connections: usize,
-    /// Not counted.
+    /// The time before the measurement begins.
     pub warm_up: Duration,
-    /// Counted.
+    /// The time that is measured.
     pub span: Duration,
 }
 
-/// The process that asks.
+/// The client process.
 pub(super) struct Asking {
     child: Child,
     input: ChildStdin,
@@ -119,17 +119,17 @@ impl Load {
 }
 
 impl Asking {
-    /// Returns when it says `begin`.
+    /// Waits until the client prints `begin`.
     pub(super) fn begins(&mut self) {
         assert_eq!(self.line(), "begin", "the client failed: see what it says above");
     }
 
-    /// Tells one that keeps its connections to open them now.
+    /// Sends the command to open the connections that will be kept.
     pub(super) fn go_on(&mut self) {
         self.input.write_all(b"go\n").expect("the client listens");
     }
 
-    /// Returns the numbers when it says `end`.
+    /// Waits until the client prints `end`, and returns its numbers.
     pub(super) fn ends(&mut self) -> Vec<f64> {
         let line = self.line();
         let numbers = line.strip_prefix("end").expect("the client failed: see what it says above");
@@ -137,7 +137,7 @@ impl Asking {
         numbers.split_whitespace().map(number).collect()
     }
 
-    /// Lets it go, and waits for that.
+    /// Closes the client's input, and waits until the client has exited.
     pub(super) fn leave(self) {
         let Asking { mut child, input, .. } = self;
         drop(input);

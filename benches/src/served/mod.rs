@@ -1,9 +1,10 @@
-//! Who serves more, sooner, in fewer bytes: sockets and HTTP?
+//! Which runtime serves more requests, sooner, in fewer bytes: sockets and HTTP?
 //!
-//! * [`network`] says what a runtime has to offer beyond [`Rival`](crate::rival::Rival); `networks` holds the participants' own sockets.
-//! * `server` holds what is served: one function each for echo and HTTP, generic over the runtime.
-//! * [`client`] is who asks: a process of its own, the same for all, without any runtime.
-//! * `load` starts that process, and `rows` says what is measured with it.
+//! * [`network`] defines what a runtime must offer beyond [`Rival`](crate::rival::Rival);
+//!   `networks` contains the participants' own sockets.
+//! * `server` contains the servers: one function each for echo and HTTP, generic over the runtime.
+//! * [`client`] sends the requests: a separate process, the same for all, without any runtime.
+//! * `load` starts that process, and `rows` defines what is measured with it.
 
 pub mod client;
 mod load;

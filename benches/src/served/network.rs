@@ -1,4 +1,4 @@
-//! What does a runtime have to offer to serve?
+//! What must a runtime offer to serve?
 
 use std::future::Future;
 use std::io;
@@ -20,7 +20,7 @@ pub trait Network: Rival {
     fn listen_unix(path: PathBuf) -> impl Future<Output = io::Result<Self::Unix>> + Send + 'static;
 }
 
-/// Accepts. TCP connections come with `TCP_NODELAY`.
+/// Accepts connections. TCP connections have `TCP_NODELAY` set.
 pub trait Listener: Send + Sync + 'static {
     /// A connection.
     type Stream: Stream;
@@ -31,9 +31,9 @@ pub trait Listener: Send + Sync + 'static {
 
 /// Reads and writes.
 pub trait Stream: Send + 'static {
-    /// As much as is there.
+    /// Reads the available bytes.
     fn read(&mut self, buffer: &mut [u8]) -> impl Future<Output = io::Result<usize>> + Send;
-    /// All of it.
+    /// Writes all of `bytes`.
     fn write_all(&mut self, bytes: &[u8]) -> impl Future<Output = io::Result<()>> + Send;
 }
 

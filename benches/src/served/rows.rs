@@ -1,6 +1,6 @@
-//! What is measured?
+//! What is measured of sockets and HTTP?
 //!
-//! Each measurement starts a runtime, serves, starts the process that asks, and stops both.
+//! Each measurement starts a runtime, serves, starts the client process, and stops both.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -27,7 +27,8 @@ const TILE_CLIENTS: usize = 8;
 /// A power of two, as with the heap per task.
 const KEPT: usize = 1 << 10;
 
-/// How a line of throughput and one of what the server's process computed for each answer are called.
+/// The names of two lines: the throughput, and the CPU time of the server's process for each
+/// answer.
 macro_rules! rows {
     ($name:literal) => {
         &[
@@ -82,7 +83,8 @@ macro_rules! for_network {
     };
 }
 
-/// The same for HTTP, which has no recommended adapter everywhere; `$else` stands for that.
+/// The same for HTTP. Not every runtime has a recommended adapter for hyper; for the others,
+/// `$else` is the value.
 macro_rules! for_http {
     ($who:expr, $f:ident($($arg:expr),*), else $else:expr) => {
         match $who {
@@ -128,12 +130,12 @@ fn echo_unix_on<R: Network>(setting: &Setting, connections: usize) -> Vec<f64> {
 
 fn socket_path() -> PathBuf {
     let path = std::env::temp_dir().join(format!("selvedge-benches-{}.socket", std::process::id()));
-    // Left behind by a process of the same number that was ended.
+    // A killed process with the same number may have left the file behind.
     let _ = std::fs::remove_file(&path);
     path
 }
 
-/// Answers a second, and microseconds of CPU that each took this process.
+/// Returns answers per second, and microseconds of this process's CPU time for each answer.
 fn throughput(serving: Serving, kind: Kind, connections: usize, setting: &Setting) -> Vec<f64> {
     let span = setting.span(SPAN);
     let at = serving.at.clone();
@@ -152,7 +154,7 @@ fn tiles(who: Contender, setting: &Setting) -> Vec<f64> {
 }
 
 fn tiles_on<R: Http>(setting: &Setting) -> Vec<f64> {
-    // Measured once, so that everybody's tiles are equally large.
+    // Measured once, so that the tiles of all runtimes are equally large.
     static STEPS: std::sync::OnceLock<u64> = std::sync::OnceLock::new();
     let steps = *STEPS.get_or_init(|| (steps_per_microsecond() * TILE.as_micros() as f64) as u64);
     let runtime = R::start(setting.workers);
@@ -172,7 +174,7 @@ fn probe(who: Contender, setting: &Setting, probe: Probe) -> Vec<f64> {
     if nothing { vec![f64::NAN] } else { ask(probe, who.name(), setting) }
 }
 
-/// The half of the heap rows that runs in a process of its own.
+/// The part of the heap rows that runs in a process of its own.
 pub fn answer(who: Contender, probe: Probe, setting: &Setting) -> Vec<f64> {
     match probe {
         Probe::HeapPerHttp => for_http!(who, heap_of_http(setting), else vec![f64::NAN]),
@@ -191,7 +193,7 @@ fn heap_of_tcp<R: Network>(setting: &Setting) -> Vec<f64> {
     heap_per_connection(server::echo_tcp(&runtime), Kind::KeepEcho)
 }
 
-/// How the heap grows with connections that have been used once.
+/// The growth of the heap with connections that have been used once.
 fn heap_per_connection(serving: Serving, kind: Kind) -> Vec<f64> {
     let (warm_up, span) = (Duration::ZERO, Duration::ZERO);
     let mut asking = Load { kind, at: serving.at.clone(), connections: KEPT, warm_up, span }.start();
@@ -200,7 +202,7 @@ fn heap_per_connection(serving: Serving, kind: Kind) -> Vec<f64> {
     let before = heap::in_use();
     asking.go_on();
     asking.ends();
-    // The last answer has been read by its client; the server may still be putting its task to rest.
+    // The last client has read its answer, but the server's task may still be suspending.
     std::thread::sleep(Duration::from_millis(100));
     let grown = heap::in_use() - before;
     asking.leave();

@@ -1,6 +1,6 @@
-//! What is served?
+//! How are echo and HTTP served?
 //!
-//! Echo and HTTP: one function each, generic over the runtime.
+//! With one function each, generic over the runtime.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -21,9 +21,9 @@ use super::network::{Http, Listener, Network, Stream};
 use crate::neutral::compute_steps;
 use crate::rival::{Outside, Rival, Spawner};
 
-/// As many bytes as a tile of middling detail has.
+/// The size of a tile with an average amount of detail.
 const TILE_BYTES: usize = 16 * 1024;
-/// Clients that have gone leave their connections behind for a moment.
+/// How long the connections may take to end after their clients have disconnected.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A server that accepts until it is stopped.
@@ -34,7 +34,8 @@ pub(super) struct Serving {
 }
 
 impl Serving {
-    /// Waits until the connections have ended, whose clients must be gone, and accepts no more.
+    /// Waits until the connections have ended, and accepts no more. The clients must have
+    /// disconnected before.
     pub(super) fn stop(self) {
         let began = Instant::now();
         // Relaxed, here and below: the count publishes nothing.
@@ -59,7 +60,7 @@ pub(super) fn echo_unix<R: Network>(runtime: &R, path: PathBuf) -> Serving {
     serve(runtime, listener, At::Unix(path), echo)
 }
 
-/// Serves HTTP: `/`, `/healthz`, and `/tile`, which takes so many steps of computing.
+/// Serves HTTP: `/`, `/healthz`, and `/tile`, which takes `tile_steps` steps of computing.
 pub(super) fn http<R: Http>(runtime: &R, tile_steps: u64) -> Serving {
     let (listener, addr) = runtime.outside().call(R::listen_tcp()).expect("the loopback has free ports");
     serve(runtime, listener, At::Tcp(addr), move |stream, open| connection::<R>(stream, open, tile_steps))
@@ -92,11 +93,12 @@ async fn accept<L: Listener, F>(
 {
     loop {
         let stop = async {
-            // The error says that the sender has closed: the sign to stop.
+            // An error means that the sender was closed, which is the signal to stop.
             let _ = stopped.recv().await;
             None
         };
-        // The stop first: a runtime that cancels its tasks at its end does so after that.
+        // The stop signal is polled first: a runtime that cancels its tasks at its end does so
+        // after the signal.
         let next = futures_lite::future::or(stop, async { Some(listener.accept().await) }).await;
         let Some(stream) = next else { return };
         let stream = stream.expect("the clients keep within what the system grants");
@@ -104,7 +106,7 @@ async fn accept<L: Listener, F>(
     }
 }
 
-/// A connection that counts, as long as its task has this.
+/// Counts a connection as open while its task has this value.
 pub(super) struct Open(Arc<AtomicUsize>);
 
 impl Open {
@@ -132,7 +134,8 @@ async fn echo(mut stream: impl Stream, _open: Open) {
 async fn connection<R: Http>(stream: <R::Tcp as Listener>::Stream, _open: Open, tile_steps: u64) {
     let service = service_fn(move |request| answer(request, tile_steps));
     let serving = http1::Builder::new().timer(R::timer()).serve_connection(R::io(stream), service);
-    // A client that goes away is an error of its connection, and nobody's business here.
+    // A client that disconnects causes an error of its connection, which is not a failure of the
+    // server.
     let _ = serving.await;
 }
 

@@ -26,7 +26,8 @@ impl Throughput for Fib {
             black_box(fib(spawner, n).await);
             start.elapsed()
         });
-        // The sizes at hand are Fibonacci's, not the caller's: the time is scaled to what was asked for.
+        // Only Fibonacci's sizes are possible, so the time is scaled to the requested number of
+        // units.
         elapsed.mul_f64(units as f64 / left_branches(n) as f64)
     }
 }

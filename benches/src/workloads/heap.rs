@@ -1,4 +1,4 @@
-//! How many bytes does a waiting task or an armed timer keep?
+//! How many bytes does a waiting task or an armed timer occupy?
 
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,10 +12,12 @@ use crate::neutral::{poll_once, yield_now};
 use crate::probe::{Probe, ask};
 use crate::rival::{Rival, Spawner};
 
-/// A power of two: tables that double are full then, and nobody pays for room that happens to be spare. As many tasks again come first,
-/// uncounted, so that every worker has taken part: what a thread takes once is not the tasks'.
+/// A power of two, because tables that double are full then, and no runtime is charged for unused
+/// capacity. As many tasks are spawned before and not counted, so that every worker has taken part:
+/// what a thread allocates once does not belong to the tasks.
 const COUNT: u64 = 1 << 17;
-/// Tasks that are spawned at a time. Fewer than the smallest run queue holds, so that none grows: its room is not the tasks'.
+/// Tasks that are spawned at a time. Fewer than the smallest run queue holds, so that no queue
+/// grows: its memory does not belong to the tasks.
 const BATCH: u64 = 32;
 const FAR: Duration = Duration::from_hours(1);
 
@@ -32,7 +34,7 @@ impl Workload for HeapPerTask {
     }
 }
 
-/// Far timers that one task holds and has polled once.
+/// Timers far in the future that one task owns and has polled once.
 pub struct HeapPerTimer;
 
 impl Workload for HeapPerTimer {
@@ -48,7 +50,8 @@ impl Workload for HeapPerTimer {
     }
 }
 
-/// [`HeapPerTask`], inside the probe. The tasks are still parked when it returns: the process is to end.
+/// [`HeapPerTask`], inside the probe. The tasks are still parked when it returns: the process is
+/// expected to end.
 pub fn heap_per_task<R: Rival>(runtime: &R) -> Vec<f64> {
     let spawner = runtime.spawner();
     runtime.block_on(async move {
@@ -63,7 +66,7 @@ pub fn heap_per_task<R: Rival>(runtime: &R) -> Vec<f64> {
     })
 }
 
-/// Tasks that have been polled. Static, so that the tasks are as trivial as can be: futures of no size.
+/// How many tasks have been polled. It is static, so that the futures of the tasks have no size.
 /// Relaxed: the count publishes nothing.
 static PARKED: AtomicU64 = AtomicU64::new(0);
 

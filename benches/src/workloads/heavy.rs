@@ -1,4 +1,4 @@
-//! Does light work get through while every worker computes?
+//! Does light work make progress while every worker computes?
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -58,7 +58,8 @@ impl Workload for TickerBesideHeavy {
 const BETWEEN_REQUESTS: Duration = Duration::from_millis(3);
 const BESIDE_REQUESTS: usize = 8;
 
-/// A foreign thread asks for something light while more tasks compute than there are workers. How long does it wait?
+/// A foreign thread submits light requests while more tasks compute than there are workers. How
+/// long does it wait?
 pub struct RequestsBesideHeavy;
 
 impl Workload for RequestsBesideHeavy {
@@ -102,7 +103,7 @@ fn request_repeatedly(setting: &Setting, request: impl Fn()) -> Lateness {
     waits
 }
 
-/// Samples in milliseconds; those of the warm-up are forgotten.
+/// Samples in milliseconds; samples of the warm-up are dropped.
 struct Lateness {
     samples: Vec<f64>,
     warm: Instant,
@@ -130,7 +131,7 @@ impl Lateness {
     }
 }
 
-/// Tasks, or threads, that compute for [`LONG_POLL`] at a stretch until they are told to stop.
+/// Tasks or threads that compute for [`LONG_POLL`] at a time until they are stopped.
 struct Load {
     stop: Arc<AtomicBool>,
     ended: mpsc::Receiver<()>,
@@ -144,7 +145,8 @@ impl Load {
                 // Relaxed, here and below: the flag publishes nothing.
                 while !stop.load(Ordering::Relaxed) {
                     compute_for(LONG_POLL);
-                    // Its own yield: with the neutral one, tokio looks at its timers only every so many polls, a second apart.
+                    // The runtime's own yield: with the neutral one, tokio serves its timers only
+                    // every so many polls, a second apart.
                     spawner.yield_now().await;
                 }
                 drop(end);
@@ -152,7 +154,7 @@ impl Load {
         })
     }
 
-    /// As many threads as would compute at once.
+    /// As many threads as would compute at the same time.
     fn on_threads(threads: usize) -> Self {
         Self::with(threads, |stop, end| {
             std::thread::spawn(move || {

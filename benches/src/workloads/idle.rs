@@ -1,4 +1,4 @@
-//! What does a runtime cost that has nothing to do?
+//! What does a runtime cost that has no work?
 
 use std::time::Duration;
 
@@ -8,17 +8,17 @@ use crate::probe::{Probe, ask};
 use crate::process::{cpu_time, voluntary_switches};
 use crate::rival::{Outside, Rival, Spawner};
 
-/// A runtime that has worked, then rests with one far timer armed, in a process of its own.
+/// A runtime that has worked and then idles with one far timer armed, in a process of its own.
 pub struct Idle;
 
 const SPAN: Duration = Duration::from_secs(10);
 const QUICK_SPAN: Duration = Duration::from_secs(2);
-/// The end of the work is not part of the rest.
+/// The end of the work does not belong to the idle time.
 const SETTLE: Duration = Duration::from_millis(500);
 
 impl Workload for Idle {
     const ROWS: &'static [Row] = &[
-        // The clock behind this counts every microsecond: a tenth of a thousandth of a core is what "nothing" looks like.
+        // The clock counts every microsecond, so a ten-thousandth of a core is as good as no cost.
         Row { name: "idle: CPU", unit: "us CPU/s", goal: Goal::AtMost(100.0) },
         Row { name: "idle: voluntary context switches", unit: "per second", goal: Goal::AtMost(5.0) },
     ];
@@ -60,7 +60,7 @@ pub fn idle<R: Rival>(runtime: &R, setting: &Setting) -> Vec<f64> {
     vec![cpu.as_secs_f64() * 1e6 / span.as_secs_f64(), switches / span.as_secs_f64()]
 }
 
-/// The timer is made inside the task: some runtimes insist on that.
+/// The timer is made inside the task, because some runtimes require that.
 async fn far_timer<S: Spawner>(spawner: S) {
     spawner.sleep(Duration::from_hours(1)).await;
 }

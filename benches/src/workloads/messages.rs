@@ -1,4 +1,4 @@
-//! What does a word between two tasks cost?
+//! What does a message between two tasks cost?
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -8,7 +8,8 @@ use futures_channel::oneshot;
 use super::{Goal, Row, Throughput};
 use crate::rival::{Rival, Spawner};
 
-/// Tasks that again and again make two oneshots, spawn a partner, send it a question, await the reply, and join it.
+/// Tasks that repeatedly make two oneshots, spawn a partner, send it a question, await the reply,
+/// and join it.
 pub struct Partners;
 
 const ASKERS: u64 = 1_000;

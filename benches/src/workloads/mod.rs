@@ -1,7 +1,8 @@
-//! Which rows are there, and what does one have to say about itself?
+//! Which rows are there, and what must a row define?
 //!
-//! A workload measures any [`Rival`] with one generic function. [`Throughput`] is the common kind: so many units, so much
-//! time. Everything else implements [`Workload`] itself and may fill several rows of the table.
+//! A workload measures any [`Rival`] with one generic function. [`Throughput`] is the common kind:
+//! so many units in so much time. Other rows implement [`Workload`] themselves, and one workload
+//! may fill several rows of the table.
 
 mod fib;
 mod heap;
@@ -30,7 +31,7 @@ pub use self::yields::Yields;
 use crate::rival::Rival;
 use crate::stats::median;
 
-/// How a row is measured this time.
+/// The settings of a measurement.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
     /// Worker threads of each runtime.
@@ -40,18 +41,18 @@ pub struct Setting {
 }
 
 impl Setting {
-    /// `full`, or a quarter of it for a first look.
+    /// `full`, or a quarter of it in quick mode.
     pub fn size(&self, full: u64) -> u64 {
         if self.quick { full / 4 } else { full }
     }
 
-    /// `full`, or a quarter of it for a first look.
+    /// `full`, or a quarter of it in quick mode.
     pub fn span(&self, full: Duration) -> Duration {
         if self.quick { full / 4 } else { full }
     }
 }
 
-/// What Selvedge is to reach in a row.
+/// What Selvedge must reach in a row.
 #[derive(Clone, Copy, Debug)]
 pub enum Goal {
     /// A share of what the faster rival needs in the same run.
@@ -62,37 +63,37 @@ pub enum Goal {
     AtMostOrBest(f64),
     /// A share of what the better rival reaches in the same run; here more is better.
     AtLeast(f64),
-    /// The line is there to be read.
+    /// No goal: the row is only shown.
     None,
 }
 
 /// One line of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
-    /// What is done.
+    /// The work.
     pub name: &'static str,
     /// What the numbers count.
     pub unit: &'static str,
-    /// What Selvedge is to reach.
+    /// What Selvedge must reach.
     pub goal: Goal,
 }
 
-/// Something that every runtime is made to do.
+/// Work that every runtime does.
 pub trait Workload {
     /// The lines that a measurement fills.
     const ROWS: &'static [Row];
-    /// At most so many rounds: the long rows gather enough samples in few.
+    /// The largest number of rounds: long rows gather enough samples in few rounds.
     const MOST_ROUNDS: usize;
 
-    /// Starts a runtime, warms it up, measures, stops it. One value for each row.
+    /// Starts a runtime, warms it up, measures, and stops it. Returns one value for each row.
     fn measure<R: Rival>(setting: &Setting) -> Vec<f64>;
-    /// The same work by plain OS threads, where that tells what this machine can do at all.
+    /// The same work by plain OS threads, where that shows the limit of the machine.
     fn by_os_threads(_setting: &Setting) -> Option<Vec<f64>> {
         None
     }
 }
 
-/// A workload that is told as nanoseconds per unit.
+/// A workload that is measured in nanoseconds per unit.
 pub trait Throughput {
     /// The line that a measurement fills.
     const ROW: Row;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::{Goal, Row, Throughput};
 use crate::rival::{Outside, Rival};
 
-/// A thread hands in a task and blocks for its result; then it pauses until the workers sleep again.
+/// A thread submits a task and blocks for its result. Then it pauses until the workers sleep again.
 pub struct RoundTrip;
 
 /// Long enough for every runtime's workers to give up searching and park.

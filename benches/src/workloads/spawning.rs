@@ -1,4 +1,4 @@
-//! What does a task cost from birth to end?
+//! What does a task cost from its creation to its end?
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,7 +33,7 @@ impl Throughput for SpawnFromTask {
     }
 }
 
-/// A foreign thread spawns tasks that count themselves down, and waits for the last.
+/// A foreign thread spawns tasks that each count down by one, and waits for the last.
 pub struct SpawnFromOutside;
 
 impl Throughput for SpawnFromOutside {
@@ -52,8 +52,8 @@ impl Throughput for SpawnFromOutside {
     }
 }
 
-/// What the foreign thread waits for. It is leaked, so that a task carries a plain reference: counted references, contended
-/// by all threads, would cost more than the tasks that are to be measured.
+/// The counter that the foreign thread waits for. It is leaked, so that a task has a plain
+/// reference: reference counts, contended by all threads, would cost more than the measured tasks.
 struct Countdown {
     left: AtomicU64,
     waiter: Thread,
@@ -65,7 +65,7 @@ impl Countdown {
     }
 
     fn one_less(&self) {
-        // Relaxed: the count publishes nothing but itself.
+        // Relaxed: the count publishes no other data.
         if self.left.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.waiter.unpark();
         }
@@ -78,7 +78,7 @@ impl Countdown {
     }
 }
 
-/// Each task spawns the next and lets go of it.
+/// Each task spawns the next one and drops its handle.
 pub struct Chain;
 
 impl Throughput for Chain {

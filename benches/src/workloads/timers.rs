@@ -11,8 +11,9 @@ use crate::stats::percentile;
 
 const FAR: Duration = Duration::from_hours(1);
 
-/// A task yields after so many timers. tokio lets a task poll a limited number of its leaves between two yields and then
-/// answers without arming anything, which would make it look faster than it is.
+/// The number of timers after which a task yields. tokio lets a task poll a limited number of its
+/// leaves between two yields, and then returns without arming a timer, which would make it look
+/// faster than it is.
 pub(super) const BETWEEN_YIELDS: u64 = 64;
 
 async fn arm_and_drop<S: Spawner>(spawner: S, times: u64) {
@@ -41,7 +42,7 @@ impl Throughput for ArmAndDrop {
     }
 }
 
-/// Several tasks do so at once: do the runtime's timers scale with its workers?
+/// Several tasks arm and drop timers at once: do the runtime's timers scale with its workers?
 pub struct ArmAndDropTogether;
 
 const TOGETHER: u64 = 8;
@@ -64,7 +65,8 @@ impl Throughput for ArmAndDropTogether {
     }
 }
 
-/// Many tasks sleep once, for times spread over a fifth of a second. Told in CPU time of the whole process.
+/// Many tasks sleep once, for times spread over a fifth of a second. Measured in CPU time of the
+/// whole process.
 pub struct CpuPerTimer;
 
 const SLEEPERS: u64 = 100_000;
@@ -96,7 +98,7 @@ impl Workload for CpuPerTimer {
     }
 }
 
-/// One task sleeps, nobody else is there. How late does it wake?
+/// One task sleeps, and there are no other tasks. How late does it wake?
 pub struct SleepLateness;
 
 const SLEEPS: u64 = 600;

@@ -10,8 +10,8 @@ use crate::neutral::{compute_steps, scatter, steps_per_microsecond};
 use crate::rival::{Rival, Spawner};
 use crate::stats::median;
 
-/// One task spawns many of very different length. The makespan is told as a multiple of the ideal: what one thread alone
-/// needs for all of them, shared out evenly.
+/// One task spawns many tasks of very different length. The makespan is given as a multiple of the
+/// ideal: the time that one thread alone needs for all of them, divided evenly.
 pub struct Uneven;
 
 const TASKS: u64 = 200;
@@ -58,7 +58,7 @@ fn of_ideal(workers: usize, pass: impl Fn() -> Duration) -> Vec<f64> {
     let shares = workers.min(cores) as f64;
     pass();
     let ratio = |_| {
-        // The thread that computes alone does so just before and after, because a machine's speed drifts.
+        // The single thread computes just before and just after, because a machine's speed drifts.
         let before = alone();
         let makespan = pass();
         let total = (before + alone()) / 2;
@@ -80,7 +80,7 @@ fn pull_on_threads(threads: usize) -> Duration {
         let (next, ready) = (Arc::clone(&next), Arc::clone(&ready));
         std::thread::spawn(move || {
             ready.wait();
-            // Relaxed: each index is handed out once, and the list never changes.
+            // Relaxed: each index is returned once, and the list never changes.
             while let Some(&steps) = STEPS.get(next.fetch_add(1, Ordering::Relaxed)) {
                 compute_steps(steps);
             }

@@ -1,4 +1,4 @@
-//! What does it cost to give the worker back and come round again?
+//! What does a yield to the worker cost, until the task runs again?
 
 use std::time::{Duration, Instant};
 

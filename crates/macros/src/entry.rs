@@ -1,4 +1,4 @@
-//! What does an `async fn` become?
+//! Which function does the attribute generate from an `async fn`?
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
@@ -31,8 +31,10 @@ pub(crate) fn expand(kind: Kind, options: TokenStream, function: TokenStream) ->
     }
 }
 
-/// What stands in for a function that has been complained about: without it every mention would be one more error, and so would
-/// an `async fn main`, or one with arguments. The function lies inside, so that its own mistakes are still shown.
+/// Replaces a function that has been reported as wrong. Without it, every mention of the function
+/// would be another error. The replacement is a plain function, because an `async fn main`, or one
+/// with arguments, would be an error too. The function itself is nested in it, so that the mistakes
+/// in its body are still reported.
 fn stub(kind: Kind, mut function: ItemFn) -> TokenStream {
     if kind == Kind::Test {
         return quote! { #[allow(dead_code)] #function };
@@ -71,12 +73,13 @@ fn wrap(kind: Kind, options: &Options, mut function: ItemFn) -> TokenStream {
     let krate = &options.krate;
     let body = &function.block;
     let returns_nothing = matches!(function.sig.output, ReturnType::Default);
-    // Spanned at the body, so that a wrong type is shown where it is written.
+    // Spanned at the body, so that the compiler points at the place where a wrong type is written.
     let span = body.span();
     let coroutine = match &function.sig.output {
         ReturnType::Default => quote_spanned! { span=>
             async move {
-                // A block of its own: one that ends in a panic does not make what follows unreachable.
+                // The body is a separate block: a body that ends in a panic must not make the code
+                // after it unreachable.
                 let body = async move #body;
                 let () = body.await;
                 #krate::Result::Ok(())
@@ -120,7 +123,8 @@ fn settings(options: &Options) -> TokenStream {
 mod tests {
     use super::*;
 
-    /// The errors of an expansion, and whether what is left would be accepted as `main`.
+    /// The number of errors in an expansion, and whether the remaining items would be accepted as
+    /// `main`.
     fn refused(options: TokenStream, function: TokenStream) -> (usize, bool) {
         let file: syn::File = syn::parse2(expand(Kind::Main, options, function)).expect("it is Rust");
         let errors = file.items.iter().filter(|item| matches!(item, syn::Item::Macro(_))).count();

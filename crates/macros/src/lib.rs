@@ -1,4 +1,5 @@
-//! `#[selvedge::main]` and `#[selvedge::test]`: an `async fn` that the compiler or the test harness can call.
+//! `#[selvedge::main]` and `#[selvedge::test]`: an `async fn` that the compiler or the test harness
+//! can call.
 #![forbid(unsafe_code)]
 #![warn(missing_debug_implementations)]
 
@@ -11,12 +12,13 @@ use self::entry::Kind;
 
 /// Makes an `async fn main` the program's entry: its body runs as the main task of a new event loop.
 ///
-/// The function returns nothing or a `selvedge::Result`. An error it returns ends the program with status 1.
+/// The function returns nothing or a `selvedge::Result`. An error it returns ends the program with
+/// status 1.
 ///
 /// # Options
 ///
-/// * `workers = 4`: how many threads run tasks, at least 1 and at most `RunnerBuilder::MAX_WORKERS`. Default: one for each core of the
-///   machine.
+/// * `workers = 4`: how many threads run tasks, at least 1 and at most
+///   `RunnerBuilder::MAX_WORKERS`. Default: one for each core of the machine.
 /// * `debug`: report polls that take long.
 /// * `crate = path`: where the `selvedge` crate is, if it was renamed.
 ///
@@ -35,14 +37,15 @@ pub fn main(options: TokenStream, function: TokenStream) -> TokenStream {
 
 /// Makes an `async fn` a test: its body runs as the main task of a new event loop.
 ///
-/// The function returns nothing or a `selvedge::Result`. An error or a panic fails the test; `#[should_panic]` sees the panic.
+/// The function returns nothing or a `selvedge::Result`. An error or a panic fails the test;
+/// `#[should_panic]` sees the panic.
 ///
 /// # Options
 ///
-/// * `workers = 4`: how many threads run tasks, at least 1 and at most `RunnerBuilder::MAX_WORKERS`. Default: one for each core of the
-///   machine.
+/// * `workers = 4`: how many threads run tasks, at least 1 and at most
+///   `RunnerBuilder::MAX_WORKERS`. Default: one for each core of the machine.
 /// * `debug`: report polls that take long.
-/// * `virtual_time`: the loop's clock jumps to the next deadline whenever there is nothing else to do.
+/// * `virtual_time`: the loop's clock jumps to the next deadline whenever no task is ready to run.
 /// * `crate = path`: where the `selvedge` crate is, if it was renamed.
 ///
 /// # Examples

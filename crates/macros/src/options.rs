@@ -1,4 +1,4 @@
-//! What may stand in the parentheses of the attribute?
+//! Which options does the attribute accept in its parentheses?
 
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
@@ -36,7 +36,7 @@ impl Parse for Options {
     }
 }
 
-/// Only a literal can be judged here; other numbers are refused when the program starts.
+/// Only a literal can be checked here; other numbers are checked when the program starts.
 fn workers(input: ParseStream<'_>) -> syn::Result<Expr> {
     let count: Expr = input.parse()?;
     if let Expr::Lit(ExprLit { lit: Lit::Int(literal), .. }) = &count

@@ -1,11 +1,14 @@
 //! What does a timer cost, with few and with many armed?
 //!
-//! * `insert+cancel`: a timer is armed and disarmed at once, like the timeout of an operation that is quick.
-//! * `replace`: some timer armed long ago is disarmed and another armed, like a connection that closes while one opens. With millions of
-//!   timers this measures main memory: the victim and its neighbours are not in the cache.
-//! * `insert+fire`: time moves on; what fires is armed again.
+//! * `insert+cancel`: a timer is armed and disarmed at once, like the timeout of an operation that
+//!   is quick.
+//! * `replace`: a timer armed long ago is disarmed and another one is armed, as when one connection
+//!   closes while another one opens. With millions of timers this measures main memory: the
+//!   cancelled timer and its neighbours are not in the cache.
+//! * `insert+fire`: time moves on, and every timer that fires is armed again.
 //!
-//! Ten million timers take gigabytes in some of the rivals, hence only with `WHEEL_BENCH_LARGE` set.
+//! Ten million timers take gigabytes in some of the rivals, so they run only with
+//! `WHEEL_BENCH_LARGE` set.
 #![allow(missing_docs, unreachable_pub)]
 
 mod rivals;
@@ -19,10 +22,10 @@ use criterion::{BenchmarkGroup, BenchmarkId, Criterion, criterion_group, criteri
 use rivals::{Fires, Heap, Map, QuadWheel, Timers, TokioDelayQueue, Value};
 use selvedge_timer_wheel::Wheel;
 
-/// Timers are at most so far ahead: two minutes in ticks of 30 µs.
+/// The farthest deadline: two minutes ahead, in ticks of 30 µs.
 const SPREAD: u64 = 1 << 22;
 
-/// A small generator of random numbers (xorshift), cheap beside what is measured.
+/// A small random number generator (xorshift). It must be cheap beside the measured code.
 struct Random(u64);
 
 impl Random {
@@ -93,7 +96,7 @@ fn insert_fire<T: Fires>(group: &mut BenchmarkGroup<'_, WallTime>, size: u64) {
                     timers.insert(now + random.distance(), value);
                 }
             }
-            // A tick may fire more than were asked for.
+            // A tick may fire more timers than were requested, so the time is scaled down.
             let share = u128::from(timers_to_fire) * start.elapsed().as_nanos() / u128::from(fired.max(1));
             Duration::from_nanos(u64::try_from(share).unwrap_or(u64::MAX))
         });

@@ -1,7 +1,8 @@
 //! How does a server close idle connections?
 //!
-//! Each connection has one timer, moved along whenever the peer says something. Time is simulated here, in milliseconds; a server would
-//! sleep until `next_deadline` or until the next packet, whichever comes first.
+//! Each connection has one timer, which every packet from the peer moves to a later deadline. Time
+//! is simulated here, in milliseconds. A server would sleep until `next_deadline` or until the next
+//! packet, whichever comes first.
 //!
 //! ```text
 //! cargo run -p selvedge-timer-wheel --example connection_timeouts

@@ -1,4 +1,4 @@
-//! How does everything leave at once?
+//! How do all timers leave the wheel at once?
 
 use std::iter::FusedIterator;
 
@@ -7,7 +7,8 @@ use crate::wheel::Wheel;
 
 /// All timers of a wheel, in no particular order. Made by [`Wheel::drain`].
 ///
-/// Dropping it disarms what was not fetched. If the destructor of a value panics meanwhile, the timers after it stay armed.
+/// Dropping it disarms the timers that were not fetched. If the destructor of a value panics
+/// meanwhile, the timers after it stay armed.
 #[derive(Debug)]
 pub struct Drain<'a, T> {
     wheel: &'a mut Wheel<T>,
@@ -16,8 +17,8 @@ pub struct Drain<'a, T> {
 impl<T> Wheel<T> {
     /// Disarms all timers and returns them.
     ///
-    /// For a shutdown under a lock: collect the values, release the lock, then drop them. Time does not move, and the room is kept for
-    /// timers to come.
+    /// For a shutdown under a lock: collect the values, release the lock, then drop them. Time does
+    /// not move, and the wheel keeps its memory for later timers.
     ///
     /// # Examples
     ///

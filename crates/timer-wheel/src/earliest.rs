@@ -5,12 +5,13 @@ use crate::wheel::Wheel;
 impl<T> Wheel<T> {
     /// The earliest deadline of all armed timers, or `None` if there are none.
     ///
-    /// Exact: not a bound at which the wheel merely has work of its own to do. A timer that is overdue counts with the deadline it was
-    /// given, so the answer may lie in the past.
+    /// The answer is exact. It is not a bound at which the wheel merely has internal work to do. An
+    /// overdue timer counts with the deadline that it was given, so the answer may lie in the past.
     ///
-    /// The answer is kept. It has to be found again only after the earliest timer of its slot has left, which is a look at the head of
-    /// the slot if its timers were armed in order of their deadlines. If not, the first one to ask goes through that one slot, and
-    /// each later one of n takes O(log n), amortised.
+    /// The wheel caches the answer. It computes a new one only after the earliest timer of a slot
+    /// has left. If that slot's timers were armed in order of their deadlines, the new answer is at
+    /// the head of the slot. If not, the first call goes through that one slot, and each later one
+    /// of n calls takes O(log n), amortised.
     ///
     /// # Examples
     ///
@@ -50,15 +51,15 @@ mod tests {
     use crate::slab::LOOKS;
     use crate::wheel::Wheel;
 
-    /// Not where a slot begins.
+    /// Not the start of a slot.
     const BASE: u64 = (1 << 40) + 100;
 
-    /// All numbers below `count`, which is a power of two, in an order that is none.
+    /// All numbers below `count`, which is a power of two, in a shuffled order.
     fn shuffled(count: u64) -> impl Iterator<Item = u64> {
         (0..count).map(move |index| index.wrapping_mul(0x9e37_79b1) % count)
     }
 
-    /// A crowd of one slot, and its keys by deadline.
+    /// A wheel with `count` timers in one slot, and their keys in order of their deadlines.
     fn crowd(count: u64) -> (Wheel<u64>, Vec<Key>) {
         let mut wheel = Wheel::new(0);
         let mut keys: Vec<_> = shuffled(count).map(|late| (late, wheel.insert(BASE + late, late))).collect();
@@ -69,7 +70,7 @@ mod tests {
 
     type Step = fn(&mut Wheel<u64>, &mut Vec<Key>, u64, u64);
 
-    /// Each asks after every step, as a thread does that goes to sleep in between.
+    /// Each step asks for the next deadline at its end, as a thread does before it sleeps.
     const STEPS: &[(&str, Step)] = &[
         ("the earliest is cancelled", |wheel, keys, turn, count| {
             wheel.cancel(keys[turn as usize]).expect("it is armed");
@@ -107,7 +108,7 @@ mod tests {
         }),
     ];
 
-    /// The nodes at which each step looks, in the mean over as many steps as there are timers.
+    /// The number of nodes that each step reads, averaged over as many steps as there are timers.
     fn looks_each(step: Step, count: u64) -> usize {
         let (mut wheel, mut keys) = crowd(count);
         LOOKS.set(0);

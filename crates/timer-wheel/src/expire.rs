@@ -1,9 +1,11 @@
 //! Which timers are due?
 //!
-//! [`Expired`] goes from one occupied slot to the next in order of their starts, and takes the wheel's cursor along: it empties a slot
-//! that is a single tick, and spreads one that is a window over the levels below. When nothing is due any more, the cursor catches up
-//! with the time that the poll was told. The iterator keeps no state of its own, and every step leaves the
-//! wheel whole. So it can be dropped, or a value's destructor can panic, between any two timers.
+//! [`Expired`] goes from one occupied slot to the next in order of their starts, and moves the
+//! wheel's cursor along. It empties a slot that is a single tick. It distributes a slot that is a
+//! window over the levels below. When no timer is due any more, the cursor moves to the time that
+//! was passed to `poll`. The iterator has no state of its own, and every step leaves the wheel
+//! consistent. So the iterator can be dropped, or a value's destructor can panic, between any two
+//! timers.
 
 use std::iter::FusedIterator;
 
@@ -17,7 +19,8 @@ use crate::wheel::Wheel;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Entry<T> {
-    /// The key that the timer had. It is stale now, and good for finding what else is known about the timer.
+    /// The key that the timer had. It is stale now, but it still identifies the timer in the
+    /// caller's own tables.
     pub key: Key,
     /// The deadline that the timer was given.
     pub deadline: u64,
@@ -25,10 +28,11 @@ pub struct Entry<T> {
     pub value: T,
 }
 
-/// The timers that are due, in ascending order of deadlines, equal ones in the order in which they were armed.
+/// The timers that are due, in ascending order of deadlines, equal ones in the order in which they
+/// were armed.
 ///
-/// Made by [`Wheel::poll`]. A timer leaves the wheel when it is yielded. Those that were not fetched stay armed; the next poll begins
-/// with them.
+/// Made by [`Wheel::poll`]. A timer leaves the wheel when it is yielded. Timers that were not
+/// fetched stay armed, and the next poll begins with them.
 #[derive(Debug)]
 #[must_use = "timers leave the wheel only as they are fetched"]
 pub struct Expired<'a, T> {
@@ -38,7 +42,8 @@ pub struct Expired<'a, T> {
 impl<T> Wheel<T> {
     /// Moves time to `now` and returns the timers that are due.
     ///
-    /// A `now` that lies before an earlier one counts as that earlier one: time stands still, it never runs back.
+    /// A `now` that lies before an earlier `now` counts as that earlier one: time never runs
+    /// backwards.
     ///
     /// # Examples
     ///
@@ -82,7 +87,8 @@ impl<T> Wheel<T> {
                     self.cursor = tick;
                     return self.pop(place);
                 }
-                // A lone timer that is due has nobody to be ordered with, and spares itself the way down.
+                // If the only timer of the slot is due, it has no order to keep with others and
+                // need not move down first.
                 Reached::Window(_) if self.is_lone_and_due(place) => return self.pop(place),
                 Reached::Window(start) => self.cascade(place, start),
             }
@@ -105,7 +111,8 @@ impl<T> Wheel<T> {
         Some(Entry { key, deadline: taken.deadline, value: taken.value })
     }
 
-    /// Moves the cursor to the start of the window at `place` and its timers to where they belong from there.
+    /// Moves the cursor to the start of the window at `place`, and each of its timers to its place
+    /// for the new cursor.
     fn cascade(&mut self, place: Place, start: u64) {
         let Some(level) = self.levels[place.rank()].as_mut() else { return };
         let slot = &level.slots[place.slot()];

@@ -1,14 +1,16 @@
-//! Which timer does the caller mean?
+//! How does a caller name one timer?
 
 use std::num::NonZeroU32;
 
 /// Names one armed timer of one [`Wheel`](crate::Wheel).
 ///
-/// A key is eight bytes and so is an `Option<Key>`. It stays valid while its timer is armed, also across
-/// [`reschedule`](crate::Wheel::reschedule), and is stale for ever once the timer has fired or was cancelled: the room of a timer is
-/// reused, its key never is. Every operation answers a stale key with `None` or `false` and changes nothing.
+/// A key is eight bytes and so is an `Option<Key>`. It stays valid while its timer is armed, also
+/// across [`reschedule`](crate::Wheel::reschedule). It is stale for ever once the timer has fired
+/// or was cancelled: the node of a timer is reused, its key never is. Every operation on a stale
+/// key returns `None` or `false` and changes nothing.
 ///
-/// A key means nothing to any other wheel than its own, where it is either stale or names an unrelated timer.
+/// A key has a meaning only for the wheel that made it. In any other wheel it is either stale or
+/// names an unrelated timer.
 ///
 /// # Examples
 ///
@@ -18,7 +20,7 @@ use std::num::NonZeroU32;
 /// let mut wheel = Wheel::new(0);
 /// let old = wheel.insert(10, 'a');
 /// wheel.cancel(old);
-/// let new = wheel.insert(10, 'b'); // takes over the room of 'a'
+/// let new = wheel.insert(10, 'b'); // reuses the node of 'a'
 /// assert_ne!(old, new);
 /// assert_eq!(wheel.get(old), None);
 /// assert_eq!(size_of::<Option<Key>>(), 8);

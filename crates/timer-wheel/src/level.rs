@@ -1,45 +1,51 @@
-//! What does a slot remember?
+//! What does a slot record about its timers?
 //!
-//! A slot is a list of nodes in order of arrival. Besides its two ends it knows as much about its least deadline as is free to know:
-//! `least` is never above any deadline in the list, and two bits of the level say how much more is true:
+//! A slot is a list of nodes in order of arrival. Besides the two ends of the list, it stores a
+//! lower bound of its deadlines: `least` is never above any deadline in the list. Two bits of the
+//! level say what else is true:
 //!
 //! | bit | while it is set |
 //! |---|---|
 //! | `exact` | `least` is the deadline of some timer in the list |
-//! | `ragged` | the list may be out of order; while clear, its head is the least |
+//! | `ragged` | the list may be out of order; while clear, its head has the least deadline |
 //!
-//! An insert keeps both up to date with a comparison each. The removal of a timer at `least` clears `exact`, because there may or may not
-//! be another one; whoever asks next looks at the head, or, if the list is ragged, at all of it. If that is a crowd, an `Order` of it is made,
-//! and kept up to date from then on: only the first one to ask goes through the crowd. Timeouts of one length arrive in order, so the
-//! common crowded slot never needs one, even if it is always its earliest timer that is cancelled. And as each slot remembers
-//! for itself, a short timer that comes and goes does not make anyone scan the slot of the long ones again.
+//! An insert keeps both up to date with a comparison each. The removal of a timer at `least` clears
+//! `exact`, because there may or may not be another timer with that deadline. The next call of
+//! `next_deadline` then reads the head or, if the list is ragged, the whole list. If the list is
+//! ragged and long, that call also makes an `Order` of it, which is kept up to date from then on:
+//! so only this one call goes through the whole list. Timeouts of one length arrive in order, so
+//! the common long list never needs an `Order`, even if the cancelled timer is always the earliest
+//! one. And each slot keeps its own `least`, so a short timer that is armed and cancelled never
+//! causes another scan of the slot of the long ones.
 
 use crate::order::Order;
 use crate::place::{Place, SLOTS};
 use crate::prefetch::{CROWD, Marks};
 use crate::slab::{NIL, Slab};
 
-/// The list of one slot. Means something only while the level has the slot's bit in `occupied`.
+/// The list of one slot. Its fields have a meaning only while the slot's bit in the level's
+/// `occupied` is set.
 pub(crate) struct Slot {
     pub(crate) head: u32,
     pub(crate) tail: u32,
     pub(crate) least: u64,
     len: u32,
-    /// Where to begin a walk, if the list is long and will be walked.
+    /// Prefetch points, if the list is long and will be walked.
     marks: Option<Box<Marks>>,
 }
 
 impl Slot {
     const EMPTY: Self = Self { head: NIL, tail: NIL, least: 0, len: 0, marks: None };
 
-    /// Brings the nodes of a long list into the cache.
+    /// Loads the nodes of a long list into the cache.
     pub(crate) fn fetch<T>(&self, slab: &Slab<T>) {
         if let Some(marks) = &self.marks {
             marks.fetch(slab, self.len);
         }
     }
 
-    /// Makes `index` the last node. Returns the one before it, whose link is the caller's to set.
+    /// Makes `index` the last node. Returns the node before it, whose `next` link the caller must
+    /// set.
     #[inline]
     fn push<T>(&mut self, index: u32, is_window: bool, slab: &Slab<T>) -> u32 {
         self.len += 1;
@@ -59,17 +65,18 @@ pub(crate) struct Level {
     pub(crate) exact: u64,
     pub(crate) ragged: u64,
     pub(crate) slots: [Slot; SLOTS],
-    /// Which slots have an order, and these orders by the slot. Seldom any, and then of few slots.
+    /// Which slots have an order, and these orders with their slot numbers. Few slots ever have
+    /// one.
     ordered: u64,
     orders: Vec<(usize, Order)>,
 }
 
-/// Whether a removal left anything behind on the level.
+/// Whether the level is still occupied after a removal.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Remaining {
     Some,
-    /// The level's bit among the ranks must be cleared.
+    /// The level is empty: the caller must clear its bit among the ranks.
     None,
 }
 
@@ -92,7 +99,8 @@ impl Level {
         (slot.head == slot.tail).then_some(slot.head)
     }
 
-    /// Appends node `index` to the list of `place` and returns its predecessor, which the caller stores in the node.
+    /// Appends node `index` to the list of `place` and returns its predecessor, which the caller
+    /// stores in the node.
     #[inline]
     #[must_use]
     pub(crate) fn append<T>(&mut self, place: Place, index: u32, deadline: u64, slab: &mut Slab<T>) -> u32 {
@@ -113,7 +121,8 @@ impl Level {
         let prev = slot.push(index, place.is_window(), slab);
         let tail = slab.node_mut(prev);
         tail.next = index;
-        // Arithmetic instead of branches: with mixed deadlines nobody could predict them.
+        // Arithmetic instead of branches: with mixed deadlines, the processor could not predict
+        // them.
         self.ragged |= u64::from(deadline < tail.deadline) << place.slot();
         self.exact |= u64::from(deadline <= slot.least) << place.slot();
         slot.least = slot.least.min(deadline);
@@ -146,7 +155,8 @@ impl Level {
         if prev == NIL && next == NIL { self.vacate(place) } else { Remaining::Some }
     }
 
-    /// The least deadline of an occupied slot, of which nothing is known but that none is below `slot.least`.
+    /// The least deadline of an occupied slot whose `exact` bit is clear. All that is known is that
+    /// none is below `slot.least`.
     #[cold]
     pub(crate) fn least<T>(&mut self, place: Place, slab: &Slab<T>) -> u64 {
         let slot = &self.slots[place.slot()];
@@ -168,7 +178,7 @@ impl Level {
         }
     }
 
-    /// Forgets the list of `place`; its nodes are the caller's to place.
+    /// Forgets the list of `place`. The caller must place its nodes elsewhere.
     pub(crate) fn vacate(&mut self, place: Place) -> Remaining {
         self.occupied &= !place.bit();
         self.slots[place.slot()].marks = None;
@@ -176,9 +186,10 @@ impl Level {
         if self.occupied == 0 { Remaining::None } else { Remaining::Some }
     }
 
-    /// Puts the list of `place` in ascending order, equals as they are.
+    /// Sorts the list of `place` by deadline, and keeps the order of equal ones.
     ///
-    /// Only late timers ever need this, and only if they were armed out of order: so seldom that a temporary array is welcome.
+    /// Only late timers need this, and only if they were armed out of order. That is rare enough
+    /// for a temporary array.
     #[cold]
     pub(crate) fn sort<T>(&mut self, place: Place, slab: &mut Slab<T>) {
         let slot = &mut self.slots[place.slot()];
@@ -211,11 +222,11 @@ fn order_of(orders: &mut [(usize, Order)], place: Place) -> Option<&mut Order> {
     orders.iter_mut().find(|(slot, _)| *slot == place.slot()).map(|(_, order)| order)
 }
 
-/// The least deadline in the list from `head`, of which none is below `bound`.
+/// The least deadline in the list from `head`. No deadline in it is below `bound`.
 fn scan<T>(head: u32, bound: u64, slab: &Slab<T>) -> u64 {
     let mut least = u64::MAX;
     let mut index = head;
-    // Nothing is below the bound, so the search is over when it is met.
+    // No deadline is below the bound, so the search ends when it finds the bound.
     while index != NIL && least != bound {
         let node = slab.node(index);
         least = least.min(node.deadline);
@@ -251,7 +262,7 @@ mod tests {
         }
     }
 
-    /// Also of one that goes to and fro, and of many that come and go.
+    /// Covers a timer that moves to and fro, and many timers that come and go.
     #[test]
     fn an_order_takes_no_more_room_than_its_slot_needs() {
         const COUNT: u64 = 1000;

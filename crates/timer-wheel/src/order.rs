@@ -1,8 +1,11 @@
-//! How is the least deadline of a crowded slot found again, when the earliest timer has left and the others came out of order?
+//! How does a slot with many timers find its least deadline again, when its earliest timer has left
+//! and its list is not sorted?
 //!
-//! A scan for each would cost n timers n * n. The first one to ask makes a binary heap of the slot, which is kept until the slot is
-//! emptied. Who arrives is entered; who leaves stays behind as a stale entry, which is thrown away when it comes to the top, or when the heap
-//! would have to grow. So an entry is made once and thrown away once, and each costs log n.
+//! A scan for each removal would cost n timers n * n steps. The first call makes a binary heap of
+//! the slot, which is kept until the slot is emptied. A timer that arrives is added to the heap. A
+//! timer that leaves stays behind as a stale entry, which is removed when it comes to the top, or
+//! when the heap would have to grow. So each entry is added once and removed once, and each costs
+//! log n.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -11,7 +14,7 @@ use std::num::NonZeroU32;
 use crate::key::Key;
 use crate::slab::{NIL, Slab};
 
-/// The timers of one slot by their deadlines, and some that have left it.
+/// The timers of one slot by their deadlines, and stale entries of some that have left it.
 #[derive(Debug)]
 pub(crate) struct Order(BinaryHeap<Reverse<Entry>>);
 
@@ -27,7 +30,8 @@ impl Entry {
         Reverse(Self { deadline, index, generation })
     }
 
-    /// Whether the timer is armed for this deadline still, or again. Its place follows from its deadline, so it is in the slot then.
+    /// Whether the timer is still armed for this deadline, or is armed for it again. The deadline
+    /// determines the place, so such a timer is in this slot.
     fn is_right<T>(&self, slab: &Slab<T>) -> bool {
         let key = NonZeroU32::new(self.index).map(|index| Key { index, generation: self.generation });
         key.and_then(|key| slab.lookup(key)).is_some_and(|node| node.deadline == self.deadline)
@@ -35,7 +39,7 @@ impl Entry {
 }
 
 impl Order {
-    /// Of the list that begins with `head`.
+    /// The order of the list that begins with `head`.
     #[cold]
     pub(crate) fn of_list<T>(head: u32, len: u32, slab: &Slab<T>) -> Self {
         let mut entries = Vec::with_capacity(len as usize);
@@ -48,7 +52,8 @@ impl Order {
         Self(entries.into())
     }
 
-    /// `index` comes into the list, and is perhaps not yet in its node.
+    /// Adds `index`, which has just been appended to the list. Its node may not contain the timer
+    /// yet.
     #[cold]
     pub(crate) fn arrived<T>(&mut self, index: u32, deadline: u64, slab: &Slab<T>) {
         if self.0.len() == self.0.capacity() {
@@ -57,11 +62,12 @@ impl Order {
         self.0.push(Entry::new(index, slab.generation(index), deadline));
     }
 
-    /// Throws away what is stale or there twice, and makes room for as many as remain: so many come before the next time.
+    /// Removes the stale and the duplicate entries, and reserves space for as many as remain. So as
+    /// many timers can arrive before the next call.
     fn tidy<T>(&mut self, slab: &Slab<T>) {
         let mut entries = std::mem::take(&mut self.0).into_vec();
         entries.retain(|entry| entry.0.is_right(slab));
-        // A timer that went and came back has two.
+        // A timer that left this deadline and came back has two entries.
         entries.sort_unstable();
         entries.dedup();
         entries.shrink_to(2 * entries.len());

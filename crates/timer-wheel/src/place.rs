@@ -1,7 +1,8 @@
 //! In which slot does a deadline belong?
 //!
-//! Read a `u64` as eleven digits of six bits. Level `l` has a slot for every value of digit `l`, and a deadline belongs to the level
-//! of the highest digit in which it differs from the wheel's own time, the *cursor* (to level 0 if it does not differ at all):
+//! Read a `u64` as eleven digits of six bits. Level `l` has a slot for every value of digit `l`,
+//! and a deadline belongs to the level of the highest digit in which it differs from the wheel's
+//! own time, the *cursor* (to level 0 if it does not differ at all):
 //!
 //! ```text
 //!   cursor      07 51 12 | 40 | 03 22        all digits above level 2 are equal,
@@ -13,25 +14,32 @@
 //!
 //! # Why the order of insertion survives cascading
 //!
-//! The place is a function of the deadline and the cursor alone. *Every* armed timer is always at the place that this function gives
-//! for the present cursor (**the invariant**), so timers with equal deadlines are always in one and the same list. Lists grow at
-//! the tail, a cascade walks its list from the head, and so two such timers never change their order. There is no case of a
-//! timer that was put on level 0 directly ahead of an older one still waiting to come down, because both have the same place at all times.
+//! The place is a function of the deadline and the cursor alone. *Every* armed timer is always at
+//! the place that this function gives for the present cursor (**the invariant**), so timers with
+//! equal deadlines are always in the same list. Lists grow at the tail, and a cascade walks its
+//! list from the head, so two such timers never change their order. A timer is never put on level 0
+//! ahead of an older one that still has to move down, because both have the same place at all
+//! times.
 //!
-//! The invariant holds because the cursor moves in two ways only, both in `expire`, and only when no timer is behind it or on it:
+//! The invariant holds because the cursor moves in two ways only, both in `expire`, and only when
+//! no timer is behind it or on it:
 //!
-//! 1. **Strictly before the start of the first occupied slot.** For a deadline `d` on level `l` the new cursor lies between the old one
-//!    and the start of `d`'s slot. Above `l` both ends have the same digits, so the new cursor has them too; digit `l` stays below
-//!    `d`'s digit. So `l` remains the highest digit that differs.
-//! 2. **Exactly to the start of the first occupied slot**, when that slot's list is taken out and every timer of it placed afresh.
-//!    All others start later and are covered by the first case. On level 0 the slot is a single tick, and already right.
+//! 1. **Strictly before the start of the first occupied slot.** For a deadline `d` on level `l`,
+//!    the new cursor lies between the old one and the start of `d`'s slot. Above `l`, both ends
+//!    have the same digits, so the new cursor has them too; digit `l` stays below `d`'s digit. So
+//!    `l` remains the highest digit that differs.
+//! 2. **Exactly to the start of the first occupied slot**, when that slot's list is taken out and
+//!    every timer of it is placed afresh. All other slots start later and are covered by the first
+//!    case. On level 0, the slot is a single tick, and its timers are already at the right place.
 //!
-//! Two more facts follow. All timers of a lower level are due before all timers of a higher one, since a lower level
-//! lies within the present slot of the higher one. And slot numbers on a level never lie below the cursor's digit, so the first occupied slot
-//! is a count of trailing zeros, without any rotation.
+//! Two more facts follow. All timers of a lower level are due before all timers of a higher one,
+//! since a lower level lies within the present slot of the higher one. And slot numbers on a level
+//! are never below the cursor's digit, so a count of trailing zeros finds the first occupied slot,
+//! without any rotation.
 //!
-//! Rejected: placing by the *distance* between now and the deadline, as the Linux kernel does. A slot then serves two laps at once,
-//! a timer near its deadline may sit above a younger one with the same deadline, and the order among equals is lost.
+//! Rejected: placing by the *distance* between now and the deadline, as the Linux kernel does. A
+//! slot then covers two laps at once: a timer near its deadline may be on a higher level than a
+//! younger one with the same deadline, and the order among equal deadlines is lost.
 
 /// Bits of a deadline that one level resolves.
 const DIGIT: u32 = 6;
@@ -61,7 +69,7 @@ pub(crate) struct Place {
     slot: usize,
 }
 
-/// What has to be done with a slot whose start has been reached.
+/// What the caller must do with a slot whose start has been reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Reached {
@@ -69,7 +77,7 @@ pub(crate) enum Reached {
     Late,
     /// It holds timers of exactly this tick.
     Tick(u64),
-    /// It is a window that starts now, and its timers belong on lower levels from here on.
+    /// It is a window that starts now. From here on, its timers belong on lower levels.
     Window(u64),
 }
 
@@ -103,7 +111,7 @@ impl Place {
         self.slot % SLOTS
     }
 
-    /// Whether its timers have to come down before they fire.
+    /// Whether its timers have to move to a lower level before they fire.
     #[inline]
     pub(crate) const fn is_window(self) -> bool {
         self.rank > TICKS
@@ -122,7 +130,8 @@ impl Place {
             return Some(Reached::Late);
         }
         let shift = (self.rank - TICKS) * DIGIT as usize;
-        // The digits above come from the cursor. Two steps, since on the top level a single mask would be wider than the word.
+        // The digits above come from the cursor. The mask is applied in two steps, because on the
+        // top level a single mask would be wider than the word.
         let start = ((cursor >> shift) & !LAST | self.slot as u64) << shift;
         if start > now {
             None

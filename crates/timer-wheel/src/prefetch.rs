@@ -1,33 +1,37 @@
-//! How is a long list fetched faster than node by node?
+//! How is a long list loaded into the cache faster than node by node?
 //!
-//! The nodes of a crowded slot have lain idle for long when their turn comes, so each is a cache miss; and as each names the next one, a
-//! walk waits for them one after the other. A crowded slot therefore remembers some of its nodes, at even distances. A walk starts at all of
-//! them at once, so that their misses overlap, and the one that does the work finds the nodes in the cache.
+//! The nodes of a long list have usually left the cache when the list is walked, so each is a cache
+//! miss. Each node names the next one, so a walk waits for one miss after the other. A long list
+//! therefore records some of its nodes, its prefetch points, at even distances. A prefetch walks
+//! the list from all these points at once, so that their misses overlap. The real walk then finds
+//! the nodes in the cache.
 //!
-//! Marks are hints. A node that has left the list, and perhaps come into another one, leads astray, so who follows marks counts the steps.
+//! Prefetch points are hints. A recorded node may have left the list and joined another one, so a
+//! prefetch counts its steps and stops.
 
 use crate::slab::{NIL, Slab};
 
-/// Timers in a slot from which on it remembers marks: below it pays for nothing.
+/// The length from which a list records prefetch points. Shorter lists pay nothing.
 pub(crate) const CROWD: u32 = 64;
 
-/// From one mark to the next, until there are more marks than there is room for.
+/// The distance between two prefetch points, until the array of points is full.
 const FIRST_STRIDE: u32 = 16;
 
-/// Marks that are remembered at most: about as many misses as a core has under way at once. With the two counts they fill a cache line.
+/// The largest number of prefetch points: about as many cache misses as a core has under way at
+/// once. Together with the two counts they fill a cache line.
 const MOST: usize = 14;
 
-/// Nodes of one list, about `stride` apart.
+/// The prefetch points of one list, about `stride` nodes apart.
 #[derive(Debug)]
 pub(crate) struct Marks {
-    /// Arrivals since the last mark.
+    /// The number of arrivals since the last prefetch point.
     since: u32,
     stride: u32,
     nodes: [u32; MOST],
 }
 
 impl Marks {
-    /// Of the list that begins with `head`.
+    /// The prefetch points of the list that begins with `head`.
     #[cold]
     pub(crate) fn of_list<T>(head: u32, slab: &Slab<T>) -> Self {
         let mut marks = Self { since: FIRST_STRIDE, stride: FIRST_STRIDE, nodes: [NIL; MOST] };
@@ -39,7 +43,7 @@ impl Marks {
         marks
     }
 
-    /// `index` has come to the end of the list.
+    /// Call this when `index` has been appended to the list.
     #[inline]
     pub(crate) fn arrived(&mut self, index: u32) {
         if self.since == self.stride {
@@ -55,7 +59,7 @@ impl Marks {
         self.since = 0;
     }
 
-    /// Forgets every second mark. Returns the first place that is vacant now.
+    /// Forgets every second prefetch point. Returns the first index that is vacant now.
     fn thin_out(&mut self) -> usize {
         for kept in 0..MOST / 2 {
             self.nodes[kept] = self.nodes[2 * kept];
@@ -65,7 +69,7 @@ impl Marks {
         MOST / 2
     }
 
-    /// Follows the list of `len` nodes from all marks at once.
+    /// Follows the list of `len` nodes from all prefetch points at once.
     pub(crate) fn fetch<T>(&self, slab: &Slab<T>, len: u32) {
         let mut ahead = self.nodes;
         for _ in 0..self.steps(len) {
@@ -73,17 +77,18 @@ impl Marks {
                 *index = slab.node(*index).next;
             }
         }
-        // Or the walks might be found to be useless.
+        // Otherwise the compiler could remove the walks as useless.
         std::hint::black_box(ahead);
     }
 
-    /// The steps of each walk: to the next mark, but all walks together no more than the list has nodes. If most have been cancelled, the marks
-    /// lead to others.
+    /// The number of steps of each walk. A walk ends at the next prefetch point, and all walks
+    /// together take about as many steps as the list has nodes: if most of its timers have been
+    /// cancelled, the points lead into other lists.
     fn steps(&self, len: u32) -> u32 {
         self.stride.min(len.div_ceil(self.walks()))
     }
 
-    /// At least one.
+    /// The number of walks, at least one.
     fn walks(&self) -> u32 {
         self.nodes.iter().map(|&node| u32::from(node != NIL)).sum()
     }
@@ -93,7 +98,7 @@ impl Marks {
 mod tests {
     use super::*;
 
-    /// A list of the nodes from 16 on.
+    /// A list of the nodes from number 16 on.
     fn list(len: u32) -> (Slab<()>, Marks) {
         let mut slab = Slab::new();
         let (mut prev, mut marks) = (NIL, None::<Marks>);
@@ -135,7 +140,7 @@ mod tests {
                 assert!(marks.steps(left) * marks.walks() < left + marks.walks(), "{left} left of {len}");
             }
             assert!(marks.steps(len) > len / 2 / marks.walks(), "{len} nodes are not fetched");
-            // Where every node leads back to itself, too.
+            // The walks also end if every node leads back to itself.
             let mut slab = slab;
             for index in 16..16 + len {
                 slab.node_mut(index).next = index;

@@ -1,35 +1,41 @@
-//! Where does an armed timer live?
+//! Where is an armed timer stored?
 //!
-//! In a node, and nodes live in chunks that never move: a growing wheel copies nothing, and no insert has to wait for a copy of millions of
-//! nodes. The first chunk is small, because most wheels stay small; each chunk doubles the room until chunks have their full size, from
-//! where on at most one chunk is unused. Node numbers start at the size of the first chunk, which makes the chunk of a
-//! number a matter of its highest bit, and leaves the number 0 to mean "none" in links and in [`Key`]'s niche.
+//! In a node, and nodes are in chunks that never move. So a growing wheel copies nothing, and no
+//! insert has to wait for a copy of millions of nodes. The first chunk is small, because most
+//! wheels stay small. Each new chunk doubles the capacity until chunks have their full size; from
+//! then on at most one chunk is unused. Node numbers start at the size of the first chunk. So the
+//! highest bit of a number gives its chunk, and the number 0 can mean "none" in links and in the
+//! niche of [`Key`].
 //!
-//! A vacant node is chained into the free list through `next` and counts one generation up, which makes all keys to it stale. The
-//! list is last-in, first-out: what was cancelled a moment ago is still in the cache.
+//! A vacant node is linked into the free list through `next`, and its generation goes up by one,
+//! which makes all keys to it stale. The list is last-in, first-out, because a node that was freed
+//! a moment ago is still in the cache.
 
 use std::num::NonZeroU32;
 
 use crate::key::Key;
 
-/// Ends a chain of nodes.
+/// Ends a list of nodes.
 pub(crate) const NIL: u32 = 0;
 
 /// Nodes in the first chunk, as a power of two: an idle wheel stays below a kilobyte of them.
 const FIRST_BITS: u32 = 4;
 
-/// Nodes in a full chunk, as a power of two: large enough for the table of chunks to stay in the cache with millions of timers,
-/// small enough for an unfinished chunk not to matter with thousands.
+/// Nodes in a full chunk, as a power of two: large enough for the table of chunks to stay in the
+/// cache with millions of timers, small enough for an unfinished chunk not to matter with
+/// thousands.
 const FULL_BITS: u32 = 10;
 
-/// In `prev`: the node is in the free list, even if a key from some other wheel fits its generation.
+/// In `prev`: the node is in the free list. A key from another wheel may still match its
+/// generation.
 const VACANT: u32 = u32::MAX;
 
-/// A generation that no key ever carries. A node that has come so far is not used again: better to lose a few bytes after
-/// four billion uses of one node than to let an ancient key cancel somebody else's timer.
+/// A generation that no key ever carries. A node that reaches it is never used again: to lose a few
+/// bytes after four billion uses of one node is better than a very old key that cancels an
+/// unrelated timer.
 const RETIRED: u32 = u32::MAX;
 
-/// A timer, or the room of one. Links are node numbers.
+/// A timer, or a vacant node. Links are node numbers.
 pub(crate) struct Node<T> {
     pub(crate) deadline: u64,
     /// `None` exactly while the node is vacant or held.
@@ -40,14 +46,15 @@ pub(crate) struct Node<T> {
 }
 
 impl<T> Node<T> {
-    /// Tells the timers apart that live in this node one after the other.
+    /// Distinguishes the timers that use this node one after the other.
     #[inline]
     pub(crate) const fn generation(&self) -> u32 {
         self.generation
     }
 }
 
-/// What is left of a timer that has been taken out of its node: its value, and the two neighbours that must close ranks.
+/// The contents of a node whose timer has been taken out: its value, its deadline, and the two
+/// neighbours that must be linked to each other.
 pub(crate) struct Taken<T> {
     pub(crate) value: T,
     pub(crate) deadline: u64,
@@ -57,18 +64,19 @@ pub(crate) struct Taken<T> {
 
 pub(crate) struct Slab<T> {
     chunks: Vec<Vec<Node<T>>>,
-    /// Head of the chain of vacant nodes.
+    /// Head of the list of vacant nodes.
     free: u32,
     /// The lowest number that has never been used.
     fresh: u32,
     len: usize,
 }
 
-/// The chunk of a node, and where in it.
+/// The chunk of a node, and its offset in the chunk.
 #[inline]
 const fn locate(index: u32) -> (usize, usize) {
     if index >> FULL_BITS == 0 {
-        // Number 0 has no chunk; it is sent beyond all of them rather than to a wrong one.
+        // Number 0 has no chunk. It gets a chunk number beyond all chunks, so that a lookup finds
+        // nothing.
         let bits = (index | 1).ilog2();
         let chunk = bits.wrapping_sub(FIRST_BITS) as usize;
         (chunk, (index ^ (1 << bits)) as usize)
@@ -80,7 +88,7 @@ const fn locate(index: u32) -> (usize, usize) {
 
 #[cfg(test)]
 std::thread_local! {
-    /// How often this thread has looked at a node.
+    /// How often this thread has read a node.
     pub(crate) static LOOKS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
@@ -108,7 +116,7 @@ impl<T> Slab<T> {
         &mut self.chunks[chunk][offset]
     }
 
-    /// The node that `key` names, if it is still the same timer.
+    /// The node that `key` names, if it still stores the same timer.
     #[inline]
     pub(crate) fn lookup(&self, key: Key) -> Option<&Node<T>> {
         #[cfg(test)]
@@ -135,7 +143,8 @@ impl<T> Slab<T> {
         self.lookup_mut(key)?.value.as_mut()
     }
 
-    /// The node that [`occupy`](Self::occupy) will use. Everything that can fail happens here, before any list is touched.
+    /// The node that [`occupy`](Self::occupy) will use. Everything that can fail happens here,
+    /// before any list is touched.
     #[inline]
     pub(crate) fn reserve(&mut self) -> u32 {
         if self.free == NIL { self.reserve_fresh() } else { self.free }
@@ -152,7 +161,7 @@ impl<T> Slab<T> {
         self.fresh
     }
 
-    /// Puts a timer, last in its list after `prev`, into the node that was reserved.
+    /// Puts a timer into the reserved node. The timer becomes the last of its list, after `prev`.
     #[inline]
     pub(crate) fn occupy(&mut self, index: u32, deadline: u64, value: T, prev: u32) -> Key {
         self.len += 1;
@@ -194,13 +203,13 @@ impl<T> Slab<T> {
         Key { index: NonZeroU32::new(index).expect("node numbers start above zero"), generation }
     }
 
-    /// The node that `key` names is held and still empty.
+    /// Whether the node that `key` names is held and still empty.
     #[inline]
     pub(crate) fn is_held(&self, key: Key) -> bool {
         self.lookup(key).is_some_and(|node| node.value.is_none() && node.prev != VACANT)
     }
 
-    /// Puts a timer into a node that is held, last in its list after `prev`.
+    /// Puts a timer into a held node. The timer becomes the last of its list, after `prev`.
     #[inline]
     pub(crate) fn fill(&mut self, index: u32, deadline: u64, value: T, prev: u32) {
         self.len += 1;
@@ -209,7 +218,7 @@ impl<T> Slab<T> {
         node.value = Some(value);
     }
 
-    /// Gives a node back that is held and still empty.
+    /// Returns a held and still empty node to the free list.
     pub(crate) fn let_go(&mut self, key: Key) {
         let free = self.free;
         let node = self.node_mut(key.index.get());
@@ -220,7 +229,7 @@ impl<T> Slab<T> {
         }
     }
 
-    /// Takes the timer that `key` names out of its node, which is free at once.
+    /// Takes the timer that `key` names out of its node. The node is free at once.
     #[inline]
     pub(crate) fn take(&mut self, key: Key) -> Option<Taken<T>> {
         let free = self.free;
@@ -236,13 +245,13 @@ impl<T> Slab<T> {
         Some(taken)
     }
 
-    /// The generation of the timer that lives in this node, or will live in it next.
+    /// The generation of the timer that uses this node, or will use it next.
     #[inline]
     pub(crate) fn generation(&self, index: u32) -> u32 {
         if index == self.fresh { 0 } else { self.node(index).generation }
     }
 
-    /// The key of the timer that lives in an occupied node.
+    /// The key of the timer in an occupied node.
     #[inline]
     pub(crate) fn key(&self, index: u32) -> Key {
         let generation = self.node(index).generation;

@@ -9,8 +9,9 @@ use crate::slab::Slab;
 
 /// Timers by deadline: a hierarchical timer wheel.
 ///
-/// A tick is whatever the caller takes it to be; the wheel only compares. Time is told through [`poll`](Self::poll). Values are dropped with
-/// the wheel. The [crate documentation](crate) says what the operations cost and what order they keep.
+/// The caller decides what a tick is; the wheel only compares. The caller moves time with
+/// [`poll`](Self::poll). Values are dropped with the wheel. The [crate documentation](crate) says
+/// what the operations cost and what order they keep.
 ///
 /// # Examples
 ///
@@ -26,13 +27,15 @@ use crate::slab::Slab;
 /// ```
 pub struct Wheel<T> {
     pub(crate) slab: Slab<T>,
-    /// Levels by rank, allocated when they are first needed: a wheel of like timeouts uses two or three of them.
+    /// Levels by rank, allocated when they are first needed. A wheel whose timeouts have similar
+    /// lengths uses two or three of them.
     pub(crate) levels: [Option<Box<Level>>; RANKS],
     /// A bit for every rank that has an occupied slot. The lowest one holds the earliest timer.
     pub(crate) ranks: u32,
-    /// The time for which all places are right. Behind `now` only while due timers have not been fetched.
+    /// The time for which all places are right. It is behind `now` only while due timers have not
+    /// been fetched.
     pub(crate) cursor: u64,
-    /// The latest time that [`poll`](Self::poll) was told.
+    /// The latest time that was passed to [`poll`](Self::poll).
     pub(crate) now: u64,
 }
 
@@ -56,7 +59,8 @@ impl<T> Wheel<T> {
 
     /// Arms a timer that is due when time reaches `deadline`.
     ///
-    /// Any deadline is accepted. One that is not in the future is due at the next [`poll`](Self::poll), whatever time that is told.
+    /// Any deadline is accepted. A timer whose deadline is not in the future is due at the next
+    /// [`poll`](Self::poll), whatever time is passed to it.
     ///
     /// # Examples
     ///
@@ -81,8 +85,9 @@ impl<T> Wheel<T> {
 
     /// A key for a timer that will be armed later with [`arm`](Self::arm).
     ///
-    /// Its room is taken until then; [`release`](Self::release) gives it back. A caller that shares its wheel can so give out keys ahead, and spare itself the wheel for a timer that
-    /// is cancelled before it would have been armed.
+    /// Its memory is taken until then; [`release`](Self::release) gives it back. So a caller that
+    /// shares its wheel can give out keys ahead of time. It need not touch the wheel for a timer
+    /// that is cancelled before it would have been armed.
     ///
     /// # Examples
     ///
@@ -120,8 +125,8 @@ impl<T> Wheel<T> {
         Ok(())
     }
 
-    /// Gives up a key from [`reserve`](Self::reserve), which is stale from then on. Nothing happens if its timer has been armed, or if
-    /// it was given up before.
+    /// Gives up a key from [`reserve`](Self::reserve), which is stale from then on. Nothing happens
+    /// if its timer has been armed, or if it was given up before.
     ///
     /// # Examples
     ///
@@ -140,7 +145,7 @@ impl<T> Wheel<T> {
         }
     }
 
-    /// Disarms a timer and returns its value; its room is free at once.
+    /// Disarms a timer and returns its value. Its memory is free at once.
     ///
     /// Returns `None`, and changes nothing, if the timer has fired or was cancelled before.
     ///
@@ -161,9 +166,11 @@ impl<T> Wheel<T> {
         Some(taken.value)
     }
 
-    /// Moves an armed timer to another deadline; its key stays valid. Returns `false`, and changes nothing, if the key is stale.
+    /// Moves an armed timer to another deadline; its key stays valid. Returns `false`, and changes
+    /// nothing, if the key is stale.
     ///
-    /// Among timers with the same deadline it now counts as the last one armed, also if the deadline is the one that it had.
+    /// Among timers with the same deadline it now counts as the last one armed, also if the
+    /// deadline is the one that it had.
     ///
     /// # Examples
     ///
@@ -203,7 +210,7 @@ impl<T> Wheel<T> {
 
     /// When an armed timer is due, or `None` if the key is stale.
     ///
-    /// This is the deadline it was given, also if that lay in the past.
+    /// This is the deadline that the timer was given, even if it lay in the past.
     ///
     /// # Examples
     ///
@@ -220,7 +227,8 @@ impl<T> Wheel<T> {
         Some(self.slab.lookup(key)?.deadline)
     }
 
-    /// The latest time that [`poll`](Self::poll) was told, or the one the wheel was made with.
+    /// The latest time that was passed to [`poll`](Self::poll), or the time the wheel was made
+    /// with.
     #[inline]
     pub fn now(&self) -> u64 {
         self.now
@@ -238,7 +246,7 @@ impl<T> Wheel<T> {
         self.slab.len() == 0
     }
 
-    /// Puts node `index` at the end of the list where `deadline` belongs and returns its predecessor there.
+    /// Appends node `index` to the list where `deadline` belongs and returns its predecessor there.
     #[inline]
     #[must_use]
     fn link(&mut self, index: u32, deadline: u64) -> u32 {
@@ -248,7 +256,7 @@ impl<T> Wheel<T> {
         level.append(place, index, deadline, &mut self.slab)
     }
 
-    /// Places a node that holds a timer already.
+    /// Places a node that stores a timer already.
     #[inline]
     pub(crate) fn relink(&mut self, index: u32, deadline: u64) {
         let prev = self.link(index, deadline);
@@ -258,7 +266,8 @@ impl<T> Wheel<T> {
         node.next = crate::slab::NIL;
     }
 
-    /// Closes the gap that a timer leaves. By the invariant of [`Place`], where it is follows from its deadline.
+    /// Closes the gap that a timer leaves. By the invariant of [`Place`], its place follows from
+    /// its deadline.
     #[inline]
     pub(crate) fn unlink(&mut self, deadline: u64, prev: u32, next: u32) {
         let place = Place::of(deadline, self.cursor);
@@ -268,7 +277,7 @@ impl<T> Wheel<T> {
         }
     }
 
-    /// The first occupied slot of the lowest occupied rank: the one that holds the earliest timer.
+    /// The first occupied slot of the lowest occupied rank. It contains the earliest timer.
     #[inline]
     pub(crate) fn first(&self) -> Option<(Place, &Level)> {
         if self.ranks == 0 {

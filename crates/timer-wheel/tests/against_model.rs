@@ -30,7 +30,7 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// Just around the boundaries of every level, at both ends of time, and anywhere.
+/// Starts around the boundaries of every level, at both ends of time, and anywhere between.
 fn start() -> impl Strategy<Value = u64> {
     prop_oneof![
         (0_u32..11, 1_u64..66, 0_u64..4)
@@ -49,7 +49,7 @@ proptest! {
         model::run(start, program);
     }
 
-    /// The programs that the fuzzer would write.
+    /// Programs of the kind that the fuzzer would write.
     #[test]
     fn any_bytes(bytes in vec(any::<u8>(), 0..600)) {
         let (start, program) = program::decode(&bytes);
@@ -71,7 +71,8 @@ proptest! {
 
 #[test]
 fn a_long_program() {
-    // Deterministic and longer than what shrinks well: chunks fill up, generations grow.
+    // Deterministic, and longer than a program that shrinks well: chunks fill up, and generations
+    // grow.
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let bytes: Vec<u8> = std::iter::repeat_with(|| {
         state ^= state << 13;

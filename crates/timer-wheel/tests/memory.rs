@@ -1,6 +1,7 @@
-//! How much memory does a timer take, and does a cancelled one give it back?
+//! How much memory does a timer take, and does a cancelled one return it?
 //!
-//! A binary of its own, because it replaces the allocator. Counts are kept per thread: the harness allocates when it pleases.
+//! These tests are a separate binary, because they replace the allocator. They count per thread,
+//! because the test harness allocates at any time.
 #![allow(missing_docs, clippy::cast_precision_loss, clippy::cast_possible_truncation)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -12,12 +13,12 @@ use selvedge_timer_wheel::{Key, Wheel};
 struct Counting;
 
 thread_local! {
-    /// Below zero if the thread frees what others allocated.
+    /// Negative if the thread frees what other threads allocated.
     static BYTES: Cell<isize> = const { Cell::new(0) };
 }
 
-// SAFETY: every call is handed on to the system's allocator as it came; the counter neither allocates nor touches memory that is
-// handed out.
+// SAFETY: every call is passed unchanged to the system's allocator; the counter neither allocates
+// nor touches memory that is handed out.
 #[allow(unsafe_code)]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -28,7 +29,8 @@ unsafe impl GlobalAlloc for Counting {
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         BYTES.set(BYTES.get().wrapping_sub_unsigned(layout.size()));
-        // SAFETY: the caller's obligations are those of this call, and `pointer` came from `System` in `alloc`.
+        // SAFETY: the caller's obligations are those of this call, and `pointer` came from `System`
+        // in `alloc`.
         unsafe { System.dealloc(pointer, layout) }
     }
 }
@@ -68,7 +70,7 @@ fn churn_needs_no_more_room() {
     let mut keys: Vec<Key> = (0..TIMERS).map(|i| wheel.insert(deadline(i), i)).collect();
     let before = held();
     for i in 0..TIMERS {
-        // Many leave before many come, so every one of them must have been remembered as free.
+        // Many timers leave before many come, so the wheel must have remembered every freed node.
         let first = (i * 7_919 % TIMERS) as usize;
         let few = &mut keys[first..(first + 10).min(TIMERS as usize)];
         for &key in &*few {

@@ -1,4 +1,4 @@
-//! What has gone wrong in timer wheels before?
+//! Does the wheel avoid the faults that other timer wheels have had?
 #![allow(missing_docs)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,7 +14,7 @@ fn fired<T>(wheel: &mut Wheel<T>, now: u64) -> Vec<T> {
 fn a_hundred_thousand_timers_on_one_tick() {
     let mut wheel = Wheel::new(0);
     for value in 0..100_000_u32 {
-        // Armed at many different times, hence from many different levels.
+        // Armed at many different times, so from many different levels.
         if value % 100 == 0 {
             assert_eq!(fired(&mut wheel, u64::from(value)), []);
         }
@@ -110,7 +110,8 @@ fn wheel_does_not_wrap_after_days() {
     }
 }
 
-/// Like tokio#8252. What a cancelled timer held is released with it, and its room is taken again: see also the memory tests.
+/// Like tokio#8252. The value of a cancelled timer is dropped with it, and its node is reused: see
+/// also the memory tests.
 #[test]
 fn cancelled_timers_do_not_leak() {
     let value = Rc::new(());
@@ -124,7 +125,8 @@ fn cancelled_timers_do_not_leak() {
     }
 }
 
-/// Like tokio#3229: a timer goes away while time stands exactly on its deadline, and its neighbours in the slot must not notice.
+/// Like tokio#3229: a timer is cancelled while time stands exactly on its deadline. Its neighbours
+/// in the slot must not be affected.
 #[test]
 fn timer_dropped_on_its_own_tick() {
     for start in [0, 63, 64, 4_095, 1 << 36, u64::MAX - 200] {
@@ -154,7 +156,8 @@ fn time_does_not_run_back() {
     assert_eq!(fired(&mut wheel, 0), ['b']);
 }
 
-/// Deadlines that arrive in order are found again without a scan, even if the earliest always leaves: this would take minutes else.
+/// If deadlines arrive in order, the next one is found without a scan, even if the earliest timer
+/// is always the one that leaves. With a scan this test would take minutes.
 #[test]
 fn cancelling_the_earliest_does_not_scan() {
     let mut wheel = Wheel::new(0);
@@ -221,7 +224,8 @@ fn draining_empties_the_wheel_even_if_it_stops_early() {
     assert_eq!(fired(&mut wheel, 7), [7]);
 }
 
-/// What a slot knows of its order is its own: another slot that begins to be used beside it must not change that.
+/// What a slot records about its order belongs to that slot: another slot that comes into use must
+/// not change it.
 #[test]
 fn an_order_is_remembered_beside_other_slots() {
     for other in [130, 200, 4000] {

@@ -1,4 +1,4 @@
-//! Keys that are given out before their timers are armed.
+//! Do keys work that are given out before their timers are armed?
 #![allow(missing_docs)]
 
 use proptest::prelude::*;
@@ -32,7 +32,8 @@ fn an_armed_key_keeps_its_place_among_equal_deadlines() {
 }
 
 proptest! {
-    /// Reserved, armed and released in any order beside plain inserts: what fires is what was armed and not cancelled, and all room is free again.
+    /// Reserved, armed and released in any order beside plain inserts: what fires is what was armed
+    /// and not cancelled, and all nodes are free again.
     #[test]
     fn reserving_changes_nothing_but_the_order_of_steps(
         steps in prop::collection::vec((0..5u8, 0..1000u64, any::<prop::sample::Index>()), 1..200),

@@ -1,4 +1,4 @@
-//! What does the command line ask for?
+//! Which options and paths does the command line give?
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ not be written; 2 the command line makes no sense; 130 interrupted by Ctrl-C (wh
 is reported).
 ";
 
-/// How many of the largest files are listed unless `--top` says otherwise: what fits on a small terminal.
+/// How many of the largest files are listed without `--top`: as many as fit on a small terminal.
 const DEFAULT_TOP: usize = 10;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub(crate) enum Command {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Options {
     pub(crate) paths: Vec<PathBuf>,
-    /// No path was named: `paths` is the current folder, and caches are left out.
+    /// No path was given: `paths` is the current folder, and caches are left out.
     pub(crate) paths_are_default: bool,
     pub(crate) workers: usize,
     pub(crate) top: usize,
@@ -47,7 +47,7 @@ pub(crate) struct Options {
     pub(crate) progress: bool,
 }
 
-/// Where the lines in `sha256sum`'s format go.
+/// Where to write the lines in `sha256sum`'s format.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Sums {
     Stdout,

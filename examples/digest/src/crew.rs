@@ -1,9 +1,11 @@
-//! How is the work shared out among tasks?
+//! How is the work divided among tasks?
 //!
-//! Three steps, each cancelled by cancelling the coroutine that runs them: find the files (a thread walks, batch by batch),
-//! put the largest first, and let a few *lanes* pull from that list. A lane sees one file through, so no more files are open,
-//! and no more chunks in memory, than there are lanes. It has a thread read a chunk and a task compute on it, by turns:
-//! while one file is read, the workers compute on others.
+//! There are three steps, and each is cancelled by cancelling the coroutine that runs it. First, a
+//! thread walks the folders, batch by batch, and finds the files. Then the largest files are put
+//! first. Then a few *lanes* pull files from that list. A lane finishes one file before it takes
+//! the next, so there are never more open files, or more chunks in memory, than lanes. A lane
+//! alternates between a thread that reads a chunk and a task that computes on it: while one file is
+//! read, the workers compute on others.
 
 use std::cmp::Reverse;
 use std::io;
@@ -21,13 +23,13 @@ use crate::problem::{Problem, What};
 use crate::progress::Progress;
 use crate::walk::{Found, Walk};
 
-/// Enough that the workers find a chunk that has been read already when they have computed one.
+/// Enough lanes that a worker which has finished a chunk finds another one already read.
 const LANES_PER_WORKER: usize = 4;
 
 /// How many items of the walk are fetched from a thread at a time.
 const BATCH: usize = 1000;
 
-/// What came of it, complete or not.
+/// The result, complete or not.
 pub(crate) struct Outcome {
     pub(crate) digested: Vec<(PathBuf, Digested)>,
     pub(crate) problems: Vec<Problem>,
@@ -37,21 +39,21 @@ pub(crate) struct Outcome {
     pub(crate) workers: Vec<Worker>,
 }
 
-/// What one worker thread did.
+/// The counters of one worker thread.
 pub(crate) struct Worker {
     pub(crate) polls: u64,
     pub(crate) steals: u64,
     pub(crate) is_spare: bool,
 }
 
-/// What the tasks have in common.
+/// State that the tasks share.
 struct Crew {
     jobs: Mutex<std::vec::IntoIter<Job>>,
     results: Mutex<Results>,
     progress: Progress,
 }
 
-/// A file that is to be digested.
+/// A file to digest.
 struct Job {
     path: PathBuf,
     size: u64,
@@ -65,7 +67,8 @@ struct Results {
     found: usize,
 }
 
-/// Digests all that `options` name. Cancelled, as it is by Ctrl-C, it returns what is finished.
+/// Digests every file that `options` name. If it is cancelled, as it is by Ctrl-C, it returns the
+/// finished files.
 pub(crate) async fn digest(options: Options) -> selvedge::Result<Outcome> {
     let started = Instant::now();
     let crew = Arc::new(Crew {
@@ -95,7 +98,8 @@ async fn work(crew: &Arc<Crew>, options: Options) -> selvedge::Result<()> {
     let lanes = options.workers.saturating_mul(LANES_PER_WORKER);
     let mut jobs = find(crew, options).await?;
     crew.progress.start(jobs.len(), jobs.iter().map(|job| job.size).sum());
-    // Largest first: a large file that starts last would leave one worker busy and the others with nothing to do.
+    // Largest first: a large file that starts last would keep one worker busy while the others have
+    // no work.
     jobs.sort_by_key(|job| Reverse(job.size));
     let lanes = lanes.min(jobs.len());
     *crew.jobs.lock() = jobs.into_iter();
@@ -105,8 +109,8 @@ async fn work(crew: &Arc<Crew>, options: Options) -> selvedge::Result<()> {
         create_task(async move { crew.progress.tell().await })
     });
     let lanes: Vec<_> = (0..lanes).map(|_| lane(Arc::clone(crew))).collect();
-    // With the exceptions returned, gather ends only when all lanes have: also if it is cancelled, so that nothing is
-    // added to the results once they are read.
+    // With `return_exceptions`, `gather` ends only when all lanes have ended, even if it is
+    // cancelled. So no lane adds to the results after they are read.
     let ended = gather(lanes).return_exceptions().await;
     if let Some(teller) = teller {
         teller.cancel();
@@ -114,7 +118,8 @@ async fn work(crew: &Arc<Crew>, options: Options) -> selvedge::Result<()> {
     ended?.into_iter().collect()
 }
 
-/// Walks, on a thread, and comes back after every batch: to show how far it is, and to see whether it is cancelled.
+/// Walks on a thread, and returns after every batch to show the progress and to notice a
+/// cancellation.
 async fn find(crew: &Crew, options: Options) -> selvedge::Result<Vec<Job>> {
     let mut walk = Walk::new(options.paths).skip_caches(options.paths_are_default);
     if let Some(file) = options.sums.as_ref().and_then(Sums::file) {
@@ -158,7 +163,8 @@ async fn lane(crew: Arc<Crew>) -> selvedge::Result<()> {
     }
 }
 
-/// Reads on a thread and computes in a task, by turns. The chunk in `source` is all that is in memory of the file.
+/// Alternates between reading on a thread and computing in a task. Only the chunk in `source` is in
+/// memory.
 async fn digest_file(crew: &Crew, path: PathBuf) -> selvedge::Result<Digested> {
     let mut digester = Digester::new();
     let mut source = to_thread(move || {
@@ -169,8 +175,9 @@ async fn digest_file(crew: &Crew, path: PathBuf) -> selvedge::Result<Digested> {
     .await??;
     loop {
         let bytes = source.chunk().len();
-        // A task of its own for what takes milliseconds: the scheduler comes to know its kind for heavy, runs as many at a
-        // time as there are workers, and keeps the lanes, which are light, out of their way.
+        // The computation takes milliseconds, so it gets a task of its own. The scheduler learns
+        // that tasks of this kind are cpu-bound. It runs as many of them at a time as there are
+        // workers, and they do not delay the lanes, which are light.
         let step = create_task(async move { compute(digester, source) }).await?;
         crew.progress.digested(bytes);
         (digester, source) = match step {
@@ -185,7 +192,7 @@ async fn digest_file(crew: &Crew, path: PathBuf) -> selvedge::Result<Digested> {
     }
 }
 
-/// Digests the chunk in `source`; hands both back unless it was the last one.
+/// Digests the chunk in `source`. Returns both arguments, unless it was the last chunk.
 fn compute(
     mut digester: Digester,
     source: Source,

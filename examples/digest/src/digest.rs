@@ -1,7 +1,8 @@
 //! What are the SHA-256 and the gzip size of some bytes?
 //!
-//! Two halves: `Source` blocks and belongs on a thread, `Digester` computes and belongs in a task. A chunk passes from one
-//! to the other, so a file of any size takes the memory of one chunk.
+//! There are two halves: `Source` blocks and belongs on a thread, `Digester` computes and belongs
+//! in a task. A chunk passes from one to the other, so a file of any size takes the memory of one
+//! chunk.
 
 use std::fmt;
 use std::fs::File;
@@ -12,18 +13,19 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 
-/// How much is read at a time: compressing it takes some milliseconds, which is how promptly a cancellation is seen.
+/// How much is read at a time. To compress it takes some milliseconds, and a cancellation is
+/// noticed after at most that time.
 const CHUNK: usize = 256 * 1024;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Digested {
     pub(crate) sha256: Sum,
-    /// As many bytes as were read: the file may have changed since it was found.
+    /// The number of bytes that were read. The file may have changed since it was found.
     pub(crate) bytes: u64,
     pub(crate) gzip_bytes: u64,
 }
 
-/// A SHA-256; displayed in hexadecimal, and up to the precision if one is given (`{:.16}`).
+/// A SHA-256. It is displayed in hexadecimal, up to the precision if one is given (`{:.16}`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Sum([u8; 32]);
 
@@ -35,7 +37,7 @@ impl fmt::Display for Sum {
     }
 }
 
-/// An open file and the room for its next chunk.
+/// An open file and the buffer for its next chunk.
 pub(crate) struct Source {
     file: File,
     chunk: Vec<u8>,
@@ -58,7 +60,8 @@ impl Source {
         &self.chunk
     }
 
-    /// The last chunk was short, so the file ends with it: no need to go and ask for an empty one.
+    /// The last chunk was short, so the file ends with it. One more read would only return an empty
+    /// chunk.
     pub(crate) fn at_end(&self) -> bool {
         self.chunk.len() < CHUNK
     }
@@ -133,7 +136,8 @@ mod tests {
         }
     }
 
-    /// Lengths around the edges of a chunk, against the whole computed in one piece.
+    /// Compares chunked results with the result of one piece, for lengths around the size of a
+    /// chunk.
     #[test]
     fn chunks_do_not_show_in_the_result() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,14 +1,15 @@
-//! `digest`: what Selvedge is like on a job of work. SHA-256 and gzip size of every file in a tree, on every core.
+//! `digest`: how does Selvedge do on a batch of work? SHA-256 and gzip size of every file in a
+//! tree, on every core.
 //!
 //! | file | question |
 //! |---|---|
-//! | `cli` | What does the command line ask for? |
-//! | `walk` | Which files lie under the named paths? |
+//! | `cli` | Which options and paths does the command line give? |
+//! | `walk` | Which files are under the given paths? |
 //! | `digest` | What are the SHA-256 and the gzip size of some bytes? |
-//! | `problem` | What can stand in the way of digesting a file? |
-//! | `crew` | How is the work shared out among tasks? |
-//! | `progress` | How far is it? |
-//! | `report` | What is the user told at the end? |
+//! | `problem` | Which problems can prevent the digest of a file? |
+//! | `crew` | How is the work divided among tasks? |
+//! | `progress` | How much of the work is done? |
+//! | `report` | What does the report at the end contain? |
 //! | `names` | How is a path written, for people and for `sha256sum`? |
 
 #![forbid(unsafe_code)]
@@ -29,11 +30,11 @@ use std::process::ExitCode;
 use cli::{Command, Options, Sums};
 use crew::Outcome;
 
-/// A path named on the command line could not be digested, or the result could not be written.
+/// A path from the command line could not be digested, or the result could not be written.
 const EXIT_FAILED: u8 = 1;
-/// The command line makes no sense.
+/// The command line is invalid.
 const EXIT_USAGE: u8 = 2;
-/// What a shell reports for a program that Ctrl-C ended.
+/// The status that a shell reports for a program that Ctrl-C ended.
 const EXIT_INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
@@ -48,8 +49,8 @@ fn main() -> ExitCode {
     };
     let outcome = match run(options.clone()) {
         Ok(outcome) => outcome,
-        // The first Ctrl-C cancels the coroutine, which returns what is finished; this is a second one, of somebody who
-        // has lost patience.
+        // The first Ctrl-C cancels the coroutine, which returns the finished files. This error
+        // means a second Ctrl-C.
         Err(error) if error.is::<selvedge::KeyboardInterrupt>() => return ExitCode::from(EXIT_INTERRUPTED),
         Err(error) => {
             complain(&error.to_string());
@@ -72,7 +73,7 @@ fn run(options: Options) -> selvedge::Result<Outcome> {
     runner.run(crew::digest(options))
 }
 
-/// Writes the report, and the sums where they are wanted.
+/// Writes the report, and the sums to the place that the options name.
 fn publish(outcome: &Outcome, options: &Options) -> io::Result<()> {
     let report = report::report(outcome, options.top);
     match &options.sums {
@@ -108,7 +109,7 @@ fn print(text: &str) -> ExitCode {
     }
 }
 
-/// A reader that has seen enough (`digest | head`) is no error.
+/// A reader that closes the pipe early (`digest | head`) is no error.
 fn tolerant(written: io::Result<()>) -> io::Result<()> {
     match written {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -117,6 +118,6 @@ fn tolerant(written: io::Result<()>) -> io::Result<()> {
 }
 
 fn complain(message: &str) {
-    // If nobody listens on stderr, the exit status still tells.
+    // If stderr is closed, the exit status still reports the failure.
     let _ = writeln!(io::stderr(), "digest: {message}");
 }

@@ -17,8 +17,8 @@ pub(crate) fn shown(path: &Path) -> String {
     shown
 }
 
-/// A line as `sha256sum` writes it. A name with a line break or a backslash is escaped, and a backslash before the digest
-/// says so; all other names are written byte for byte.
+/// Writes a line as `sha256sum` does. A name with a line break or a backslash is escaped, and a
+/// backslash before the digest marks this; all other names are written byte for byte.
 pub(crate) fn write_sum(out: &mut impl Write, sum: impl Display, path: &Path) -> io::Result<()> {
     let name = path.as_os_str().as_encoded_bytes();
     if !name.iter().any(|byte| b"\\\n\r".contains(byte)) {

@@ -1,4 +1,4 @@
-//! What can stand in the way of digesting a file?
+//! Which problems can prevent the digest of a file?
 
 use std::fmt;
 use std::io;
@@ -6,25 +6,25 @@ use std::path::PathBuf;
 
 use crate::names;
 
-/// What stands in the way of digesting `path`.
+/// A problem that prevented the digest of `path`.
 #[derive(Debug)]
 pub(crate) struct Problem {
     pub(crate) path: PathBuf,
     pub(crate) what: What,
-    /// The path was named on the command line, so the exit status tells.
+    /// The path was given on the command line, so the problem affects the exit status.
     pub(crate) named: bool,
 }
 
 #[derive(Debug)]
 pub(crate) enum What {
     Io(io::Error),
-    /// A symbolic link leads back to a folder that it lies in.
+    /// A symbolic link leads back to a folder that contains it.
     DirectoryLoop {
         back_to: PathBuf,
     },
     /// A pipe, a socket, a device: reading it may never end.
     NotAFile,
-    /// The task that was to digest it failed with this message.
+    /// The task that digested the file failed with this message.
     Failed(String),
 }
 

@@ -1,4 +1,5 @@
-//! How far is it? A bar on a terminal, a line now and then when stderr goes elsewhere.
+//! How much of the work is done? A bar on a terminal, or a line now and then when stderr is not a
+//! terminal.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,7 +7,8 @@ use std::time::Duration;
 
 use indicatif::{DecimalBytes, HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// Between two lines: often enough to see that it is alive, seldom enough for a log.
+/// The time between two lines: short enough to show that the program is alive, long enough for a
+/// log.
 const LINE_EVERY: Duration = Duration::from_secs(2);
 
 const WHILE_FINDING: &str = "{msg}";
@@ -14,7 +16,7 @@ const WHILE_DIGESTING: &str =
     "{wide_bar} {percent:>3} %  {decimal_bytes} of {decimal_total_bytes}, {msg}, {eta} left";
 
 pub(crate) struct Progress {
-    /// Keeps the count of bytes in every mode; hidden unless stderr is a terminal.
+    /// Counts bytes in every mode; hidden unless stderr is a terminal.
     bar: ProgressBar,
     files: AtomicU64,
     files_done: AtomicU64,
@@ -30,15 +32,15 @@ impl Progress {
         Progress { bar, files: AtomicU64::new(0), files_done: AtomicU64::new(0), lines: wanted && !terminal }
     }
 
-    /// The walk has come this far.
+    /// Shows how many files the walk has found.
     pub(crate) fn found(&self, files: usize) {
         self.bar.set_message(format!("{} files found", HumanCount(files as u64)));
         self.bar.tick();
     }
 
-    /// All is found, digesting starts.
+    /// Call this when all files are found and digesting starts.
     pub(crate) fn start(&self, files: usize, bytes: u64) {
-        // Relaxed, here and below: these counts are for the eye, and nothing else is read because of them.
+        // Relaxed, here and below: these counts are only displayed, and publish no other data.
         self.files.store(files as u64, Ordering::Relaxed);
         self.bar.set_length(bytes);
         self.bar.set_style(style(WHILE_DIGESTING));
@@ -58,7 +60,7 @@ impl Progress {
         }
     }
 
-    /// Takes the bar off the screen, so that the report follows clean.
+    /// Removes the bar from the screen, so that the report starts on a clean line.
     pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();
     }
@@ -88,13 +90,14 @@ impl Progress {
 
     fn line(&self, what: std::fmt::Arguments<'_>) {
         if self.lines {
-            // A log that cannot be written is no reason to stop.
+            // A log that cannot be written must not stop the program.
             let _ = writeln!(io::stderr(), "digest: {what}");
         }
     }
 }
 
 fn style(template: &str) -> ProgressStyle {
-    // The templates are ours: a mistake in one shows as indicatif's own look.
+    // The templates are constants of this file. A mistake in one shows as indicatif's default
+    // style.
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }

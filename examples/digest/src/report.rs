@@ -1,4 +1,4 @@
-//! What is the user told at the end?
+//! What does the report at the end contain?
 
 use std::cmp::Reverse;
 use std::fmt::{self, Write};
@@ -10,10 +10,10 @@ use crate::crew::Outcome;
 use crate::digest::Digested;
 use crate::names::shown;
 
-/// How much of a SHA-256 fits into the table; `--sums` writes the whole.
+/// How many digits of a SHA-256 the table shows; `--sums` writes all of them.
 const SHOWN_DIGITS: usize = 16;
 
-/// The report: the `top` largest files, totals, rates, the workers' shares, and what went wrong.
+/// The report: the `top` largest files, totals, rates, the workers' shares, and the problems.
 pub(crate) fn report(outcome: &Outcome, top: usize) -> String {
     let mut text = String::new();
     // Writing to a string does not fail.
@@ -77,7 +77,8 @@ fn write_workers(out: &mut String, outcome: &Outcome) -> fmt::Result {
     for (index, worker) in workers.into_iter().enumerate() {
         line(&index.to_string(), worker.polls, worker.steals)?;
     }
-    // The threads that stood in for workers while these computed: they come and go, so they are added up.
+    // The standbys, which replaced workers while those computed. They come and go, so their counts
+    // are added up.
     let polls = spares.iter().map(|spare| spare.polls).sum();
     let steals = spares.iter().map(|spare| spare.steals).sum();
     if polls > 0 { line("spares", polls, steals) } else { Ok(()) }

@@ -1,12 +1,14 @@
-//! Which files lie under the named paths?
+//! Which files are under the given paths?
 //!
-//! Folders are walked without following symbolic links; the links that turn up are kept and resolved when everything else
-//! has been seen. So a file has its own name rather than a link's, a link into what is walked anyway costs nothing, and a
-//! link that leads back to a folder it lies in is a finding (`DirectoryLoop`) instead of an endless walk. A folder is
-//! entered once, whatever leads there, so folders that link to each other crosswise take linear time.
+//! Folders are walked without following symbolic links. Links that are found are kept, and resolved
+//! after everything else has been seen. So a file gets its own name rather than a link's, a link
+//! into a walked folder costs nothing, and a link that leads back to a folder that contains it is
+//! reported (`DirectoryLoop`) instead of causing an endless walk. A folder is entered once, however
+//! many links lead to it, so folders that link to each other crosswise take linear time.
 //!
-//! To know what was seen without a system call per file, a walk remembers canonical paths: the canonical path of its root
-//! is asked for once, and since no link is followed below it, the rest is put together by joining.
+//! A walk remembers canonical paths, so that it recognises seen files without a system call per
+//! file. It looks up the canonical path of its root once. Below the root no link is followed, so
+//! the other canonical paths are made by joining.
 
 use std::collections::{HashSet, VecDeque};
 use std::fs::File;
@@ -17,7 +19,8 @@ use walkdir::WalkDir;
 
 use crate::problem::{Problem, What};
 
-/// The file by which tools mark a folder whose contents they can make again, and how its text begins.
+/// The file by which tools mark a folder whose contents they can make again, and the start of its
+/// text.
 const CACHE_TAG: (&str, &[u8]) = ("CACHEDIR.TAG", b"Signature: 8a477f597d28d172789f06886806bc55");
 
 #[derive(Debug)]
@@ -26,10 +29,11 @@ pub(crate) enum Found {
     Problem(Problem),
 }
 
-/// An iterator over the files under some paths, each once. Problems come along as items; nothing ends the walk early.
+/// An iterator over the files under some paths, each once. Problems are yielded as items; no
+/// problem ends the walk early.
 pub(crate) struct Walk {
     named: VecDeque<PathBuf>,
-    /// Links that were met on the way, to be resolved last.
+    /// Links that were found on the way, to be resolved last.
     links: VecDeque<PathBuf>,
     current: Option<Folder>,
     skip_caches: bool,
@@ -38,7 +42,7 @@ pub(crate) struct Walk {
     seen_files: HashSet<PathBuf>,
 }
 
-/// A folder that was named, or that a link leads to, with all that lies below.
+/// A folder that was given, or that a link leads to, with all that is below it.
 struct Folder {
     entries: walkdir::IntoIter,
     path: PathBuf,
@@ -58,19 +62,19 @@ impl Walk {
         }
     }
 
-    /// Leaves out `.git` and the folders marked as caches, unless they are named themselves.
+    /// Leaves out `.git` and the folders marked as caches, unless they are given themselves.
     pub(crate) fn skip_caches(mut self, skip: bool) -> Walk {
         self.skip_caches = skip;
         self
     }
 
-    /// Leaves out one file: the one that is going to be overwritten with the result.
+    /// Leaves out one file: the one that will be overwritten with the result.
     pub(crate) fn leave_out(mut self, file: &Path) -> Walk {
         self.seen_files.extend(file.canonicalize());
         self
     }
 
-    /// Goes where `path`, named or a link, leads. A folder becomes the current one.
+    /// Opens the target of `path`, which was given or is a link. A folder becomes the current one.
     fn open(&mut self, path: PathBuf, named: bool) -> Option<Found> {
         let resolved = path.canonicalize().and_then(|canonical| Ok((canonical.metadata()?, canonical)));
         let (metadata, canonical) = match resolved {
@@ -92,20 +96,23 @@ impl Walk {
             self.current = Some(Folder { entries, path, canonical, named });
             return None;
         }
-        // A second way to a folder adds nothing; one from inside it would have gone round for ever.
+        // A second path to a folder adds nothing. A path from inside it would have been an endless
+        // loop.
         let home = path.parent().and_then(|home| home.canonicalize().ok());
         let is_loop = !named && home.is_some_and(|home| home.starts_with(&canonical));
         is_loop.then(|| problem(path, What::DirectoryLoop { back_to: canonical }, named))
     }
 
-    /// What an entry below `folder` amounts to; `None` for a folder, a link, and what was seen before.
+    /// Classifies an entry below `folder`. Returns `None` for a folder, a link, and a file that was
+    /// seen before.
     fn judge(&mut self, folder: &mut Folder, entry: walkdir::Result<walkdir::DirEntry>) -> Option<Found> {
         let entry = match entry {
             Ok(entry) => entry,
             Err(error) => {
                 let named = folder.named && error.depth() == 0;
                 let path = error.path().unwrap_or(&folder.path).to_path_buf();
-                // Without following links walkdir reports no loops: there is an I/O error inside.
+                // Without following links walkdir reports no loops, so the error contains an I/O
+                // error.
                 let error = error.into_io_error().unwrap_or_else(|| io::ErrorKind::Other.into());
                 return Some(problem(path, What::Io(error), named));
             }
@@ -305,7 +312,8 @@ mod tests {
 
         #[test]
         fn folders_that_link_to_each_other_take_linear_time() {
-            // Each of these leads to all the others: following every way would visit some 30! folders.
+            // Each folder leads to all the others: a walk that follows every path would visit about
+            // 30! folders.
             let names: Vec<String> = (0..30).map(|index| format!("d{index}/file")).collect();
             let root = tree(&names.iter().map(String::as_str).collect::<Vec<_>>());
             for from in 0..30 {

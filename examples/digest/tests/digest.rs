@@ -1,4 +1,4 @@
-//! Does the program agree with `sha256sum`, and what does it do with bad input and with Ctrl-C?
+//! Does the program agree with `sha256sum`, and does it handle bad input and Ctrl-C?
 
 mod tree;
 
@@ -17,7 +17,8 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// With one worker, with two, and with more than there are cores: the same sums, equal to `sha256sum`'s line by line.
+/// With one worker, with two, and with more than there are cores: the same sums, equal to
+/// `sha256sum`'s line by line.
 #[test]
 fn agrees_with_sha256sum_on_every_file() {
     let tree = Tree::of_2000_files();
@@ -67,7 +68,8 @@ fn a_named_path_that_does_not_exist_fails_at_the_end() {
     assert!(text(&output.stderr).contains("nowhere: "), "{}", text(&output.stderr));
 }
 
-/// `/proc/self/mem` can be opened by anybody and read by nobody at its beginning: an error after a successful open.
+/// Any process can open `/proc/self/mem`, and none can read its first bytes: an error after a
+/// successful open.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_named_file_that_fails_while_it_is_read_fails_at_the_end() {
@@ -95,7 +97,7 @@ fn an_empty_folder_is_fine() {
     assert!(text(&output.stdout).starts_with("0 files, 0 B"), "{}", text(&output.stdout));
 }
 
-/// The file with the sums is written last, and an old one of that name is not among the digested.
+/// The file with the sums is written last, and an old file of that name is not digested.
 #[test]
 fn sums_can_be_checked_where_they_lie() {
     let tree = Tree::of(&["a", "b"]);
@@ -118,7 +120,7 @@ fn plain_lines_come_when_stderr_is_no_terminal() {
     assert_eq!(text(&digest(&[".", "--no-progress"], tree.root()).stderr), "");
 }
 
-/// A file that takes minutes is interrupted once it is being read; the finished one beside it is reported.
+/// Ctrl-C arrives while a file is read that takes minutes; the finished file beside it is reported.
 #[cfg(unix)]
 #[test]
 fn ctrl_c_reports_what_is_finished() {
@@ -137,7 +139,7 @@ fn ctrl_c_reports_what_is_finished() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // The line that says so is the event: one of the two files is finished.
+    // This line shows that one of the two files is finished.
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
     assert!(
         lines.any(|line| line.ends_with("1 of 2 files")),
@@ -153,7 +155,7 @@ fn ctrl_c_reports_what_is_finished() {
     assert_eq!(names_of(&std::fs::read(tree.root().join("SUMS")).unwrap()), ["./small"]);
 }
 
-/// The lines that only one of the two has, for the message.
+/// The lines that only one of the two outputs has, for the message.
 fn difference(expected: &[u8], actual: &[u8]) -> String {
     let mut lines: BTreeMap<&[u8], i32> = BTreeMap::new();
     for line in expected.split(|byte| *byte == b'\n') {

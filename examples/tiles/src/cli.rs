@@ -1,4 +1,4 @@
-//! What does the command line ask for?
+//! Which options does the command line give?
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -32,7 +32,7 @@ Exit status: 0 done; 1 it did not work; 2 the command line makes no sense; 130 C
 demo, or a second one while requests finish; 143 a second SIGTERM.
 ";
 
-/// What a patient person types in the time; a browser needs milliseconds.
+/// A patient person can type a request in this time; a browser needs milliseconds.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 const LONGEST: f64 = 3600.0;
 

@@ -1,12 +1,13 @@
-//! How does one ask over HTTP?
+//! How does a client send HTTP requests?
 //!
-//! As plainly as can be: one blocking connection that is kept. It knows as much of HTTP as it takes to talk to this server.
+//! As simply as possible: over one blocking connection, which is kept. It supports only as much of
+//! HTTP as this server needs.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// An answer that takes longer is lost.
+/// A request fails if its response takes longer.
 const LIMIT: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]

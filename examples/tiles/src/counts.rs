@@ -1,9 +1,9 @@
-//! What has been asked for, and how long did it take?
+//! How many requests were there, and how long did they take?
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-/// What a request is for, as the metrics tell it.
+/// The kind of a request, as the metrics name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Route {
     Tile,
@@ -43,7 +43,7 @@ pub(crate) struct Counts {
 
 #[derive(Debug, Default)]
 pub(crate) struct RouteCounts {
-    /// By the hundreds of the status: 2xx, 4xx, 5xx.
+    /// By the class of the status: 2xx, 4xx, 5xx.
     statuses: [AtomicU64; 3],
     buckets: [AtomicU64; BOUNDS_MS.len() + 1],
     nanos: AtomicU64,
@@ -102,7 +102,8 @@ impl RouteCounts {
         ["2xx", "4xx", "5xx"].into_iter().zip(counts)
     }
 
-    /// How many took at most so long, bound by bound; the last one is all.
+    /// For each bound, the number of requests that took at most so long; the last element counts
+    /// all.
     pub(crate) fn cumulative(&self) -> Vec<u64> {
         let mut so_far = 0;
         let add = |bucket: &AtomicU64| {

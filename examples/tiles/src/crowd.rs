@@ -1,7 +1,8 @@
-//! Who asks for tiles, when nobody sits at a browser?
+//! Which clients request tiles in the demo, where there is no browser?
 //!
-//! Threads that block, outside of the loop: so many that ask for tiles, one after the other, and two that ask for `/healthz` beside them.
-//! The tiles of the picture come first, then those of a walk that is the same each time.
+//! Threads that block, outside of the loop: several that request tiles one after the other, and two
+//! that request `/healthz` at the same time. The tiles of the picture come first, then those of a
+//! walk that is the same each time.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -20,11 +21,12 @@ use crate::tile::{SIDE, Tile};
 const PICTURE_ZOOM: u32 = 2;
 const HEALTH_CLIENTS: usize = 2;
 const BETWEEN_CHECKS: Duration = Duration::from_millis(5);
-/// Where the walk goes down: into the seam between the two largest parts of the set, where there is something to see at every depth.
+/// The point into which the walk zooms: the seam between the two largest parts of the set, which
+/// has detail at every depth.
 const DESTINATION: (f64, f64) = (0.438_9, 0.471_4);
 const DEEPEST_OF_THE_WALK: u64 = 12;
 
-/// How far they are, for whoever shows it. Relaxed throughout: the counts publish nothing.
+/// The progress of the clients, for display. Relaxed throughout: the counts publish nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Crowd {
     next: AtomicU64,
@@ -33,7 +35,7 @@ pub(crate) struct Crowd {
     picture: Mutex<BTreeMap<Tile, Vec<u8>>>,
 }
 
-/// What they saw.
+/// The measurements of the clients.
 #[derive(Debug)]
 pub(crate) struct Seen {
     pub(crate) elapsed: Duration,
@@ -44,7 +46,7 @@ pub(crate) struct Seen {
 }
 
 impl Crowd {
-    /// Asks for `span`. Blocks.
+    /// Sends requests for `span`. Blocks.
     pub(crate) fn ask(&self, addr: SocketAddr, clients: usize, span: Duration) -> io::Result<Seen> {
         let began = Instant::now();
         let is_over = || self.stop.load(Ordering::Relaxed) || began.elapsed() >= span;
@@ -132,14 +134,14 @@ pub(crate) fn picture_pixels() -> u32 {
     picture_side() as u32 * SIDE
 }
 
-/// The tiles in the order in which they are asked for.
+/// The tiles in the order in which they are requested.
 #[allow(clippy::cast_precision_loss, clippy::cast_sign_loss, reason = "a place in a square of small numbers")]
 fn nth(number: u64) -> Tile {
     if number < picture_tiles() {
         let (x, y) = (number % picture_side(), number / picture_side());
         return Tile { zoom: PICTURE_ZOOM, x, y };
     }
-    // Down, and around the destination: three by three tiles at each level.
+    // At each level, three by three tiles around the destination.
     let step = number - picture_tiles();
     let zoom = 3 + step / 9 % (DEEPEST_OF_THE_WALK - 2);
     let last = (1_u64 << zoom) - 1;

@@ -1,7 +1,7 @@
 //! What happens in `tiles demo`?
 //!
-//! The server runs as it does in `tiles serve`, in the same loop; a thread has a crowd of clients ask it. At the end the server is cancelled, as it
-//! is by Ctrl-C, and ends in the same way.
+//! The server runs as in `tiles serve`, in the same loop, while a thread runs many clients that
+//! send requests. At the end the server is cancelled, as it is by Ctrl-C, and ends in the same way.
 
 use std::fmt::Write;
 use std::fs;
@@ -17,10 +17,11 @@ use crate::server::{Server, bind};
 use crate::tile::SIDE;
 use crate::{crowd, progress};
 
-/// Serves, has a crowd ask, and returns what came of it.
+/// Serves, sends the requests, and returns the results.
 pub(crate) async fn demo(options: Demo) -> Result<String> {
     let Demo { span, clients, out, header_timeout, workers } = options;
-    // Before the work, so that nobody waits ten seconds to hear that it cannot be kept.
+    // Before the work, so that a user does not wait ten seconds for the error that the result
+    // cannot be saved.
     fs::create_dir_all(&out).map_err(|error| Error::msg(format!("{}: {error}", out.display())))?;
     let listener = bind(([127, 0, 0, 1], 0).into())?;
     let addr = listener.local_addr()?;
@@ -32,7 +33,7 @@ pub(crate) async fn demo(options: Demo) -> Result<String> {
     let showing = create_task(async move { progress::show(&shown, span).await });
     let asked = Arc::clone(&crowd);
     let seen = to_thread(move || asked.ask(addr, clients, span)).await;
-    // If that was cancelled, the thread still asks.
+    // If the await was cancelled, the thread still sends requests.
     crowd.stop();
     showing.cancel();
     let rescues = get_running_loop()?.metrics().rescues;
@@ -73,7 +74,7 @@ fn report(seen: &Seen, workers: usize, clients: usize, rescues: u64) -> String {
     text
 }
 
-/// The tiles of the picture, put together.
+/// The tiles of the picture, joined into one image.
 fn picture(seen: &Seen) -> Result<Option<Vec<u8>>> {
     if seen.picture.is_empty() {
         return Ok(None);

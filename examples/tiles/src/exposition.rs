@@ -1,6 +1,7 @@
-//! How does Prometheus read that?
+//! How are the counts written in Prometheus' text format?
 //!
-//! Its text format, version 0.0.4: for each family a help line, a type line, and a line for each series.
+//! Version 0.0.4 of the format: for each family a help line, a type line, and a line for each
+//! series.
 
 use std::fmt::{self, Display, Write};
 
@@ -112,7 +113,8 @@ mod tests {
     use std::collections::HashSet;
     use std::time::Duration;
 
-    /// Each series stands below its family's head, no family has two heads, and each line ends in a number.
+    /// Each series is below its family's head, no family has two heads, and each line ends in a
+    /// number.
     #[test]
     fn the_text_is_what_prometheus_reads() {
         let counts = Counts::default();

@@ -1,9 +1,9 @@
-//! How is a heap of latencies told?
+//! How are many latencies summed up in a few numbers?
 
 use std::fmt;
 use std::time::Duration;
 
-/// Sorted.
+/// The latencies, sorted.
 #[derive(Debug, Default)]
 pub(crate) struct Latencies(Vec<Duration>);
 
@@ -17,7 +17,7 @@ impl Latencies {
         self.0.len()
     }
 
-    /// The smallest that `share` of all do not exceed. Zero if there is none.
+    /// The smallest latency that a `share` of all latencies do not exceed. Zero if there is none.
     #[allow(clippy::cast_precision_loss, clippy::cast_sign_loss, reason = "counts, and a share of them")]
     pub(crate) fn percentile(&self, share: f64) -> Duration {
         let rank = (share * self.0.len() as f64).ceil() as usize;

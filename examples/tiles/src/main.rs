@@ -1,21 +1,21 @@
-//! `tiles`: what Selvedge is like as a server that computes. Mandelbrot tiles over HTTP, with hyper, a map in the browser, metrics and a
-//! dashboard.
+//! `tiles`: how does Selvedge do as a server that computes? Mandelbrot tiles over HTTP, with hyper,
+//! a map in the browser, metrics and a dashboard.
 //!
 //! | file | question |
 //! |---|---|
-//! | `cli` | What does the command line ask for? |
+//! | `cli` | Which options does the command line give? |
 //! | `server` | How are connections accepted, and how do they end? |
-//! | `routes` | What is the answer to a request? |
+//! | `routes` | What is the response to a request? |
 //! | `tile` | Which part of the plane is a tile? |
 //! | `paint` | What does a tile look like? |
-//! | `counts` | What has been asked for, and how long did it take? |
-//! | `exposition` | How does Prometheus read that? |
+//! | `counts` | How many requests were there, and how long did they take? |
+//! | `exposition` | How are the counts written in Prometheus' text format? |
 //! | `demo` | What happens in `tiles demo`? |
-//! | `crowd` | Who asks for tiles, when nobody sits at a browser? |
-//! | `client` | How does one ask over HTTP? |
-//! | `progress` | How far is it? |
-//! | `latency` | How is a heap of latencies told? |
-//! | `plot` | What do they look like? |
+//! | `crowd` | Which clients request tiles in the demo, where there is no browser? |
+//! | `client` | How does a client send HTTP requests? |
+//! | `progress` | How far is the demo? |
+//! | `latency` | How are many latencies summed up in a few numbers? |
+//! | `plot` | How are latencies drawn? |
 
 #![forbid(unsafe_code)]
 
@@ -39,15 +39,15 @@ use std::time::Duration;
 
 use cli::Command;
 
-/// The server could not be started, or the demo came to nothing.
+/// The server could not be started, or the demo failed.
 const EXIT_FAILED: u8 = 1;
-/// The command line makes no sense.
+/// The command line is invalid.
 const EXIT_USAGE: u8 = 2;
-/// What a shell reports for a program that Ctrl-C ended.
+/// The status that a shell reports for a program that Ctrl-C ended.
 const EXIT_INTERRUPTED: u8 = 130;
-/// And for one that `SIGTERM` ended.
+/// The same for `SIGTERM`.
 const EXIT_TERMINATED: u8 = 143;
-/// Connections have had their time to end; what is left then is not waited for much longer.
+/// The extra time, after the connections had their time to end, before the program exits.
 const AFTER_DRAINING: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
@@ -91,13 +91,13 @@ fn run(
 
 fn print(text: &str) -> ExitCode {
     match io::stdout().write_all(text.as_bytes()) {
-        // A reader that has seen enough (`tiles --help | head`) is no error.
+        // A reader that closes the pipe early (`tiles --help | head`) is no error.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::from(EXIT_FAILED),
         _ => ExitCode::SUCCESS,
     }
 }
 
 fn complain(message: &str) {
-    // If nobody listens on stderr, the exit status still tells.
+    // If stderr is closed, the exit status still reports the failure.
     let _ = writeln!(io::stderr(), "tiles: {message}");
 }

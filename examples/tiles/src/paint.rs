@@ -4,17 +4,18 @@ use png::{BitDepth, ColorType, Compression, Encoder, EncodingError};
 
 use crate::tile::{SIDE, Tile};
 
-/// A point that has not escaped after so many steps counts as one of the set. Deeper tiles need more of them.
+/// A point that has not escaped after this many steps counts as one of the set. Deeper tiles need
+/// more steps.
 const STEPS: u32 = 400;
 const STEPS_PER_LEVEL: u32 = 40;
-/// Far outside of the set, so that the number of steps can be told in fractions.
+/// Far outside of the set, so that fractions of a step can be computed.
 const ESCAPED: f64 = 256.0;
-/// Colour 0 is the set's.
+/// Colour 0 is the colour of the set.
 const COLOURS: usize = 256;
-/// How many colours a doubling of the steps passes through.
+/// How many colours correspond to a doubling of the steps.
 const COLOURS_PER_DOUBLING: f64 = 48.0;
 
-/// A tile as a PNG file. Computes for some tens of milliseconds.
+/// A tile as a PNG file. Takes some tens of milliseconds of CPU time.
 pub(crate) fn paint(tile: Tile) -> Result<Vec<u8>, EncodingError> {
     let steps = STEPS + STEPS_PER_LEVEL * tile.zoom;
     let pixels = (0..SIDE).flat_map(|row| (0..SIDE).map(move |column| tile.point(column, row)));
@@ -46,7 +47,8 @@ pub(crate) fn decode(file: &[u8]) -> Result<Vec<u8>, png::DecodingError> {
     Ok(pixels)
 }
 
-/// By how soon `z² + c` escapes, on a scale of doublings: the same shades at every depth.
+/// The colour depends on how soon `z² + c` escapes, on a scale of doublings, so the shades are the
+/// same at every depth.
 #[allow(clippy::cast_sign_loss, reason = "a logarithm of at least 1")]
 fn colour(re: f64, im: f64, steps: u32) -> u8 {
     let (mut x, mut y) = (0.0, 0.0);
@@ -93,12 +95,12 @@ mod tests {
         assert!(file.starts_with(b"\x89PNG\r\n\x1a\n"));
         let pixels = decode(&file).unwrap();
         assert_eq!(pixels.len(), (SIDE * SIDE) as usize);
-        // The origin lies in the set; the corner does not. Above and below the axis everything is the same.
+        // The origin is in the set; the corner is not. The image is symmetric about the axis.
         let at = |column: u32, row: u32| pixels[(row * SIDE + column) as usize];
         assert_eq!(at(160, 128), 0);
         assert_ne!(at(0, 0), 0);
         assert!((0..SIDE).all(|column| at(column, 100) == at(column, SIDE - 1 - 100)));
-        // The decoder refuses what is cut off.
+        // The decoder rejects a file that is cut off.
         assert!(decode(&file[..100]).is_err());
     }
 }

@@ -1,7 +1,7 @@
-//! What do latencies look like?
+//! How are latencies drawn?
 //!
-//! An SVG: for each share of the requests, how long they took at most. The scale of shares stretches towards the slowest, that of times is
-//! logarithmic.
+//! As an SVG: for each share of the requests, the longest time that they took. The scale of shares
+//! stretches towards the slowest, and the scale of times is logarithmic.
 
 use std::fmt::{self, Write};
 
@@ -15,11 +15,12 @@ const RIGHT: f64 = 20.0;
 const TOP: f64 = 40.0;
 const BOTTOM: f64 = 50.0;
 
-/// Shares with a line and a name. The scale is that of nines: each lies as far from the next as there are powers of ten between what is left.
+/// Shares with a line and a name. The scale counts nines: the distance between two shares is the
+/// number of powers of ten between their remainders.
 const SHARES: [(f64, &str); 5] = [(0.0, "0"), (0.5, "p50"), (0.9, "p90"), (0.99, "p99"), (0.999, "p99.9")];
 const LAST_SHARE: f64 = 0.999;
 const POINTS: u32 = 200;
-/// Times, in milliseconds, between which the plot shows everything.
+/// The plot shows times from this number of milliseconds on.
 const SHORTEST: f64 = 0.01;
 
 pub(crate) fn plot(seen: &Seen) -> String {

@@ -1,4 +1,4 @@
-//! What is the answer to a request?
+//! What is the response to a request?
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -21,11 +21,11 @@ const THERE_IS: &str = "there is /, /dashboard, /healthz, /metrics and /tile/ZOO
 const TEXT: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
 const PNG: &str = "image/png";
-/// The set does not change.
+/// The tiles never change.
 const FOR_A_DAY: HeaderValue = HeaderValue::from_static("public, max-age=86400");
 const NOT_AT_ALL: HeaderValue = HeaderValue::from_static("no-store");
 
-/// Answers, and tells what was asked for.
+/// Returns the response, and the kind of the request.
 pub(crate) async fn answer(request: &Request<Incoming>, counts: &Counts) -> Result<(Route, Answer)> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let mut refusal = complaint(StatusCode::METHOD_NOT_ALLOWED, "everything here is to be read: use GET");
@@ -55,14 +55,15 @@ async fn tile_at(path: &str) -> Result<Answer> {
         Ok(tile) => tile,
         Err(sentence) => return Ok(complaint(StatusCode::BAD_REQUEST, &sentence)),
     };
-    // A task of its own: the scheduler comes to know its kind for one that computes, and keeps it apart from those that talk to clients.
+    // The tile is painted in a task of its own. The scheduler learns that tasks of this kind are
+    // cpu-bound, and keeps them apart from the tasks that serve clients.
     let mut painting = Wanted(create_task(async move { Ok(paint(tile)?) }));
     let file = (&mut painting.0).await?;
     Ok(with_type(PNG, file, FOR_A_DAY))
 }
 
-/// A task that is cancelled when nobody waits for it: hyper drops the answer to a client that has gone, and a tile that has not been begun
-/// is not painted for nobody.
+/// A task that is cancelled when its result is no longer needed. hyper drops the response to a
+/// client that has disconnected, and then a tile that has not been begun is not painted.
 struct Wanted<T: Send + 'static>(Task<T>);
 
 impl<T: Send + 'static> Drop for Wanted<T> {

@@ -1,7 +1,8 @@
 //! How are connections accepted, and how do they end?
 //!
-//! Cancelled, as it is by Ctrl-C and by `SIGTERM`, the server accepts no more and tells each connection to end with the request that is under way. What has
-//! not ended after [`DRAINING`] is cancelled.
+//! When the server is cancelled, as it is by Ctrl-C and by `SIGTERM`, it accepts no more
+//! connections, and each connection ends with the request that is under way. Connections that have
+//! not ended after [`DRAINING`] are cancelled.
 
 use std::future::{Future as _, poll_fn};
 use std::io::{self, ErrorKind, Write};
@@ -19,22 +20,24 @@ use crate::cli::Serve;
 use crate::counts::Counts;
 use crate::routes::{self, Answer};
 
-/// How long requests under way may take to end when the server stops: longer than any tile, shorter than a person's patience.
+/// How long requests under way may take to end when the server stops: longer than any tile takes,
+/// and short enough for a person who waits.
 const DRAINING: Duration = Duration::from_secs(5);
-/// When the system has no more descriptors, some may come back.
+/// The pause when the system has no more descriptors: some may be freed meanwhile.
 const NO_DESCRIPTORS: Duration = Duration::from_millis(100);
-/// Done connections are forgotten when there are as many entries as this, or twice as many as were left the last time.
+/// Tasks of ended connections are removed when the list has this many entries, or twice as many as
+/// remained the last time.
 const FORGET_FROM: usize = 64;
-/// More than any browser sends.
+/// Larger than any browser sends.
 const LARGEST_HEAD: usize = 16 * 1024;
 
-/// Serves until it is cancelled. Returns what there is to say at the end.
+/// Serves until it is cancelled. Returns the final message.
 pub(crate) async fn serve(options: Serve) -> Result<String> {
     let listener = bind(options.listen)?;
     let addr = listener.local_addr()?;
     #[cfg(unix)]
     cancel_at_sigterm()?;
-    // For whoever started this program, and perhaps reads the port from it.
+    // For the process that started this program, which may read the port from it.
     writeln!(
         io::stdout(),
         "tiles: http://{addr}/ is the map, http://{addr}/dashboard the dashboard; Ctrl-C stops"
@@ -45,10 +48,11 @@ pub(crate) async fn serve(options: Serve) -> Result<String> {
     Ok(format!("tiles: stopped after {} requests\n", counts.requests()))
 }
 
-/// What the cancellation says that the signal brings.
+/// The message of the cancellation that `SIGTERM` causes.
 pub(crate) const BY_SIGTERM: &str = "SIGTERM";
 
-/// What `run` does at Ctrl-C, at the signal that service managers and containers send.
+/// Cancels the main task at `SIGTERM`, which service managers and containers send, as `run` does at
+/// Ctrl-C.
 #[cfg(unix)]
 fn cancel_at_sigterm() -> Result<()> {
     let main = selvedge::current_task().expect("it serves in a task");
@@ -57,7 +61,7 @@ fn cancel_at_sigterm() -> Result<()> {
     })
 }
 
-/// Listens, or says what to do.
+/// Listens on `addr`. The error message says what to do.
 pub(crate) fn bind(addr: SocketAddr) -> Result<StdListener> {
     StdListener::bind(addr).map_err(|error| {
         let port = addr.port();
@@ -84,7 +88,7 @@ pub(crate) fn bind(addr: SocketAddr) -> Result<StdListener> {
 pub(crate) struct Server {
     counts: Arc<Counts>,
     http: http1::Builder,
-    /// Has a result once the server stops.
+    /// Gets its result when the server stops.
     stopping: Future<()>,
 }
 
@@ -92,7 +96,7 @@ impl Server {
     pub(crate) fn new(header_timeout: Duration) -> Result<Server> {
         let mut http = http1::Builder::new();
         http.timer(selvedge::hyper::Timer).header_read_timeout(header_timeout).max_buf_size(LARGEST_HEAD);
-        // A client may end its side when it has asked, and still waits for the answer.
+        // A client may close its sending side after its request and still wait for the response.
         http.half_close(true);
         let stopping = get_running_loop()?.create_future();
         Ok(Server { counts: Arc::default(), http, stopping })
@@ -102,13 +106,14 @@ impl Server {
         Arc::clone(&self.counts)
     }
 
-    /// Serves until it is cancelled, and then until the connections have ended, for [`DRAINING`] at most.
+    /// Serves until it is cancelled, and then until the connections have ended, for at most
+    /// [`DRAINING`].
     pub(crate) async fn run(&self, listener: StdListener) -> Result<()> {
         let mut connections = Vec::new();
         let ended = self.accept(TcpListener::from_std(listener)?, &mut connections).await;
-        // Already done if the loop has been told to end everything.
+        // The future is already done if the loop is shutting down.
         let _ = self.stopping.set_result(());
-        // To wait for nobody is a mistake to `wait`, as it is to asyncio's.
+        // `wait` rejects an empty list, as asyncio's does.
         let left = if connections.is_empty() {
             Vec::new()
         } else {
@@ -124,16 +129,16 @@ impl Server {
         if ended.is_cancelled() { Ok(()) } else { Err(ended) }
     }
 
-    /// Accepts until something is in the way for good, and returns that.
+    /// Accepts connections until an error that is not temporary, and returns that error.
     async fn accept(&self, listener: TcpListener, connections: &mut Vec<Task<()>>) -> Error {
         let mut forget_at = FORGET_FROM;
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => connections.push(create_task(self.connection(stream))),
                 Err(error) if error.is_cancelled() => return error,
-                // A client that has gone already is nobody's concern.
+                // The client has disconnected already, so there is nothing to do.
                 Err(error) if error.io_kind() == Some(ErrorKind::ConnectionAborted) => {}
-                // No more descriptors: that does not concern the next one.
+                // There are no more descriptors. The next connection may succeed.
                 Err(error) => {
                     let _ = writeln!(io::stderr(), "tiles: a connection could not be accepted: {error}");
                     if let Err(error) = selvedge::sleep(NO_DESCRIPTORS).await {
@@ -177,15 +182,15 @@ impl Server {
                 }
                 serving.as_mut().poll(cx)
             });
-            // What goes wrong on a connection (malformed, too slow, gone) ends it and is counted; hyper has answered where that makes
-            // sense.
+            // An error on a connection (malformed, too slow, disconnected) ends the connection and
+            // is counted. hyper has sent a response where that makes sense.
             open.end(ended.await.is_err());
             Ok(())
         }
     }
 }
 
-/// A connection that counts, until it has ended in whatever way.
+/// Counts a connection as open until it has ended in any way.
 struct Open {
     counts: Arc<Counts>,
     failed: bool,
@@ -218,7 +223,7 @@ mod tests {
         let message = bind(taken.local_addr().unwrap()).unwrap_err().to_string();
         assert!(message.contains("is in use by another program: stop that one"), "{message}");
         assert!(message.contains("--listen 127.0.0.1:0"), "{message}");
-        // An address that is set aside for documentation.
+        // An address that is reserved for documentation.
         let message = bind("192.0.2.1:8080".parse().unwrap()).unwrap_err().to_string();
         assert!(message.contains("not an address of this machine"), "{message}");
     }

@@ -22,7 +22,7 @@ impl Tile {
     /// Reads `ZOOM/X/Y.png`.
     ///
     /// # Errors
-    /// A sentence for whoever asked.
+    /// A sentence for the client that sent the request.
     pub(crate) fn parse(path: &str) -> Result<Tile, String> {
         let parts: Vec<&str> = path.split('/').collect();
         let [zoom, x, y] = parts[..] else {
@@ -99,7 +99,8 @@ mod tests {
         let parent = Tile { zoom: 5, x: 11, y: 17 };
         let children = [(22, 34), (23, 34), (22, 35), (23, 35)].map(|(x, y)| Tile { zoom: 6, x, y });
         for (child, (column, row)) in children.into_iter().zip([(0, 0), (128, 0), (0, 128), (128, 128)]) {
-            // A pixel of the parent is four of the child, so its middle is where they meet.
+            // A pixel of the parent is four of the child, so its middle is the point where those
+            // meet.
             let (re, im) = parent.point(column, row);
             let (left, top) = child.point(0, 0);
             let (right, bottom) = child.point(1, 1);

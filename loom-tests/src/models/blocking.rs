@@ -1,4 +1,5 @@
-//! Does every blocking job find a thread, or learn that there is none? The pool's lock and its claims.
+//! Does every blocking job get a thread, or an error if there is none? The pool's lock and its
+//! claims.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +11,7 @@ use selvedge_scheduler::model::{House, Thread, park};
 
 use crate::support::{Model, config, house, reached};
 
-/// A job that counts, and rings when it has run.
+/// A job that counts its run and then unparks the calling thread.
 fn counting(done: &Arc<AtomicUsize>) -> Box<dyn FnOnce() + Send> {
     let (done, waits) = (Arc::clone(done), Thread::current());
     Box::new(move || {
@@ -25,7 +26,7 @@ fn wait_for(done: &AtomicUsize, jobs: usize) {
     }
 }
 
-/// More jobs than threads: the second waits for the first.
+/// More jobs than threads: the second job waits for the first one.
 pub(super) const BLOCKING_SPAWN_AT_CAP: Model =
     Model::new("blocking_spawn_at_cap", "a job beyond the bound runs when another one ends", || {
         let house = house(1, 0);
@@ -38,7 +39,7 @@ pub(super) const BLOCKING_SPAWN_AT_CAP: Model =
     })
     .finds(&["job-never-ends"]);
 
-/// A thread whose patience ends just when it is claimed.
+/// A thread's waiting time ends just when a job claims the thread.
 pub(super) const BLOCKING_RETIRE_VS_SUBMIT: Model =
     Model::new("blocking_retire_vs_submit", "a thread retires while a job claims it", || {
         let house = House::new(Config { max_blocking_threads: Some(2), ..config(1, 0) }, true);
@@ -63,7 +64,8 @@ impl Drop for Counts {
     }
 }
 
-/// A job that is submitted while the scheduler closes runs or is dropped, before `close` returns, or is refused.
+/// A job that is submitted while the scheduler closes is refused, or it runs or is dropped before
+/// `close` returns.
 pub(super) const BLOCKING_VS_SHUTDOWN: Model =
     Model::new("blocking_vs_shutdown", "a job that is submitted during close is settled by it", || {
         let house = house(1, 0);

@@ -1,4 +1,4 @@
-//! Does the seam lead to loom at all?
+//! Does the shipped code use loom's atomics in these models?
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use selvedge_scheduler::model::Canary;
 
 use crate::support::Model;
 
-/// Two threads, a cell and a flag without an ordering. On plain atomics this would pass.
+/// Two threads, a cell and a flag without an ordering. On std's atomics this would pass.
 pub(super) const CANARY: Model = Model::new("canary", "a relaxed publication: must fail", || {
     let canary = Arc::new(Canary::new());
     let singer = Arc::clone(&canary);

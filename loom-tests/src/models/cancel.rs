@@ -1,4 +1,5 @@
-//! Is each request delivered once, or taken back, whatever else happens to the task? The library's tasks and leaves as they ship.
+//! Is each cancellation request delivered once, or taken back, whatever else happens to the task?
+//! The library's tasks and leaves as they ship.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -15,7 +16,8 @@ use crate::support::{Model, loop_house, reached};
 static RAN: AtomicUsize = AtomicUsize::new(0);
 static NEVER_BEGAN: AtomicUsize = AtomicUsize::new(0);
 
-/// A task that is queued is cancelled: it ends with its value, or never begins, and says so.
+/// A queued task is cancelled: it ends with its value, or it never begins and reports the
+/// cancellation.
 pub(super) const CANCEL_WHILE_QUEUED: Model =
     Model::new("cancel_while_queued", "a task is cancelled as it is about to be polled", || {
         let (house, event_loop) = loop_house(1, false);
@@ -49,7 +51,8 @@ pub(super) const CANCEL_WHILE_QUEUED: Model =
 static AT_ONCE: AtomicUsize = AtomicUsize::new(0);
 static LATER: AtomicUsize = AtomicUsize::new(0);
 
-/// A task is cancelled during a poll, at the end of which it lies down: the await at which it lies is told.
+/// A task is cancelled during a poll that ends in a suspension: the await at which the task is
+/// suspended receives the request.
 pub(super) const CANCEL_WHILE_POLLING: Model =
     Model::new("cancel_while_polling", "a task is cancelled while a poll goes on", || {
         let (house, event_loop) = loop_house(1, false);
@@ -57,7 +60,7 @@ pub(super) const CANCEL_WHILE_POLLING: Model =
         let (gate, never) = (event_loop.create_future::<()>(), event_loop.create_future::<u32>());
         let waits = gate.clone();
         let task = event_loop.create_task(async move {
-            // What is ready comes before the request.
+            // An operation that is ready completes before the request is delivered.
             waits.await?;
             Ok(never.await.is_err_and(|error| error.is_cancelled()))
         });
@@ -77,7 +80,8 @@ pub(super) const CANCEL_WHILE_POLLING: Model =
     .finds(&["cancel-wakes-nobody"])
     .reaches(|| vec![("in the poll that went on", &AT_ONCE), ("in the next one", &LATER)]);
 
-/// A shutdown tells two tasks while a worker polls them, one of which awaits the other: each is told once, whoever is faster.
+/// A shutdown requests the cancellation of two tasks while a worker polls them, and one of them
+/// awaits the other. Each task receives one request, whichever thread is faster.
 pub(super) const SHUTDOWN_TELLS_ONCE: Model = Model::new(
     "shutdown_tells_once",
     "a task passes a shutdown's request on to one that is told of it too",
@@ -107,7 +111,8 @@ pub(super) const SHUTDOWN_TELLS_ONCE: Model = Model::new(
 .finds(&["shutdown-tells-again"])
 .preemptions(2);
 
-/// A request joins one that is being delivered: who has joined is never taken to be under way for ever.
+/// A request joins one that is being delivered. A request that has joined never counts as under way
+/// for ever.
 pub(super) const ROUTE_JOINS_VS_SETTLES: Model =
     Model::new("route_joins_vs_settles", "a request joins one that is settled at that moment", || {
         let routes = [1, 2, 3].map(Route::starting);
@@ -125,7 +130,8 @@ pub(super) const ROUTE_JOINS_VS_SETTLES: Model =
 static JOINED: AtomicUsize = AtomicUsize::new(0);
 static TOO_LATE: AtomicUsize = AtomicUsize::new(0);
 
-/// Two tasks pass requests to each other at the same time: one of the two closes the circle, and is told.
+/// Two tasks pass requests to each other at the same time. Exactly one of them finds that it closes
+/// a cycle, and receives the request.
 pub(super) const ROUTES_CLOSE_A_CIRCLE: Model =
     Model::new("routes_close_a_circle", "two requests join each other at the same moment", || {
         let (one, other) = (Route::starting(1), Route::starting(2));
@@ -140,8 +146,8 @@ pub(super) const ROUTES_CLOSE_A_CIRCLE: Model =
 static ONE: AtomicUsize = AtomicUsize::new(0);
 static TWO: AtomicUsize = AtomicUsize::new(0);
 
-/// A task that goes from await to await is cancelled, then not, then cancelled again: each request is delivered to one await or taken back, and none is taken for
-/// the other.
+/// A task that goes from await to await is cancelled, then uncancelled, then cancelled again. Each
+/// request is delivered to one await or taken back, and the two requests are never confused.
 pub(super) const CANCEL_DELIVERED_ONCE: Model = Model::new(
     "cancel_delivered_once",
     "a request is made, taken back and made again while the task's awaits ask",
@@ -157,7 +163,8 @@ pub(super) const CANCEL_DELIVERED_ONCE: Model = Model::new(
                 let mut leaf = Leaf::new();
                 let was_cancelled = poll_fn(|cx| {
                     *leaves.lock().expect("not poisoned") = Some(cx.waker().clone());
-                    // Before the leaf looks, or a request between the two would be missed.
+                    // Before the leaf checks for a request. Otherwise a request between the two
+                    // reads would be missed.
                     let is_over = looks.load(Ordering::Acquire);
                     if leaf.is_cancelled(cx) {
                         Poll::Ready(true)
@@ -202,7 +209,8 @@ pub(super) const CANCEL_DELIVERED_ONCE: Model = Model::new(
 static IN_THE_POLL: AtomicUsize = AtomicUsize::new(0);
 static AFTERWARDS: AtomicUsize = AtomicUsize::new(0);
 
-/// A task is cancelled while it polls one child of a set that polls only children that were woken: every child is told.
+/// A task is cancelled while it polls one child of a set that polls only woken children: every
+/// child receives the request.
 pub(super) const CANCEL_IN_A_SET: Model =
     Model::new("cancel_in_a_set", "a task is cancelled while a set in it polls one of its children", || {
         let (house, event_loop) = loop_house(1, false);
@@ -234,7 +242,7 @@ pub(super) const CANCEL_IN_A_SET: Model =
 
 type Child = Pin<Box<dyn Future<Output = bool> + Send>>;
 
-/// What `FuturesUnordered` does, for two.
+/// The behaviour of `FuturesUnordered`, for two children.
 struct WokenOnly {
     children: [(Option<Child>, Arc<ChildWaker>, bool); 2],
 }

@@ -8,7 +8,7 @@ use selvedge::{EventLoop, Task, TaskGroup, task, task_group};
 
 use crate::support::{Model, drain, loop_house, reached};
 
-/// A way out of the group for a handle to it.
+/// Passes a handle to the group out of the group.
 type Handed<T> = Arc<Mutex<Option<T>>>;
 
 fn take<T>(handed: &Handed<T>) -> T {
@@ -18,7 +18,8 @@ fn take<T>(handed: &Handed<T>) -> T {
 static RAN: AtomicUsize = AtomicUsize::new(0);
 static NEVER_BEGAN: AtomicUsize = AtomicUsize::new(0);
 
-/// A group whose body waits for ever, and whose only task is just ending, is ended early: the body is told.
+/// A group is ended early while its body waits for ever and its only task is just ending: the body
+/// receives the request.
 pub(super) const GROUP_CANCEL_VS_CHILD_EXIT: Model =
     Model::new("group_cancel_vs_child_exit", "a group is ended early as its last task ends", || {
         loom::stop_exploring();
@@ -65,7 +66,8 @@ pub(super) const GROUP_CANCEL_VS_CHILD_EXIT: Model =
 static JOINED: AtomicUsize = AtomicUsize::new(0);
 static TOO_LATE: AtomicUsize = AtomicUsize::new(0);
 
-/// Another thread of the loop adds a task while the group ends: the task is refused, or the group waits for it.
+/// Another thread of the loop adds a task while the group ends: the task is refused, or the group
+/// waits for it.
 pub(super) const GROUP_END_VS_ADMISSION: Model =
     Model::new("group_end_vs_admission", "a group ends while another worker adds a task to it", || {
         loom::stop_exploring();
@@ -73,7 +75,8 @@ pub(super) const GROUP_END_VS_ADMISSION: Model =
         let here = house.reserve(0).sit();
         let (handed, gate) = (Handed::default(), event_loop.create_future());
         let (hands, waits) = (Arc::clone(&handed), gate.clone());
-        // loom must see the first one: the order of the two threads is what is looked at.
+        // loom must see the write to `ended`, because the model checks the order of the two
+        // threads.
         let ended = Arc::new(loom::sync::atomic::AtomicBool::new(false));
         let ran = Arc::new(AtomicBool::new(false));
         let ends = Arc::clone(&ended);
@@ -92,7 +95,8 @@ pub(super) const GROUP_END_VS_ADMISSION: Model =
         loom::explore();
         let elsewhere = thread::spawn(move || {
             let there = there.sit();
-            // Eager, so that it runs before it is in the group; any task may, on a third worker.
+            // The task is eager, so that it runs before it is in the group. Any task may do so on a
+            // third worker.
             let eager = task::Builder::new().eager_start(true);
             drop(group.create_task_with(eager, async move {
                 runs.store(true, Ordering::Relaxed);
@@ -126,14 +130,14 @@ fn owner_that_admits(
         let mut member = None;
         task_group(async |tg| {
             *handed.lock().expect("not poisoned") = Some(tg.clone());
-            // The request may meet this await.
+            // The cancellation request may be delivered to this await.
             let _ = waits.await;
             member = Some(tg.create_task(never));
             Ok(())
         })
         .await?;
         let member = member.expect("made by the body");
-        // One that is refused is no task of the group, and ends by itself.
+        // A refused task does not belong to the group, and ends by itself.
         let had_ended = member.done();
         let was_cancelled = member.await.unwrap_err().is_cancelled();
         assert!(had_ended || !was_cancelled, "the task outlives the group");
@@ -142,7 +146,8 @@ fn owner_that_admits(
     (owner, gate)
 }
 
-/// A group is ended early while its body adds a task that waits for ever: the task is refused or cancelled.
+/// A group is ended early while its body adds a task that waits for ever: the task is refused or
+/// cancelled.
 pub(super) const GROUP_CANCEL_VS_ADMISSION: Model =
     Model::new("group_cancel_vs_admission", "a group is ended early while a task joins it", || {
         loom::stop_exploring();

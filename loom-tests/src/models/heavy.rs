@@ -1,4 +1,4 @@
-//! Does a heavy task always find the permit that another one gives back?
+//! Does a cpu-bound task always find the permit that another one gives back?
 
 use std::sync::Arc;
 use std::task::Poll;
@@ -7,7 +7,8 @@ use loom::thread;
 
 use crate::support::{End, Ledger, Model, house, join, spawn};
 
-/// A heavy task is queued while the only permit is given back: it is announced, or the giver finds it.
+/// A cpu-bound task is queued while the only permit is given back: the task is announced, or the
+/// worker that gives the permit back finds it.
 pub(super) const PERMIT_RETURNS_VS_PUSH: Model =
     Model::new("permit_returns_vs_push", "a heavy task is queued while the last permit comes back", || {
         let house = house(1, 0);

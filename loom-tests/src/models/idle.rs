@@ -1,4 +1,5 @@
-//! Does a task that is queued always find a worker? The protocol of `idle.rs` and `worker/search.rs`.
+//! Does a queued task always find a worker? The protocol of `idle.rs`, `worker/steal.rs` and
+//! `worker/park.rs`.
 
 use std::sync::Arc;
 
@@ -6,7 +7,7 @@ use loom::thread;
 
 use crate::support::{End, Gate, Ledger, Model, house, join, spawn_ready, wait_until_asleep};
 
-/// A push against going to sleep: one worker, one task, from outside.
+/// A push against a worker that goes to sleep: one worker, and one task from outside.
 pub(super) const HANDOFF: Model = Model::new("handoff", "a push against going to sleep", || {
     let house = house(1, 0);
     let ledger = Arc::new(Ledger::default());
@@ -20,7 +21,8 @@ pub(super) const HANDOFF: Model = Model::new("handoff", "a push against going to
 })
 .finds(&["notify-without-fence", "sleep-without-fence", "sleep-without-second-look"]);
 
-/// One task, a worker that sleeps, and another one that goes to sleep: one of them is woken, and it suffices.
+/// One task, one worker that sleeps, and another one that goes to sleep: one of the two is woken,
+/// and that suffices.
 pub(super) const TWO_SLEEPERS: Model =
     Model::new("two_sleepers", "a push while one worker sleeps and another lies down", || {
         loom::stop_exploring();
@@ -41,7 +43,8 @@ pub(super) const TWO_SLEEPERS: Model =
     })
     .finds(&["notify-without-fence", "sleep-without-fence"]);
 
-/// Two tasks and two workers that sleep, each of which polls one: the second push may rely on the searcher that the first one woke.
+/// Two tasks and two sleeping workers, each of which polls one task. The second push may rely on
+/// the searcher that the first push woke.
 pub(super) const LAST_SEARCHER: Model =
     Model::new("last_searcher", "a push that relies on a searcher which finds other work", || {
         loom::stop_exploring();
@@ -53,7 +56,7 @@ pub(super) const LAST_SEARCHER: Model =
             thread::spawn(move || {
                 let worker = seat.sit();
                 assert!(worker.turn());
-                // Who leaves wakes another one, which is not what is looked at here.
+                // A worker that leaves wakes another one, and this model does not check that.
                 gate.wait();
             })
         });

@@ -1,4 +1,5 @@
-//! Who learns that a task is done, and who drops its output? The task cell's completion against all that a handle does.
+//! Which thread is notified that a task is done, and which one drops its output? The task cell's
+//! completion against every operation of a handle.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -13,7 +14,8 @@ use crate::support::{Bell, End, Ledger, Model, house, join, reached, spawn, spaw
 static COMPLETED_FIRST: AtomicUsize = AtomicUsize::new(0);
 static DROPPED_FIRST: AtomicUsize = AtomicUsize::new(0);
 
-/// The runner and the dropper of the handle agree on who abandons the output.
+/// The thread that runs the task and the thread that drops the handle agree on which one abandons
+/// the output.
 pub(super) const COMPLETE_VS_HANDLE_DROP: Model =
     Model::new("complete_vs_handle_drop", "the output is abandoned once, by one of the two", || {
         let house = house(1, 0);
@@ -27,7 +29,7 @@ pub(super) const COMPLETE_VS_HANDLE_DROP: Model =
         });
         assert!(worker.turn());
         let abandoned_here = ledger.abandoned();
-        // Outside of loom, so only a hint at the order; both show up.
+        // This counter is outside of loom, so it only hints at the order. Both orders occur.
         reached(if abandoned_here == 0 { &COMPLETED_FIRST } else { &DROPPED_FIRST });
         dropper.join().expect("no panic");
         assert_eq!((ledger.polls(), ledger.abandoned(), ledger.slots_dropped()), (1, 1, 1));
@@ -40,7 +42,8 @@ pub(super) const COMPLETE_VS_HANDLE_DROP: Model =
 static JOINED_AT_ONCE: AtomicUsize = AtomicUsize::new(0);
 static JOINED_LATER: AtomicUsize = AtomicUsize::new(0);
 
-/// A handle that is awaited by one, then by another, while the task completes: the last one is woken or finds the output.
+/// A handle is awaited with one waker, then with another, while the task completes: the last waker
+/// is woken, or its poll finds the output.
 pub(super) const JOIN_WAKER_SWAP: Model =
     Model::new("join_waker_swap", "the waker changes while the task completes", || {
         let house = house(1, 0);
@@ -71,7 +74,8 @@ pub(super) const JOIN_WAKER_SWAP: Model =
 static RANG: AtomicUsize = AtomicUsize::new(0);
 static SILENT: AtomicUsize = AtomicUsize::new(0);
 
-/// A handle that waits is dropped while the task completes: the waker is read by one and dropped by the other.
+/// A waiting handle is dropped while the task completes: one thread reads the waker and the other
+/// drops it.
 pub(super) const HANDLE_DROP_VS_COMPLETE: Model = Model::new(
     "handle_drop_vs_complete",
     "the join waker is read and dropped in order, and dropped once",
@@ -99,7 +103,7 @@ pub(super) const HANDLE_DROP_VS_COMPLETE: Model = Model::new(
 static ASKED_IN_TIME: AtomicUsize = AtomicUsize::new(0);
 static ASKED_TOO_LATE: AtomicUsize = AtomicUsize::new(0);
 
-/// Whoever asks for `Slot::completed` in time gets the call.
+/// A caller that requests `Slot::completed` in time gets the call.
 pub(super) const WATCH_COMPLETION_VS_COMPLETE: Model =
     Model::new("watch_completion_vs_complete", "a completion that is asked for in time is told once", || {
         let house = house(1, 0);
@@ -118,7 +122,8 @@ pub(super) const WATCH_COMPLETION_VS_COMPLETE: Model =
     .finds(&["quiet-without-looking"])
     .reaches(|| vec![("in time", &ASKED_IN_TIME), ("too late", &ASKED_TOO_LATE)]);
 
-/// A foreign thread wakes, and drops its waker, while the task completes and the scheduler ends.
+/// A foreign thread wakes the task and drops its waker, while the task completes and the scheduler
+/// ends.
 pub(super) const WAKER_OUTLIVES_POOL: Model = Model::new(
     "waker_outlives_pool",
     "a wake and the drop of a waker after the end of the scheduler",
@@ -154,7 +159,8 @@ pub(super) const WAKER_OUTLIVES_POOL: Model = Model::new(
 static FOUND_DONE: AtomicUsize = AtomicUsize::new(0);
 static WOKEN: AtomicUsize = AtomicUsize::new(0);
 
-/// A task awaits another one, which completes on another worker: the waker is a task there, and its reference is used up.
+/// A task awaits another one that completes on another worker. The waker is a task there, and its
+/// reference is consumed.
 pub(super) const JOIN_ACROSS_WORKERS: Model =
     Model::new("join_across_workers", "a task is woken by the end of one that runs elsewhere", || {
         let house = house(2, 0);
@@ -165,7 +171,7 @@ pub(super) const JOIN_ACROSS_WORKERS: Model =
         let elsewhere = thread::spawn(move || {
             let there = there.sit();
             there.poll(right);
-            // The task that has been woken lies in this worker's deque.
+            // The woken task is in this worker's deque.
             while let Some(right) = there.pop() {
                 there.poll(right);
             }

@@ -1,4 +1,4 @@
-//! The models, one file for each protocol.
+//! Which models are there? One file for each protocol.
 
 mod blocking;
 mod canary;
@@ -20,7 +20,7 @@ mod watchdog;
 
 use crate::support::Model;
 
-/// All of them, in the order in which they run.
+/// All models, in the order in which they run.
 pub(crate) const MODELS: &[Model] = &[
     canary::CANARY,
     idle::HANDOFF,

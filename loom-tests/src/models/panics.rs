@@ -9,7 +9,7 @@ use crate::support::{
     End, Ledger, Model, PanicsInDrop, expected_panic, house, join, spawn, spawn_future, spawn_ready,
 };
 
-/// A poll panics while the task is woken; the worker goes on.
+/// A poll panics while the task is woken. The worker must go on.
 pub(super) const PANIC_IN_POLL: Model =
     Model::new("panic_in_poll", "a poll panics while the task is woken and joined", || {
         let house = house(1, 0);
@@ -30,7 +30,7 @@ pub(super) const PANIC_IN_POLL: Model =
     })
     .finds(&["poll-unguarded"]);
 
-/// The drop of a future panics after its poll was ready, while the handle goes.
+/// The drop of a future panics after its poll was ready, while the handle is dropped.
 pub(super) const PANIC_IN_DROP: Model =
     Model::new("panic_in_drop", "a future's drop panics while the handle is dropped", || {
         let house = house(1, 0);

@@ -1,4 +1,5 @@
-//! Does each queued task leave its queue once? The next-task slot, and stealing over the stand-in for crossbeam's deque.
+//! Does each queued task leave its queue once? The next-task slot, and stealing over the loom
+//! deque.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -11,14 +12,15 @@ use crate::support::{End, Ledger, Model, house, reached, spawn_ready};
 static OWNER_TOOK: AtomicUsize = AtomicUsize::new(0);
 static THIEF_TOOK: AtomicUsize = AtomicUsize::new(0);
 
-/// A task from the calling worker's own deque: no fence stands between its birth and the slot (with rescue; without,
-/// each push has one).
+/// A task from the calling worker's own deque. No fence is executed between its creation and the
+/// slot (with the watchdog; without it, each push has one).
 fn new_right(house: &House, ledger: &Arc<Ledger>, owner: &Worker) -> Right {
     drop(spawn_ready(house, ledger));
     owner.pop().expect("nobody steals here")
 }
 
-/// The owner fills and empties its slot while the watch, twice, takes what lies there. A right that is dropped cancels its task.
+/// The owner fills and empties its slot while the watchdog takes its content twice. Dropping a
+/// right cancels its task.
 pub(super) const NEXT_SLOT: Model =
     Model::new("next_slot", "put against take against the watch's take", || {
         let house = house(1, 1);
@@ -45,14 +47,15 @@ pub(super) const NEXT_SLOT: Model =
         }
         watch.join().expect("no panic");
         drop(slot.take());
-        // The handles were dropped first, so each task abandons the output that says so.
+        // The handles were dropped first, so each task abandons its output, which records the
+        // cancellation.
         assert_eq!(ledger.abandoned(), ledger.slots_dropped());
         assert_eq!(house.scheduler().live_tasks(), 0);
     })
     .finds(&["take-without-swap", "put-relaxed"])
     .reaches(|| vec![("the owner took its task", &OWNER_TOOK), ("the watch took it", &THIEF_TOOK)]);
 
-/// A worker with two tasks and a thief: each polls one.
+/// A worker with two tasks, and a thief: each of them polls one task.
 pub(super) const OWNER_AND_THIEF: Model =
     Model::new("owner_and_thief", "pop against steal: each task is polled once", || {
         let house = house(2, 0);
@@ -72,7 +75,8 @@ pub(super) const OWNER_AND_THIEF: Model =
 
 static RETRIES: AtomicUsize = AtomicUsize::new(0);
 
-/// Two thieves at a worker's deque that holds a task for each. A worker that is told to retry must not go to sleep for it.
+/// Two thieves at the deque of a worker that has one task for each. A worker whose steal returns
+/// `Retry` must not go to sleep.
 pub(super) const RETRY_STORM: Model =
     Model::new("retry_storm", "two thieves in each other's way: both find their task", || {
         let house = house(3, 0);
@@ -94,7 +98,8 @@ pub(super) const RETRY_STORM: Model =
     .finds(&["retry-is-empty"])
     .reaches(|| vec![("a thief was told to retry", &RETRIES)]);
 
-/// A thief takes half of a worker's tasks, and another one comes for what is left, or for what the first one has just taken.
+/// A thief takes half of a worker's tasks. Another thief comes for the rest, or for the tasks that
+/// the first one has just taken.
 pub(super) const MULTI_STEALER: Model =
     Model::new("multi_stealer", "what a thief has taken is stolen from it in turn", || {
         loom::stop_exploring();
@@ -108,7 +113,7 @@ pub(super) const MULTI_STEALER: Model =
         for thief in thieves {
             thief.join().expect("no panic");
         }
-        // What a thief had left over when it went is everybody's.
+        // Any worker may take the tasks that a thief still had when it left.
         while let Some(right) = owner.pop().or_else(|| house.steal()) {
             owner.poll(right);
         }

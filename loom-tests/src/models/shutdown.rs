@@ -36,7 +36,8 @@ pub(super) const SPAWN_VS_SHUTDOWN: Model =
 static IN_TIME: AtomicUsize = AtomicUsize::new(0);
 static TOO_LATE: AtomicUsize = AtomicUsize::new(0);
 
-/// A spawn from a foreign thread against the first step of closing: it is refused, or the look after that step finds it.
+/// A spawn from a foreign thread against the first step of closing: the spawn is refused, or the
+/// list of tasks that is read after that step contains it.
 pub(super) const HAND_IN_VS_LAST_LOOK: Model =
     Model::new("hand_in_vs_last_look", "a task is handed in while the door is closed to its thread", || {
         let house = house(1, 0);
@@ -53,7 +54,7 @@ pub(super) const HAND_IN_VS_LAST_LOOK: Model =
         reached(if is_refused { &TOO_LATE } else { &IN_TIME });
         assert_ne!(seen.contains(handle.task()), is_refused, "neither refused nor found by the last look");
         drop(seen);
-        // A worker of the scheduler may spawn still.
+        // A worker of the scheduler may still spawn.
         let worker = house.reserve(0).sit();
         let mut own = spawn(&house, &ledger, |_| Poll::Pending);
         assert!(!own.task().is_done());
@@ -90,7 +91,7 @@ pub(super) const WAKE_DURING_SHUTDOWN: Model =
 static ENDED: AtomicUsize = AtomicUsize::new(0);
 static CUT_SHORT: AtomicUsize = AtomicUsize::new(0);
 
-/// A worker polls a task, twice if it gets there, while `close` wants it cancelled.
+/// A worker polls a task, twice if there is time, while `close` cancels it.
 pub(super) const COMPLETE_VS_CANCEL: Model =
     Model::new("complete_vs_cancel", "a task that is being polled ends, or is cancelled, once", || {
         let house = house(1, 0);
@@ -139,7 +140,7 @@ impl Drop for Meddles {
     }
 }
 
-/// Destructors run while `close` goes on, and may do whatever tasks do.
+/// Destructors run while `close` goes on, and may do everything that tasks do.
 pub(super) const DESTRUCTOR_WAKES_AND_SPAWNS: Model =
     Model::new("destructor_wakes_and_spawns", "a destructor that runs during close wakes and spawns", || {
         let house = house(1, 0);
@@ -170,7 +171,7 @@ pub(super) const DESTRUCTOR_WAKES_AND_SPAWNS: Model =
     .finds(&["close-looks-once"])
     .preemptions(1);
 
-/// The watch takes the dismissal of a spare back while `close` dismisses everybody.
+/// The watchdog takes back the dismissal of a standby while `close` dismisses all workers.
 pub(super) const REPRIEVE_VS_SHUTDOWN: Model =
     Model::new("reprieve_vs_shutdown", "a spare that the watch wants to keep leaves all the same", || {
         let house = house(1, 1);

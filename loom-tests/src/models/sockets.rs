@@ -1,4 +1,5 @@
-//! Does who waits for a socket get to know? The protocols of `io/source.rs` and of a poll that is ended from outside (`parker.rs`).
+//! Is a task that waits for a socket woken? The protocols of `io/source.rs`, and of a poll that is
+//! ended from outside (`parker.rs`).
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -10,7 +11,7 @@ use selvedge_scheduler::model::{self, PollSeat, Socket};
 
 use crate::support::{Bell, Model};
 
-/// A worker goes to wait for sockets while somebody wakes it for something else.
+/// A worker goes to wait for sockets while another thread wakes it for a different reason.
 pub(super) const UNPARK_VS_POLL: Model =
     Model::new("unpark_vs_poll", "a wake against a worker that goes to wait for sockets", || {
         let seat = Arc::new(PollSeat::new());
@@ -21,14 +22,15 @@ pub(super) const UNPARK_VS_POLL: Model =
     })
     .finds(&["poll-without-second-look"]);
 
-/// Something comes while a reader finds nothing, clears the readiness, and goes to wait.
+/// Data come while a reader finds none, clears the readiness, and goes to wait.
 pub(super) const READY_VS_WAIT: Model =
     Model::new("ready_vs_wait", "data that come while a reader finds none and lies down", || {
         let socket = Arc::new(Socket::new());
         let has_data = Arc::new(AtomicBool::new(false));
         let (kernel_socket, kernel_data) = (Arc::clone(&socket), Arc::clone(&has_data));
         let kernel = thread::spawn(move || {
-            // The system's own order: the data are there before it tells. The word of readiness orders the two for the reader.
+            // The kernel's own order: the data are there before it reports readiness. The readiness
+            // word orders the two for the reader.
             kernel_data.store(true, Ordering::Relaxed);
             kernel_socket.becomes_ready();
         });
@@ -46,7 +48,8 @@ pub(super) const READY_VS_WAIT: Model =
     })
     .finds(&["wait-without-second-look", "clear-forgets-a-change", "look-relaxed"]);
 
-/// Something comes while one who asks the system itself learns that there is nothing, and goes to wait for a change.
+/// Data come while a reader that tries the system call itself finds none, and goes to wait for a
+/// change.
 pub(super) const CHANGE_VS_WAIT: Model =
     Model::new("change_vs_wait", "data that come while somebody asks for them and lies down", || {
         let socket = Arc::new(Socket::new());
@@ -73,7 +76,8 @@ pub(super) const CHANGE_VS_WAIT: Model =
     })
     .finds(&["wait-without-second-look", "look-relaxed"]);
 
-/// A reader lies down and gives up, while something comes and another reader finds that there is nothing left. Nobody may keep its waker.
+/// A reader suspends and then gives up, while data come and another reader finds none left. The
+/// socket must not keep the first reader's waker.
 pub(super) const FORGET_VS_READY: Model =
     Model::new("forget_vs_ready", "a wait that is given up while data come and go", || {
         let socket = Arc::new(Socket::new());

@@ -1,4 +1,5 @@
-//! Does a thread outside of the loop get what the coroutine ended with? `run_coroutine_threadsafe` as it ships.
+//! Does a thread outside of the loop get the result of the coroutine? `run_coroutine_threadsafe` as
+//! it ships.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -12,8 +13,8 @@ use crate::support::{Model, loop_house, reached};
 static TIMED_OUT: AtomicUsize = AtomicUsize::new(0);
 static IN_TIME: AtomicUsize = AtomicUsize::new(0);
 
-/// Two threads ask for one result while the coroutine ends, one of them not for long: the result goes to one who asked, and is not lost to
-/// the other one's impatience.
+/// Two threads wait for one result while the coroutine ends, one of them with a time limit. Exactly
+/// one of the threads gets the result; it is not lost when the limit of the other one expires.
 pub(super) const THREADSAFE_RESULT_VS_COMPLETE: Model = Model::new(
     "threadsafe_result_vs_complete",
     "two threads ask for a result, one of them for a limited time, while it comes",
@@ -43,7 +44,8 @@ pub(super) const THREADSAFE_RESULT_VS_COMPLETE: Model = Model::new(
 static VALUE: AtomicUsize = AtomicUsize::new(0);
 static CANCELLED: AtomicUsize = AtomicUsize::new(0);
 
-/// A thread cancels a coroutine that is about to run, while another one waits: the result and what the future says agree.
+/// A thread cancels a coroutine that is about to run, while another thread waits: the result and
+/// the future's state agree.
 pub(super) const THREADSAFE_CANCEL_VS_COMPLETE: Model =
     Model::new("threadsafe_cancel_vs_complete", "a coroutine is cancelled from outside as it ends", || {
         let (house, event_loop) = loop_house(1, false);
@@ -73,7 +75,7 @@ pub(super) const THREADSAFE_CANCEL_VS_COMPLETE: Model =
     .finds(&["complete-relaxed", "cancelled-without-a-note"])
     .reaches(|| vec![("it ended first", &VALUE), ("it never began", &CANCELLED)]);
 
-/// A coroutine that waits for ever is cancelled from outside while it lies down to wait.
+/// A coroutine that waits for ever is cancelled from outside while it suspends.
 pub(super) const THREADSAFE_CANCEL_VS_SUSPEND: Model = Model::new(
     "threadsafe_cancel_vs_suspend",
     "a coroutine is cancelled from outside as it suspends",

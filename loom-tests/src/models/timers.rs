@@ -9,7 +9,7 @@ use selvedge_scheduler::Timer;
 
 use crate::support::{Bell, End, Gate, Ledger, Model, house, reached, spawn};
 
-/// The holder of the driver goes to wait while an earlier timer is armed.
+/// The holder of the driver goes to wait while another worker arms an earlier timer.
 pub(super) const TIMER_INSERT_VS_PARK: Model =
     Model::new("timer_insert_vs_park", "an earlier timer against the holder that goes to wait", || {
         let house = house(2, 0);
@@ -29,7 +29,7 @@ pub(super) const TIMER_INSERT_VS_PARK: Model =
 static FIRED: AtomicUsize = AtomicUsize::new(0);
 static CANCELLED: AtomicUsize = AtomicUsize::new(0);
 
-/// A timer is cancelled, and another armed, while a foreign worker fires the wheel.
+/// A timer is cancelled and another one is armed, while a foreign worker fires the wheel.
 pub(super) const TIMER_CANCEL_VS_FIRE: Model =
     Model::new("timer_cancel_vs_fire", "cancel and re-arm while another worker fires the wheel", || {
         let house = house(2, 0);
@@ -57,7 +57,8 @@ pub(super) const TIMER_CANCEL_VS_FIRE: Model =
     .finds(&["publish-after-the-lock"])
     .reaches(|| vec![("the timer fired", &FIRED), ("it was cancelled", &CANCELLED)]);
 
-/// A timer goes to another worker in the poll that armed it: it is still on the stage, or in its wheel already, and fires once.
+/// A timer moves to another worker in the poll that armed it. It is still staged, or already in its
+/// wheel, and fires once.
 pub(super) const STAGED_TIMER_MOVES: Model = Model::new(
     "staged_timer_moves",
     "another worker polls a timer while the poll that armed it ends",
@@ -94,7 +95,8 @@ pub(super) const STAGED_TIMER_MOVES: Model = Model::new(
 )
 .finds(&["stage-is-not-told"]);
 
-/// The holder is called away to work, another worker takes the driver, and a timer is armed meanwhile.
+/// The holder leaves the driver to do work, another worker takes the driver, and a timer is armed
+/// meanwhile.
 pub(super) const DRIVER_HANDOVER: Model =
     Model::new("driver_handover", "a timer is armed while the driver changes hands", || {
         let house = house(3, 0);

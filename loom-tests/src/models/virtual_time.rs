@@ -1,4 +1,4 @@
-//! Does virtual time move on as soon as everything rests?
+//! Does virtual time advance as soon as every worker is idle?
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -18,8 +18,8 @@ fn spawn_sleeper(house: &House, ledger: &Arc<Ledger>) -> JoinHandle<End> {
     })
 }
 
-/// A task sleeps, and so does the worker that holds the driver: it waits for the place at `last` to come to rest too. How it got there
-/// is not explored.
+/// A task sleeps, and so does the worker that holds the driver, which waits until the worker that
+/// runs `last` is idle too. The steps that lead to this state are not explored.
 fn until_all_rest(house: &House, last: impl FnOnce(Seat) + 'static) {
     loom::stop_exploring();
     let ledger = Arc::new(Ledger::default());
@@ -39,7 +39,7 @@ fn until_all_rest(house: &House, last: impl FnOnce(Seat) + 'static) {
     other.join().expect("no panic");
 }
 
-/// Two workers: the last to come to rest tells the holder of the driver.
+/// Two workers: the last one to become idle notifies the holder of the driver.
 pub(super) const REST_IS_NOTICED: Model =
     Model::new("rest_is_noticed", "the last worker to rest lets virtual time move on", || {
         until_all_rest(&virtual_house(2, 0), |seat| seat.sit().work());
@@ -47,7 +47,7 @@ pub(super) const REST_IS_NOTICED: Model =
     .finds(&["rest-is-not-told"])
     .preemptions(1);
 
-/// A spare that is dismissed is the last one awake: its leaving, too, is a coming to rest.
+/// A dismissed standby is the last worker awake: its exit counts as becoming idle, too.
 pub(super) const SPARE_LEAVES_LAST: Model =
     Model::new("spare_leaves_last", "a spare that leaves lets virtual time move on", || {
         let house = virtual_house(1, 1);
@@ -59,7 +59,8 @@ pub(super) const SPARE_LEAVES_LAST: Model =
     })
     .finds(&["leaving-is-not-told"]);
 
-/// The watch looks into the slot of a worker that has just come to rest: for that moment a task may be in its hands.
+/// The watchdog looks into the slot of a worker that has just become idle. For that moment the
+/// watchdog may have a task in hand.
 pub(super) const WATCH_LOOKS_LAST: Model =
     Model::new("watch_looks_last", "a look of the watch does not hold up virtual time", || {
         let house = virtual_house(1, 1);
@@ -75,7 +76,7 @@ pub(super) const WATCH_LOOKS_LAST: Model =
     })
     .finds(&["moving-is-not-told"]);
 
-/// Everything rests but for a hold: letting go of it lets time move on.
+/// Every worker is idle, but a clock pause stops time. The end of the pause lets time advance.
 pub(super) const HOLD_IS_LET_GO: Model =
     Model::new("hold_is_let_go", "virtual time moves on when nobody holds it any more", || {
         let house = virtual_house(1, 0);
@@ -92,7 +93,8 @@ pub(super) const HOLD_IS_LET_GO: Model =
     })
     .finds(&["release-is-not-told"]);
 
-/// The last one to come to rest has taken a hold: the holder of the driver must not move time on before it is let go of.
+/// The last worker to become idle has taken a clock pause. The holder of the driver must not
+/// advance time before the pause ends.
 pub(super) const HOLD_IS_SEEN: Model = Model::new(
     "hold_is_seen",
     "virtual time stands still while the last one to rest has left a hold",
@@ -102,7 +104,7 @@ pub(super) const HOLD_IS_SEEN: Model = Model::new(
         let ledger = Arc::new(Ledger::default());
         let (first, second) = (house.reserve(0), house.reserve(1));
         let holder = thread::spawn(move || first.sit().work());
-        // Outside of loom: it orders nothing.
+        // Outside of loom, because it must not order anything.
         let is_released = Arc::new(AtomicBool::new(false));
         let (may_move, mut timer) = (Arc::clone(&is_released), Timer::new());
         let mut handle = spawn(&house, &ledger, move |cx: &mut Context<'_>| {
@@ -120,7 +122,7 @@ pub(super) const HOLD_IS_SEEN: Model = Model::new(
         loom::explore();
         let other = thread::spawn(move || {
             let seat = second.sit();
-            // As a poll does.
+            // A poll takes a clock pause in the same way.
             *room.lock().expect("no panic") = Some(scheduler.hold_time());
             seat.work();
         });

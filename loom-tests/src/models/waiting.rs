@@ -1,4 +1,5 @@
-//! Is whoever awaits told? Futures that are set by hand, calls on threads, deadlines that move, callbacks, and what waits for several tasks, as they ship.
+//! Is every waiting task woken? Futures that are set by hand, calls on threads, deadlines that
+//! move, callbacks, and operations that wait for several tasks, as they ship.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +16,7 @@ use crate::support::{Model, drain, loop_house, reached};
 static FOUND_SET: AtomicUsize = AtomicUsize::new(0);
 static TOLD: AtomicUsize = AtomicUsize::new(0);
 
-/// A future is set by a foreign thread while a task looks at it and lies down.
+/// A foreign thread sets a future while a task checks it and suspends.
 pub(super) const FUTURE_SET_VS_AWAIT: Model =
     Model::new("future_set_vs_await", "a future is set while a task begins to wait for it", || {
         let (house, event_loop) = loop_house(1, false);
@@ -34,7 +35,8 @@ pub(super) const FUTURE_SET_VS_AWAIT: Model =
     .finds(&["future-looks-before-its-lock"])
     .reaches(|| vec![("it was set already", &FOUND_SET), ("it was set later", &TOLD)]);
 
-/// A task that has started another one, which ends on another worker while `awaits` begins to wait for it.
+/// A task has started another one, which ends on another worker while `awaits` begins to wait for
+/// it.
 fn while_a_child_ends<F>(awaits: impl FnOnce(Task<u32>) -> F + Send + 'static)
 where
     F: std::future::Future<Output = Result<u32>> + Send + 'static,
@@ -68,7 +70,7 @@ where
     assert_eq!(*waits.result().expect("the child's value"), 7);
 }
 
-/// A gathering looks, leaves its waker and looks again while its only child ends.
+/// `gather` checks its only child, stores its waker and checks again, while the child ends.
 pub(super) const GATHER_VS_CHILD_EXIT: Model =
     Model::new("gather_vs_child_exit", "a child ends while its gathering begins to wait", || {
         while_a_child_ends(|child| async {
@@ -78,7 +80,7 @@ pub(super) const GATHER_VS_CHILD_EXIT: Model =
     })
     .finds(&["gather-looks-once", "watch-though-complete"]);
 
-/// `wait` asks to be told while the task ends.
+/// `wait` registers for a task's end while the task ends.
 pub(super) const WAIT_VS_CHILD_EXIT: Model =
     Model::new("wait_vs_child_exit", "a task ends while somebody asks to be told of it", || {
         while_a_child_ends(|child| async {
@@ -88,7 +90,7 @@ pub(super) const WAIT_VS_CHILD_EXIT: Model =
     })
     .finds(&["watch-though-complete"]);
 
-/// `as_completed` looks, leaves its waker and looks again while the task ends.
+/// `as_completed` checks the task, stores its waker and checks again, while the task ends.
 pub(super) const COMPLETED_VS_CHILD_EXIT: Model = Model::new(
     "completed_vs_child_exit",
     "a task ends while somebody begins to wait for the next that does",
@@ -98,7 +100,7 @@ pub(super) const COMPLETED_VS_CHILD_EXIT: Model = Model::new(
 )
 .finds(&["completed-looks-once", "watch-though-complete"]);
 
-/// A call ends on a thread of the pool while the task that asked for it begins to wait.
+/// A call ends on a thread of the pool while the task that made the call begins to wait.
 pub(super) const CALL_VS_AWAIT: Model =
     Model::new("call_vs_await", "a call on a thread ends while a task begins to wait for it", || {
         let (house, event_loop) = loop_house(1, false);
@@ -133,7 +135,7 @@ pub(super) const DEADLINE_MOVES_VS_AWAIT: Model = Model::new(
 )
 .finds(&["timeout-reads-before-its-lock"]);
 
-/// A task ends while a foreign thread asks to be called then.
+/// A task ends while a foreign thread adds a callback to it.
 pub(super) const CALLBACK_VS_COMPLETE: Model =
     Model::new("callback_vs_complete", "a task ends while a callback is added to it", || {
         let (house, event_loop) = loop_house(1, false);
@@ -154,7 +156,7 @@ pub(super) const CALLBACK_VS_COMPLETE: Model =
     })
     .finds(&["watch-though-complete"]);
 
-/// The same with a future that is set.
+/// A future is set while a foreign thread adds a callback to it.
 pub(super) const CALLBACK_VS_SET: Model =
     Model::new("callback_vs_set", "a future is set while a callback is added to it", || {
         let (house, event_loop) = loop_house(1, false);

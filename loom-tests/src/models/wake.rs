@@ -1,4 +1,5 @@
-//! Does every wake lead to a poll that sees what came before it? The counting wakes of `task/state.rs`.
+//! Does every wake lead to a poll that sees all writes before the wake? The counting wakes of
+//! `task/state.rs`.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -50,7 +51,7 @@ pub(super) const WAKE_WHILE_RUNNING: Model = Model::new(
 static MERGED: AtomicUsize = AtomicUsize::new(0);
 static SUBMITTED: AtomicUsize = AtomicUsize::new(0);
 
-/// What is written before a wake, and read in the poll that answers it.
+/// A value that is written before a wake and read in the poll that answers the wake.
 struct Note(UnsafeCell<u32>);
 
 // SAFETY: loom checks each access.
@@ -60,7 +61,7 @@ unsafe impl Send for Note {}
 
 impl Note {
     fn write(&self) {
-        // SAFETY: loom checks that nobody else is at the cell.
+        // SAFETY: loom checks that no other thread accesses the cell.
         self.0.with_mut(|value| unsafe { *value = 1 });
     }
     fn read(&self) -> u32 {
@@ -69,7 +70,8 @@ impl Note {
     }
 }
 
-/// Two wakes, both of which may be merged into the first one. Each happens before the poll that answers it.
+/// Two wakes, both of which may be merged into the first one. Each happens before the poll that
+/// answers it.
 pub(super) const COALESCED_WAKE: Model =
     Model::new("coalesced_wake", "a merged wake happens before the poll that answers it", || {
         let word = Arc::new(Word::new());
@@ -88,7 +90,7 @@ pub(super) const COALESCED_WAKE: Model =
                 }
             })
         });
-        // The first wake is the birth of the task.
+        // The first wake is the creation of the task.
         let mut answered = 0;
         let mut holds_right = true;
         while answered < 3 {
@@ -117,7 +119,8 @@ pub(super) const COALESCED_WAKE: Model =
 static CLAIMED: AtomicUsize = AtomicUsize::new(0);
 static TOO_BUSY: AtomicUsize = AtomicUsize::new(0);
 
-/// Polls until nothing is owed any more, and uses what the polls have to themselves. Returns how many wakes were answered.
+/// Polls until no wake is unanswered, and writes to the note, which only a running poll may do.
+/// Returns how many wakes were answered.
 fn poll_out(word: &Word, note: &Note) -> u64 {
     let mut answered = 0;
     loop {
@@ -130,13 +133,14 @@ fn poll_out(word: &Word, note: &Note) -> u64 {
     }
 }
 
-/// As `look` does it: one poll that answers no wake. Returns how many were answered by the polls that had to follow.
+/// The same steps as a probe: one poll that answers no wake. Returns how many wakes were answered
+/// by the polls that had to follow.
 fn ask(word: &Word, note: &Note) -> u64 {
     let begun = word.begin_poll();
     note.write();
     if word.is_woken_since_claim() {
         reached(&OWED);
-        // The claim itself counts as one.
+        // The claim itself counts as one wake.
         return poll_out(word, note) - 1;
     }
     if word.end_poll(begun) { poll_out(word, note) } else { 0 }
@@ -144,8 +148,9 @@ fn ask(word: &Word, note: &Note) -> u64 {
 
 static OWED: AtomicUsize = AtomicUsize::new(0);
 
-/// The end of a poll, a wake, and somebody who asks the task if it is suspended: polls never overlap, each sees what the
-/// last one wrote, and every wake is answered by a poll that is no question.
+/// The end of a poll, a wake, and a thread that probes whether the task is suspended. Polls never
+/// overlap, each poll sees the writes of the previous one, and every wake is answered by a poll
+/// that is not a probe.
 pub(super) const PROBE_VS_WAKE: Model =
     Model::new("probe_vs_wake", "whoever asks a suspended task polls it alone, and answers no wake", || {
         let word = Arc::new(Word::new());
@@ -162,7 +167,7 @@ pub(super) const PROBE_VS_WAKE: Model =
         });
         let (for_waker, its_note) = (Arc::clone(&word), Arc::clone(&note));
         let waker = thread::spawn(move || if for_waker.wake() { poll_out(&for_waker, &its_note) } else { 0 });
-        // The first wake is the birth of the task.
+        // The first wake is the creation of the task.
         let answered =
             poll_out(&word, &note) + asker.join().expect("no panic") + waker.join().expect("no panic");
         assert_eq!(answered, 2);
@@ -179,7 +184,8 @@ pub(super) const PROBE_VS_WAKE: Model =
 static STARTED_FIRST: AtomicUsize = AtomicUsize::new(0);
 static ASKED_FIRST: AtomicUsize = AtomicUsize::new(0);
 
-/// A task that was spawned suspended is started while a worker asks where it stands. Its first step is not for the question.
+/// A task that was spawned suspended is started while a worker probes its state. The probe must not
+/// take its first step.
 pub(super) const START_VS_PROBE: Model = Model::new(
     "start_vs_probe",
     "a task that is started while somebody looks at it takes its first step",

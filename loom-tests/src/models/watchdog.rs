@@ -1,4 +1,5 @@
-//! Is all that a stuck worker holds served by somebody else? The watch, and the spares it lends.
+//! Does another worker serve everything that a stuck worker holds? The watchdog, and the standbys
+//! it lends.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,7 +13,8 @@ use crate::support::{End, Ledger, Model, house, reached, spawn};
 
 static RESCUED: AtomicUsize = AtomicUsize::new(0);
 
-/// A poll wakes a task, which lands in the next-task slot, and then waits for it. Only a spare can run it.
+/// A poll wakes a task, which goes into the next-task slot, and then waits for it. Only a standby
+/// can run it.
 pub(super) const SPARE_WORKER_HANDOVER: Model =
     Model::new("spare_worker_handover", "what lies in a stuck worker's slot runs on a spare", || {
         let house = house(1, 1);
@@ -57,7 +59,8 @@ pub(super) const SPARE_WORKER_HANDOVER: Model =
     .reaches(|| vec![("a spare ran the task", &RESCUED)])
     .preemptions(1);
 
-/// The watch goes to sleep while a worker gets up: the worker polls on until the watch is awake.
+/// The watchdog goes to sleep while a worker wakes up: the worker continues to poll until the
+/// watchdog is awake.
 pub(super) const WATCH_SLEEPS_VS_WORKER_WAKES: Model =
     Model::new("watch_sleeps_vs_worker_wakes", "while a worker polls, the watch does not sleep", || {
         let house = house(1, 1);

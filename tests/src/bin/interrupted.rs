@@ -1,4 +1,5 @@
-//! A program for `tests/interrupt.rs` to press Ctrl-C on. The first argument says how its main coroutine takes it.
+//! A program that `tests/interrupt.rs` interrupts with Ctrl-C. The first argument selects how its
+//! main coroutine reacts.
 
 use std::time::Duration;
 

@@ -1,6 +1,7 @@
-//! A program for `tests/contained.rs`: code of the user's panics where nobody awaits it. The first argument says which, the second on which thread.
+//! A program for `tests/contained.rs`, in which user code panics while no task awaits it. The first
+//! argument selects the code that panics, the second one the thread.
 //!
-//! It prints "returned" when the loop is closed and nothing got through.
+//! It prints "returned" when the loop is closed and no panic has left the library.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -20,7 +21,7 @@ use selvedge::{
     to_thread, wait,
 };
 
-/// An error that can neither be printed nor asked, nor dropped.
+/// An error that panics when it is printed, when its source is read, and when it is dropped.
 struct Bad;
 
 impl fmt::Debug for Bad {
@@ -47,7 +48,7 @@ impl Drop for Bad {
     }
 }
 
-/// An error that gives up on printing without a word.
+/// An error whose printing fails without a panic.
 #[derive(Clone, Copy)]
 struct Mute;
 
@@ -65,7 +66,7 @@ impl fmt::Display for Mute {
 
 impl StdError for Mute {}
 
-/// A payload that panics when it is dropped, with another one that does.
+/// A panic payload that panics when it is dropped, with another payload of this kind.
 struct Payload(u32);
 
 impl Drop for Payload {
@@ -76,10 +77,10 @@ impl Drop for Payload {
     }
 }
 
-/// A waker that panics in all it does.
+/// A waker all of whose operations panic.
 struct BadWaker;
 
-/// Never dropped, and no leak.
+/// Keeps the wakers, so that they are never dropped and are no leak.
 static KEPT: Mutex<Vec<Arc<BadWaker>>> = Mutex::new(Vec::new());
 
 impl Wake for BadWaker {
@@ -130,7 +131,7 @@ fn polled_by<F: Future + Unpin>(future: &mut F, waker: &Waker) {
     assert!(Pin::new(future).poll(&mut PollContext::from_waker(waker)).is_pending());
 }
 
-/// Prepares what is to be done on the thread that is asked for.
+/// Prepares the action that the requested thread will run.
 #[expect(clippy::too_many_lines, reason = "a table: one arm for each case")]
 async fn prepare(case: String) -> Result<Act> {
     let here = get_running_loop()?;
@@ -181,7 +182,8 @@ async fn prepare(case: String) -> Result<Act> {
             act(move || assert!(error.raw_os_error().is_none()))
         }
         "a main that fails" => act(|| {
-            // What `#[selvedge::main]` calls; it panics for want of another way to tell.
+            // The code that `#[selvedge::main]` calls. It panics, because it has no other way to
+            // report the error.
             let main =
                 || selvedge::__private::main_without_result(Runner::builder(), async { Err(Bad.into()) });
             let runs = thread::spawn(move || catch_unwind(AssertUnwindSafe(main)));
@@ -254,7 +256,7 @@ async fn prepare(case: String) -> Result<Act> {
             let (function, give) = blocked(&here, Some(&executor)).await?;
             drop(function);
             give.send(())?;
-            // The queue goes on.
+            // The queue must still work.
             here.run_in_executor(Some(&executor), || ()).await?;
             act(|| ())
         }
@@ -344,7 +346,7 @@ async fn prepare(case: String) -> Result<Act> {
             polled_by(&mut first, &Waker::from(Arc::clone(&keep)));
             polled_by(&mut last, &Waker::from(Arc::clone(&counts)));
             act(move || {
-                // The task that made them may have ended since, and woken what it leaves.
+                // The task that made the wakers may have ended since, and woken them.
                 let before = counts.0.load(Ordering::Relaxed);
                 future.set_result(()).expect("it is new");
                 assert_eq!(counts.0.load(Ordering::Relaxed), before + 1);
@@ -361,7 +363,7 @@ async fn prepare(case: String) -> Result<Act> {
             polled_by(&mut last, &Waker::from(Arc::clone(&counts)));
             future.set_result(())?;
             let task = ended(task).await?;
-            // The task counts as done before those who watch it are told.
+            // The task counts as done before its watchers are notified.
             while counts.0.load(Ordering::Relaxed) == 0 {
                 sleep(Duration::from_millis(1)).await?;
             }
@@ -382,7 +384,7 @@ async fn prepare(case: String) -> Result<Act> {
     }
 }
 
-/// A function that has begun, and returns its bad value when it is told to.
+/// A function that has begun. It returns its bad value when the test releases it.
 async fn blocked(
     event_loop: &EventLoop,
     executor: Option<&ThreadPoolExecutor>,

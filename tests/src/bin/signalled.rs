@@ -1,4 +1,5 @@
-//! A program for `tests/signals` to send signals to. The first argument says what it does with them.
+//! A program to which the tests in `tests/signals` send signals. The first argument selects how it
+//! handles them.
 
 #[cfg(unix)]
 fn main() {
@@ -18,7 +19,7 @@ mod unix {
     use selvedge::{Error, EventLoop, KeyboardInterrupt, Result, Runner, get_running_loop, sleep, to_thread};
     use signal_hook::low_level::raise;
 
-    /// On Linux a real-time signal.
+    /// A real-time signal on Linux.
     const REAL_TIME: i32 = 40;
 
     pub(super) fn program(manner: &str) -> Result<()> {
@@ -45,7 +46,7 @@ mod unix {
         println!("still alive");
     }
 
-    /// Adds a handler, and returns what receives its calls.
+    /// Adds a handler, and returns the receiver of its calls.
     fn add(event_loop: &EventLoop, signal: i32) -> Result<async_channel::Receiver<()>> {
         let (called, calls) = async_channel::unbounded();
         event_loop.add_signal_handler(signal, move || called.try_send(()).expect("somebody counts"))?;
@@ -79,7 +80,7 @@ mod unix {
         }
     }
 
-    /// What the handler for the smaller number has captured goes first.
+    /// Values that the handler for the smaller number has captured are dropped first.
     fn slow_drop() -> Result<()> {
         let runner = Runner::builder().workers(1).build()?;
         let (event_loop, slow) = (runner.get_loop(), Slow);
@@ -91,7 +92,7 @@ mod unix {
         Ok(())
     }
 
-    /// The handler does not return, so neither does the coroutine that calls it.
+    /// The handler does not return, so the coroutine that calls it does not return either.
     fn stuck() -> Result<()> {
         let (called, calls) = std::sync::mpsc::channel();
         let runner = Runner::builder().workers(1).shutdown_timeout(Duration::ZERO).build()?;
@@ -106,7 +107,7 @@ mod unix {
         Ok(())
     }
 
-    /// What the first loop does is not undone by the second one.
+    /// The second loop does not undo what the first one does.
     fn two_loops() -> Result<()> {
         let one = Runner::builder().workers(1).build()?;
         let other = Runner::builder().workers(1).build()?;
@@ -125,7 +126,7 @@ mod unix {
         Ok(())
     }
 
-    /// The handler takes itself away at the second press.
+    /// The handler removes itself at the second Ctrl-C.
     fn interrupted() -> Result<()> {
         let ended = selvedge::run(async {
             let event_loop = get_running_loop()?;
@@ -150,7 +151,8 @@ mod unix {
         }
     }
 
-    /// A press while the rest is shut down goes to the handler, too, and is no sign of impatience.
+    /// A Ctrl-C during the shutdown of the other tasks is delivered to the handler, too, and does
+    /// not end the program.
     fn during_shutdown() -> Result<()> {
         selvedge::run(async {
             let event_loop = get_running_loop()?;
@@ -167,7 +169,7 @@ mod unix {
         })
     }
 
-    /// The function raises the signal, and waits for the call, long beyond the end of main.
+    /// The function raises the signal, and waits for the call, long after the end of main.
     fn during_a_function() -> Result<()> {
         selvedge::run(async {
             let calls = add(&get_running_loop()?, SIGTERM)?;
@@ -206,10 +208,11 @@ mod unix {
         Ok(())
     }
 
-    /// Every step that needs a descriptor fails once, and the handler that comes at last is called.
+    /// Every step that needs a descriptor fails once, and the handler that is added at last is
+    /// called.
     async fn no_descriptors() -> Result<()> {
         let event_loop = get_running_loop()?;
-        // What the loop itself needs for its first socket.
+        // The descriptors that the loop itself needs for its first socket.
         drop(selvedge::net::UnixStream::pair()?);
         let mut taken = Vec::new();
         while let Ok(file) = std::fs::File::open("/dev/null") {
@@ -227,7 +230,7 @@ mod unix {
         raise(SIGUSR1)?;
         calls.recv().await?;
         println!("refused {refused} times, then called");
-        // What it did by default was asked for when there were none.
+        // The default action of the signal was read while there were no free descriptors.
         assert!(event_loop.remove_signal_handler(SIGUSR1)?);
         wait_for_the_end();
         Ok(())

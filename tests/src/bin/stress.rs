@@ -8,8 +8,8 @@
 //! make stress STRESS_ARGS='--only stuck --patience 1'    what the watchdog prints
 //! ```
 //!
-//! A storm that has made no progress for a while is stuck: the watchdog prints all tasks and numbers of its loop, and ends the process
-//! with status 1.
+//! A storm that has made no progress for a while is stuck: the watchdog of this program prints all
+//! tasks and metrics of its loop, and ends the process with status 1.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -72,7 +72,7 @@ fn main() -> ExitCode {
     let (mut seed, mut storms) = (options.seed, 0);
     loop {
         for storm in &chosen {
-            // Printed before, so that a storm which crashes is known.
+            // Printed before the run, so that the output shows which storm has crashed.
             print!("seed {seed:>6}  {:<10}", storm.name);
             let _ = std::io::stdout().flush();
             let since = Instant::now();

@@ -2,21 +2,22 @@
 
 use std::sync::Arc;
 
-/// What a task does, one after the other.
+/// The steps of a task, in order.
 pub type Program = Arc<[Step]>;
 
-/// Deeper programs are cut off, and so are those that fork too often: they would be large and find nothing more.
+/// Programs that are deeper, or that start too many tasks, are cut off: they would be large and
+/// find no more faults.
 const MAX_DEPTH: usize = 4;
 const MAX_STEPS: usize = 60;
 
-/// One thing that a task does. Times are in moments.
+/// A step of a task. Times are in moments.
 #[derive(Clone, Debug)]
 pub enum Step {
-    /// Lets others run.
+    /// Lets other tasks run.
     Yield,
     /// Sleeps.
     Sleep(u8),
-    /// Waits for ever in a future that cannot be told.
+    /// Waits for ever in a future that never receives a request.
     Foreign,
     /// Blocks a thread of the pool.
     Thread,
@@ -30,35 +31,36 @@ pub enum Step {
     Spawn(Program),
     /// Starts a task and cancels it at once.
     SpawnAndCancel(Program),
-    /// Does this in the first poll of a task that starts inside the call.
+    /// Runs the program in the first poll of an eager task.
     Eager(Program),
-    /// Does all of it in a group, and the last of it as the group's body.
+    /// Runs all programs in a group, the last one as the group's body.
     Group(Vec<Program>),
-    /// Gathers.
+    /// Gathers the programs.
     Gather(Vec<Program>, bool),
     /// Awaits a task behind a shield.
     Shield(Program),
-    /// Under a deadline.
+    /// Runs the program under a deadline.
     Timeout(u8, Program),
-    /// Under a deadline, as `wait_for`.
+    /// Runs the program under a deadline, with `wait_for`.
     WaitFor(u8, Program),
-    /// Goes on whatever comes of it.
+    /// Runs the program and ignores its result.
     Swallow(Program),
-    /// Polls it once and drops it.
+    /// Polls the program once and drops it.
     PollOnce(Program),
     /// Cancels one of the tasks that began before.
     Cancel(u8),
-    /// Cancels the task that does this.
+    /// Cancels the own task.
     CancelSelf,
-    /// Cancels the task that does this, and takes it back.
+    /// Cancels the own task, and takes the request back.
     CancelAndUncancel,
-    /// Starts a task that refuses requests, cancels it so often, takes some back, and counts.
+    /// Starts a task that refuses requests, cancels it several times, takes some requests back, and
+    /// compares the count.
     Count(u8, u8),
-    /// Awaits what is ready, after a request and under a deadline that is past.
+    /// Awaits a ready future, after a request and under a deadline that has passed.
     Ready,
 }
 
-/// Reads a program. All bytes mean something; where they end, so does the program.
+/// Reads a program. Every byte has a meaning, and the program ends where the bytes end.
 pub fn decode(bytes: &[u8]) -> Program {
     let mut reader = Reader { bytes: bytes.iter(), steps: MAX_STEPS };
     let mut steps = Vec::new();

@@ -14,26 +14,27 @@ use selvedge::{
 use super::{Program, Step};
 use crate::MOMENT;
 
-/// On what a program runs.
+/// The loop on which a program runs.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// How many threads run tasks.
     pub workers: usize,
-    /// Whether the clock jumps.
+    /// Whether the clock is virtual.
     pub virtual_time: bool,
 }
 
-/// Rounds of cancelling in which a program must end: a task swallows at most one request for each of its steps.
+/// The number of cancellation rounds in which a program must end: a task swallows at most one
+/// request in each of its steps.
 const ROUNDS: usize = 2_000;
 const PANIC: &str = "on purpose";
 
 type Boxed<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 
-/// Runs `program` and all that it starts to the end.
+/// Runs `program` and all tasks that it starts to the end.
 ///
 /// # Panics
 ///
-/// If something that must hold does not.
+/// If a promise is broken.
 pub fn run(program: Program, settings: Settings) {
     let world = Arc::new(World::default());
     let runner = Runner::builder()
@@ -47,7 +48,7 @@ pub fn run(program: Program, settings: Settings) {
     let ended = runner.run(async move {
         let first = create_task(start.task(program));
         settle_all(&first.handle(), &start).await;
-        // Whatever came of it: the handle resolves.
+        // The handle resolves, whatever the result.
         let _ = first.await;
         Ok(())
     });
@@ -56,7 +57,7 @@ pub fn run(program: Program, settings: Settings) {
     world.check(&event_loop);
 }
 
-/// Lets the program run for a while, then cancels whatever lives until nothing does.
+/// Lets the program run for a while, then cancels every live task until there is none.
 async fn settle_all(first: &TaskHandle, world: &World) {
     let _ = wait([first]).timeout(20 * MOMENT).await;
     world.settling.store(true, Ordering::SeqCst);
@@ -80,13 +81,14 @@ struct World {
     futures: Tally,
     outputs: Tally,
     tasks: Mutex<Vec<TaskHandle>>,
-    /// Everything is being cancelled, so counts are not the program's alone any more.
+    /// Whether all tasks are being cancelled. Then the counts include requests that the program did
+    /// not make.
     settling: AtomicBool,
-    /// What did not hold. A panic would be lost: it is a task's own affair.
+    /// The broken promises. A panic would be lost, because it would only end its task.
     broken: Mutex<Vec<String>>,
 }
 
-/// What was made, and what was dropped.
+/// Counts the values that were made, and those that were dropped.
 #[derive(Clone, Default)]
 struct Tally(Arc<(AtomicUsize, AtomicUsize)>);
 
@@ -102,7 +104,8 @@ impl Tally {
     }
 
     fn alive(&self) -> usize {
-        // Drops first: one that comes in between makes the difference larger, never smaller.
+        // The drops are read first: a drop between the two reads makes the difference larger, never
+        // smaller.
         let dropped = self.0.1.load(Ordering::Relaxed);
         let made = self.0.0.load(Ordering::Relaxed);
         assert!(dropped <= made, "{dropped} drops of {made}");
@@ -124,7 +127,7 @@ impl World {
         }
     }
 
-    /// A coroutine for a task of its own.
+    /// A coroutine for a new task.
     fn task(self: &Arc<Self>, program: Program) -> Boxed<Counted> {
         let (world, future) = (Arc::clone(self), self.futures.one());
         Box::pin(async move {
@@ -135,7 +138,7 @@ impl World {
         })
     }
 
-    /// What runs in the caller's task.
+    /// A coroutine that runs in the caller's task.
     fn inline(self: &Arc<Self>, program: Program) -> Boxed<Counted> {
         let (world, future) = (Arc::clone(self), self.futures.one());
         Box::pin(async move {
@@ -231,7 +234,7 @@ impl World {
         Ok(())
     }
 
-    /// Nobody but this and `settle_all` knows of the task.
+    /// Only this function and `settle_all` can cancel the task.
     async fn requests_are_counted(self: &Arc<Self>, requests: u32, taken_back: u32) -> Result<()> {
         let (future, output) = (self.futures.one(), self.outputs.one());
         let (tell_start, has_started) = async_channel::bounded::<()>(1);
@@ -244,7 +247,7 @@ impl World {
             }
             Ok(output)
         });
-        // A request before the first poll would end the task unbegun.
+        // A request before the first poll would end the task before it has begun.
         let _ = selvedge::cancellable(has_started.recv()).await?;
         let taken = (0..requests).map(|_| u32::from(task.cancel())).sum::<u32>();
         let taken_back = taken_back.min(taken);
@@ -261,7 +264,8 @@ impl World {
         Ok(())
     }
 
-    /// Others may cancel the task meanwhile, so the counts have bounds, not values.
+    /// Other tasks may cancel this task meanwhile, so the counts have bounds instead of exact
+    /// values.
     fn cancel_and_uncancel(&self) {
         let this = current_task().expect("in a task");
         self.require(this.cancel(), || "a task that runs refused a request".into());
@@ -270,7 +274,7 @@ impl World {
         self.require(counted >= 1 && left + 1 >= counted, || format!("{counted} requests, then {left}"));
     }
 
-    /// A result that is there is neither lost to a request nor to a deadline that is past.
+    /// A result that is ready is lost neither to a request nor to a deadline that has passed.
     async fn ready_is_returned(&self) -> Result<()> {
         let future = get_running_loop()?.create_future();
         future.set_result(7)?;

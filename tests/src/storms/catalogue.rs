@@ -14,7 +14,8 @@ use super::{Progress, Storm, Weather};
 use crate::lifecycle::{self, Settings};
 use crate::{Counted, Drops};
 
-/// All of them. The last one is there for the watchdog, and runs only when asked for.
+/// All storms. The last one tests the watchdog of the stress program, and runs only when it is
+/// named.
 pub const STORMS: &[Storm] = &[
     Storm { name: "spawns", run: spawns },
     Storm { name: "wakes", run: wakes },
@@ -28,10 +29,10 @@ pub const STORMS: &[Storm] = &[
     Storm { name: "stuck", run: stuck },
 ];
 
-/// Less where each step takes many times as long.
+/// A smaller load under a sanitizer, where each step takes many times as long.
 const SCALE: u64 = if cfg!(selvedge_sanitize) { 10 } else { 1 };
 
-/// Awaits all, and returns how many ended well.
+/// Awaits all tasks, and returns how many ended well.
 async fn count_good<T: Send + 'static>(tasks: Vec<Task<T>>, progress: &Progress) -> usize {
     let mut good = 0;
     for task in tasks {
@@ -41,7 +42,7 @@ async fn count_good<T: Send + 'static>(tasks: Vec<Task<T>>, progress: &Progress)
     good
 }
 
-/// Trees of tasks from within, and as many from foreign threads: each runs once.
+/// Trees of tasks that are spawned by tasks, and as many by foreign threads: each task runs once.
 fn spawns(weather: &mut Weather<'_>) {
     let (width, threads) = (weather.between(2_000 / SCALE, 20_000 / SCALE), weather.between(1, 4));
     let (ran, drops) = (Arc::new(AtomicUsize::new(0)), Drops::new());
@@ -82,7 +83,7 @@ fn spawns(weather: &mut Weather<'_>) {
     assert_eq!((ran.load(Ordering::Relaxed), drops.count()), (all, all));
 }
 
-/// Foreign threads and tasks hit the same wakers again and again; every message arrives.
+/// Foreign threads and tasks wake the same wakers many times; every message arrives.
 fn wakes(weather: &mut Weather<'_>) {
     let (pairs, messages) = (weather.between(1, 16), weather.between(500 / SCALE, 5_000 / SCALE));
     let (threads, bound) = (weather.between(1, 3), weather.between(1, 4));
@@ -121,7 +122,8 @@ fn wakes(weather: &mut Weather<'_>) {
     });
 }
 
-/// Tasks that sleep, wait for each other and finish, while threads cancel them: each ends, and is dropped once.
+/// Tasks that sleep, wait for each other and finish, while threads cancel them: each task ends, and
+/// is dropped once.
 fn cancels(weather: &mut Weather<'_>) {
     let (tasks, threads) = (weather.between(200, 5_000 / SCALE), weather.between(1, 3));
     let (salt, drops) = (weather.next(), Drops::new());
@@ -155,7 +157,7 @@ fn cancels(weather: &mut Weather<'_>) {
     assert_eq!(drops.count(), tasks);
 }
 
-/// More polls that block than there are workers, with light tasks, timers and messages beside them.
+/// More blocking polls than there are workers, with light tasks, timers and messages beside them.
 fn rescues(weather: &mut Weather<'_>) {
     let (blockers, light) = (weather.between(1, 12), weather.between(100, 2_000 / SCALE));
     weather.on_a_loop(move |_, progress| async move {
@@ -165,7 +167,7 @@ fn rescues(weather: &mut Weather<'_>) {
             .map(|_| {
                 let released = Arc::clone(&released);
                 create_task(async move {
-                    // What they leave in their own queue, someone else has to run.
+                    // Another worker must run the task that is left in the own queue.
                     let left = create_task(async { Ok(()) });
                     let _ = released.lock().recv();
                     left.await
@@ -192,7 +194,7 @@ fn rescues(weather: &mut Weather<'_>) {
     });
 }
 
-/// Loops that begin and end side by side, some with tasks that still sleep.
+/// Loops that begin and end side by side, some of them with tasks that still sleep.
 fn runtimes(weather: &mut Weather<'_>) {
     let (threads, times) = (weather.between(1, 6), weather.between(5, 60 / SCALE.min(4)));
     let (progress, drops) = (weather.progress(), Drops::new());
@@ -219,7 +221,7 @@ fn runtimes(weather: &mut Weather<'_>) {
     assert_eq!(drops.count(), threads * times);
 }
 
-/// Timers that fire, are dropped, and race with what they guard.
+/// Timers that fire, are dropped, and race with the operations that they guard.
 fn timers(weather: &mut Weather<'_>) {
     let (tasks, salt) = (weather.between(500 / SCALE, 5_000 / SCALE), weather.next());
     weather.on_a_loop(move |_, progress| async move {
@@ -252,7 +254,8 @@ fn timers(weather: &mut Weather<'_>) {
     });
 }
 
-/// Threads that wait for coroutines, give up, and cancel them: whoever gets a result gets the right one.
+/// Threads that wait for coroutines, give up, and cancel them: each thread that gets a result gets
+/// the right one.
 fn threadsafe(weather: &mut Weather<'_>) {
     let (threads, times, salt) = (weather.between(1, 4), weather.between(100, 2_000 / SCALE), weather.next());
     weather.on_a_loop(move |event_loop, progress| async move {
@@ -282,7 +285,7 @@ fn ask(event_loop: &EventLoop, n: u64, progress: &Progress) {
     progress.made();
 }
 
-/// Groups of gathers under deadlines, some of which fail.
+/// Groups of gathers under deadlines. Some of them fail.
 fn mixed(weather: &mut Weather<'_>) {
     let (groups, salt, drops) = (weather.between(50 / SCALE, 500 / SCALE), weather.next(), Drops::new());
     let guards = drops.clone();
@@ -320,8 +323,9 @@ async fn group(salt: u64, guards: Drops, progress: Progress) -> Result<()> {
                         }
                     })
                     .collect();
-                // It waits for all four; a plain gather would end with the first error and leave the others alone. It begins inside the
-                // member: one that is cancelled before its first step has started nothing.
+                // `return_exceptions` waits for all four children; a plain gather would end with
+                // the first error and leave the others running. The gather begins inside the
+                // member: a member that is cancelled before its first step has started no child.
                 tg.create_task(async move {
                     gather(sleeps).return_exceptions().await?.into_iter().collect::<Result<Vec<()>>>()
                 });

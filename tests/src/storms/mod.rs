@@ -1,4 +1,5 @@
-//! Stampedes: each storm starts a loop or more, does one thing very often from many sides, and counts that nothing was lost.
+//! What is a storm? A storm starts one or more loops, repeats one operation very often from many
+//! threads, and checks that nothing was lost.
 
 mod catalogue;
 mod watchdog;
@@ -10,28 +11,28 @@ use std::sync::Arc;
 
 use selvedge::{EventLoop, Result, Runner};
 
-/// A stampede.
+/// A stress test of one operation.
 pub struct Storm {
-    /// For `--only`, and in the output.
+    /// The name for `--only` and for the output.
     pub name: &'static str,
     run: fn(&mut Weather<'_>),
 }
 
 impl Storm {
-    /// Runs it once. The seed decides everything that the threads do not.
+    /// Runs the storm. The seed decides everything except the order of the threads.
     ///
     /// # Panics
     ///
     /// If something was lost.
     pub fn blow(&self, seed: u64, watchdog: &Watchdog) {
         watchdog.begins(self.name, seed);
-        // A seed that is zero would stay zero.
+        // A state of zero would stay zero.
         (self.run)(&mut Weather { state: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1, watchdog });
         watchdog.ends();
     }
 }
 
-/// What a storm has at hand.
+/// The random numbers and the watchdog of a storm.
 struct Weather<'a> {
     state: u64,
     watchdog: &'a Watchdog,
@@ -45,12 +46,12 @@ impl Weather<'_> {
         self.state
     }
 
-    /// From `least` to `most`.
+    /// A random number from `least` to `most`.
     fn between(&mut self, least: u64, most: u64) -> usize {
         (least + (self.next() >> 16) % (most - least + 1)) as usize
     }
 
-    /// Runs `main` on a loop of one to four workers; nothing may be left.
+    /// Runs `main` on a loop of one to four workers. No task may be left at the end.
     fn on_a_loop<F>(&mut self, main: impl FnOnce(EventLoop, Progress) -> F)
     where
         F: Future<Output = Result<()>> + Send + 'static,
@@ -70,7 +71,7 @@ impl Weather<'_> {
     }
 }
 
-/// Tells the watchdog that something got done.
+/// Reports progress to the watchdog.
 #[derive(Clone)]
 struct Progress(Arc<std::sync::atomic::AtomicU64>);
 

@@ -1,4 +1,4 @@
-//! When is a storm stuck, and what is there to see then?
+//! When is a storm stuck, and what is printed then?
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,11 +9,11 @@ use selvedge::EventLoop;
 
 use super::Progress;
 
-/// No storm needs that long for a single step, sanitizers and busy machines included.
+/// No single step of a storm takes so long, even under a sanitizer or on a busy machine.
 const TOO_LONG: Duration = Duration::from_mins(1);
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Ends the process when nothing goes on.
+/// Ends the process when a storm makes no progress.
 pub struct Watchdog(Arc<Seen>);
 
 #[derive(Default)]
@@ -24,7 +24,7 @@ struct Seen {
 }
 
 impl Watchdog {
-    /// Starts to watch. The default patience suits sanitizers and busy machines too.
+    /// Starts the watchdog thread. The default patience also suits sanitizers and busy machines.
     ///
     /// # Panics
     ///

@@ -1,4 +1,4 @@
-//! What is said of a task that cannot be asked, and by whom can one be asked?
+//! What does a call graph show of a task that cannot be probed, and which threads can capture one?
 
 use std::sync::mpsc;
 use std::thread;
@@ -9,7 +9,7 @@ use selvedge_tests::{LONG, settle};
 
 use crate::{awaiters, functions, graph_of};
 
-/// A computation is not waited for: it ends only after it has been looked at.
+/// A capture does not wait for a computation: this one ends only after the capture.
 #[selvedge::test(workers = 2)]
 async fn a_task_that_runs_is_said_to_run_and_for_how_long() -> Result<()> {
     let (began, has_begun) = async_channel::bounded(1);
@@ -25,7 +25,7 @@ async fn a_task_that_runs_is_said_to_run_and_for_how_long() -> Result<()> {
         let graph = graph_of(&busy)?;
         match graph.activity() {
             Activity::Running { lasted: Some(_), .. } => break graph,
-            // The watch comes by every millisecond.
+            // The watchdog visits each worker every millisecond.
             Activity::Running { lasted: None, .. } | Activity::Ready | Activity::Suspended => {
                 sleep(Duration::from_millis(1)).await?;
             }
@@ -44,7 +44,7 @@ async fn a_task_that_runs_is_said_to_run_and_for_how_long() -> Result<()> {
     busy.await
 }
 
-/// One worker is one worker: nobody stands in for it while it is asking.
+/// Without the watchdog, so that no standby replaces the only worker while it captures.
 #[test]
 fn a_task_that_has_not_begun_is_ready() {
     let ended = Runner::builder().workers(1).virtual_time(true).rescue(false).run(async {
@@ -69,7 +69,8 @@ fn a_thread_that_is_no_worker_may_ask() {
     let handle = awaited.handle();
     let future = event_loop.create_future::<()>();
     let waiter = event_loop.create_task(awaited).named("waiter");
-    // Both have come to rest when the graph says so; the deadline is that of the test.
+    // Both tasks are suspended when the graph says so. The time limit of the test ends a loop that
+    // never ends.
     while awaiters(&graph_of(&handle).unwrap()) != ["waiter"] {
         thread::yield_now();
     }
@@ -98,7 +99,7 @@ fn a_worker_of_another_loop_may_ask() {
     assert!(activity.unwrap());
 }
 
-/// The only worker is stuck, and nobody stands in for it: the question comes back without an answer.
+/// The only worker is stuck and there is no watchdog: the capture returns without an answer.
 #[test]
 fn a_loop_that_is_stuck_is_not_waited_for() {
     let runner = Runner::builder().workers(1).rescue(false).build().unwrap();

@@ -1,4 +1,4 @@
-//! Who awaits whom?
+//! Which tasks does a call graph show as awaiters, for each way to wait?
 
 use selvedge::{
     Result, Task, TaskHandle, as_completed, create_task, gather, get_running_loop, sleep, task_group,
@@ -12,7 +12,8 @@ fn sleeper() -> Task<()> {
     create_task(sleep(LONG))
 }
 
-/// Starts `waits` as a task named `waiter`, lets it come to rest, and tells who awaits `awaited`.
+/// Starts `waits` as a task named `waiter`, lets it suspend, and returns the tasks that await
+/// `awaited`.
 async fn told<F>(awaited: &TaskHandle, waits: F) -> Result<Vec<String>>
 where
     F: Future<Output = Result<()>> + Send + 'static,
@@ -20,7 +21,7 @@ where
     let waiter = create_task(waits).named("waiter");
     settle().await?;
     let graph = graph_of(awaited)?;
-    // And not once it is done: nobody waits for what is over.
+    // A finished task has no awaiters.
     awaited.cancel();
     settle().await?;
     assert!(graph_of(awaited)?.awaited_by().is_empty());
@@ -29,7 +30,7 @@ where
     Ok(awaiters(&graph))
 }
 
-/// One way to wait for a task.
+/// A test for one way to wait for a task.
 macro_rules! is_an_edge {
     ($($name:ident: |$task:ident| $waits:expr;)+) => {
         $(
@@ -130,7 +131,8 @@ async fn a_circle_is_shown_once_and_said_to_be_one() -> Result<()> {
     Ok(())
 }
 
-/// Where everybody waits for everybody, there are more ways than anybody wants to see.
+/// If every task of a layer waits for every task of the next one, there are too many paths to show
+/// them all.
 #[selvedge::test(workers = 1, virtual_time)]
 async fn a_graph_of_very_many_ways_ends() -> Result<()> {
     let mut layer = vec![sleeper().handle()];
@@ -145,7 +147,7 @@ async fn a_graph_of_very_many_ways_ends() -> Result<()> {
     Ok(())
 }
 
-/// A chain is as deep as it is.
+/// A chain has no limit on its depth.
 #[selvedge::test(workers = 1, virtual_time)]
 async fn a_long_chain_is_shown() -> Result<()> {
     let first = sleeper();

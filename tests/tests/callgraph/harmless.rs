@@ -1,4 +1,4 @@
-//! Does a question change what becomes of the task that is asked?
+//! Does a capture change how the captured task ends?
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -60,7 +60,8 @@ async fn wait_as_long(_: &TaskHandle) -> Result<()> {
     Ok(())
 }
 
-/// One await, run to its end and cancelled, each with questions and without: four tasks, two of which must end alike.
+/// One await, run to its end and cancelled, each with captures and without. These are four tasks
+/// in two pairs, and the tasks of each pair must end alike.
 macro_rules! asked_or_not {
     ($($name:ident: $waits:expr;)+) => {
         $(
@@ -78,7 +79,7 @@ macro_rules! asked_or_not {
                 let asked_and_cancelled = end_of(waits(), async |task| {
                     ask_often(task).await?;
                     task.cancel();
-                    // The request is on its way, and the question must not take it.
+                    // The request is on its way, and the capture must not take it.
                     graph_of(task)?;
                     Ok(())
                 });
@@ -113,13 +114,14 @@ asked_or_not! {
     clean_up_is_not_disturbed: { let slept = sleep(NAP).await; sleep(NAP).await?; slept };
 }
 
-/// What lies in a socket is read by the poll that its coming leads to, not by one that happens to come before.
+/// Data in a socket are read by the poll that their arrival causes, not by a capturing poll that
+/// comes before.
 #[selvedge::test(workers = 1, virtual_time)]
 async fn a_question_reads_nothing() -> Result<()> {
     let (one, other) = UnixStream::pair()?;
     let task = create_task(async move { one.read(&mut [0; 8]).await });
     settle().await?;
-    // The worker is here, so nobody has heard of these.
+    // The only worker runs this task, so the loop has not yet noticed these bytes.
     other.try_write(b"four")?;
     let graph = graph_of(&task)?;
     assert!(graph.call_stack().iter().any(|entry| entry.function() == "selvedge::net"), "{graph}");
@@ -150,8 +152,9 @@ async fn the_code_between_awaits_does_not_run_for_a_question() -> Result<()> {
     Ok(())
 }
 
-/// The future of another crate turns out to be ready when it is polled for the question, so the task goes on, to an await that it
-/// has never been at. That one must not stay as it is left: nothing would ever wake it.
+/// The foreign future turns out to be ready in the capturing poll, so the task goes on to an await
+/// that it has never reached before. That await must not stay registered only with the capture:
+/// nothing would ever wake it.
 #[selvedge::test(workers = 1, virtual_time)]
 async fn an_await_that_is_reached_by_a_question_is_polled_again() -> Result<()> {
     async fn gate(is_open: Arc<AtomicBool>) {
@@ -197,7 +200,8 @@ async fn an_await_that_is_reached_by_a_question_is_polled_again() -> Result<()> 
     Ok(())
 }
 
-/// A task that is asked runs on the asker's thread, in none of its scopes and contexts.
+/// A probed task runs on the capturing thread, but not in the scopes and the context of the
+/// capturing task.
 #[selvedge::test(workers = 1, virtual_time)]
 async fn the_asker_keeps_its_own_scope_and_context() -> Result<()> {
     static WHO: selvedge::ContextVar<&str> = selvedge::ContextVar::new("who");
@@ -232,7 +236,8 @@ async fn the_asker_keeps_its_own_scope_and_context() -> Result<()> {
     Ok(())
 }
 
-/// A future of another crate that panics when it is polled once more than it expects ends its task, as it may at any time, and not the asker.
+/// A foreign future that panics when it is polled once more than it expects ends its own task, as
+/// it may at any time, and not the capturing task.
 #[selvedge::test(workers = 1, virtual_time)]
 async fn a_panic_in_a_question_is_the_panic_of_the_task() -> Result<()> {
     let mut polled = false;
@@ -254,7 +259,8 @@ async fn a_panic_in_a_question_is_the_panic_of_the_task() -> Result<()> {
     Ok(())
 }
 
-/// Four workers: tasks sleep, pass values, are cancelled, while others ask all the time. Everything ends, once, as it would have.
+/// Four workers: tasks sleep, pass values and are cancelled, while other tasks capture all the
+/// time. Every task ends once, with the same result as without captures.
 #[selvedge::test(workers = 4)]
 async fn questions_from_all_sides_lose_nothing() -> Result<()> {
     const TASKS: usize = 200;

@@ -1,4 +1,5 @@
-//! Who awaits whom, and where does each stand? Nobody writes it down; the tasks are asked.
+//! Which task awaits which, and where is each suspended? No code records it in advance; a capture
+//! probes the tasks.
 
 mod busy;
 mod edges;
@@ -14,7 +15,7 @@ fn graph_of(future: impl Into<AnyFuture>) -> Result<FutureCallGraph> {
     Ok(capture_call_graph(Some(future.into()), None)?.expect("it was named"))
 }
 
-/// The names of the tasks that await the first of the graph.
+/// The names of the tasks that await the graph's own task or future.
 fn awaiters(graph: &FutureCallGraph) -> Vec<String> {
     let names =
         graph.awaited_by().iter().map(|awaiter| awaiter.future().task().expect("only tasks wait").get_name());

@@ -1,4 +1,4 @@
-//! What primitives of the program's own say about who waits.
+//! How do primitives outside of the library report which tasks wait for them?
 
 use selvedge::{
     Result, create_task, current_task, future_add_to_awaited_by, future_discard_from_awaited_by,
@@ -55,7 +55,7 @@ async fn an_edge_ends_with_either_side() -> Result<()> {
     Ok(())
 }
 
-/// Nothing is kept alive by an edge that nobody took back.
+/// An edge that was never removed keeps no object alive.
 #[selvedge::test(workers = 1, virtual_time)]
 async fn an_edge_holds_nothing() -> Result<()> {
     let drops = selvedge_tests::Drops::new();

@@ -1,4 +1,4 @@
-//! Where does a task stand?
+//! Which call stack does a capture show for a task?
 
 use selvedge::{
     Activity, Error, FrameCallGraphEntry, Result, Runner, Task, capture_call_graph, create_task,
@@ -21,7 +21,7 @@ async fn inner() -> Result<()> {
     sleep(LONG).await
 }
 
-/// The line on which `await_` stands in this file.
+/// The line of this file that contains `await_`.
 fn line_of(await_: &str) -> u32 {
     let before = include_str!("stacks.rs").split(await_).next().expect("there is a first part");
     before.lines().count().try_into().expect("this file is short")
@@ -169,7 +169,8 @@ async fn what_stands_around_an_await_is_shown_too() -> Result<()> {
     Ok(())
 }
 
-/// Another crate's future cannot be asked; then the coroutine, and where it became a task, is what is known.
+/// A foreign future cannot be probed. The graph then shows the coroutine, and the place where it
+/// became a task.
 #[selvedge::test(workers = 1, virtual_time)]
 async fn an_await_of_another_crate_shows_the_coroutine() -> Result<()> {
     async fn waits_elsewhere() -> Result<()> {

@@ -1,4 +1,4 @@
-//! How is a graph written? As Python 3.14 does.
+//! How is a graph printed? In the format of Python 3.14.
 
 use selvedge::{Result, create_task, format_call_graph, gather, get_running_loop, print_call_graph, sleep};
 use selvedge_tests::{LONG, settle};
@@ -7,7 +7,8 @@ async fn reader(future: selvedge::Future<()>) -> Result<()> {
     future.await
 }
 
-/// Without the numbers, which differ from run to run: of tasks, futures and lines, and without directories.
+/// The text without the parts that differ from run to run: the numbers of tasks, futures and lines,
+/// and the directories.
 fn anonymous(text: &str) -> String {
     let mut lines = Vec::new();
     for line in text.lines() {

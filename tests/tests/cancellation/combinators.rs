@@ -1,6 +1,7 @@
-//! A request reaches every coroutine below it, whatever combinator of another crate polls it, and the clean-up may await.
+//! Does a request reach every coroutine below a task, whatever foreign combinator polls it, and may
+//! the clean-up await?
 //!
-//! The test is a product: combinators × what the children wait for × who asks.
+//! The test is a product: combinators × what the children wait for × the cause of the request.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,7 +18,8 @@ use selvedge_tests::{Drops, ForeignYield, LONG, MOMENT, foreign, settle};
 
 use super::{me, sleeper};
 
-/// A child: it counts that it has begun, waits, counts that it was told, cleans up, and counts that it has done so.
+/// The counts of children: each child counts that it has begun, waits, counts that it received the
+/// request, cleans up, and counts that it has done so.
 #[derive(Clone, Default)]
 struct Counts(Arc<[AtomicUsize; 3]>);
 
@@ -26,7 +28,7 @@ impl Counts {
         self.0[to].fetch_add(1, Ordering::SeqCst);
     }
 
-    /// How many have begun, were told, and ended their clean-up.
+    /// How many have begun, have received the request, and have ended their clean-up.
     fn all(&self) -> [usize; 3] {
         [0, 1, 2].map(|index| self.0[index].load(Ordering::SeqCst))
     }
@@ -36,7 +38,8 @@ impl Counts {
         async move {
             counts.add(0);
             if waits().await.is_ok() {
-                // Something below was told first, and ended without an error: the request meets the next await.
+                // An await below received the request first and ended without an error, so the
+                // request is delivered to the next await.
                 assert!(sleep(LONG).await.is_err(), "nobody asked");
             }
             counts.add(1);
@@ -124,7 +127,7 @@ const WAITS: &[(&str, Waits)] = &[
     }),
 ];
 
-/// How other crates poll children side by side. Each waits for all of them.
+/// How other crates poll children concurrently. Each combinator waits for all of them.
 const COMBINATORS: &[(&str, Combinator)] = &[
     ("join!", |mut children| {
         async {
@@ -190,7 +193,8 @@ const COMBINATORS: &[(&str, Combinator)] = &[
     }),
 ];
 
-/// Who asks. Each is handed the work, which is to be told, and returns when it has ended.
+/// The cause of the request. Each cause receives the work that must be cancelled, and returns when
+/// the work has ended.
 type Cause = fn(BoxFuture<'static, ()>) -> BoxFuture<'static, Result<()>>;
 
 const CAUSES: &[(&str, Cause)] = &[
@@ -319,7 +323,8 @@ const CAUSES: &[(&str, Cause)] = &[
     }),
 ];
 
-/// These ask twice before the task goes on, which they can say only where no other worker polls it in between.
+/// These causes make two requests before the task runs again. That is certain only where no other
+/// worker can poll it in between.
 const ASK_TWICE_AT_ONCE: [&str; 2] = ["cancelled twice", "cancelled, taken back and cancelled"];
 
 fn in_virtual_time(workers: usize) -> Runner {
@@ -351,7 +356,8 @@ fn tell_each(workers: usize, causes: impl Iterator<Item = &'static (&'static str
     }
 }
 
-/// Those that wait for tasks of their own are left out: the close asks these as well, and the children hear of both.
+/// Waits for tasks of their own are left out: the close cancels these tasks as well, so the
+/// children receive both requests.
 #[test]
 fn each_is_told_when_the_loop_closes() {
     let alone = [
@@ -370,7 +376,8 @@ fn each_is_told_when_the_loop_closes() {
         for (waits, wait) in WAITS.iter().filter(|(waits, _)| alone.contains(waits)) {
             let counts = Counts::default();
             let work = combine(counts.children(4, *wait));
-            // One worker, for which nobody stands in: what has begun is suspended whenever the main coroutine runs.
+            // One worker without the watchdog: each child that has begun is suspended whenever the
+            // main coroutine runs.
             let runner = Runner::builder().workers(1).rescue(false).build().unwrap();
             let begun = counts.clone();
             runner
@@ -391,7 +398,7 @@ fn each_is_told_when_the_loop_closes() {
     }
 }
 
-/// As many as make `join_all` use another algorithm, and many more.
+/// Enough children that `join_all` uses its other algorithm, and many more.
 #[test]
 fn each_of_many_is_told() {
     let runner = in_virtual_time(2);
@@ -405,7 +412,8 @@ fn each_of_many_is_told() {
     }
 }
 
-/// These drop the rest when one has ended: each is told, and its clean-up has the time until then.
+/// These combinators drop the other children when one has ended. Each child receives the request,
+/// and has time to clean up until then.
 #[selvedge::test(virtual_time)]
 async fn each_is_told_where_the_first_ends_the_others() -> Result<()> {
     let combinators: [(&str, Combinator); 2] = [
@@ -428,7 +436,7 @@ async fn each_is_told_where_the_first_ends_the_others() -> Result<()> {
     Ok(())
 }
 
-/// The request is passed on to those that are awaited, and what is told of it is told once.
+/// The request is passed on to the awaited tasks, and is delivered once.
 #[selvedge::test(virtual_time)]
 async fn a_request_is_told_once() -> Result<()> {
     let task = create_task(async {
@@ -441,7 +449,8 @@ async fn a_request_is_told_once() -> Result<()> {
     Ok(())
 }
 
-/// What begins to wait after the request was taken, in a child that the combinator had not started, counts as clean-up.
+/// An await counts as clean-up if it begins after the request was taken, in a child that the
+/// combinator had not started.
 #[selvedge::test(virtual_time)]
 async fn a_child_that_starts_after_the_request_is_not_told() -> Result<()> {
     let task = create_task(async {
@@ -454,7 +463,7 @@ async fn a_child_that_starts_after_the_request_is_not_told() -> Result<()> {
     Ok(())
 }
 
-/// A set is often older than the scope in which the next of it is awaited.
+/// A set is often older than the scope in which its next child is awaited.
 #[selvedge::test(virtual_time)]
 async fn a_set_that_outlives_scopes_is_told() -> Result<()> {
     for asks in ["task", "scope around"] {
@@ -472,7 +481,7 @@ async fn a_set_that_outlives_scopes_is_told() -> Result<()> {
             task.cancel();
             task.await?;
         } else {
-            // In time after all: the expiry asked, and the work ended without an error.
+            // The work ends in time: the expiry cancelled it, and it ended without an error.
             timeout(MOMENT * 50, async |_| work.await).await?;
         }
         assert_eq!(counts.all(), [20; 3], "{asks}: begun, told, cleaned up");
@@ -480,7 +489,8 @@ async fn a_set_that_outlives_scopes_is_told() -> Result<()> {
     Ok(())
 }
 
-/// What a timeout polls first is told of its expiry; what waited before stays as it was.
+/// A future that a timeout polls for the first time receives the expiry; a future that was waiting
+/// before is not affected.
 #[selvedge::test(virtual_time)]
 async fn an_expiry_tells_what_the_timeout_polled_first() -> Result<()> {
     let older = Counts::default();
@@ -499,7 +509,8 @@ async fn an_expiry_tells_what_the_timeout_polled_first() -> Result<()> {
     Ok(())
 }
 
-/// A set that moves to another task is told there after the first task has ended, or once it was polled again.
+/// A set that moves to another task receives requests there after the first task has ended, or once
+/// it was polled again.
 #[selvedge::test(virtual_time)]
 async fn a_set_that_moves_is_told_where_it_is() -> Result<()> {
     for first_ends in [true, false] {
@@ -527,7 +538,8 @@ async fn a_set_that_moves_is_told_where_it_is() -> Result<()> {
     Ok(())
 }
 
-/// A handle of the first task keeps what it left, but not its leaves from being told in the second.
+/// A handle of the first task keeps the state alive that this task left. The leaves still receive
+/// requests in the second task.
 #[selvedge::test(virtual_time)]
 async fn a_set_that_moves_is_told_though_the_first_task_is_remembered() -> Result<()> {
     let first = create_task(async {
@@ -546,7 +558,8 @@ async fn a_set_that_moves_is_told_though_the_first_task_is_remembered() -> Resul
     Ok(())
 }
 
-/// A set is dropped by another thread while its task is asked to stop: nothing is left behind, and nothing is woken that is gone.
+/// Another thread drops a set while its task is cancelled: nothing is left behind, and no dropped
+/// waker is woken.
 #[test]
 fn a_leaf_may_be_dropped_elsewhere() {
     let drops = Drops::new();
@@ -580,7 +593,8 @@ fn a_leaf_may_be_dropped_elsewhere() {
     assert_eq!(drops.count(), 200);
 }
 
-/// Wakers that were left are gone with the leaves: a task that waits in sets for long holds no more for it.
+/// The wakers of dropped leaves are removed: a task that waits in sets for a long time does not
+/// collect them.
 #[selvedge::test(virtual_time)]
 async fn what_was_left_is_taken_away_again() -> Result<()> {
     let drops = Drops::new();

@@ -1,4 +1,4 @@
-//! Rule 1: how requests are counted, joined and rescinded.
+//! Rule 1: how are requests counted, joined and taken back?
 
 use futures_util::future::join;
 use selvedge::{Result, create_task, sleep, timeout};

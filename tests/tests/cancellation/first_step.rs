@@ -1,4 +1,4 @@
-//! Rule 6: before the first step, and what a coroutine may do by itself.
+//! Rule 6: what happens to a request before the first step, and what may a coroutine do by itself?
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use selvedge_tests::{Drops, LONG, MOMENT, Trace, message_of, settle};
 async fn a_task_that_is_cancelled_before_its_first_step_never_runs() -> Result<()> {
     let drops = Drops::new();
     let counted = drops.counted();
-    // One worker, and it is busy here: the task cannot have started.
+    // There is one worker, and it is busy here: the task cannot have started.
     let task: Task<()> = create_task(async move {
         let _counted = counted;
         unreachable!("cancelled before its first step");

@@ -1,4 +1,4 @@
-//! Rule 4: what cannot be told is given up.
+//! Rule 4: is a foreign future, which cannot receive a request, dropped?
 
 use std::future::poll_fn;
 use std::task::Poll;
@@ -98,7 +98,8 @@ async fn futures_unordered_polls_only_who_was_woken_and_yet_each_is_told() -> Re
 async fn a_request_and_a_foreign_wake_in_the_same_poll() -> Result<()> {
     let task = create_task(async {
         me().cancel();
-        // Polled while the request is known: it is ready at its second poll, which the frame does not grant it.
+        // Polled after the request was delivered: the future would be ready at its second poll,
+        // which the frame does not grant it.
         let yielded = cancellable(ForeignYield::default()).await;
         Ok(yielded.is_err())
     });
@@ -112,7 +113,8 @@ async fn a_frame_knows_of_a_request_that_came_and_was_taken_in_one_poll() -> Res
         cancellable(async {
             me().cancel();
             assert!(sleep(LONG).await.is_err());
-            // Each wakes the frame once more; it must not take the request for news.
+            // Each sleep wakes the frame once more; the frame must not take the same request for a
+            // new one.
             sleep(MOMENT).await?;
             sleep(MOMENT).await?;
             Ok("cleaned up")
@@ -145,7 +147,8 @@ async fn a_frame_knows_of_what_was_taken_inside_a_frame_inside_it() -> Result<()
     Ok(())
 }
 
-/// What cannot be told has looked at the first one only.
+/// A foreign future is polled once more for each request. A new request in the place of the first
+/// one leads to another poll before the future is dropped.
 #[selvedge::test(virtual_time)]
 async fn a_request_in_the_place_of_one_that_was_taken_back_is_told_in_the_next_poll() -> Result<()> {
     for in_a_frame in [true, false] {

@@ -1,4 +1,4 @@
-//! The rules of cancellation, one file per rule, in the order in which the documentation gives them.
+//! Do the rules of cancellation hold? One file per rule, in the order of the documentation.
 
 mod combinators;
 mod counting;

@@ -1,4 +1,4 @@
-//! Rule 2: what is ready, then the request, then waiting.
+//! Rule 2: does a ready result come before a request, and a request before waiting?
 
 use std::pin::pin;
 use std::time::Duration;
@@ -25,7 +25,8 @@ async fn a_result_that_is_there_wins_over_a_request() -> Result<()> {
 
 #[selvedge::test(virtual_time, workers = 1)]
 async fn a_timer_that_has_fired_wins_over_a_request() -> Result<()> {
-    // Both are due at the same time, and the canceller's timer is armed first: on one worker it runs first.
+    // Both timers are due at the same time, and the canceller's is armed first, so on one worker it
+    // runs first.
     let sleeper = async { sleep(MOMENT).returning("slept").await };
     let canceller = create_task(async {
         sleep(MOMENT).await?;
@@ -34,7 +35,7 @@ async fn a_timer_that_has_fired_wins_over_a_request() -> Result<()> {
     let sleeper = create_task(sleeper);
     let handle = sleeper.handle();
     canceller.await?;
-    // The clock stands at the sleeper's deadline, whether or not it has been polled since.
+    // The clock is at the sleeper's deadline, whether or not the sleeper has been polled since.
     handle.cancel();
     assert_eq!(sleeper.await?, "slept");
     Ok(())
@@ -142,7 +143,7 @@ async fn a_leaf_that_moves_into_a_timeout_starts_afresh() -> Result<()> {
     let task = create_task(async {
         let mut moved = pin!(sleep(LONG));
         assert!(futures_lite::future::poll_once(&mut moved).await.is_none());
-        // Delivered while the leaf is not polled: it takes no part.
+        // The request is delivered while the leaf is not polled, so the leaf does not receive it.
         me().cancel();
         assert!(sleep(LONG).await.is_err());
         let inside = wait_for(moved, MOMENT).await;

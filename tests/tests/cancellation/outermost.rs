@@ -1,4 +1,4 @@
-//! Rule 5: the outermost request wins.
+//! Rule 5: does the outermost request win?
 
 use std::pin::pin;
 use std::time::Duration;
@@ -104,7 +104,8 @@ async fn a_refused_request_from_before_the_block_does_not_count() -> Result<()> 
 async fn a_request_that_is_taken_together_with_an_expiry_is_not_lost() -> Result<()> {
     let task = create_task(async {
         timeout(Duration::ZERO, async |_| {
-            // Made before the deadline is looked at for the first time, and delivered with it.
+            // The request is made before the deadline is checked for the first time, and delivered
+            // with it.
             join(sleep(LONG), async { me().cancel() }).await.0
         })
         .await
@@ -213,7 +214,8 @@ async fn an_undelivered_request_wins_whatever_the_count_says() -> Result<()> {
         timeout(Duration::ZERO, async |_| {
             let asking = async {
                 me().cancel();
-                // Back to the count at entry, but not to zero: the request stands.
+                // The count is back at its value at entry, but not at zero: the outer request
+                // remains.
                 assert_eq!(me().uncancel(), 1);
             };
             join(sleep(LONG), asking).await.0

@@ -1,4 +1,4 @@
-//! Rule 3: what is awaited is asked first.
+//! Rule 3: does an awaited task receive the request first?
 
 use selvedge::{Error, Result, Task, TaskHandle, create_task, shield, sleep};
 use selvedge_tests::{LONG, MOMENT, Trace, message_of, settle};
@@ -138,7 +138,8 @@ async fn a_request_that_the_awaited_task_never_saw_meets_the_next_leaf() -> Resu
         Ok((value, then.is_err_and(|error| error.is_cancelled())))
     });
     settle().await?;
-    // On one worker nobody runs in between: when the inner task is polled next, the value is there.
+    // On one worker no other task runs in between: when the inner task is polled next, the value is
+    // there.
     outer.cancel();
     gate.try_send(()).expect("there is room");
     assert_eq!(outer.await?, ("value", true));

@@ -29,13 +29,16 @@ pub(crate) const GROUPS: [&str; 14] = [
 /// How often a scenario is run on several workers.
 const ROUNDS: usize = 5;
 
-/// Lists the scenarios of a file, by what is claimed about each.
+/// Lists the scenarios of a file, by the claim about each.
 ///
-/// * `same`: on one worker the trace is asyncio's; on several it is too, but for the order within an instant.
-/// * `alone`: the trace is asyncio's on one worker. The scenario relies on nothing else running between two of its awaits.
-/// * `whenever` names some of `same` again: what they tell does not depend on the clock at all, so they are also run on four workers in
-///   real time, where only what was told counts, and how often.
-/// * `better`: Selvedge promises something else, which is pinned here; the recording shows what asyncio does.
+/// * `same`: on one worker the trace is asyncio's. On several workers it is too, except for the
+///   order within an instant.
+/// * `alone`: the trace is asyncio's on one worker. The scenario requires that no other task runs
+///   between two of its awaits.
+/// * `whenever` names some of `same` again: their traces do not depend on the clock. They also run
+///   on four workers in real time, where only the lines count, and how often each occurs.
+/// * `better`: Selvedge promises a different behaviour, which this list fixes; the recording shows
+///   asyncio's.
 macro_rules! conformance {
     (
         $group:literal;
@@ -68,7 +71,8 @@ macro_rules! conformance {
 }
 pub(crate) use conformance;
 
-/// Runs a scenario in virtual time. Nobody stands in for a worker that the machine keeps waiting: one worker is one worker.
+/// Runs a scenario in virtual time. Without the watchdog, so that no standby replaces a worker that
+/// the machine delays: one worker means one worker.
 fn run<S, F>(workers: usize, scenario: S) -> Vec<String>
 where
     S: FnOnce(Trace) -> F + Send + 'static,
@@ -77,7 +81,8 @@ where
     run_on(Runner::builder().workers(workers).virtual_time(true).rescue(false), scenario)
 }
 
-/// As `run` does it, so that virtual time stands still from main's end until what is left has been cancelled.
+/// Runs the scenario as `run` does, so that virtual time stands still from the end of main until
+/// the remaining tasks have been cancelled.
 fn run_on<S, F>(builder: RunnerBuilder, scenario: S) -> Vec<String>
 where
     S: FnOnce(Trace) -> F + Send + 'static,
@@ -155,13 +160,13 @@ fn find(group: &str, name: &str) -> Recording {
     found.unwrap_or_else(|| panic!("{name} is not recorded in {group}.trace"))
 }
 
-/// Sorts within each instant; the instants are in order already.
+/// Sorts the lines within each instant. The instants are in order already.
 fn sorted(mut lines: Vec<String>) -> Vec<String> {
     lines.sort_by(|a, b| (instant(a), a).cmp(&(instant(b), b)));
     lines
 }
 
-/// What was told, whenever it was.
+/// The lines without their times.
 fn timeless(lines: Vec<String>) -> Vec<String> {
     let mut labels: Vec<String> = lines
         .iter()

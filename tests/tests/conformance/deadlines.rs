@@ -1,4 +1,4 @@
-//! `wait_for`.
+//! Does `wait_for` behave as asyncio's?
 
 use std::time::Duration;
 
@@ -164,11 +164,11 @@ conformance! {
     ]
     alone: []
     better: [
-        // A deadline that is past polls once: what needs no waiting succeeds.
+        // A deadline that has passed still polls once: an operation that need not wait succeeds.
         no_time_and_a_coroutine => ["0 started", "0 wait_for: 1"],
-        // What is ready wins over a deadline.
+        // A ready result wins over a deadline.
         the_result_and_the_deadline_in_one_instant => ["20 wait_for: 1"],
-        // And over a request, which meets the next await.
+        // It also wins over a request, which is delivered to the next await.
         the_result_and_a_request_in_one_instant => ["10 wait_for: 1", "10 sleep: cancelled late"],
     ]
     whenever: [

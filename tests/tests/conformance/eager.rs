@@ -1,4 +1,4 @@
-//! Introspection, and tasks that start at once.
+//! Do introspection and eager tasks behave as asyncio's?
 
 use selvedge::{
     ContextVar, Coroutine, Error, Result, Task, all_tasks, create_task, current_task, gather,

@@ -1,4 +1,4 @@
-//! Futures: results set by hand.
+//! Do futures, whose results are set by hand, behave as asyncio's?
 
 use selvedge::{ContextVar, Error, Future, Result, create_task, gather, get_running_loop};
 

@@ -1,4 +1,4 @@
-//! `gather`: order, failures, cancellation.
+//! Does `gather` behave as asyncio's: order, failures, cancellation?
 
 use selvedge::{Future, Result, Task, create_task, gather, get_running_loop, shield};
 
@@ -199,7 +199,7 @@ conformance! {
         children_that_refuse_do_not_undo_the_cancellation => [
             "10 a: cancelled all", "10 gather: cancelled all",
         ],
-        // The child's result was there first; the request meets the next await.
+        // The child's result was there first; the request is delivered to the next await.
         children_done_before_the_request => ["10 gather: [1]", "10 sleep: cancelled late"],
     ]
     whenever: [

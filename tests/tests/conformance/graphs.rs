@@ -1,4 +1,4 @@
-//! Who awaits whom.
+//! Does the call graph show the same awaiters as asyncio's?
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::check::conformance;
 use crate::trace::{Cell, Trace};
 use crate::{HOUR, me, pause};
 
-/// The names of those who await it.
+/// The names of the tasks that await `future`.
 fn awaiters(future: impl Into<AnyFuture>) -> Result<Vec<String>> {
     let graph = capture_call_graph(Some(future.into()), None)?.expect("it was named");
     let mut names: Vec<_> =
@@ -21,7 +21,7 @@ fn awaiters(future: impl Into<AnyFuture>) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Without call stacks, and without the numbers.
+/// The printed graph without call stacks and without numbers.
 fn text(future: &Future<()>) -> Result<Vec<String>> {
     let text = format_call_graph(future, 0)?;
     let lines = text.lines().map(|line| match line.split_once("0x") {

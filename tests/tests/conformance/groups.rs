@@ -1,4 +1,4 @@
-//! `task_group`.
+//! Does `task_group` behave as asyncio's `TaskGroup`?
 
 use selvedge::{CancelledError, Error, Result, create_task, get_running_loop, task_group, timeout};
 

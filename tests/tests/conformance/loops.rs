@@ -1,4 +1,4 @@
-//! The loop: callbacks, timers, sleep, the exception handler, shutdown.
+//! Does the loop behave as asyncio's: callbacks, timers, sleep, the exception handler, shutdown?
 
 use selvedge::{
     ContextVar, Error, EventLoop, ExceptionContext, Result, create_task, get_running_loop, run, sleep,
@@ -136,7 +136,7 @@ async fn the_exception_handler_is_told(t: Trace) -> Result<()> {
     Ok(())
 }
 
-/// Tells the error as well as the message.
+/// Records the error as well as the message.
 fn tell_errors(t: Trace) {
     this_loop().set_exception_handler(move |_, context| {
         t.error(context.message(), context.exception().expect("there is an error"));
@@ -255,7 +255,7 @@ conformance! {
         sleep_of_no_time_yields,
     ]
     better: [
-        // The words only: it may be a runner's shutdown.
+        // Only the words differ: the shutdown may be a runner's.
         an_error_during_the_shutdown_is_reported => [
             "10 main ends", "10 report: unhandled exception during run() shutdown",
         ],

@@ -1,7 +1,8 @@
-//! Does Selvedge do what asyncio does?
+//! Does Selvedge behave as asyncio does?
 //!
-//! Each scenario exists twice under one name: in `tests/conformance/`, where asyncio runs it under a virtual clock and its trace is
-//! recorded, and here. `make conformance-record` records anew.
+//! Each scenario exists twice under one name: in `tests/conformance/`, where asyncio runs it under
+//! a virtual clock and its trace is recorded, and here. `make conformance-record` makes new
+//! recordings.
 
 mod check;
 mod deadlines;
@@ -28,7 +29,7 @@ use std::time::Duration;
 
 use selvedge::{TaskHandle, current_task};
 
-/// As long as asyncio's scenarios sleep "for ever".
+/// The duration for which asyncio's scenarios sleep "for ever".
 const HOUR: Duration = Duration::from_hours(1);
 
 const fn ms(n: u64) -> Duration {
@@ -43,7 +44,7 @@ fn me() -> TaskHandle {
     current_task().expect("this runs in a task")
 }
 
-/// The page in `docs/` that says what came of each row.
+/// The page in `docs/` gives the result of each row.
 #[test]
 fn every_row_has_a_verdict() {
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/conformance.md");

@@ -1,4 +1,4 @@
-//! What are scenarios made of? The twins of the recorder's coroutines.
+//! Which parts do scenarios share? The twins of the recorder's coroutines.
 
 use selvedge::{Error, Result, sleep};
 
@@ -6,7 +6,7 @@ use crate::trace::Trace;
 use crate::{HOUR, ms, pause};
 
 impl Trace {
-    /// Sleeps, and tells whether it was let.
+    /// Sleeps, and records whether the sleep was cancelled.
     pub(crate) async fn nap<T>(self, who: &'static str, n: u64, value: T) -> Result<T> {
         if let Err(error) = pause(n).await {
             self.error(who, &error);
@@ -16,7 +16,7 @@ impl Trace {
         Ok(value)
     }
 
-    /// Takes a cancellation for a wake-up call.
+    /// Treats a cancellation as a wake-up.
     pub(crate) async fn stubborn<T>(self, who: &'static str, n: u64, value: T) -> Result<T> {
         if let Err(error) = pause(n).await {
             self.error(who, &error);
@@ -24,7 +24,7 @@ impl Trace {
         Ok(value)
     }
 
-    /// Sleeps for ever; once cancelled, cleans up for some time.
+    /// Sleeps for ever; after a cancellation, cleans up for some time.
     pub(crate) async fn tidy(self, who: &'static str, n: u64) -> Result<()> {
         let slept = sleep(HOUR).await;
         if slept.is_err() {
@@ -42,7 +42,7 @@ pub(crate) async fn fail<T>(n: u64, message: &'static str) -> Result<T> {
     Err(Error::msg(message))
 }
 
-/// Answers a cancellation with an error.
+/// Turns a cancellation into an error.
 pub(crate) async fn spiteful(message: &'static str) -> Result<()> {
     sleep(HOUR).await.map_err(|_| Error::msg(message))
 }

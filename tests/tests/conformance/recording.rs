@@ -1,13 +1,13 @@
-//! What did asyncio do?
+//! What did asyncio do in a scenario?
 
 use std::path::Path;
 
-/// A trace as it was recorded.
+/// A recorded trace.
 pub(crate) struct Recording {
     pub(crate) name: String,
-    /// What it is about, in the list of what asyncio does.
+    /// The row about it in the list of asyncio's behaviour.
     pub(crate) row: String,
-    /// The order within one instant is nobody's promise.
+    /// Whether the order within one instant is unspecified.
     pub(crate) is_unordered: bool,
     pub(crate) lines: Vec<String>,
 }

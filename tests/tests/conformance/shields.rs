@@ -1,4 +1,4 @@
-//! `shield`.
+//! Does `shield` behave as asyncio's?
 
 use selvedge::{Result, create_task, shield, timeout};
 
@@ -116,7 +116,7 @@ conformance! {
     better: [
         // Messages are not lost.
         the_message_of_the_task_behind_a_shield => ["10 shield: cancelled inner"],
-        // The same report in the words of every other error that nobody takes.
+        // The same report, in the words that are used for every error that is never retrieved.
         the_task_fails_when_nobody_waits_any_more => [
             "10 outer: cancelled", "30 report: Task exception was never retrieved", "40 main ends",
         ],

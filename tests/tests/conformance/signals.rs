@@ -1,6 +1,7 @@
-//! Signal handlers of the loop.
+//! Do the loop's signal handlers behave as asyncio's?
 //!
-//! Signals are the process's, and `cargo test` runs scenarios side by side in one: so they take turns, which last as long as their handlers do.
+//! Signals belong to the process, and `cargo test` runs scenarios side by side in one process. So
+//! the scenarios take turns, and a turn lasts as long as its handlers do.
 
 use std::sync::Arc;
 
@@ -151,7 +152,8 @@ async fn a_handler_runs_in_a_copy_of_the_context(t: Trace) -> Result<()> {
     Ok(())
 }
 
-/// Tests do not run on the main thread, where `run` listens too: for that, see `tests/signals`.
+/// Tests do not run on the main thread, where `run` also listens for Ctrl-C. `tests/signals` covers
+/// that.
 async fn a_handler_takes_ctrl_c_from_run(t: Trace) -> Result<()> {
     let turn = Turn::take();
     turn.add(SIGINT, move || t.tell("called"))?;

@@ -1,4 +1,5 @@
-//! Streams: readers that are fed by hand, and connections over Unix sockets, which have no delays of their own.
+//! Do streams behave as asyncio's? Readers that are fed by hand, and connections over Unix sockets,
+//! which add no delays.
 
 use std::fmt;
 use std::future::Future;
@@ -38,7 +39,7 @@ fn fed(limit: usize, pieces: &[&[u8]]) -> Result<(StreamReader, StreamFeed)> {
     Ok((reader, feed))
 }
 
-/// A reader with all that it will ever get.
+/// A reader that has all its data.
 fn whole(limit: usize, pieces: &[&[u8]]) -> Result<StreamReader> {
     let (reader, feed) = fed(limit, pieces)?;
     feed.feed_eof();
@@ -84,7 +85,7 @@ async fn read_returns_what_is_there(t: Trace) -> Result<()> {
     t.result("none", &text(reader.read(0).await));
     t.result("some", &text(reader.read(4).await));
     t.result("the rest", &text(reader.read(100).await));
-    // The end is not known before it is read.
+    // The reader learns about the end only when it reads it.
     t.value("end", reader.read(1).await?.is_empty() && reader.at_eof());
     t.result("nothing", &text(reader.read(100).await));
     Ok(())
@@ -470,7 +471,8 @@ async fn a_closed_server_refuses_and_lets_connections_go_on(t: Trace) -> Result<
 }
 
 async fn wait_closed_waits_for_connections(t: Trace) -> Result<()> {
-    // The connection's end is told before its coroutine has told of it.
+    // The peer sees the end of the connection before the server's coroutine has recorded it, so the
+    // scenario waits for `told`.
     let told = get_running_loop()?.create_future();
     let tells = told.clone();
     let served = Served::by(move |mut reader, writer| {

@@ -1,4 +1,4 @@
-//! Tasks: start, cancellation, results, context.
+//! Do tasks behave as asyncio's: start, cancellation, results, context?
 
 use std::sync::Arc;
 
@@ -510,18 +510,20 @@ conformance! {
         two_requests_before_one_delivery_deliver_once, a_request_is_not_yet_the_end,
     ]
     better: [
-        // What the coroutine returned is returned: a result is never lost to a cancel.
+        // The value that the coroutine returned is the result: a result is never lost to a
+        // cancellation.
         a_value_returned_after_cancelling_oneself => ["10 cancelled: false", "10 task: 5"],
-        // The result was there first; the request meets the next await.
+        // The result was there first; the request is delivered to the next await.
         a_result_and_a_request_in_one_instant => ["10 future: 7", "10 sleep: cancelled late", "10 task: ()"],
-        // CPython has told the sleep already; here the request is taken back before the task has seen it.
+        // In CPython the sleep has already received the request. Here the request is taken back
+        // before the task has seen it.
         uncancel_counts_down_to_zero => [
             "10 uncancel: 1", "10 uncancel: 0", "10 uncancel: 0", "10 cancelling: 0", "20 done: false",
             "20 cancel: true", "20 task: cancelled again", "20 await: ()",
         ],
         // A result is moved out, not shared.
         a_task_awaited_twice => ["10 task: rested", "10 first: 5", "10 second: invalid state"],
-        // The loop owns its tasks; this one is cancelled at the end like any other.
+        // The loop owns its tasks, and cancels this one at the end like every other.
         a_forgotten_task_that_nobody_can_wake => ["20 main ends", "20 future: cancelled"],
     ]
     whenever: [

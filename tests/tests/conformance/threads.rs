@@ -1,4 +1,4 @@
-//! Threads: `to_thread`, executors, `run_coroutine_threadsafe`.
+//! Do threads behave as asyncio's: `to_thread`, executors, `run_coroutine_threadsafe`?
 
 use std::sync::mpsc;
 use std::thread;

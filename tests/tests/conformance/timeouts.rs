@@ -1,4 +1,4 @@
-//! `timeout`, `timeout_at`, `Timeout`.
+//! Do `timeout`, `timeout_at` and `Timeout` behave as asyncio's?
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ fn now() -> Duration {
 }
 
 impl Trace {
-    /// The deadline, in milliseconds.
+    /// Records the deadline, in milliseconds.
     fn when(self, cm: &Timeout) {
         let when = cm.when().expect("there is a deadline");
         self.value("when", (when.as_micros() + 500) / 1000);

@@ -11,8 +11,9 @@ use selvedge::{
     LimitOverrunError, Result, RuntimeError,
 };
 
-/// Told by every task of a scenario. It is `Copy`, which keeps the scenarios as short as their twins: the lines lie in a registry
-/// that lives as long as the test binary.
+/// The record of a scenario, to which each of its tasks adds lines. It is `Copy`, which keeps the
+/// scenarios as short as their twins: the lines are in a list that lives as long as the test
+/// binary.
 #[derive(Clone, Copy)]
 pub(crate) struct Trace(&'static Record);
 
@@ -21,11 +22,11 @@ struct Record {
     event_loop: Mutex<Option<EventLoop>>,
 }
 
-/// Keeps the records reachable, so that no tool takes them for a leak.
+/// Keeps the records reachable, so that no tool reports them as a leak.
 static ALL: Mutex<Vec<&'static Record>> = Mutex::new(Vec::new());
 
 impl Trace {
-    /// A trace in the time of a loop.
+    /// A trace with the time of a loop.
     pub(crate) fn on(event_loop: EventLoop) -> Trace {
         let record = Record { lines: Mutex::default(), event_loop: Mutex::new(Some(event_loop)) };
         let record: &'static Record = Box::leak(Box::new(record));
@@ -39,7 +40,7 @@ impl Trace {
         trace
     }
 
-    /// Something happened.
+    /// Records an event.
     pub(crate) fn tell(self, what: impl AsRef<str>) {
         let now = self.0.event_loop.lock().as_ref().expect("the scenario is running").time();
         // Rounded as the recorder rounds.
@@ -47,12 +48,12 @@ impl Trace {
         self.0.lines.lock().push(format!("{ms} {}", what.as_ref()));
     }
 
-    /// A value was seen.
+    /// Records a value.
     pub(crate) fn value(self, who: &str, value: impl Debug) {
         self.tell(format!("{who}: {value:?}"));
     }
 
-    /// An await or a call ended.
+    /// Records the result of an await or a call.
     pub(crate) fn result<T: Debug>(self, who: &str, result: &Result<T>) {
         match result {
             Ok(value) => self.value(who, value),
@@ -60,12 +61,12 @@ impl Trace {
         }
     }
 
-    /// An error was seen.
+    /// Records an error.
     pub(crate) fn error(self, who: &str, error: &Error) {
         self.tell(format!("{who}: {}", describe(error)));
     }
 
-    /// Awaits, and tells how that ended.
+    /// Awaits, and records the result.
     pub(crate) async fn outcome<A, T>(self, who: &str, aw: A) -> Option<T>
     where
         A: IntoFuture<Output = Result<T>>,
@@ -86,14 +87,14 @@ impl Trace {
         Ok(())
     }
 
-    /// The scenario is over.
+    /// Ends the trace, and returns its lines.
     pub(crate) fn finish(self) -> Vec<String> {
         drop(self.0.event_loop.lock().take());
         std::mem::take(&mut *self.0.lines.lock())
     }
 }
 
-/// In the words of the recorder.
+/// Describes an error in the words of the recorder.
 pub(crate) fn describe(error: &Error) -> String {
     if let Some(cancelled) = error.downcast_ref::<CancelledError>() {
         return cancelled.message().map_or_else(|| "cancelled".into(), |it| format!("cancelled {it}"));
@@ -144,5 +145,5 @@ impl<T: Debug> Debug for Shown<'_, T> {
     }
 }
 
-/// A place for what one task hands to another.
+/// A cell in which one task passes a value to another.
 pub(crate) type Cell<T> = Arc<Mutex<Option<T>>>;

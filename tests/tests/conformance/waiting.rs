@@ -1,4 +1,4 @@
-//! `wait` and `as_completed`.
+//! Do `wait` and `as_completed` behave as asyncio's?
 
 use selvedge::{
     FIRST_COMPLETED, FIRST_EXCEPTION, Result, Task, as_completed, create_task, get_running_loop, wait,
@@ -204,7 +204,7 @@ async fn what_is_missing_at_the_deadline_is_a_timeout(t: Trace) -> Result<()> {
     while let Some(result) = results.next().await {
         t.result("next", &result);
     }
-    // The tasks belong to `results`; that they end well is told by themselves.
+    // The tasks belong to `results`, so their own lines show that they end well.
     for (handle, value) in handles.iter().zip([30, 40]) {
         wait([handle]).await?;
         t.result("afterwards", &handle.exception().map(|_| value));

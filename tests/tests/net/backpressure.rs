@@ -1,4 +1,4 @@
-//! Who is slower than the other, and how much lies in memory meanwhile.
+//! What happens when one side is slower than the other, and how many bytes are in memory meanwhile?
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +29,7 @@ async fn who_drains_has_little_in_memory_however_slow_the_reader_is() -> Result<
     let bytes = pattern(20_000_000);
     let mut pieces = bytes.chunks(PIECE);
     let mut sent = 0;
-    // Until the operating system's buffers are full, and ours is too.
+    // Until the operating system's buffers and ours are full.
     loop {
         let piece = pieces.next().expect("it takes less than all to fill the buffers");
         writer.write(piece)?;
@@ -102,7 +102,7 @@ async fn tasks_that_write_through_one_reference_do_not_mix_their_pieces() -> Res
         let writer = Arc::clone(&writer);
         create_task(async move {
             for round in 0..ROUNDS {
-                // A head, and so many bytes that one write often does not take it all.
+                // A head, and so many bytes that one write often does not send them all.
                 let body = vec![task; 3000];
                 writer.writelines([&[task][..], &round.to_be_bytes(), &body])?;
                 writer.drain().await?;

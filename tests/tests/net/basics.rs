@@ -1,4 +1,4 @@
-//! What is written arrives, in order and once.
+//! Do written bytes arrive, in order and once?
 
 use std::net::SocketAddr;
 
@@ -42,7 +42,7 @@ async fn a_name_is_looked_up_and_its_addresses_are_tried_in_turn() -> Result<()>
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let good = listener.local_addr()?;
     let bad = {
-        // Nobody listens there any more.
+        // The listener is closed, so connections are refused.
         let gone = TcpListener::bind("127.0.0.1:0").await?;
         gone.local_addr()?
     };
@@ -69,7 +69,8 @@ async fn a_port_in_use_is_an_error_that_says_so() -> Result<()> {
     Ok(())
 }
 
-/// The operating system's number, which the standard library tells of the same mistake.
+/// The error has the operating system's number, as the standard library's error for the same
+/// mistake.
 #[selvedge::test]
 async fn an_error_that_names_its_address_has_the_systems_number() -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;

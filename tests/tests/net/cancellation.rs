@@ -1,4 +1,4 @@
-//! A cancellation arrives at the await, and no byte is lost by it.
+//! Is a cancellation delivered at the await, without the loss of a byte?
 
 use std::time::Duration;
 
@@ -33,13 +33,14 @@ async fn bytes_that_are_there_win_over_a_request_that_comes_with_them() -> Resul
         began.set_result(());
         let mut buffer = [0; 8];
         let first = other.read(&mut buffer).await?;
-        // The request is not lost either: it meets the next await.
+        // The request is not lost either: it is delivered to the next await.
         let second = other.read(&mut buffer).await;
         assert!(second.is_err_and(|error| error.is_cancelled()));
         Ok(first)
     });
     begun.await?;
-    // The reader waits. Bytes and request come in one step of this task, on the only worker.
+    // The reader waits. The bytes and the request come in one step of this task, on the only
+    // worker.
     selvedge::sleep(Duration::ZERO).await?;
     one.try_write(b"abc")?;
     reader.cancel();
@@ -77,7 +78,7 @@ async fn a_loop_over_a_stream_that_is_always_ready_can_be_cancelled() -> Result<
             one.write(b"x").await?;
             other.read(&mut [0; 1]).await?;
             if selvedge::current_task().expect("a task").cancelling() == 0 {
-                // As if from outside while it runs.
+                // The same effect as a request from outside while the task runs.
                 selvedge::current_task().expect("a task").cancel();
             }
         }

@@ -1,4 +1,4 @@
-//! Connections that come and go by the thousand leave nothing behind.
+//! Do thousands of connections leave anything behind when they end?
 
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ fn ten_thousand_connections_leave_nothing_behind() {
     let name = "crowds::ten_thousand_connections_leave_nothing_behind";
     in_a_process_of_its_own(name, "true", || {
         let runner = Runner::builder().workers(2).build().expect("a loop");
-        // What the first socket of a loop brings with it stays.
+        // The descriptors that come with the first socket of a loop remain open.
         runner
             .run(async {
                 start_server(async |_, _| Ok(()), "127.0.0.1:0").await.map(|server| server.close())
@@ -26,7 +26,8 @@ fn ten_thousand_connections_leave_nothing_behind() {
             .expect("a server");
         let settled = || runner.get_loop().metrics().sockets == 0;
         assert!(eventually(settled), "a server that was closed is gone");
-        // What is opened once (a sanitizer opens some itself) is no leak: that would show with each round.
+        // A descriptor that is opened once (a sanitizer opens some itself) is no leak: a leak would
+        // grow with each round.
         runner.run(ten_thousand()).expect("all were served");
         assert!(eventually(settled), "{} sockets are still watched", runner.get_loop().metrics().sockets);
         let before = descriptors();
@@ -47,7 +48,7 @@ async fn ten_thousand() -> Result<()> {
                 let asked = reader.readexactly(4).await?;
                 counts.fetch_add(1, Ordering::Relaxed);
                 let answered = writer.write(asked);
-                // A peer that resets does not wait for its answer.
+                // A peer that resets the connection does not wait for its answer.
                 assert!(
                     answered.is_ok()
                         || answered.is_err_and(|error| error.io_kind() == Some(ErrorKind::ConnectionReset))
@@ -62,13 +63,13 @@ async fn ten_thousand() -> Result<()> {
     let client = |number: usize| async move {
         let asked = u32::try_from(number).expect("there are not so many").to_be_bytes();
         match number % 4 {
-            // Dropped as they are.
+            // Dropped without a close.
             0 | 1 => {
                 let (mut reader, writer) = open_connection(addr).await?;
                 writer.write(asked)?;
                 assert_eq!(reader.readexactly(4).await?, asked);
             }
-            // Closed, and waited for.
+            // Closed, and awaited.
             2 => {
                 let (mut reader, writer) = open_connection(addr).await?;
                 writer.write(asked)?;
@@ -94,7 +95,7 @@ async fn ten_thousand() -> Result<()> {
     server.wait_closed().await?;
     assert_eq!(count.load(Ordering::Relaxed), CONNECTIONS);
     assert_eq!(server.clients(), 0);
-    // The last one's task has closed its connection, and is about to end.
+    // The task of the last connection has closed it, and is about to end.
     let event_loop = get_running_loop()?;
     for _ in 0..100_000 {
         if event_loop.all_tasks().len() == 1 {
@@ -105,7 +106,7 @@ async fn ten_thousand() -> Result<()> {
     panic!("left: {:?}", event_loop.all_tasks());
 }
 
-/// The last of it ends on a worker, a moment later.
+/// Waits for a condition, because the last connection ends on a worker a moment later.
 fn eventually(mut is_so: impl FnMut() -> bool) -> bool {
     for _ in 0..5000 {
         if is_so() {

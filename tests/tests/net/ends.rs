@@ -1,4 +1,5 @@
-//! Does an end that is made or met here reach everybody: who waits, who comes later, and nobody else?
+//! Does a local or remote end reach every operation that it concerns, whether it waits or comes
+//! later, and no other?
 
 use std::future::poll_fn;
 use std::io::{ErrorKind, IoSlice};
@@ -23,7 +24,7 @@ fn kind<T>(result: Result<T>) -> Option<ErrorKind> {
     result.err().map(|error| error.io_kind().expect("the system's error"))
 }
 
-/// Waits before and after; `$full` has no room left, so that a write has to wait.
+/// Waits before and after a shutdown. The buffer of `$full` is full, so a write has to wait.
 macro_rules! shut_down_every_way {
     ($pair:expr) => {
         for how in [Shutdown::Read, Shutdown::Write, Shutdown::Both] {
@@ -70,7 +71,7 @@ macro_rules! shut_down_every_way {
                     );
                 }
             }
-            // Later ones find the same.
+            // Later operations find the same end.
             if ends_reads {
                 soon(one.readable()).await?;
                 assert_eq!(one.try_read(&mut buffer)?, 0);
@@ -95,7 +96,7 @@ async fn a_shutdown_ends_what_waits_and_what_comes_later() -> Result<()> {
     Ok(())
 }
 
-/// By the halves and by the traits.
+/// Tested with the halves and with the traits.
 #[selvedge::test(workers = 2)]
 async fn a_closed_half_ends_who_writes_beside_it() -> Result<()> {
     let (one, _other) = UnixStream::pair()?;
@@ -115,7 +116,8 @@ async fn a_closed_half_ends_who_writes_beside_it() -> Result<()> {
     Ok(())
 }
 
-/// What no attempt fetches is told until one was in vain; what comes later is told again.
+/// Readiness that no operation can consume is reported until one operation was unsuccessful. New
+/// readiness is reported again.
 #[cfg(target_os = "linux")]
 #[selvedge::test(workers = 2)]
 async fn an_end_that_no_packet_tells_of_is_told_once() -> Result<()> {
@@ -151,7 +153,8 @@ async fn an_end_that_no_packet_tells_of_is_told_once() -> Result<()> {
             in_vain += 1;
             assert!(in_vain < 5, "it says so for ever");
         }
-        // With all that on its queue, a packet is told, and so is room.
+        // With all these errors on its queue, the socket still reports a packet, and free buffer
+        // space.
         udp.send_to(b"ping", udp.local_addr()?).await?;
         soon(udp.readable()).await?;
         assert_eq!(udp.try_recv(&mut buffer)?, 4);
@@ -229,13 +232,14 @@ async fn abstract_names_work_at_both_ends() -> Result<()> {
     assert_eq!(kind(UnixListener::bind(&too_long)), Some(ErrorKind::InvalidInput));
     assert_eq!(kind(UnixStream::connect("in\0side").await), Some(ErrorKind::InvalidInput));
     assert_eq!(kind(UnixDatagram::bind("in\0side")), Some(ErrorKind::InvalidInput));
-    // A socket without a name cannot be answered, and that is said.
+    // A socket without a name cannot be answered, and the error says so.
     let unbound = UnixDatagram::unbound()?;
     assert_eq!(kind(one.send_to_addr(b"x", &unbound.local_addr()?)), Some(ErrorKind::InvalidInput));
     Ok(())
 }
 
-/// As many as are allowed wait, and one more, as Linux counts; then a client is told at once.
+/// As Linux counts, the backlog holds one connection more than its limit. The next client gets an
+/// error at once.
 #[cfg(target_os = "linux")]
 #[selvedge::test(workers = 1)]
 async fn a_backlog_is_what_was_asked_for() -> Result<()> {
@@ -250,7 +254,8 @@ async fn a_backlog_is_what_was_asked_for() -> Result<()> {
     };
     assert_eq!((waiting.len(), refused.io_kind()), (4, Some(ErrorKind::WouldBlock)));
     drop((listener, waiting));
-    // The default is more than asyncio's, for all of them. Nobody accepts within this poll.
+    // The default exceeds asyncio's limit, for TCP and Unix sockets. The server accepts nothing
+    // within this poll.
     let server = start_unix_server(async |_, _| Ok(()), &path).await?;
     let address = socket2::SockAddr::unix(&path)?;
     let clients: Vec<_> = (0..200)
@@ -270,7 +275,8 @@ async fn a_backlog_is_what_was_asked_for() -> Result<()> {
     Ok(())
 }
 
-/// Whatever a client does that goes away, the exception handler is told of nothing; what another connection's end does to a callback is an error as before.
+/// However a client vanishes, the exception handler receives no report. An error from another
+/// connection inside a callback is reported as usual.
 #[selvedge::test(workers = 2)]
 async fn a_client_that_vanishes_is_no_exception() -> Result<()> {
     let reports = Reports::of(&selvedge::get_running_loop()?);
@@ -312,7 +318,7 @@ async fn a_client_that_vanishes_is_no_exception() -> Result<()> {
         server.wait_closed().await?;
         assert_eq!(reports.messages(), [""; 0], "{manner}");
     }
-    // The broken pipe is another connection's.
+    // The broken pipe belongs to another connection.
     let server = start_server(
         async |_, _| {
             let (one, other) = UnixStream::pair()?;
@@ -330,11 +336,11 @@ async fn a_client_that_vanishes_is_no_exception() -> Result<()> {
     Ok(())
 }
 
-/// In a process that `SIGPIPE` would end.
+/// Runs in a process that `SIGPIPE` would end.
 #[test]
 fn no_write_sends_a_signal() {
     in_a_process_of_its_own("ends::no_write_sends_a_signal", "true", || {
-        // What Rust's start-up has set to "ignore" does what it does by default.
+        // Rust's start-up ignores the signal; this restores its default action.
         let always = Arc::new(std::sync::atomic::AtomicBool::new(true));
         signal_hook::flag::register_conditional_default(signal_hook::consts::SIGPIPE, always).unwrap();
         selvedge::run(async {
@@ -370,7 +376,7 @@ fn no_write_sends_a_signal() {
                 let (_reader, writer) = selvedge::open_connection_on(one).await?;
                 assert_eq!(kind(writer.writelines([bytes, bytes])), Some(ErrorKind::BrokenPipe));
             }
-            // Packets.
+            // The same for packets.
             let (one, other) = UnixDatagram::pair()?;
             drop(other);
             assert!(one.send(b"x").await.is_err());

@@ -1,4 +1,4 @@
-//! The operating system has no more descriptors.
+//! What happens when the operating system has no more descriptors?
 
 use std::fs::File;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use selvedge_tests::Reports;
 
 use super::in_a_process_of_its_own;
 
-/// All descriptors that there are, but one for each of `left`.
+/// Takes all free descriptors except `left`.
 fn take_all_but(left: usize) -> Vec<File> {
     let mut taken = Vec::new();
     while let Ok(file) = File::open("/dev/null") {
@@ -40,7 +40,8 @@ async fn scarce() -> Result<()> {
         }
     });
     let taken = take_all_but(1);
-    // The client's is the last one, so the server's side of it waits in the backlog.
+    // The client takes the last descriptor, so the server's side of the connection waits in the
+    // backlog.
     let client = TcpStream::connect(server.local_addrs()[0]).await?;
     told.await?;
     let polls = |event_loop: &selvedge::EventLoop| {

@@ -1,4 +1,4 @@
-//! Several addresses, some of which do not answer.
+//! Is a connection made if some of several addresses do not answer?
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
@@ -7,7 +7,8 @@ use selvedge::{Result, get_running_loop, open_connection, start_server, wait_for
 
 use super::sockets_come_down_to;
 
-/// An address that never answers: more wait there to be accepted than it admits, so the system does not answer who comes next.
+/// An address that never answers: its backlog is full, so the system does not answer further
+/// clients.
 struct Silent {
     listener: TcpListener,
     _waiting: Vec<TcpStream>,
@@ -27,7 +28,7 @@ impl Silent {
     }
 }
 
-/// Lets as few wait as can be.
+/// Makes the backlog as short as possible.
 fn socket2_listen(listener: &TcpListener) -> SocketAddr {
     socket2::SockRef::from(listener).listen(0).expect("it listens again");
     listener.local_addr().expect("it listens")
@@ -57,7 +58,7 @@ async fn where_all_refuse_the_last_error_counts() -> Result<()> {
     let gone: Vec<SocketAddr> = (0..3)
         .map(|_| TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port"))
         .collect();
-    // An hour between two attempts: one that failed is not waited for.
+    // An hour between two attempts: the next attempt does not wait if the last one has failed.
     let refused = open_connection(&gone[..]).happy_eyeballs_delay(Duration::from_hours(1)).await;
     assert_eq!(refused.expect_err("nobody listens").io_kind(), Some(std::io::ErrorKind::ConnectionRefused));
     let none: &[SocketAddr] = &[];

@@ -1,4 +1,4 @@
-//! Peers that do harm, by accident or on purpose.
+//! Do streams handle peers that do harm, by accident or on purpose?
 
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ async fn a_reset_is_told_each_time_and_what_came_before_it_can_be_read() -> Resu
     assert_eq!(reader.read(100).await?, b"last words");
     reset(reader.read(100).await.expect_err("it is no good end"));
     assert!(!reader.at_eof());
-    // It is lost for the writer too.
+    // The connection is lost for the writer too.
     assert!(writer.is_closing());
     reset(writer.write(b"anybody?").expect_err("it is lost"));
     reset(writer.drain().await.expect_err("it is lost"));
@@ -45,7 +45,7 @@ async fn a_reset_is_told_each_time_and_what_came_before_it_can_be_read() -> Resu
     Ok(())
 }
 
-/// The operating system tells a reset once, to whoever comes first.
+/// The operating system reports a reset only once, to the first operation.
 #[selvedge::test(workers = 2)]
 async fn a_reset_that_the_writer_finds_first_is_no_good_end_for_the_reader() -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -65,7 +65,7 @@ async fn a_reset_that_the_writer_finds_first_is_no_good_end_for_the_reader() -> 
     Ok(())
 }
 
-/// A pipe is broken when the peer has ended its side and does not want to hear more.
+/// A pipe breaks when the peer has ended its side and no longer reads.
 #[selvedge::test(workers = 2)]
 async fn a_good_end_stays_one_when_the_writer_finds_nobody() -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -109,7 +109,7 @@ async fn plain_sockets_learn_of_a_reset_while_they_wait() -> Result<()> {
     Ok(())
 }
 
-/// A task that reads finds the end when another one closes, and so does the peer.
+/// When one task closes the connection, a task that reads finds the end, and so does the peer.
 #[selvedge::test(workers = 2)]
 async fn who_reads_finds_the_end_when_the_writer_closes() -> Result<()> {
     for aborts in [false, true] {
@@ -156,7 +156,8 @@ async fn a_connection_that_is_half_open_carries_the_other_half() -> Result<()> {
     server.wait_closed().await
 }
 
-/// A peer that sends a byte now and then never lets a line end; a limit for the whole line does.
+/// A peer that sends a byte now and then never lets a line end; a time limit for the whole line
+/// ends it.
 #[selvedge::test(workers = 2)]
 async fn a_time_limit_ends_slow_loris() -> Result<()> {
     const CLIENTS: usize = 20;
@@ -173,7 +174,7 @@ async fn a_time_limit_ends_slow_loris() -> Result<()> {
     let client = |_| async move {
         let (mut reader, writer) = open_connection(addr).await?;
         let trickle = create_task(async move {
-            // Until the server has had enough of it.
+            // Until the server closes the connection.
             while writer.write(b"x").is_ok() {
                 selvedge::sleep(Duration::from_millis(3)).await?;
             }
@@ -197,7 +198,7 @@ async fn a_million_bytes_without_a_newline_are_not_kept() -> Result<()> {
         async |mut reader, _writer| {
             let error = reader.readuntil(b"\n").await.expect_err("it has no end");
             assert!(error.downcast_ref::<LimitOverrunError>().expect("it is too long").consumed() > LIMIT);
-            // It is all there, and no more than that.
+            // All bytes up to the limit are there, and not many more.
             assert!((LIMIT..=2 * LIMIT).contains(&reader.buffered()), "{}", reader.buffered());
             reader.readline().await?;
             Ok(())
@@ -208,7 +209,7 @@ async fn a_million_bytes_without_a_newline_are_not_kept() -> Result<()> {
     .await?;
     let (mut reader, writer) = open_connection(&server.local_addrs()[..]).await?;
     writer.write(vec![b'x'; 1_000_000])?;
-    // The server closes the connection, with much of it unread.
+    // The server closes the connection, with most of the bytes unread.
     let end = reader.read(1).await;
     assert!(end.is_err() || end.is_ok_and(|bytes| bytes.is_empty()));
     server.close();
@@ -221,7 +222,8 @@ async fn a_million_bytes_without_a_newline_are_not_kept() -> Result<()> {
     Ok(())
 }
 
-/// The pieces are the program's own, and so is what makes bytes of them: it may look at the writer, or panic.
+/// The pieces belong to the program, and so does the code that makes bytes of them: it may use the
+/// writer, or panic.
 #[selvedge::test]
 async fn a_piece_may_use_the_writer_that_it_is_written_to() -> Result<()> {
     struct Nosy(Arc<StreamWriter>);
@@ -246,7 +248,7 @@ async fn a_piece_may_use_the_writer_that_it_is_written_to() -> Result<()> {
     Ok(())
 }
 
-/// A waker of the program's own panics: whoever waits beside it is woken all the same, and the connection is closed.
+/// A user's waker panics: every other waiter is still woken, and the connection is closed.
 #[selvedge::test]
 async fn a_waker_that_panics_keeps_nobody_waiting() -> Result<()> {
     struct Panics;
@@ -271,7 +273,7 @@ async fn a_waker_that_panics_keeps_nobody_waiting() -> Result<()> {
     Ok(())
 }
 
-/// An error that comes too late is dropped by whoever fed it, and what it takes along may look at the feed.
+/// The caller that feeds an error too late drops it, and the error's destructor may use the feed.
 #[selvedge::test]
 async fn an_error_that_comes_too_late_may_use_the_feed() -> Result<()> {
     struct Nosy(StreamFeed);

@@ -1,4 +1,4 @@
-//! Connections and servers of sockets that are there already.
+//! Can connections and servers be made of existing sockets?
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -20,7 +20,7 @@ async fn echo_a_line(mut reader: StreamReader, writer: StreamWriter) -> Result<(
     writer.write(reader.readline().await?)
 }
 
-/// The server answers, and ends this connection.
+/// Checks that the server answers and ends this connection.
 async fn answers(connection: (StreamReader, StreamWriter)) -> Result<()> {
     let (mut reader, writer) = connection;
     writer.write("hello\n")?;
@@ -40,7 +40,7 @@ async fn a_connection_of_a_stream_has_its_limit_and_its_options() -> Result<()> 
     let (client, server) = pair().await?;
     let addr = client.local_addr()?;
     server.set_nodelay(false)?;
-    // There is nothing for the delay to do.
+    // The delay must have no effect.
     let opens = open_connection_on(server).limit(8).happy_eyeballs_delay(Duration::ZERO);
     let (mut reader, writer) = opens.await?;
     assert_eq!(writer.peer_addr(), Some(addr));
@@ -48,7 +48,7 @@ async fn a_connection_of_a_stream_has_its_limit_and_its_options() -> Result<()> 
     client.write_all(b"short\na line that is too long\n").await?;
     assert_eq!(reader.readline().await?, b"short\n");
     assert!(reader.readline().await.is_err_and(|error| error.is::<LimitOverrunError>()));
-    // Closed, it is closed.
+    // A drop closes it.
     drop((reader, writer));
     assert!(matches!(client.read(&mut [0; 8]).await, Ok(0) | Err(_)));
     Ok(())
@@ -106,7 +106,7 @@ async fn a_server_of_a_listener_serves_and_frees_its_address() -> Result<()> {
     for _ in 0..10 {
         let listener = TcpListener::bind(addr).await?;
         addr = listener.local_addr()?;
-        // There is nothing for the backlog to do.
+        // The backlog must have no effect.
         let server = start_server_on(echo_a_line, listener).limit(8).backlog(0).await?;
         assert_eq!(server.local_addrs(), [addr]);
         answers(open_connection(addr).await?).await?;
@@ -148,7 +148,7 @@ async fn a_server_of_a_listener_has_its_limit() -> Result<()> {
     server.wait_closed().await
 }
 
-/// The file is not the server's.
+/// The socket's file does not belong to the server.
 #[selvedge::test(workers = 2)]
 async fn a_server_of_a_unix_listener_leaves_its_file() -> Result<()> {
     let path = std::env::temp_dir().join(format!("selvedge-given-{}", std::process::id()));
@@ -164,7 +164,8 @@ async fn a_server_of_a_unix_listener_leaves_its_file() -> Result<()> {
     Ok(())
 }
 
-/// What is given belongs to the loop that it is given to, and the other one may end: before that or after.
+/// A given socket belongs to the loop that it is given to. The other loop may end, before that or
+/// after.
 #[test]
 fn sockets_of_another_loop_are_moved() {
     let runner = || Runner::builder().workers(1).build().expect("a loop");

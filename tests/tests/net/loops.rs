@@ -1,4 +1,4 @@
-//! Sockets, and loops that are not theirs.
+//! How do sockets behave when they are used outside of their loop?
 
 use std::future::poll_fn;
 use std::sync::mpsc;
@@ -48,7 +48,8 @@ fn plain_threads_open_sockets_by_the_dozen() {
     runner.close();
 }
 
-/// A writer belongs to its loop, which sends what a thread without one could not.
+/// A writer belongs to its loop, which sends the bytes that a thread without a loop could not send
+/// at once.
 #[test]
 fn a_plain_thread_writes_more_than_goes_at_once() {
     let runner = runner(1);
@@ -110,7 +111,7 @@ fn a_loop_that_closes_tells_those_who_wait_elsewhere() {
         });
         let (began, wait) = mpsc::channel();
         let ((one, _two), listener, (mut reader, _writer), _accepted) = sockets.expect("sockets");
-        // Nothing ever comes to any of them.
+        // No data ever come to any of them.
         let waits = other.get_loop().create_task(async move {
             match what {
                 "read" => telling(began, one.read(&mut [0; 8])).await.map(drop),
@@ -126,7 +127,7 @@ fn a_loop_that_closes_tells_those_who_wait_elsewhere() {
     }
 }
 
-/// Awaits, and tells when the wait has begun.
+/// Awaits `future`, and reports when the wait has begun.
 async fn telling<F: Future>(began: mpsc::Sender<()>, future: F) -> F::Output {
     let mut future = std::pin::pin!(future);
     poll_fn(|cx| {
@@ -137,7 +138,7 @@ async fn telling<F: Future>(began: mpsc::Sender<()>, future: F) -> F::Output {
     .await
 }
 
-/// What was written and not sent is given up, and that is told.
+/// Bytes that were written and not sent are given up, and the loop reports that.
 #[test]
 fn a_loop_that_closes_gives_up_what_is_unsent() {
     let home = runner(2);

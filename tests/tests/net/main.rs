@@ -1,4 +1,5 @@
-//! Sockets and streams: what arrives, what a cancellation leaves, what goes wrong. All on loopback.
+//! Do sockets and streams keep their promises about arrival, cancellation and errors? All tests run
+//! on loopback.
 
 mod backpressure;
 mod basics;
@@ -33,12 +34,13 @@ where
     Ok((server, reader, writer))
 }
 
-/// Bytes that differ from their neighbours, so that a loss or a repetition shows.
+/// Bytes that differ from their neighbours, so that a loss or a repetition is noticed.
 fn pattern(length: usize) -> Vec<u8> {
     (0..length).map(|i| (i % 251) as u8 ^ (i / 251 % 241) as u8).collect()
 }
 
-/// Runs the test `name` once more, in a process of its own, after a line of shell: where descriptors can be counted, or are scarce.
+/// Runs the test `name` once more, in a process of its own, after a line of shell. There the test
+/// can count descriptors, or limit them.
 fn in_a_process_of_its_own(name: &str, shell: &str, test: impl FnOnce()) {
     const IN_CHILD: &str = "SELVEDGE_TEST_IN_CHILD";
     if std::env::var_os(IN_CHILD).is_some() {
@@ -55,7 +57,7 @@ fn in_a_process_of_its_own(name: &str, shell: &str, test: impl FnOnce()) {
     assert!(child.status.success() && out.contains("1 passed"), "{}\n{out}\n{err}", child.status);
 }
 
-/// Until the running loop watches `n` sockets: who lets go of one may be doing so just now, on another worker.
+/// Waits until the running loop watches `n` sockets: another worker may be dropping one just now.
 async fn sockets_come_down_to(n: usize) -> Result<()> {
     let event_loop = selvedge::get_running_loop()?;
     for _ in 0..5000 {

@@ -1,4 +1,4 @@
-//! Is a socket ready when it says so, and only then? Whatever was attempted before.
+//! Is a socket ready when it says so, and only then, whatever operations came before?
 
 use std::future::poll_fn;
 use std::io::ErrorKind;
@@ -12,7 +12,8 @@ use selvedge::{Result, create_task, sleep, wait_for};
 
 use super::basics::pair;
 
-/// A wait that ought to end. One that is given up looks once more, and would find what it missed: so the time tells.
+/// A wait that must end soon. A wait that times out checks once more and would find the readiness
+/// that it missed, so the elapsed time is what shows a missed wake.
 pub(super) async fn soon<T>(wait: impl Future<Output = Result<T>>) -> Result<T> {
     const LIMIT: Duration = Duration::from_secs(5);
     let began = Instant::now();
@@ -21,7 +22,7 @@ pub(super) async fn soon<T>(wait: impl Future<Output = Result<T>>) -> Result<T> 
     result
 }
 
-/// What is to be read: nothing, some, less, nothing, some again, the end.
+/// The sequence of data: none, some, less, none, some again, the end.
 macro_rules! is_readable_exactly {
     ($reader:expr, $writer:expr) => {{
         let (reader, writer, mut buffer) = ($reader, $writer, [0; 64]);
@@ -33,7 +34,7 @@ macro_rules! is_readable_exactly {
             assert_eq!(reader.try_read(&mut buffer[..4])?, 4);
             soon(reader.readable()).await?;
             soon(reader.readable()).await?;
-            // It learns that it has taken all there is.
+            // The reader learns that it has taken all the data.
             assert_eq!(soon(reader.read(&mut buffer)).await?, 6);
             assert!(reader.readable().now_or_never().is_none(), "it has all been read");
         }
@@ -108,7 +109,8 @@ async fn a_unix_packet_goes_to_a_path_without_waiting() -> Result<()> {
     Ok(())
 }
 
-/// The loop of the documentation: each wait ends once for what has come, and each attempt finds something.
+/// The loop of the documentation: each wait ends once for the data that have come, and each
+/// operation finds some.
 #[selvedge::test(workers = 2)]
 async fn a_loop_of_waits_and_attempts_makes_none_in_vain() -> Result<()> {
     const ROUNDS: usize = 200;
@@ -186,7 +188,7 @@ async fn an_error_is_left_to_the_attempt() -> Result<()> {
     Ok(())
 }
 
-/// Until there is no room. Returns how much that was.
+/// Writes until the buffer is full. Returns the number of bytes.
 fn fill(stream: &UnixStream, mut is_full: impl FnMut(&UnixStream) -> bool) -> Result<usize> {
     let mut filled = 0;
     while !is_full(stream) {
@@ -215,7 +217,7 @@ async fn a_stream_is_writable_when_there_is_room() -> Result<()> {
     soon(writer.writable()).await?;
     fill(reader.stream(), |_| false)?;
     assert!(writer.writable().now_or_never().is_none(), "it is full");
-    // Nobody is there to make room, and to write would say so.
+    // The peer is gone, so the buffer never empties, and a write would report this.
     drop(other);
     soon(writer.writable()).await?;
     assert_eq!(writer.try_write(b"x").map_err(|error| error.kind()), Err(ErrorKind::BrokenPipe));
@@ -263,7 +265,8 @@ async fn a_packet_socket_is_writable_when_its_peer_has_room() -> Result<()> {
     Ok(())
 }
 
-/// Linux calls a Unix socket writable when three quarters of its room are free. Who waits for that does not keep others from what is there.
+/// Linux calls a Unix socket writable when three quarters of its buffer are free. A task that waits
+/// for this must not keep other tasks from using less free space.
 #[cfg(target_os = "linux")]
 #[selvedge::test(workers = 2)]
 async fn who_waits_for_much_room_keeps_nobody_from_a_little() -> Result<()> {
@@ -288,11 +291,13 @@ async fn a_wait_is_told_of_a_request_unless_something_has_come() -> Result<()> {
                 Err(error) if error.is_cancelled() => return Ok("told"),
                 Err(error) => return Err(error),
             }
-            // The request is not lost either: it meets the next await, though there is something.
+            // The request is not lost either: it is delivered to the next await, although the
+            // socket is ready.
             assert!(waits.readable().await.is_err_and(|error| error.is_cancelled()));
             Ok("readable")
         });
-        // It waits. Byte and request come in one step of this task, on the only worker.
+        // The task waits. The byte and the request come in one step of this task, on the only
+        // worker.
         sleep(Duration::ZERO).await?;
         if sends {
             one.try_write(b"x")?;
@@ -311,7 +316,7 @@ fn a_wait_for_a_socket_whose_loop_is_closed_is_an_error() {
     let (one, other) = selvedge::run(async { UnixStream::pair() }).expect("a pair");
     let waited = selvedge::run(async move {
         let waited = soon(other.readable()).await;
-        // What is there can be had without anybody who watches.
+        // Data that are there can be read even if no loop watches the socket.
         one.try_write(b"x")?;
         other.readable().await?;
         assert_eq!(other.try_read(&mut [0; 8])?, 1);

@@ -1,4 +1,4 @@
-//! What a server does with its connections.
+//! How does a server treat its connections?
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ async fn a_callback_that_panics_ends_its_own_connection_only() -> Result<()> {
     Ok(())
 }
 
-/// Until there are `n` reports: a task may be telling its own just now, on another worker.
+/// Waits until there are `n` reports: a task may be reporting just now, on another worker.
 async fn reports_come(reports: &Reports, n: usize) -> Result<Vec<ExceptionContext>> {
     for _ in 0..5000 {
         if reports.all().len() >= n {
@@ -91,7 +91,7 @@ async fn a_callbacks_task_that_is_cancelled_closes_its_connection() -> Result<()
     let others: Vec<_> = all_tasks().into_iter().filter(|task| *task != main).collect();
     assert_eq!(others.len(), 1, "what accepts is no task of the program's");
     others[0].cancel();
-    // Though the writer still lives.
+    // The connection is closed although the writer is still alive.
     assert_eq!(reader.read_to_end().await?, b"");
     assert!(kept.lock()[0].is_closing());
     server.close();
@@ -196,7 +196,8 @@ async fn a_closed_server_takes_its_socket_file_away_at_once() -> Result<()> {
     Ok(())
 }
 
-/// Nobody accepts any more: nobody should be let in, nor wait for its end.
+/// The loop no longer accepts connections, so clients must be refused, and `wait_closed` must not
+/// wait.
 #[test]
 fn a_server_whose_loop_is_closed_is_closed() {
     let started = selvedge::run(async {
@@ -219,7 +220,7 @@ fn a_server_whose_loop_is_closed_is_closed() {
     assert!(ended.unwrap_err().is::<RuntimeError>());
 }
 
-/// Errors say which path, and a bind that fails outside of a loop leaves nothing there.
+/// Errors contain the path, and a bind that fails outside of a loop leaves no file.
 #[cfg(unix)]
 #[test]
 fn unix_sockets_name_their_path_and_leave_none_without_a_loop() {
@@ -246,7 +247,7 @@ async fn a_socket_file_makes_way_and_another_file_does_not() -> Result<()> {
     let old = start_unix_server(async |_, writer| writer.write("old"), &path).await?;
     let new = start_unix_server(async |_, writer| writer.write("new"), &path).await?;
     old.close();
-    // The file is the new server's.
+    // The file belongs to the new server.
     let (mut reader, _writer) = open_unix_connection(&path).await?;
     assert_eq!(reader.read_to_end().await?, b"new");
     new.close();
@@ -259,7 +260,8 @@ async fn a_socket_file_makes_way_and_another_file_does_not() -> Result<()> {
     Ok(())
 }
 
-/// A connection that is closed with bytes in it that nobody has read is reset, and not every system lets the peer read the answer then.
+/// A connection that is closed with unread bytes is reset, and on some systems the peer cannot read
+/// the answer after that.
 #[selvedge::test(workers = 2)]
 async fn an_answer_survives_a_question_that_was_not_read() -> Result<()> {
     let server = start_server(

@@ -1,4 +1,4 @@
-//! Few workers, workers that are held up, and a clock that jumps.
+//! Do sockets work with few workers, with stuck workers, and with a virtual clock?
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::served;
 
 const ROUNDS: u32 = 200;
 
-/// A question, an answer, so many times.
+/// Sends a request and reads the answer, `rounds` times.
 async fn echo(rounds: u32) -> Result<()> {
     let (server, reader, writer) = served(answer).await?;
     ask(rounds, reader, writer).await?;
@@ -50,7 +50,8 @@ fn sockets_are_served_while_every_worker_is_stuck() {
                 let begins = begun.clone();
                 let task = create_task(async move {
                     begins.set_result(())?;
-                    // The worker is held until the echo is over: if that needs this worker, the limit ends it and the test fails.
+                    // The worker is blocked until the echo is over. If the echo needs this worker,
+                    // the limit ends the wait and the test fails.
                     let ended = wait.recv_timeout(Duration::from_secs(20));
                     assert_ne!(
                         ended,
@@ -77,8 +78,8 @@ fn one_worker_without_rescue_serves_both_ends() {
     Runner::builder().workers(1).rescue(false).run(echo(ROUNDS)).expect("an echo");
 }
 
-/// The clock jumps only when nothing can come from a socket. Over Unix sockets: what is written is there at once, while a loaded system may deliver a
-/// packet of TCP's a little later, also on loopback.
+/// The clock jumps only when no socket can become ready. The test uses Unix sockets, where written
+/// bytes arrive at once. A loaded system may deliver a TCP packet a little later, also on loopback.
 #[test]
 fn hours_do_not_pass_while_bytes_are_on_their_way() {
     for workers in [1, 2, 4] {
@@ -102,7 +103,7 @@ fn hours_do_not_pass_while_bytes_are_on_their_way() {
     }
 }
 
-/// The attribute's own loop, and the pause of a reader who gets nothing.
+/// The loop of the attribute, and a reader that waits for data that never come.
 #[selvedge::test(virtual_time)]
 async fn a_read_that_gets_nothing_is_late_at_once() -> Result<()> {
     let (_server, mut reader, _writer) = served(async |mut reader, _| {

@@ -1,4 +1,4 @@
-//! What a cancellation leaves of a transfer: a prefix, and nothing twice.
+//! What does a cancelled transfer leave? A prefix of the bytes, and none of them twice.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ async fn of_a_write_that_is_cancelled_a_prefix_arrives() -> Result<()> {
         let sender = create_task(async move { client.write_all(&bytes).await });
         let mut received = vec![0; round * 50_000];
         server.read_exact(&mut received).await?;
-        // The buffers between the two hold less than what is left.
+        // The buffers between the two sides hold less than the remaining bytes.
         sender.cancel();
         cancelled += usize::from(sender.await.is_err_and(|error| error.is_cancelled()));
         server.read_to_end(&mut received).await?;
@@ -39,7 +39,7 @@ async fn a_read_loop_that_is_cancelled_goes_on_where_it_was() -> Result<()> {
     let sender = create_task(async move {
         let bytes = pattern(LENGTH);
         client.write_all(&bytes[..LENGTH / 2]).await?;
-        // So that the first reader cannot come to the end.
+        // So that the first reader cannot reach the end.
         goes.await?;
         client.write_all(&bytes[LENGTH / 2..]).await
     });
@@ -111,7 +111,7 @@ async fn a_reader_with_impatient_callers_loses_nothing() -> Result<()> {
     Ok(())
 }
 
-/// Nothing waits in it, and even so it can be cancelled.
+/// No await in this loop ever waits, and it can still be cancelled.
 #[selvedge::test(workers = 1)]
 async fn a_loop_over_what_is_in_the_reader_can_be_cancelled() -> Result<()> {
     let (mut reader, feed) = selvedge::streams::StreamReader::with_feed(1000)?;

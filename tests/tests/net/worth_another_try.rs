@@ -1,4 +1,5 @@
-//! What an attempt says about the next one: less than was asked for is not always all there was, and an error is not always the end.
+//! What does an operation's result say about the next one? A short result does not always mean that
+//! all was taken, and an error does not always mean the end.
 
 use std::io::{IoSlice, IoSliceMut};
 use std::time::{Duration, Instant};
@@ -9,7 +10,8 @@ use selvedge::{Result, sleep, wait_for};
 /// More than the operating system takes in one call.
 const MANY: usize = 3000;
 
-/// For an await that has nothing to wait for. One that is given up looks once more, and would find it: so the time tells.
+/// An await that must not wait. An await that times out checks once more and would find the
+/// readiness, so the elapsed time is what shows the fault.
 async fn at_once(wait: impl Future<Output = Result<usize>>) -> Result<usize> {
     let began = Instant::now();
     let n = wait_for(wait, Duration::from_secs(2)).await?;
@@ -42,7 +44,7 @@ async fn more_slices_than_the_system_takes_at_once_are_written_bit_by_bit() -> R
 async fn more_buffers_than_the_system_fills_at_once_are_filled_bit_by_bit() -> Result<()> {
     let (one, other) = pair().await?;
     one.write_all(&[b'x'; MANY]).await?;
-    // All of it is there, and has been told, before the first attempt.
+    // All bytes are there, and have been reported as ready, before the first read.
     while other.peek(&mut [0; MANY]).await? < MANY {}
     sleep(Duration::from_millis(20)).await?;
     let mut read = 0;
@@ -54,7 +56,7 @@ async fn more_buffers_than_the_system_fills_at_once_are_filled_bit_by_bit() -> R
     Ok(())
 }
 
-/// Linux refuses so many of them in one call.
+/// Linux refuses so many buffers in one call.
 #[selvedge::test]
 async fn a_unix_stream_may_be_read_into_thousands_of_buffers() -> Result<()> {
     let (one, other) = UnixStream::pair()?;
@@ -68,7 +70,7 @@ async fn a_unix_stream_may_be_read_into_thousands_of_buffers() -> Result<()> {
     Ok(())
 }
 
-/// There each read ends with a packet, whatever is behind it.
+/// On such a socket each read ends with a packet, whatever follows it.
 #[cfg(target_os = "linux")]
 #[selvedge::test]
 async fn a_socket_of_packets_is_no_stream() -> Result<()> {
@@ -96,7 +98,7 @@ async fn a_read_that_ends_at_urgent_data_is_not_the_last() -> Result<()> {
     Ok(())
 }
 
-/// A message that carries a descriptor is read apart from what lies behind it.
+/// A message that carries a descriptor is read separately from the bytes that follow it.
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 #[selvedge::test]
 async fn a_read_that_ends_at_a_passed_descriptor_is_not_the_last() -> Result<()> {
@@ -122,7 +124,8 @@ async fn a_read_that_ends_at_a_passed_descriptor_is_not_the_last() -> Result<()>
     Ok(())
 }
 
-/// An error that a packet socket reports passes; it can be sent to again, and has to be waited for.
+/// An error that a packet socket reports is not permanent: the socket can send again, and its
+/// sender has to wait when it is full.
 #[selvedge::test]
 async fn a_socket_that_had_an_error_can_still_be_full() -> Result<()> {
     let path = |name| std::env::temp_dir().join(format!("selvedge-{}-{name}", std::process::id()));
@@ -133,7 +136,8 @@ async fn a_socket_that_had_an_error_can_still_be_full() -> Result<()> {
     one.connect(&there)?;
     other.connect(&here)?;
     one.send(b"unread").await?;
-    // What lies unread is gone when its receiver turns to somebody else, and the sender is told.
+    // When its receiver connects to another address, the unread packet is discarded, and the sender
+    // gets an error.
     other.connect(&elsewhere)?;
     sleep(Duration::from_millis(20)).await?;
     assert!(one.send(b"again").await.is_err());

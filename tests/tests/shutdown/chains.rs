@@ -1,4 +1,5 @@
-//! Tasks that await each other are cancelled in as many steps as there are tasks. Counted, not timed.
+//! How many polls does it take to cancel tasks that await each other? As many steps as there are
+//! tasks. The polls are counted, not timed.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -56,7 +57,8 @@ fn link(link: Link, next: Task<()>) -> Boxed {
     }
 }
 
-/// Spawns a chain whose end sleeps. The handles come in the order of the chain, the sleeper first.
+/// Spawns a chain of tasks; the one at its end sleeps. The handles are in the order of the chain,
+/// the sleeper first.
 fn chain(length: usize, how: Link, polls: &Arc<AtomicUsize>) -> Vec<TaskHandle> {
     let mut handles = Vec::with_capacity(length);
     let mut last: Task<()> = create_task(Counted(Box::pin(sleep(LONG)), Arc::clone(polls)));
@@ -68,7 +70,7 @@ fn chain(length: usize, how: Link, polls: &Arc<AtomicUsize>) -> Vec<TaskHandle> 
     handles
 }
 
-/// Each task waits for the one that was spawned after it.
+/// Each task waits for the task that was spawned after it.
 fn reverse_chain(length: usize, polls: &Arc<AtomicUsize>) {
     let mut before: Option<async_channel::Sender<Task<()>>> = None;
     for number in 0..length {
@@ -86,7 +88,7 @@ fn reverse_chain(length: usize, polls: &Arc<AtomicUsize>) {
     }
 }
 
-/// Each task gathers two more.
+/// Each task gathers two more tasks.
 fn tree(depth: u32, polls: &Arc<AtomicUsize>) -> Task<()> {
     let body: Boxed = if depth == 0 {
         Box::pin(sleep(LONG))
@@ -106,7 +108,7 @@ fn polls_of_shutdown(workers: usize, main: impl FnOnce(&Arc<AtomicUsize>) + Send
     let before = runner
         .run(async move {
             main(&counted);
-            // Until all wait.
+            // Until all tasks wait.
             let mut seen = 0;
             loop {
                 sleep(Duration::from_millis(5)).await?;
@@ -138,7 +140,7 @@ fn a_shutdown_polls_each_task_a_few_times() {
     }
 }
 
-/// A number for each place, in no order.
+/// The handles in a random order that is the same each time.
 fn shuffled(handles: &[TaskHandle]) -> Vec<TaskHandle> {
     let mut keyed: Vec<_> = handles
         .iter()
@@ -149,7 +151,7 @@ fn shuffled(handles: &[TaskHandle]) -> Vec<TaskHandle> {
     keyed.into_iter().map(|(_, handle)| handle).collect()
 }
 
-/// In whatever order the tasks of a chain are cancelled, and whether they get a turn in between.
+/// The tasks of a chain may be cancelled in any order, with and without polls in between.
 #[test]
 fn cancelling_all_of_a_chain_polls_each_task_a_few_times() {
     for how in [Link::Await, Link::Gather] {
@@ -157,7 +159,7 @@ fn cancelling_all_of_a_chain_polls_each_task_a_few_times() {
             for at_a_time in [1, 10, LENGTH] {
                 let polls = Arc::new(AtomicUsize::new(0));
                 let counted = Arc::clone(&polls);
-                // Nobody stands in for the one worker, so the polls are the same each time.
+                // One worker without the watchdog, so the polls are the same each time.
                 let runner = Runner::builder().workers(1).rescue(false).virtual_time(true).build().unwrap();
                 let before = runner
                     .run(async move {
@@ -180,7 +182,8 @@ fn cancelling_all_of_a_chain_polls_each_task_a_few_times() {
                     })
                     .unwrap();
                 let polls = polls.load(Ordering::Relaxed) - before;
-                // In no order, the k-th request walks until it meets the walk of one before it: about n / k tasks. That adds up to n times ln n.
+                // In a shuffled order, the k-th request walks until it meets the walk of an earlier
+                // one: about n / k tasks. That adds up to n times ln n.
                 let most = if order == "shuffled" { 12 } else { 2 };
                 assert!(polls <= most * LENGTH, "{how:?} {order} {at_a_time}: {polls}");
             }
@@ -188,7 +191,7 @@ fn cancelling_all_of_a_chain_polls_each_task_a_few_times() {
     }
 }
 
-/// Requests that join one that is under way are not lost when that one is refused.
+/// If a request is refused, the requests that have joined it are not lost.
 #[test]
 fn a_request_after_a_refusal_is_told() {
     for how in [Link::Await, Link::Gather] {
@@ -210,7 +213,7 @@ fn a_request_after_a_refusal_is_told() {
                 }
                 sleep(Duration::from_millis(1)).await?;
                 for round in 1..=3 {
-                    // Twice before it gets there is once.
+                    // Two requests count as one if they are made before the first is delivered.
                     last.cancel();
                     last.cancel();
                     sleep(Duration::from_millis(1)).await?;
@@ -224,7 +227,8 @@ fn a_request_after_a_refusal_is_told() {
     }
 }
 
-/// The clean-up of a group's task is disturbed neither by the shutdown nor by the group that hears of it.
+/// Neither the shutdown nor the group, which the shutdown also cancels, disturbs the clean-up of a
+/// group's task.
 #[test]
 fn a_groups_task_is_asked_once() {
     for workers in [1, 2] {
@@ -257,7 +261,8 @@ fn a_groups_task_is_asked_once() {
     }
 }
 
-/// What a clean-up makes gets its turn: the round in which its maker was asked does not come to it.
+/// A task that a clean-up creates takes its first step: the round in which its creator was
+/// cancelled does not cancel it.
 #[test]
 fn a_task_that_a_clean_up_makes_takes_its_first_step() {
     const TASKS: usize = 2_000;

@@ -1,4 +1,5 @@
-//! What is handed in is done, or refused at once, and in any case dropped once: kind × who × moment.
+//! Is everything that is handed in executed, or refused at once, and dropped once in either case?
+//! The test is a product: kind × thread × moment.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use selvedge::{EventLoop, Result, Runner, RuntimeError, create_task, run_coroutine_threadsafe, sleep};
 use selvedge_tests::{Begun, Counted, Drops, LONG};
 
-/// What can be handed in.
+/// The kinds that can be handed in.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     Task,
@@ -22,7 +23,7 @@ enum Kind {
 const KINDS: [Kind; 6] =
     [Kind::Task, Kind::Threadsafe, Kind::CallSoon, Kind::CallLater, Kind::Function, Kind::InExecutor];
 
-/// Where the thread is that hands it in.
+/// The place from which it is handed in.
 #[derive(Clone, Copy, Debug)]
 enum Who {
     Foreign,
@@ -37,12 +38,13 @@ const WHO: [Who; 5] = [Who::Foreign, Who::Worker, Who::Pool, Who::Destructor, Wh
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Moment {
     Before,
-    /// A task that was asked to stop is at its clean-up.
+    /// A cancelled task is in its clean-up.
     During,
     After,
 }
 
-/// Hands one thing in. What is returned waits for its end, and tells whether it was refused.
+/// Hands one object in. The returned function waits for its end, and returns whether it was
+/// refused.
 fn hand_in(kind: Kind, event_loop: &EventLoop, counted: Counted) -> Box<dyn FnOnce() -> bool + Send> {
     let coroutine = |counted: Counted| async move {
         let _counted = counted;
@@ -91,7 +93,7 @@ fn is_closed_message(exception: Result<Option<selvedge::Error>>) -> bool {
     exception.is_err_and(|error| error.to_string() == "cancelled: Event loop is closed")
 }
 
-/// False.
+/// Waits until `is_done`, and returns false.
 fn wait_until(is_done: impl Fn() -> bool) -> bool {
     while !is_done() {
         thread::yield_now();
@@ -107,7 +109,7 @@ impl<F: FnOnce()> Drop for OnDrop<F> {
     }
 }
 
-/// Runs `f` where `who` is; the caller is a worker's task or a thread outside.
+/// Runs `f` in the place of `who`. The caller is a task on a worker, or a thread outside.
 fn act(who: Who, event_loop: &EventLoop, f: impl FnOnce() + Send + 'static) {
     match who {
         Who::Foreign => thread::spawn(f).join().unwrap(),
@@ -178,7 +180,7 @@ fn one(kind: Kind, who: Who, moment: Moment) {
             runner.run(main).unwrap();
         }
         Moment::After => {
-            // Only foreign threads are left; a destructor may run on one.
+            // Only foreign threads are left; a destructor may run on one of them.
             runner.close();
             match who {
                 Who::Destructor => drop(event_loop.create_task({
@@ -208,7 +210,7 @@ fn one(kind: Kind, who: Who, moment: Moment) {
     assert_eq!(drops.count(), 1, "{what}");
 }
 
-/// A destructor that hands in what has the same destructor never comes to an end by itself.
+/// Destructors that hand in another object with the same destructor would never end by themselves.
 #[test]
 fn destructors_that_hand_in_their_like_come_to_an_end() {
     struct Again(EventLoop, Drops, #[expect(dead_code, reason = "it counts its drop")] Counted);
@@ -235,7 +237,7 @@ fn destructors_that_hand_in_their_like_come_to_an_end() {
 
     let drops = Drops::new();
     let event_loop = selvedge::run(async { selvedge::get_running_loop() }).unwrap();
-    // On a thread with little stack.
+    // On a thread with a small stack.
     let thread = thread::Builder::new().stack_size(512 << 10);
     let first = again(event_loop, drops.clone());
     thread.spawn(move || drop(first)).unwrap().join().unwrap();
@@ -243,7 +245,8 @@ fn destructors_that_hand_in_their_like_come_to_an_end() {
     assert!(drops.count() > 200_000);
 }
 
-/// A closed loop that only its own refused tasks keep is there until the last of them has been dropped.
+/// A closed loop that only its own refused tasks keep alive exists until the last of them has been
+/// dropped.
 #[test]
 fn a_refused_task_may_hold_the_last_of_its_loop() {
     struct Chain {
@@ -267,7 +270,7 @@ fn a_refused_task_may_hold_the_last_of_its_loop() {
         }
     }
 
-    // As deep as refused tasks are dropped inside each other, a bit deeper, and much.
+    // As deep as refused tasks are dropped inside each other, a little deeper, and much deeper.
     for length in (1..40).chain([1_000]) {
         let [first, second] =
             [(); 2].map(|()| selvedge::run(async { selvedge::get_running_loop() }).unwrap());
@@ -281,7 +284,7 @@ fn a_refused_task_may_hold_the_last_of_its_loop() {
     }
 }
 
-/// A callback is called soon; if the loop has no "soon" any more, it is called all the same, before `close` returns.
+/// A callback is called soon. If the loop has ended, it is still called, before `close` returns.
 #[test]
 fn each_callback_of_a_task_that_a_shutdown_ends_is_called() {
     const TASKS: usize = 20;

@@ -1,4 +1,4 @@
-//! `shutdown_timeout` holds, whatever goes on.
+//! Does `shutdown_timeout` hold, whatever the tasks and threads do?
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -9,10 +9,11 @@ use selvedge::{BlockingTask, EventLoop, Result, Runner, create_task, run_corouti
 use selvedge_tests::{Counted, Drops, LONG, Reports};
 
 const TIMEOUT: Duration = Duration::from_millis(400);
-/// What may be added to it.
+/// The tolerance that is added to it.
 const SLACK: Duration = Duration::from_millis(200);
 
-/// What `functions hand in functions` waits for; held, so that it is no leak.
+/// The results that `functions hand in functions` awaits. They are kept here, so that they are no
+/// leak.
 static KEPT: Mutex<Vec<BlockingTask<()>>> = Mutex::new(Vec::new());
 
 struct Respawns(EventLoop);
@@ -27,7 +28,7 @@ impl Drop for Respawns {
     }
 }
 
-/// Starts something that goes on until `stop`; what it hands in has something that is counted.
+/// Starts activity that goes on until `stop`. Each object that it hands in has a counted value.
 type Trouble = fn(&EventLoop, &Drops, &Arc<AtomicUsize>, &Arc<AtomicBool>);
 
 fn counted(drops: &Drops, made: &AtomicUsize) -> Counted {
@@ -128,7 +129,7 @@ const TROUBLES: [(&str, Trouble); 9] = [
                     let _ours = ours;
                     let there = next.clone();
                     let handed_in = next.run_in_executor(None, move || again(there, drops, made, stop));
-                    // Dropped, it would take the function back.
+                    // A drop would cancel the function.
                     KEPT.lock().unwrap().push(handed_in);
                 });
             }
@@ -164,7 +165,7 @@ fn the_shutdown_timeout_holds_and_nothing_leaks() {
         runner.close();
         let lasted = start.elapsed();
         assert!(lasted < TIMEOUT + SLACK, "{name}: {lasted:?}");
-        // Before it stops: who goes on is refused.
+        // Checked before the activity stops: the loop refuses it without further reports.
         let messages = reports.messages();
         assert!(messages.len() <= 1, "{name}: {messages:?}");
         assert!(

@@ -1,4 +1,4 @@
-//! The end of a loop: within its limit, whatever others do meanwhile.
+//! Does a loop end within its time limit, whatever its tasks and threads do meanwhile?
 
 mod chains;
 mod hand_ins;

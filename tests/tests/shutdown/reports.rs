@@ -1,4 +1,4 @@
-//! One report tells what a shutdown gave up on, and names nobody who would have ended.
+//! Does one report name the tasks that a shutdown gave up, and no task that would have ended?
 
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -71,7 +71,8 @@ fn failures_are_reported_each_but_for_a_crowd() {
     assert_eq!(messages[20], "unhandled exceptions in 30 tasks more during run() shutdown");
 }
 
-/// The one that refuses is named; those that only wait for it would have ended with it.
+/// The report names the task that refuses. It only counts the tasks that wait for it, because they
+/// would have ended with it.
 #[test]
 fn who_waits_for_one_that_refuses_is_counted() {
     for is_gathered in [false, true] {
@@ -100,7 +101,7 @@ fn who_waits_for_one_that_refuses_is_counted() {
     }
 }
 
-/// There is no time for anybody to stop, but nobody refused.
+/// No task has time to stop, but none refused, so there is no report.
 #[test]
 fn without_patience_nobody_is_blamed_who_had_no_turn() {
     let runner = Runner::builder().workers(1).shutdown_timeout(Duration::ZERO).build().unwrap();
@@ -115,7 +116,7 @@ fn without_patience_nobody_is_blamed_who_had_no_turn() {
     assert_eq!(reports.messages(), [""; 0]);
 }
 
-/// Tasks that await each other in a circle are told all the same.
+/// Tasks that await each other in a cycle receive the request, too.
 #[test]
 fn a_circle_ends() {
     for length in [2, 3, 17] {
@@ -140,7 +141,8 @@ fn a_circle_ends() {
     }
 }
 
-/// A parent passes requests on to its child. The child is asked once nevertheless, so its clean-up is not disturbed.
+/// A parent passes requests on to its child. The child still receives only one, so its clean-up is
+/// not disturbed.
 #[test]
 fn a_shutdown_asks_once_also_where_requests_are_passed_on() {
     let runner = Runner::builder().workers(2).build().unwrap();

@@ -1,4 +1,4 @@
-//! What the signal does when there is no handler any more, in a program of its own.
+//! What does a signal do after its handler was removed, in a program of its own?
 
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
@@ -16,7 +16,7 @@ impl Program {
         Program::of(Command::new(env!("CARGO_BIN_EXE_signalled")).arg(manner))
     }
 
-    /// After a line of shell.
+    /// Starts the program after a line of shell.
     fn start_after(shell: &str, manner: &str) -> Program {
         let shell = format!("{shell} && exec \"$0\" \"$@\"");
         Program::of(Command::new("sh").args(["-c", &shell, env!("CARGO_BIN_EXE_signalled"), manner]))
@@ -46,7 +46,7 @@ impl Program {
         (rest, self.child.wait().expect("the program ends"))
     }
 
-    /// It was ended by the signal before it could say anything else.
+    /// Checks that the signal ended the program without further output.
     #[track_caller]
     fn ends_by(self, signal: i32) {
         let (rest, status) = self.rest();
@@ -56,7 +56,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // Ended already, if the test went well.
+        // The program has already ended, if the test went well.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -105,7 +105,8 @@ fn it_is_back_when_the_last_of_two_loops_has_no_handler() {
     program.ends_by(SIGTERM);
 }
 
-/// By the exit status that a shell makes of the signal: nobody but the system can end a program by one of these.
+/// Checked by the exit status that a shell gives for the signal: only the system can end a program
+/// by one of these.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_real_time_signal_ends_the_program_again() {
@@ -129,7 +130,7 @@ fn a_ready_descriptors_signal_ends_the_program_again() {
     assert_eq!((rest.as_str(), status.code()), ("", Some(157)));
 }
 
-/// `nohup` starts programs so.
+/// `nohup` starts programs with an ignored signal.
 #[test]
 fn what_was_ignored_is_ignored_again() {
     let mut program = Program::start_after("trap '' TERM", "removed");
@@ -140,7 +141,7 @@ fn what_was_ignored_is_ignored_again() {
     program.ends_by(SIGUSR1);
 }
 
-/// Main is not cancelled while there is a handler, and is when it is gone.
+/// While there is a handler, Ctrl-C does not cancel main; after its removal it does.
 #[test]
 fn a_handler_takes_ctrl_c_from_run_and_gives_it_back() {
     let mut program = Program::start("interrupted");
@@ -187,7 +188,8 @@ fn handlers_leave_no_descriptors_behind() {
 #[test]
 fn without_descriptors_it_is_refused_and_works_later() {
     let mut program = Program::start_after("ulimit -n 64", "no descriptors");
-    // Two for the pair, and one to read what the signal does by default, and then for the copy of an end that the signal handler has.
+    // Each refused call lacks one descriptor more: the two of the pair, the one that reads the
+    // default action, and then the signal handler's copy of one end.
     program.says("refused 3 times, then called");
     program.says("ready");
     program.send(SIGUSR1);

@@ -1,4 +1,4 @@
-//! Who is called when a signal arrives?
+//! Which handler is called when a signal arrives?
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +13,7 @@ use selvedge::{ContextVar, Error, PanicError, Result, Runner, get_running_loop, 
 use selvedge_tests::{Drops, LONG, Reports};
 use signal_hook::low_level::raise;
 
-/// A call that does not come within this never will.
+/// A call that does not come within this time counts as lost.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn tell<T: Send + 'static>(calls: &Sender<T>, value: T) {
@@ -37,7 +37,7 @@ async fn each_signal_is_a_call() -> Result<()> {
     Ok(())
 }
 
-/// With one worker nothing is called before main waits, so all have arrived together.
+/// With one worker no handler is called before main waits, so all signals have arrived together.
 #[selvedge::test(workers = 1)]
 async fn signals_of_several_kinds_are_told_apart() -> Result<()> {
     let (called, calls) = unbounded();
@@ -58,7 +58,7 @@ async fn signals_of_several_kinds_are_told_apart() -> Result<()> {
     Ok(())
 }
 
-/// A signal that nobody has been called for yet goes to the new one.
+/// A signal whose handler has not been called yet is delivered to the new handler.
 #[selvedge::test(workers = 1)]
 async fn a_second_handler_replaces_the_first() -> Result<()> {
     let (called, calls) = unbounded();
@@ -93,7 +93,7 @@ async fn a_removed_handler_is_not_called_and_one_that_is_added_again_is() -> Res
         assert!(event_loop.remove_signal_handler(SIGPIPE)?);
         raise(SIGPIPE)?;
     }
-    // What was raised last would be told before this.
+    // A call for the signal that was raised last would come before this one.
     event_loop.add_signal_handler(SIGPIPE, move || tell(&called, 3))?;
     raise(SIGPIPE)?;
     assert_eq!(next(&calls).await?, 3);
@@ -159,7 +159,7 @@ fn any_thread_may_add_one() -> Result<()> {
     let (event_loop, (called, calls)) = (runner.get_loop(), unbounded());
     let adding = std::thread::spawn(move || {
         event_loop.add_signal_handler(SIGURG, move || tell(&called, std::thread::current().id()))?;
-        // At once: the loop may not have looked at its side yet.
+        // Raised at once: the loop may not have begun to read its end of the pair.
         raise(SIGURG)?;
         Ok::<_, Error>(std::thread::current().id())
     });
@@ -171,7 +171,7 @@ fn any_thread_may_add_one() -> Result<()> {
 
 static VAR: ContextVar<u32> = ContextVar::new("var");
 
-/// As a callback of the loop does it: a copy, which the calls share.
+/// As with a callback of the loop: the context is a copy, which the calls share.
 #[selvedge::test(workers = 2)]
 async fn it_runs_in_the_context_of_the_call_that_added_it() -> Result<()> {
     let (called, calls) = unbounded();
@@ -220,7 +220,7 @@ async fn a_handler_that_waits_does_not_hold_the_clock() -> Result<()> {
     next(&calls).await
 }
 
-/// Others are served meanwhile, and the last one is not lost.
+/// Other handlers are served meanwhile, and the last signal is not lost.
 #[selvedge::test(workers = 1)]
 async fn a_storm_hangs_and_kills_nobody() -> Result<()> {
     const STORM: usize = 10_000;
@@ -236,13 +236,12 @@ async fn a_storm_hangs_and_kills_nobody() -> Result<()> {
     next(&calls).await?;
     while calls.try_recv().is_ok() {}
     assert!((1..=STORM).contains(&count.load(Ordering::SeqCst)));
-    // The handler has survived it.
+    // The handler still works.
     raise(SIGIO)?;
     next(&calls).await?;
     Ok(())
 }
 
-/// Panics when it is dropped.
 struct Bomb;
 
 impl Drop for Bomb {
@@ -251,7 +250,7 @@ impl Drop for Bomb {
     }
 }
 
-/// One panic after the other: two at once would end the process.
+/// The two panics come one after the other: two at once would end the process.
 #[selvedge::test(workers = 1)]
 async fn a_handler_may_remove_itself_and_panic_and_what_it_captured_may_panic() -> Result<()> {
     let (told, reports) = unbounded();
@@ -274,7 +273,7 @@ async fn a_handler_may_remove_itself_and_panic_and_what_it_captured_may_panic() 
     Ok(())
 }
 
-/// One that panics keeps back none of the others.
+/// A captured value that panics in its drop does not prevent the drop of the others.
 #[test]
 fn what_handlers_captured_goes_with_the_loop() -> Result<()> {
     let drops = Drops::new();

@@ -1,11 +1,11 @@
-//! What is refused?
+//! Which signals and loops are refused for a handler?
 
 use selvedge::signal::SIGTERM;
 use selvedge::{EventLoop, Result, Runner, RuntimeError, get_running_loop};
 use selvedge_tests::Drops;
 use signal_hook::consts::{SIGFPE, SIGILL, SIGKILL, SIGSEGV, SIGSTOP};
 
-/// Also: what the handler captured is dropped.
+/// Returns the error's text, and checks that the handler's captured values are dropped.
 #[track_caller]
 fn refused(event_loop: &EventLoop, signal: i32) -> String {
     let drops = Drops::new();
@@ -39,7 +39,7 @@ async fn numbers_that_are_no_signal() -> Result<()> {
         let error = removed.expect_err("it is refused");
         assert!(error.is::<RuntimeError>() && error.to_string() == message, "{error:?}");
     }
-    // The C library keeps this one to itself.
+    // The C library reserves this signal for itself.
     if cfg!(all(target_os = "linux", target_env = "gnu")) {
         assert_eq!(refused(&event_loop, 32), "invalid signal number 32");
     }

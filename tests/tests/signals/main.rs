@@ -1,6 +1,7 @@
-//! Signal handlers: who is called, and what the signal does when nobody is.
+//! Do signal handlers work: which one is called, and what does the signal do without a handler?
 //!
-//! Signals are the process's, and `cargo test` runs these tests side by side in one: so each has a signal of its own.
+//! Signals belong to the process, and `cargo test` runs these tests side by side in one process. So
+//! each test has a signal of its own.
 //!
 //! Not under `make tsan`: see `interrupt.rs`.
 #![cfg(all(unix, not(selvedge_tsan)))]

@@ -1,4 +1,4 @@
-//! async-io's sockets, which tasks of async-executor wait for.
+//! How does async-executor serve? With async-io's sockets.
 
 use std::io;
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! Each participant's own sockets.
+//! Which sockets does each participant use? Its own.
 
 mod async_io;
 #[cfg(feature = "selvedge")]

@@ -1,4 +1,4 @@
-//! Selvedge's sockets, and hyper on Selvedge by its feature `hyper`.
+//! How does Selvedge serve? With its own sockets, and with hyper through its feature `hyper`.
 
 use std::io;
 use std::net::SocketAddr;
@@ -41,7 +41,7 @@ impl Listener for TcpListener {
     type Stream = TcpStream;
 
     async fn accept(&self) -> io::Result<TcpStream> {
-        // It comes with `TCP_NODELAY`.
+        // Selvedge sets `TCP_NODELAY` itself.
         Ok(self.accept().await?.0)
     }
 }

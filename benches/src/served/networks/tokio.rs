@@ -1,4 +1,4 @@
-//! tokio's sockets, and hyper on tokio by `hyper-util`.
+//! How does tokio serve? With its own sockets, and with hyper through `hyper-util`.
 
 use std::io;
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! What is measured: the wheel, and others behind the same small interface.
+//! Which timer queues are measured? The wheel, and others behind the same small interface.
 
 mod published;
 mod textbook;
@@ -19,9 +19,9 @@ pub trait Timers {
     fn cancel(&mut self, key: Self::Key) -> Option<Value>;
 }
 
-/// Those whose time is told rather than read.
+/// Timer queues whose caller passes the time in, instead of a queue that reads the clock.
 pub trait Fires: Timers {
-    /// Moves time to `now` and hands out what is due.
+    /// Moves time to `now` and passes every due timer to `fired`.
     fn fire(&mut self, now: u64, fired: impl FnMut(Value));
 }
 

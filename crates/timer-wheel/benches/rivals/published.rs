@@ -1,4 +1,4 @@
-//! What would one take from elsewhere?
+//! Which published crates would a program use instead of the wheel?
 
 use std::time::Duration;
 
@@ -10,7 +10,8 @@ use tokio_util::time::{DelayQueue, delay_queue};
 
 use super::{Fires, Timers, Value};
 
-/// The cancellable wheel of `hierarchical_hash_wheel_timer`: reference-counted entries, and a hash map from names to them.
+/// The cancellable wheel of `hierarchical_hash_wheel_timer`. Its entries are reference-counted, and
+/// a hash map leads from their names to them.
 pub struct QuadWheel {
     wheel: QuadWheelWithOverflow<Named>,
     now: u64,
@@ -44,7 +45,7 @@ impl Timers for QuadWheel {
         self.names
     }
 
-    /// Its cancel does not hand out the value.
+    /// The `cancel` of that crate does not return the value.
     fn cancel(&mut self, key: u64) -> Option<Value> {
         self.wheel.cancel(&key).ok()?;
         Some((std::num::NonZeroU64::MIN, key))
@@ -71,7 +72,8 @@ impl Fires for QuadWheel {
     }
 }
 
-/// The wheel in `tokio-util`, whose ticks are milliseconds of the real clock; so it is not asked to fire.
+/// The wheel in `tokio-util`. Its ticks are milliseconds of the real clock, so the benchmark does
+/// not measure how it fires.
 pub struct TokioDelayQueue {
     queue: DelayQueue<Value>,
     start: Instant,

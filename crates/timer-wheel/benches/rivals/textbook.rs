@@ -1,14 +1,16 @@
-//! What would one write with the standard library?
+//! Which timer queues would a program build from the standard library?
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
 use super::{Fires, Timers, Value};
 
-/// A binary heap that keeps cancelled timers until they surface, or until they are the majority and it is rebuilt: as asyncio does.
+/// A binary heap with lazy deletion, as in asyncio: a cancelled timer stays until it comes to the
+/// top, or until cancelled timers are the majority and the heap is rebuilt.
 pub struct Heap {
     queue: BinaryHeap<Reverse<(u64, u64, usize)>>,
-    /// By number: the arming it belongs to, and its value while it is armed.
+    /// By slot number: the arming that the slot belongs to, and its value while that timer is
+    /// armed.
     slots: Vec<(u64, Option<Value>)>,
     free: Vec<usize>,
     armings: u64,
@@ -65,7 +67,6 @@ impl Fires for Heap {
     }
 }
 
-/// An ordered map.
 pub struct Map {
     timers: BTreeMap<(u64, u64), Value>,
     armings: u64,

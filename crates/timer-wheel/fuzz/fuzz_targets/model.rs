@@ -1,6 +1,7 @@
 //! Can a string of bytes make the wheel differ from an ordered map?
 //!
-//! The programs are those of `tests/against_model.rs`, whose `any_bytes` runs them without a fuzzer.
+//! The programs are those of `tests/against_model.rs`. The test `any_bytes` there runs them without
+//! a fuzzer.
 #![no_main]
 
 #[path = "../../tests/model/mod.rs"]

@@ -1,7 +1,8 @@
-//! Does the wheel do what an ordered map would do?
+//! Does the wheel behave as an ordered map would?
 //!
-//! [`run`] carries out a program on a wheel and on a `BTreeMap` from `(deadline, order of arming)`, and compares every answer. The
-//! property tests write programs that shrink well; the fuzzer writes bytes, which `program` reads as the same kind of program.
+//! [`run`] executes a program on a wheel and on a `BTreeMap` from `(deadline, order of arming)`,
+//! and compares every answer. The property tests write programs that shrink well; the fuzzer writes
+//! bytes, which `program` reads as the same kind of program.
 
 pub mod program;
 
@@ -9,28 +10,29 @@ use std::collections::{BTreeMap, HashMap};
 
 use selvedge_timer_wheel::{Key, Wheel};
 
-/// A point in time, given so that interesting ones are likely.
+/// A point in time, described so that interesting ones are likely.
 #[derive(Clone, Copy, Debug)]
 pub enum When {
-    /// So long after now.
+    /// This many ticks after now.
     After(u64),
-    /// So long before now.
+    /// This many ticks before now.
     Before(u64),
-    /// So far from the next boundary of a level's slots.
+    /// At this distance from the next boundary between the slots of a level.
     Edge(u32, i8),
-    /// So long before the end of time.
+    /// This many ticks before the end of time.
     End(u64),
-    /// When some armed timer is due.
+    /// The deadline of some armed timer.
     Same(usize),
 }
 
-/// A step of a program. A `usize` picks among all keys ever handed out, most of which are stale after a while.
+/// A step of a program. A `usize` picks among all keys ever handed out, most of which are stale
+/// after a while.
 #[derive(Clone, Copy, Debug)]
 pub enum Op {
     Insert(When),
     Cancel(usize),
     Reschedule(usize, When),
-    /// Fetches at most so many timers, then drops the iterator.
+    /// Fetches at most this many timers, then drops the iterator.
     Poll(When, usize),
     NextDeadline,
     Look(usize),
@@ -42,9 +44,9 @@ struct Pair {
     now: u64,
     /// Counts arming and rearming: the order among equal deadlines.
     armings: u64,
-    /// Values by what decides their order.
+    /// Values by the pair that decides their order.
     armed: BTreeMap<(u64, u64), u64>,
-    /// What decides the order of a value, while it is armed.
+    /// The pair that decides the order of a value, while it is armed.
     places: HashMap<u64, (u64, u64)>,
     /// All keys ever handed out; the value of a timer is its position here.
     keys: Vec<Key>,

@@ -1,7 +1,7 @@
 //! How do bytes become a program?
 //!
-//! Every string of bytes is a program, so a fuzzer wastes nothing. Numbers are short when they are small: a count of bytes is part of
-//! the instruction.
+//! Every string of bytes is a program, so no input of a fuzzer is wasted. A count of bytes is part
+//! of the instruction, so small numbers are short.
 
 use super::{Op, When};
 

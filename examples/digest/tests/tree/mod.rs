@@ -1,4 +1,4 @@
-//! What is there to digest, and what should come out?
+//! Which files are there to digest, and what is the expected result?
 
 use std::ffi::OsString;
 use std::fs;
@@ -8,10 +8,11 @@ use std::process::{Command, Stdio};
 
 use sha2::{Digest, Sha256};
 
-/// A folder of files that goes when this is dropped.
+/// A folder of files that is removed when this is dropped.
 pub(crate) struct Tree {
     root: tempfile::TempDir,
-    /// All regular files, as `digest` names them when it is run in the root without paths, in the order of its sums.
+    /// All regular files, by the names that `digest` gives them when it runs in the root without
+    /// paths, in the order of its sums.
     pub(crate) files: Vec<PathBuf>,
 }
 
@@ -55,7 +56,7 @@ impl Tree {
                 text.as_bytes(),
             );
         }
-        // Around and above the size of what is read at a time.
+        // Around the size of a chunk, and above it.
         for size in [262_143, 262_144, 262_145, 3_000_000] {
             let text: Vec<u8> = (0u32..).flat_map(u32::to_le_bytes).take(size).collect();
             tree.add(Path::new(&format!("large/{size}")), &text);
@@ -91,7 +92,7 @@ impl Tree {
         }
     }
 
-    /// Root may read everything, so for root there is no such file.
+    /// Whether there is an unreadable file: root may read every file.
     #[cfg(unix)]
     pub(crate) fn has_unreadable(&self) -> bool {
         !rustix::process::geteuid().is_root() && self.root().join("unreadable").exists()
@@ -110,7 +111,8 @@ fn not_utf8() -> Vec<OsString> {
     Vec::new()
 }
 
-/// What `sha256sum` prints for these files; where there is none, the same lines put together here.
+/// The output of `sha256sum` for these files. Where there is no `sha256sum`, the same lines made
+/// here.
 pub(crate) fn reference_sums(root: &Path, files: &[PathBuf]) -> Vec<u8> {
     by_sha256sum(root, files).unwrap_or_else(|| by_hand(root, files))
 }
@@ -120,7 +122,8 @@ fn by_sha256sum(root: &Path, files: &[PathBuf]) -> Option<Vec<u8>> {
         let mut command = Command::new("sha256sum");
         command.arg("--").args(arguments).current_dir(root).stdin(Stdio::null()).output().ok()
     };
-    // Older releases, and other implementations, do not escape a carriage return: those do not count.
+    // Older releases, and other implementations, do not escape a carriage return, so they are not
+    // used.
     let probe = command(&[PathBuf::from("carriage\rreturn")])?;
     if !probe.stdout.starts_with(b"\\") {
         return None;
@@ -159,7 +162,7 @@ fn by_hand(root: &Path, files: &[PathBuf]) -> Vec<u8> {
     lines
 }
 
-/// How many lines, each of which is one file.
+/// The number of lines, each of which is one file.
 pub(crate) fn sums_in(lines: &[u8]) -> usize {
     lines.split_inclusive(|byte| *byte == b'\n').count()
 }

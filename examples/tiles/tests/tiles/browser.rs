@@ -5,10 +5,10 @@ use std::process::{Command, Stdio};
 
 use crate::serving::Serving;
 
-/// How much time passes for the page, its waits for the server not included.
+/// How much virtual time passes for the page, without its waits for the server.
 const BUDGET: &str = "--virtual-time-budget=6000";
 
-/// The page as it stands when that time is over. `None`: there is no browser.
+/// The page when that time is over. `None`: there is no browser.
 fn page(serving: &Serving, path: &str) -> Option<String> {
     let Some(browser) = browser() else {
         eprintln!("skipped: no chromium on this machine");
@@ -24,7 +24,8 @@ fn page(serving: &Serving, path: &str) -> Option<String> {
             BUDGET,
             "--dump-dom",
         ])
-        // The pages are our own, and a sandbox is refused to the superuser, who runs the tests in a container.
+        // The pages are our own. Chromium refuses its sandbox to root, which runs the tests in a
+        // container.
         .arg("--no-sandbox")
         .arg(format!("--user-data-dir={}", profile.path().display()))
         .arg(format!("http://{}{path}", serving.addr))
@@ -61,7 +62,7 @@ fn has_tile(dom: &str, tile: &str) -> bool {
 fn the_map_shows_its_tiles() {
     let serving = Serving::start(&[]);
     let Some(dom) = page(&serving, "/") else { return };
-    // A window of less than four tiles by four shows all of level 2.
+    // A window smaller than four by four tiles shows all of level 2.
     assert_eq!(data(&dom, "failed").as_deref(), Some("0"), "{dom}");
     let loaded: u32 = data(&dom, "loaded").expect("all visible tiles have come").parse().unwrap();
     assert!((6..=16).contains(&loaded), "{loaded} tiles");
@@ -78,7 +79,8 @@ fn the_address_names_a_place() {
     assert!(!has_tile(&dom, "5/16/16"), "only what is seen is asked for");
 }
 
-/// Two levels down and one tile to the right: what the keys say, and the tiles that belong to it.
+/// Two levels down and one tile to the right: the address and the tiles agree with the pressed
+/// keys.
 #[test]
 fn keys_zoom_and_pan() {
     let serving = Serving::start(&[]);
@@ -104,7 +106,7 @@ fn the_dashboard_shows_numbers() {
     assert_eq!(card("workers active"), "2");
     assert!(card("requests/s").parse::<f64>().unwrap() > 0.0, "its own");
     let workers = dom.split("id=\"workers\"").nth(1).unwrap().split("</table>").next().unwrap();
-    // The head, and two workers at least.
+    // The head, and at least two workers.
     assert!(workers.matches("<tr>").count() >= 3, "{workers}");
     assert!(workers.contains("<td>yes</td>"), "{workers}");
 }

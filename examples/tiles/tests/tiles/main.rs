@@ -1,4 +1,5 @@
-//! The whole program: for clients that behave and for those that do not, for a person at Ctrl-C, and for a browser.
+//! Does the whole program work: for clients that behave and for clients that do not, at Ctrl-C, and
+//! in a browser?
 
 mod browser;
 #[path = "../../src/client.rs"]

@@ -1,4 +1,4 @@
-//! What does the server do for clients, with bad ones, and when it is asked to stop?
+//! How does the server treat clients, bad clients, and a request to stop?
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -11,10 +11,10 @@ use rustix::process::Signal;
 use crate::client::Client;
 use crate::serving::Serving;
 
-/// A safety net around what should take milliseconds.
+/// A limit for operations that should take milliseconds.
 const NET: Duration = Duration::from_secs(30);
 
-/// A tile of the inside of the set at the deepest level: it takes longest.
+/// A tile inside the set at the deepest level, which takes longest.
 const SLOW_TILE: &str = "/tile/40/687194767360/549755813888.png";
 
 fn get(serving: &Serving, path: &str) -> (u16, String) {
@@ -58,7 +58,8 @@ fn a_wrong_question_is_answered_with_a_sentence() {
     assert_eq!(client.answer().unwrap().status, 405);
 }
 
-/// What is no HTTP gets 400 and an end; whoever asks properly beside it notices nothing.
+/// Data that are not HTTP get the status 400 and the connection ends; a proper client beside it is
+/// not affected.
 #[test]
 fn malformed_requests_end_their_own_connection() {
     let serving = Serving::start(&[]);
@@ -68,7 +69,7 @@ fn malformed_requests_end_their_own_connection() {
     for nonsense in ["\0\0\0\0\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", &long] {
         let mut stream = TcpStream::connect(serving.addr).unwrap();
         stream.set_read_timeout(Some(NET)).unwrap();
-        // The server may have ended it before everything is sent.
+        // The server may have ended the connection before everything is sent.
         let _ = stream.write_all(nonsense.as_bytes());
         let mut answer = Vec::new();
         match stream.read_to_end(&mut answer) {
@@ -80,7 +81,8 @@ fn malformed_requests_end_their_own_connection() {
     assert!(series(&get(&serving, "/metrics").1, "tiles_connections_failed_total") >= 4);
 }
 
-/// A client that sends its head a byte at a time is cut off when its time is over, however busy it keeps the connection.
+/// A client that sends its head one byte at a time is cut off when its time is over, although it
+/// keeps the connection busy.
 #[test]
 fn a_slow_head_is_not_waited_for() {
     let serving = Serving::start(&["--header-timeout", "0.5"]);
@@ -128,7 +130,8 @@ fn sigterm_lets_requests_finish() {
     requests_finish_after(Signal::TERM);
 }
 
-/// One client that has asked for a slow tile so many times, the first of which is being painted, and one that rests.
+/// A client that has requested a slow tile `times` times, while the first one is being painted, and
+/// an idle client.
 #[cfg(unix)]
 fn painting(serving: &Serving, times: usize) -> (Client, Client) {
     let mut resting = Client::connect(serving.addr).unwrap();
@@ -141,14 +144,15 @@ fn painting(serving: &Serving, times: usize) -> (Client, Client) {
     let mut asking = Client::connect(serving.addr).unwrap();
     asking.send(&format!("GET {SLOW_TILE} HTTP/1.1\r\nhost: localhost\r\n\r\n").repeat(times)).unwrap();
     let began = Instant::now();
-    // The connection's task, and the one that paints.
+    // The connection's task, and the task that paints.
     while alive(&mut resting) < before + 2 {
         assert!(began.elapsed() < NET, "the tile was never begun");
     }
     (asking, resting)
 }
 
-/// The tile that is being painted is finished and sent; the connection that rests is ended; then the program ends, and well.
+/// The tile that is being painted is finished and sent, and the idle connection is ended. Then the
+/// program ends successfully.
 #[cfg(unix)]
 fn requests_finish_after(signal: Signal) {
     let serving = Serving::start(&[]);
@@ -163,7 +167,7 @@ fn requests_finish_after(signal: Signal) {
     assert!(said.starts_with("tiles: stopped after "), "{said}");
 }
 
-/// Told to stop before the first client has come, it ends well.
+/// A signal before the first client ends the program successfully.
 #[cfg(unix)]
 #[test]
 fn a_signal_before_the_first_client_is_a_good_end() {
@@ -176,7 +180,8 @@ fn a_signal_before_the_first_client_is_a_good_end() {
     }
 }
 
-/// A client that ends its side when it has asked gets its answer, also one that takes a while.
+/// A client that closes its sending side after its request gets its response, even if that takes a
+/// while.
 #[test]
 fn a_client_that_half_closes_is_answered() {
     let serving = Serving::start(&[]);
@@ -191,7 +196,7 @@ fn a_client_that_half_closes_is_answered() {
     }
 }
 
-/// A client that never finishes its request is not waited for.
+/// The server does not wait for a client that never finishes its request.
 #[cfg(unix)]
 #[test]
 fn ctrl_c_ends_requests_that_have_not_come() {
@@ -203,7 +208,8 @@ fn ctrl_c_ends_requests_that_have_not_come() {
     assert_eq!(serving.wait().0.code(), Some(0));
 }
 
-/// Who asks twice does not want to wait; the exit status is the one that a shell makes of the signal.
+/// A second signal ends the program without waiting. The exit status is the one that a shell gives
+/// for the signal.
 #[cfg(unix)]
 #[test]
 fn a_second_signal_ends_requests_at_once() {
@@ -217,7 +223,8 @@ fn a_second_signal_ends_requests_at_once() {
     }
 }
 
-/// A client that asks for megabytes and reads none of them is waited for as long as the server says, and no longer.
+/// The server waits for a client that requests megabytes and reads none of them for exactly the
+/// announced time.
 #[cfg(unix)]
 #[test]
 fn ctrl_c_waits_no_longer_than_it_says() {
@@ -230,7 +237,7 @@ fn ctrl_c_waits_no_longer_than_it_says() {
         let metrics = String::from_utf8(answer.body).unwrap();
         series(&metrics, "tiles_requests_total{route=\"page\",status=\"2xx\"}")
     };
-    // Once there is no room for more answers, none is given any more.
+    // When the buffers are full, no more responses are sent.
     let (mut before, mut unchanged) = (0, 0);
     while unchanged < 200 {
         let now = answered();
@@ -248,7 +255,7 @@ fn ctrl_c_waits_no_longer_than_it_says() {
 #[test]
 fn the_demo_measures_and_draws() {
     let folder = tempfile::tempdir().unwrap();
-    // In a debug build the picture alone takes some seconds.
+    // In a debug build, the picture alone takes some seconds.
     let output = Command::new(env!("CARGO_BIN_EXE_tiles"))
         .args(["demo", "--seconds", "8", "--clients", "4", "--out"])
         .arg(folder.path().join("new"))

@@ -1,4 +1,4 @@
-//! A running `tiles serve`, as the tests see it.
+//! How do the tests start, signal and stop a running `tiles serve`?
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -29,7 +29,7 @@ impl Serving {
         Serving { child, stdout, addr }
     }
 
-    /// What Ctrl-C does in a terminal.
+    /// Sends the signal that Ctrl-C sends in a terminal.
     #[cfg(unix)]
     pub(crate) fn interrupt(&self) {
         self.send(rustix::process::Signal::INT);
@@ -41,7 +41,7 @@ impl Serving {
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
-    /// Waits until it has ended by itself; what it said then.
+    /// Waits until the program has ended by itself. Returns the rest of its output.
     pub(crate) fn wait(mut self) -> (ExitStatus, String) {
         let mut said = String::new();
         self.stdout.read_to_string(&mut said).unwrap();
@@ -51,7 +51,7 @@ impl Serving {
 
 impl Drop for Serving {
     fn drop(&mut self) {
-        // Ended already, if the test went well.
+        // The program has already ended, if the test went well.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

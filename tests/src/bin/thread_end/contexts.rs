@@ -1,4 +1,4 @@
-//! Contexts, their variables, and the tokens.
+//! Can contexts, their variables and the tokens be used while their thread ends?
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::{Act, Case, Env, VAR, object, wait_for};
 
 static BOMB: ContextVar<Bomb> = ContextVar::new("bomb");
 
-/// Panics in whichever destructor drops the last one.
+/// Panics in the destructor that drops its last clone.
 #[derive(Clone)]
 struct Bomb(#[expect(dead_code, reason = "it is there to be dropped")] Arc<Fuse>);
 
@@ -54,7 +54,7 @@ pub(super) fn contexts(cases: &mut Vec<Case>) {
         |env, ()| {
             let before = VAR.get();
             let token = VAR.set(4);
-            // What is set when the thread's own context is gone stays nowhere.
+            // A value that is set after the thread's own context is gone is lost.
             let stays = VAR.get() == Some(4);
             assert!(stays || before.is_none());
             assert_eq!(VAR.reset(token).is_ok(), stays);
@@ -77,7 +77,7 @@ pub(super) fn contexts(cases: &mut Vec<Case>) {
     );
 }
 
-/// The thread's own context drops it, and a panic there must not end the process.
+/// The thread's own context drops the value, and a panic there must not end the process.
 pub(super) fn value_that_panics(cases: &mut Vec<Case>) {
     let prepare: fn(&Env) -> Act = |_| {
         let set = || drop(BOMB.set(Bomb(Arc::new(Fuse))));
@@ -85,7 +85,8 @@ pub(super) fn value_that_panics(cases: &mut Vec<Case>) {
             set();
             return Box::new(|| ());
         }
-        // In a task it would lie in the task's context. The thread's own is made when it is first wanted.
+        // In a task, the value would be in the task's context. The thread's own context is made
+        // when it is first used.
         Box::new(set)
     };
     cases.push(Case { name: "value that panics when it is dropped".to_owned(), prepare: Box::new(prepare) });

@@ -1,4 +1,4 @@
-//! Loops, what runs them, and what they call.
+//! Can loops, runners and callbacks be used while their thread ends?
 
 use std::sync::mpsc::channel;
 use std::time::Duration;

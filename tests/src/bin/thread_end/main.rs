@@ -1,10 +1,10 @@
-//! A program for `tests/thread_end.rs`: what a thread-local keeps is made, used and dropped while its thread
-//! ends.
+//! A program for `tests/thread_end.rs`: the values of a thread-local are made, used and dropped
+//! while its thread ends.
 //!
-//! The first argument is the thread that ends (`foreign`, `main`, `worker`, `pool`), the second which
-//! thread-locals are destroyed first: the library's (`ours`) or the program's (`theirs`); a third one names a
-//! single case. Each case prints a line when it has ended well. Alone, the argument `list` prints the names
-//! of all cases.
+//! The first argument is the thread that ends (`foreign`, `main`, `worker`, `pool`). The second one
+//! selects which thread-locals are destroyed first: the library's (`ours`) or the program's
+//! (`theirs`). A third one names a single case. Each case prints a line when it has ended well. The
+//! single argument `list` prints the names of all cases.
 
 mod contexts;
 mod loops;
@@ -38,18 +38,18 @@ static LIVE: OnceLock<Runner> = OnceLock::new();
 type Act = Box<dyn FnOnce()>;
 type Pending = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// What a case can go by.
+/// The environment of a case.
 #[derive(Clone)]
 struct Env {
-    /// Runs for as long as the program does.
+    /// A loop that runs as long as the program does.
     live: EventLoop,
     closed: EventLoop,
-    /// The loop to which the ending thread belongs; `live` if to none.
+    /// The loop of the thread that ends, or `live` if it has none.
     own: EventLoop,
     /// Whether the library's thread-locals are gone when the case runs.
     ours_first: bool,
-    /// Whether the thread's own context is: a worker's code runs in its tasks' contexts, so it has none
-    /// before its end.
+    /// Whether the thread's own context is gone. The code of a worker runs in the contexts of its
+    /// tasks, so a worker has no context of its own before its end.
     has_no_context: bool,
 }
 
@@ -58,17 +58,18 @@ struct Case {
     prepare: Box<dyn Fn(&Env) -> Act>,
 }
 
-/// Runs what it keeps when it is dropped.
+/// Runs its actions when it is dropped.
 struct Kept(Vec<(String, Act)>);
 
 impl Drop for Kept {
     fn drop(&mut self) {
         for (name, act) in std::mem::take(&mut self.0) {
-            // A panic that left this destructor would end the process, and the other cases with it.
+            // A panic that leaves this destructor would end the process, and the other cases with
+            // it.
             let ended = catch_unwind(AssertUnwindSafe(act));
             println!("{name}: {}", if ended.is_ok() { "fine" } else { "panicked" });
         }
-        // A thread that is just starting when the process ends looks like a leak to the sanitizer that starts it.
+        // If a thread is just starting when the process ends, the leak sanitizer reports it.
         if let Some(live) = LIVE.get() {
             live.close();
         }
@@ -88,7 +89,7 @@ fn main() {
     cases.retain(|case| only.is_empty() || only.contains(&case.name));
     let ours_first = first == "ours";
     if thread == "main" && ours_first {
-        // The first to be registered is the last to be destroyed.
+        // The first thread-local to be registered is the last to be destroyed.
         KEPT.with(|_| ());
     }
     let live = builder().build().expect("threads can be had");
@@ -127,7 +128,7 @@ fn main() {
                     Ok(())
                 };
                 runner.run(step).expect("no panic");
-                // Returns when the threads have ended, destructors included.
+                // Returns when the threads have ended, including their destructors.
                 runner.close();
             }
         }
@@ -149,7 +150,7 @@ fn named(name: &str) -> Vec<Case> {
     cases
 }
 
-/// Leaves the cases to the calling thread's end.
+/// Stores the cases, so that they run at the end of the calling thread.
 fn keep(env: &Env, cases: &[Case]) {
     if env.ours_first {
         KEPT.with(|_| ());
@@ -162,10 +163,10 @@ fn keep(env: &Env, cases: &[Case]) {
     KEPT.with(|kept| kept.replace(Some(Kept(acts))));
 }
 
-/// Sees to it that the thread has all the thread-locals that the library may want.
+/// Makes all thread-locals of the library that this thread may need.
 fn touch_ours(env: &Env) {
     Context::new().run(|| VAR.set(0));
-    // The thread's own context, or the task's if this is a worker.
+    // The thread's own context, or the task's context on a worker.
     VAR.set(1);
     drop(env.closed.create_task(async { Ok(()) }));
     drop(env.closed.create_task_with(Builder::new().eager_start(true), async { Ok(()) }));
@@ -179,7 +180,8 @@ fn touch_ours(env: &Env) {
     poll_once(poll_fn(|cx| Pin::new(&mut one).poll_read(cx, &mut [0; 8])));
 }
 
-/// Four cases for each object: made and dropped, made and used, used, dropped while the thread ends.
+/// Adds four cases for an object: made and dropped, made and used, used, and dropped, each while
+/// the thread ends.
 fn object<T: 'static>(cases: &mut Vec<Case>, name: &str, make: fn(&Env) -> T, use_it: fn(&Env, T)) {
     let mut add = |manner: &str, prepare: Box<dyn Fn(&Env) -> Act>| {
         cases.push(Case { name: format!("{name} {manner}"), prepare });
@@ -231,7 +233,7 @@ async fn forever() -> Result<()> {
     selvedge::sleep(Duration::MAX).await
 }
 
-/// What a coroutine of the live loop returns.
+/// Runs a coroutine on the live loop, and returns its output.
 fn on_loop<T: Send + 'static>(env: &Env, coro: impl Future<Output = Result<T>> + Send + 'static) -> T {
     let task = env.live.create_task(coro);
     wait_for(task).expect("it does not fail")
@@ -264,7 +266,7 @@ impl Wake for Unpark {
     }
 }
 
-/// Blocks the calling thread, with a waker that is none of the library's.
+/// Blocks the calling thread, with a waker that does not come from the library.
 fn wait_for<F: Future>(waits: F) -> F::Output {
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let (mut waits, mut cx) = (pin!(waits), PollContext::from_waker(&waker));

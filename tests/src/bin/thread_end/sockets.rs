@@ -1,4 +1,4 @@
-//! Sockets and streams.
+//! Can sockets and streams be used while their thread ends?
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -33,7 +33,7 @@ pub(super) fn sockets(cases: &mut Vec<Case>) {
         "TcpStream made here",
         |_| std_streams(),
         |_, (one, _other)| {
-            // There is no loop that could tell when it is ready.
+            // There is no loop that could watch the socket.
             assert!(TcpStream::from_std(one).is_err());
         },
     );

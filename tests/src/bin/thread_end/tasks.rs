@@ -1,4 +1,4 @@
-//! Tasks, what stands for them, and what waits for them.
+//! Can tasks, their handles and their waiters be used while their thread ends?
 
 use std::future::poll_fn;
 use std::sync::mpsc::channel;
@@ -148,7 +148,7 @@ fn wakers(event_loop: &EventLoop) -> (Waker, Task<()>) {
     let (sender, receiver) = channel();
     let task = event_loop.create_task(async move {
         poll_fn(|cx| {
-            // Nobody listens when it is polled again.
+            // The receiver is gone when the task is polled again.
             let _ = sender.send(cx.waker().clone());
             Poll::<()>::Pending
         })

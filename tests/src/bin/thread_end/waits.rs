@@ -1,4 +1,4 @@
-//! What waits inside tasks.
+//! Can a wait that began inside a task go on while a thread ends?
 
 use std::future::{Future, poll_fn};
 use std::task::Poll;
@@ -7,14 +7,14 @@ use futures_util::FutureExt;
 
 use super::{Case, Env, LONG, Pending, forever, object, on_loop, poll_once};
 
-/// What waits was polled once inside a task, and goes on here.
+/// Each future was polled once inside a task, and is used here.
 pub(super) fn waits(cases: &mut Vec<Case>) {
     fn waits_for<F>(env: &Env, make: impl FnOnce() -> F + Send + 'static) -> Pending
     where
         F: Future + Send + 'static,
     {
         on_loop(env, async move {
-            // One that ends at its first poll is ready for another.
+            // Fused, because a future that ends at its first poll must not be polled again.
             let mut waits: Pending = Box::pin(async move { drop(make().await) }.fuse());
             poll_fn(|cx| {
                 let _ = waits.as_mut().poll(cx);
