@@ -69,8 +69,10 @@ pub(crate) fn run_model(model: &Model, deep: bool, has_fault: bool) {
     // Nothing may catch what loom has to say: not the scheduler, which catches what tasks panic with, nor a destructor. Panics
     // that belong to a model do not come here, see `expected_panic`.
     std::panic::set_hook(Box::new(|info| {
-        let message = info.payload_as_str().unwrap_or("a panic");
-        println!("{}", message.lines().next().unwrap_or_default());
+        let payload = info.payload();
+        let message = payload.downcast_ref::<&str>().copied();
+        let message = message.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        println!("{}", message.unwrap_or("a panic").lines().next().unwrap_or_default());
         eprintln!("{info}");
         std::process::exit(FOUND);
     }));

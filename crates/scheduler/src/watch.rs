@@ -264,11 +264,11 @@ impl Shared {
         // Ordering: partner of the fence in `Idle::sleep`: a worker that found its slot empty because of the `take` below, and whoever
         // sees it asleep, also sees the flag.
         fence(Ordering::SeqCst);
-        if !mutation("next-is-not-shared")
-            && let Some(task) = slot.next.take()
-        {
-            self.injector.push(task);
-            self.notify();
+        if !mutation("next-is-not-shared") {
+            if let Some(task) = slot.next.take() {
+                self.injector.push(task);
+                self.notify();
+            }
         }
         // Ordering: Release pairs with the Acquire of `is_moving_a_task`: who sees this sees the push.
         moving.store(false, Ordering::Release);
