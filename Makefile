@@ -65,6 +65,10 @@ conformance-record: ## Record anew what CPython does; CONFORMANCE_ARGS=--accept 
 doc: ## The documentation, with every warning an error
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(LOCKED) --workspace --no-deps --all-features
 
+.PHONY: msrv
+msrv: ## Do the published crates build on the oldest Rust that they promise? (Where such a compiler is installed)
+	.ci/msrv
+
 .PHONY: demo
 demo: ## A server that computes, and a crowd that asks it, for DEMO_SECONDS (10): rates, latencies, a plot, a picture
 	$(CARGO) run $(LOCKED) --release --quiet -p selvedge-tiles -- demo --seconds $(DEMO_SECONDS) $(DEMO_ARGS)
@@ -187,7 +191,7 @@ mutants: ## Which mistakes would no test notice in task state, idle, timers, whe
 	@cat $(MUTANTS)/*/mutants.out/missed.txt
 
 # In the order in which a mistake shows soonest.
-CI_STEPS := lint test test-depth doc demo-smoke loom stress-smoke asan deny bench-smoke
+CI_STEPS := lint test test-depth doc msrv demo-smoke loom stress-smoke asan deny bench-smoke
 
 .PHONY: ci
 ci: ## All that CI checks, and how long each step takes

@@ -8,7 +8,7 @@ use crate::models::MODELS;
 use crate::support::{FOUND, Model, run_model};
 
 /// A fault that a model does not find within this time counts as not found.
-const PATIENCE: Duration = Duration::from_mins(2);
+const PATIENCE: Duration = Duration::from_secs(120);
 const LOOK: Duration = Duration::from_millis(5);
 const MUTATION: &str = "SELVEDGE_MUTATION";
 
@@ -100,9 +100,8 @@ fn run_in_parallel(jobs: Vec<Job>, at_once: usize, deep: bool, mut each: impl Fn
     let mut jobs = jobs.into_iter();
     let mut running: Vec<(Job, Child, Instant)> = Vec::new();
     loop {
-        while running.len() < at_once
-            && let Some(job) = jobs.next()
-        {
+        while running.len() < at_once {
+            let Some(job) = jobs.next() else { break };
             let child = start(&job, deep);
             running.push((job, child, Instant::now()));
         }

@@ -71,8 +71,10 @@ pub(crate) fn run_model(model: &Model, deep: bool, has_fault: bool) {
     // panics of tasks, nor a destructor. Panics that belong to a model do not reach this hook, see
     // `expected_panic`.
     std::panic::set_hook(Box::new(|info| {
-        let message = info.payload_as_str().unwrap_or("a panic");
-        println!("{}", message.lines().next().unwrap_or_default());
+        let payload = info.payload();
+        let message = payload.downcast_ref::<&str>().copied();
+        let message = message.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        println!("{}", message.unwrap_or("a panic").lines().next().unwrap_or_default());
         eprintln!("{info}");
         std::process::exit(FOUND);
     }));

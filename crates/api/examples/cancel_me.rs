@@ -7,7 +7,7 @@ use selvedge as asyncio;
 async fn cancel_me() -> asyncio::Result<()> {
     println!("cancel_me(): before sleep");
     // Wait for an hour.
-    let slept = asyncio::sleep(Duration::from_hours(1)).await;
+    let slept = asyncio::sleep(Duration::from_secs(3600)).await;
     if slept.as_ref().is_err_and(asyncio::Error::is_cancelled) {
         println!("cancel_me(): cancel sleep");
     }

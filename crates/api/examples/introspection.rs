@@ -7,7 +7,7 @@ use selvedge as asyncio;
 async fn who_am_i() -> asyncio::Result<()> {
     let task = asyncio::current_task().expect("a coroutine runs in a task");
     println!("this is {}", task.get_name());
-    asyncio::sleep(Duration::from_hours(1)).await
+    asyncio::sleep(Duration::from_secs(3600)).await
 }
 
 #[selvedge::main]

@@ -29,7 +29,7 @@ fn in_thread(event_loop: &asyncio::EventLoop) {
     let failing = asyncio::run_coroutine_threadsafe(fails(), event_loop);
     wait_for_it(&failing, second);
 
-    let slow = asyncio::run_coroutine_threadsafe(asyncio::sleep(Duration::from_hours(1)), event_loop);
+    let slow = asyncio::run_coroutine_threadsafe(asyncio::sleep(Duration::from_secs(3600)), event_loop);
     wait_for_it(&slow, Duration::from_millis(50));
     // It was told to stop, and does.
     wait_for_it(&slow, second);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use selvedge as asyncio;
 
 async fn long_running_task() -> asyncio::Result<()> {
-    asyncio::sleep(Duration::from_hours(1)).await
+    asyncio::sleep(Duration::from_secs(3600)).await
 }
 
 #[selvedge::main]

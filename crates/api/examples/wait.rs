@@ -11,7 +11,7 @@ async fn foo() -> asyncio::Result<u32> {
 #[selvedge::main]
 async fn main() -> asyncio::Result<()> {
     let task = asyncio::create_task(foo());
-    let other = asyncio::create_task(asyncio::sleep(Duration::from_hours(1)));
+    let other = asyncio::create_task(asyncio::sleep(Duration::from_secs(3600)));
 
     // Handles stand for tasks of different types.
     let (done, pending) =

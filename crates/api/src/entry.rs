@@ -22,9 +22,8 @@ pub fn main_without_result<C: Coroutine<Item = ()>>(settings: RunnerBuilder, mai
 #[track_caller]
 pub fn test_with_result<C: Coroutine>(settings: RunnerBuilder, test: C) -> Result<C::Item> {
     let result = settings.run(test);
-    if let Err(error) = &result
-        && let Some(panic) = error.downcast_ref::<PanicError>()
-    {
+    let error = result.as_ref().err();
+    if let Some(panic) = error.and_then(|error| error.downcast_ref::<PanicError>()) {
         // The panic has been reported where it happened; this one only carries the message on.
         resume_unwind(Box::new(panic.message().to_owned()));
     }

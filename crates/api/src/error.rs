@@ -228,9 +228,9 @@ impl<E: StdError + Send + Sync + 'static> From<E> for Error {
         // The comparisons below are settled at compile time for each `E`; `Option` lets the value be moved out safely.
         let mut error = Some(error);
         let any: &mut dyn Any = &mut error;
-        if let Some(io) = any.downcast_ref::<Option<io::Error>>().and_then(Option::as_ref)
-            && let Some(Standard(own)) = io.get_ref().and_then(|inner| inner.downcast_ref())
-        {
+        let io = any.downcast_ref::<Option<io::Error>>().and_then(Option::as_ref);
+        let inner = io.and_then(io::Error::get_ref);
+        if let Some(Standard(own)) = inner.and_then(|inner| inner.downcast_ref()) {
             return own.clone();
         }
         let shared = if let Some(own) = take::<CancelledError>(any) {

@@ -296,13 +296,12 @@ impl<T: Clone + Send + Sync + 'static> Shared<T> {
 
 impl<T: Clone + Send + Sync + 'static> Drop for Shared<T> {
     fn drop(&mut self) {
-        if let Some(Err(error)) = self.outcome.get()
-            && !error.is_cancelled()
-            && !self.is_retrieved.load(Ordering::Relaxed)
-        {
-            let context =
-                ExceptionContext::new("Future exception was never retrieved").with_exception(error.clone());
-            self.event_loop.call_exception_handler(&context);
+        if let Some(Err(error)) = self.outcome.get() {
+            if !error.is_cancelled() && !self.is_retrieved.load(Ordering::Relaxed) {
+                let context = ExceptionContext::new("Future exception was never retrieved")
+                    .with_exception(error.clone());
+                self.event_loop.call_exception_handler(&context);
+            }
         }
         // The value may hold a future, whose value holds the next.
         drop_flat(self.outcome.take());

@@ -23,11 +23,11 @@
 //!     let mut http = http1::Builder::new();
 //!     // A client that sends its request and then ends its side still waits for the answer.
 //!     http.timer(selvedge::hyper::Timer).half_close(true);
-//!     if let Err(error) = http.serve_connection(stream, service_fn(hello)).await
-//!         && selvedge::get_running_loop()?.get_debug()
-//!     {
+//!     if let Err(error) = http.serve_connection(stream, service_fn(hello)).await {
 //!         // A client that vanishes or talks nonsense is no failure of this program.
-//!         eprintln!("a connection ended early: {error}");
+//!         if selvedge::get_running_loop()?.get_debug() {
+//!             eprintln!("a connection ended early: {error}");
+//!         }
 //!     }
 //!     Ok(())
 //! }
@@ -75,10 +75,10 @@
 //!         }
 //!         serving.as_mut().poll(cx)
 //!     });
-//!     if let Err(error) = ended.await
-//!         && get_running_loop()?.get_debug()
-//!     {
-//!         eprintln!("a connection ended early: {error}");
+//!     if let Err(error) = ended.await {
+//!         if get_running_loop()?.get_debug() {
+//!             eprintln!("a connection ended early: {error}");
+//!         }
 //!     }
 //!     Ok(())
 //! }

@@ -39,12 +39,12 @@ impl Parse for Options {
 /// Only a literal can be checked here; other numbers are checked when the program starts.
 fn workers(input: ParseStream<'_>) -> syn::Result<Expr> {
     let count: Expr = input.parse()?;
-    if let Expr::Lit(ExprLit { lit: Lit::Int(literal), .. }) = &count
-        && literal.base10_digits() == "0"
-    {
-        return Err(syn::Error::new(literal.span(), "a loop needs at least one worker"));
+    match &count {
+        Expr::Lit(ExprLit { lit: Lit::Int(literal), .. }) if literal.base10_digits() == "0" => {
+            Err(syn::Error::new(literal.span(), "a loop needs at least one worker"))
+        }
+        _ => Ok(count),
     }
-    Ok(count)
 }
 
 impl Parse for Setting {

@@ -28,10 +28,29 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 const SLOW_POLL: Duration = Duration::from_millis(100);
 
 /// Calls from the scheduler upwards. No lock is held during a call; a panic is caught and dropped.
-pub trait Hooks: Any + Send + Sync {
+pub trait Hooks: AsAny + Send + Sync {
     /// A poll of `task` lasted `lasted`, which is [`Config::slow_poll`] or longer. Called on the worker, after the poll.
     fn slow_poll(&self, task: &TaskRef, lasted: Duration) {
         let _ = (task, lasted);
+    }
+}
+
+impl dyn Hooks {
+    /// The hooks, if they have type `H`.
+    pub fn downcast_ref<H: Hooks>(&self) -> Option<&H> {
+        self.as_any().downcast_ref()
+    }
+}
+
+/// Before Rust 1.86 a `dyn Hooks` does not become a `dyn Any` by itself. Implemented for every type.
+pub trait AsAny: Any {
+    /// The value, for a downcast.
+    fn as_any(&self) -> &dyn Any;
+}
+
+impl<T: Any> AsAny for T {
+    fn as_any(&self) -> &dyn Any {
+        self
     }
 }
 

@@ -23,11 +23,10 @@ pub fn silently(foreign: impl FnOnce()) {
 /// Drops a panic's payload, which may panic in turn. What it then panics with is dropped if it is a message, as nearly always; anything
 /// else could go on like that for ever, and is leaked.
 pub fn discard(payload: Box<dyn Any + Send>) {
-    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload)))
-        && !again.is::<String>()
-        && !again.is::<&'static str>()
-    {
-        std::mem::forget(again);
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        if !again.is::<String>() && !again.is::<&'static str>() {
+            std::mem::forget(again);
+        }
     }
 }
 

@@ -82,7 +82,7 @@ mod worker;
 mod worker_slot;
 
 pub use clock::ClockKind;
-pub use config::{Config, Hooks, MAX_WORKERS, NoHooks};
+pub use config::{AsAny, Config, Hooks, MAX_WORKERS, NoHooks};
 pub use io::{Changes, Direction, Ready, Registration, Waiter};
 pub use metrics::{Metrics, WorkerMetrics, poll_time_bucket_end};
 pub use moment::Moment;

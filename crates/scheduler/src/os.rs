@@ -34,7 +34,8 @@ pub(crate) fn current_thread() -> u32 {
 pub(crate) fn doing(thread: u32) -> Doing {
     /// The kernel's name for a thread's clock: the number inverted, and what `pthread_getcpuclockid` puts behind it.
     const THREAD_CLOCK: i32 = 0b110;
-    let clock = nix::time::ClockId::from_raw((!thread.cast_signed() << 3) | THREAD_CLOCK);
+    let Ok(thread) = i32::try_from(thread) else { return Doing::Unknown };
+    let clock = nix::time::ClockId::from_raw((!thread << 3) | THREAD_CLOCK);
     match nix::time::clock_gettime(clock) {
         Ok(time) => Doing::Used(crate::clock::nanos(std::time::Duration::from(time))),
         Err(_) => Doing::Unknown,

@@ -152,13 +152,12 @@ impl<C: Crew> State<C> {
         if let Some(post) = self.posts.pop_front() {
             return Some(Work::Post(post));
         }
-        if self.running < limit
-            && let Some(job) = self.jobs.pop_front()
-        {
-            self.running += 1;
-            return Some(Work::Blocking(job));
+        if self.running >= limit {
+            return None;
         }
-        None
+        let job = self.jobs.pop_front()?;
+        self.running += 1;
+        Some(Work::Blocking(job))
     }
 }
 

@@ -106,13 +106,14 @@ impl Timer {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), NoScheduler>> {
         let shared = &local.shared;
-        if !shared.clock.is_virtual()
-            && let Some(deadline) = deadline.wheel_nanos()
-        {
-            self.arm(local, deadline, cx.waker());
+        if !shared.clock.is_virtual() {
+            match deadline.wheel_nanos() {
+                Some(deadline) => self.arm(local, deadline, cx.waker()),
+                None => self.disarm(),
+            }
             return Poll::Pending;
         }
-        if deadline == Moment::NEVER || !shared.clock.is_virtual() {
+        if deadline == Moment::NEVER {
             self.disarm();
             return Poll::Pending;
         }
@@ -120,11 +121,12 @@ impl Timer {
             self.disarm();
             return Poll::Ready(Ok(()));
         }
-        if let Some(armed) = &self.armed
-            && armed.runtime == shared.id
-            && armed.deadline >= FAR
-            && shared.far.is_armed_for(armed.deadline, deadline, cx.waker())
-        {
+        let is_armed = self.armed.as_ref().is_some_and(|armed| {
+            armed.runtime == shared.id
+                && armed.deadline >= FAR
+                && shared.far.is_armed_for(armed.deadline, deadline, cx.waker())
+        });
+        if is_armed {
             return Poll::Pending;
         }
         self.disarm();

@@ -14,17 +14,24 @@ use selvedge_scheduler::{Scheduler, Timer};
 
 struct Counting;
 
+impl Counting {
+    #[expect(clippy::cast_possible_wrap, reason = "the size of a layout is at most isize::MAX")]
+    fn size(layout: Layout) -> isize {
+        layout.size() as isize
+    }
+}
+
 static BYTES: AtomicIsize = AtomicIsize::new(0);
 
 // SAFETY: everything is handed on to the system's allocator as it came.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        BYTES.fetch_add(layout.size().cast_signed(), Ordering::Relaxed);
+        BYTES.fetch_add(Self::size(layout), Ordering::Relaxed);
         // SAFETY: the caller keeps `alloc`'s contract.
         unsafe { System.alloc(layout) }
     }
     unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        BYTES.fetch_sub(layout.size().cast_signed(), Ordering::Relaxed);
+        BYTES.fetch_sub(Self::size(layout), Ordering::Relaxed);
         // SAFETY: the caller keeps `dealloc`'s contract.
         unsafe { System.dealloc(ptr, layout) }
     }

@@ -291,7 +291,7 @@ fn a_job_may_close_its_scheduler() {
     let (sender, closed) = mpsc::channel();
     let inner = scheduler.clone();
     submit(&scheduler, move || {
-        inner.close(Duration::from_hours(1));
+        inner.close(Duration::from_secs(3600));
         sender.send(()).expect("the test waits");
     });
     closed.recv_timeout(Duration::from_secs(5)).expect("it does not wait for itself");

@@ -55,13 +55,13 @@ fn main() {
         let timeout = server.timeouts.next_deadline();
         let Some(now) = packet.into_iter().chain(timeout).min() else { break };
         server.wake_up(now);
-        if packet == Some(now)
-            && let Some((_, peer)) = packets.pop_first()
-        {
-            server.packet(now, peer);
-            if peer == "clara" {
-                server.goodbye(now, peer);
-            }
+        if packet != Some(now) {
+            continue;
+        }
+        let Some((_, peer)) = packets.pop_first() else { break };
+        server.packet(now, peer);
+        if peer == "clara" {
+            server.goodbye(now, peer);
         }
     }
     println!("nobody is left");

@@ -113,10 +113,10 @@ impl Level {
             (slot.head, slot.tail, slot.least, slot.len) = (index, index, deadline, 1);
             return NIL;
         }
-        if self.ordered & bit != 0
-            && let Some(order) = order_of(&mut self.orders, place)
-        {
-            order.arrived(index, deadline, slab);
+        if self.ordered & bit != 0 {
+            if let Some(order) = order_of(&mut self.orders, place) {
+                order.arrived(index, deadline, slab);
+            }
         }
         let prev = slot.push(index, place.is_window(), slab);
         let tail = slab.node_mut(prev);

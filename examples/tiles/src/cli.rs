@@ -109,9 +109,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
         }
     }
     let is_demo = is_demo.unwrap_or(false);
-    if let Some((for_demo, option)) = only_for
-        && for_demo != is_demo
-    {
+    if let Some((_, option)) = only_for.filter(|(for_demo, _)| *for_demo != is_demo) {
         let (which, other) = if is_demo { ("demo", "serve") } else { ("serve", "demo") };
         return Err(format!("{option} belongs to `tiles {other}`, not to `tiles {which}`"));
     }

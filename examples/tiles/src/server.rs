@@ -174,9 +174,7 @@ impl Server {
         async move {
             let mut serving = pin!(serving);
             let ended = poll_fn(|cx| {
-                if let Some(told) = &mut stopping
-                    && Pin::new(told).poll(cx).is_ready()
-                {
+                if stopping.as_mut().is_some_and(|told| Pin::new(told).poll(cx).is_ready()) {
                     stopping = None;
                     serving.as_mut().graceful_shutdown();
                 }

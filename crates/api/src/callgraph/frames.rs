@@ -25,8 +25,11 @@ const BODY_FILE: &str = "task/body.rs";
 pub(super) const OWN_FILES: &str = own_files(file!());
 
 const fn own_files(this: &'static str) -> &'static str {
-    let (own, _) = this.split_at(this.len() - "callgraph/frames.rs".len());
-    own
+    let (own, _) = this.as_bytes().split_at(this.len() - "callgraph/frames.rs".len());
+    match std::str::from_utf8(own) {
+        Ok(own) => own,
+        Err(_) => panic!("the cut lies between two characters"),
+    }
 }
 
 /// The functions of the program, innermost first.
@@ -88,9 +91,7 @@ fn without_closures(name: &str) -> (&str, bool) {
         name = name[..generic].trim_end_matches("::");
     }
     let mut is_async = is_closure(name);
-    while let Some((outer, last)) = name.rsplit_once("::")
-        && is_closure(last)
-    {
+    while let Some((outer, _)) = name.rsplit_once("::").filter(|(_, last)| is_closure(last)) {
         (name, is_async) = (outer, true);
     }
     (name, is_async)

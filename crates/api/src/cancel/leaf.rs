@@ -245,7 +245,7 @@ pub(super) fn poll_again() {
 /// Counts wrap; two that are compared are never half a range apart.
 #[inline]
 fn is_later(count: u32, than: u32) -> bool {
-    count.wrapping_sub(than).cast_signed() > 0
+    (1..1 << 31).contains(&count.wrapping_sub(than))
 }
 
 #[cfg(test)]

@@ -235,9 +235,10 @@ impl InHand {
 
 impl Drop for InHand {
     fn drop(&mut self) {
-        if !self.is_passed_on
-            && let Some(route) = self.route.get()
-        {
+        if self.is_passed_on {
+            return;
+        }
+        if let Some(route) = self.route.get() {
             route.settle();
         }
     }

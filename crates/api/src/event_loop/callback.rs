@@ -163,16 +163,14 @@ impl Future for Call {
         if this.cancelled.load(Ordering::Relaxed) {
             return Poll::Ready(Called);
         }
-        if let Some(deadline) = this.deadline
-            && this.timer.poll_at(deadline, cx).is_pending()
-        {
+        if this.deadline.is_some_and(|deadline| this.timer.poll_at(deadline, cx).is_pending()) {
             return Poll::Pending;
         }
         let _held = StartHeld;
-        if let Some((function, context)) = this.function.take()
-            && let Err(panic) = contain::call(|| context.run(function))
-        {
-            report::callback_panicked(None, panic.into());
+        if let Some((function, context)) = this.function.take() {
+            if let Err(panic) = contain::call(|| context.run(function)) {
+                report::callback_panicked(None, panic.into());
+            }
         }
         Poll::Ready(Called)
     }

@@ -8,7 +8,6 @@ mod shared;
 #[cfg(unix)]
 mod signals;
 
-use std::any::Any;
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
@@ -76,8 +75,8 @@ pub fn get_running_loop() -> Result<EventLoop> {
 impl EventLoop {
     /// The loop around a scheduler; `None` if this library did not start that one.
     pub(crate) fn of(scheduler: Scheduler) -> Option<EventLoop> {
-        let hooks: &dyn Any = &**scheduler.hooks();
-        hooks.is::<LoopShared>().then_some(EventLoop { scheduler })
+        scheduler.hooks().downcast_ref::<LoopShared>()?;
+        Some(EventLoop { scheduler })
     }
 
     pub(crate) fn scheduler(&self) -> &Scheduler {
@@ -85,8 +84,7 @@ impl EventLoop {
     }
 
     pub(crate) fn shared(&self) -> &LoopShared {
-        let hooks: &dyn Any = &**self.scheduler.hooks();
-        hooks.downcast_ref().expect("a loop is only made around our own hooks")
+        self.scheduler.hooks().downcast_ref().expect("a loop is only made around our own hooks")
     }
 
     /// Starts a coroutine as a task of this loop, from any thread.

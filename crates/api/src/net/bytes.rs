@@ -223,7 +223,11 @@ mod tests {
             let mut rest = &all[..];
             let slices: Vec<_> = lengths
                 .iter()
-                .map(|&length| IoSlice::new(rest.split_off(..length).expect("it is there")))
+                .map(|&length| {
+                    let (slice, others) = rest.split_at(length);
+                    rest = others;
+                    IoSlice::new(slice)
+                })
                 .collect();
             let sink = Counting(RefCell::default());
             let written = write_vectored(&sink, &slices).expect("it takes all");

@@ -117,10 +117,10 @@ where
         if capture::is_on() {
             return capture::leaf(&this.leaf, "selvedge::streams", Location::caller(), |_| {});
         }
-        if !std::mem::replace(&mut this.has_begun, true)
-            && let Some(error) = this.leaf.cancelled(cx)
-        {
-            return Poll::Ready(Err(error));
+        if !std::mem::replace(&mut this.has_begun, true) {
+            if let Some(error) = this.leaf.cancelled(cx) {
+                return Poll::Ready(Err(error));
+            }
         }
         match this.watched.poll_look(&mut this.place, cx, &mut this.look) {
             Poll::Ready(found) => Poll::Ready(Ok(found)),

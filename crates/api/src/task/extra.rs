@@ -104,9 +104,8 @@ impl Extra {
     /// Counts a shutdown's request, unless the task was given it before.
     pub(super) fn tell_of_shutdown(&self, requests: &CancelState, route: Route) -> Told {
         let mut details = self.details.lock();
-        if let Some(shutdown) = &details.shutdown
-            && !mutation("shutdown-tells-again")
-        {
+        let earlier = details.shutdown.as_ref().filter(|_| !mutation("shutdown-tells-again"));
+        if let Some(shutdown) = earlier {
             return Told::Before(shutdown.route.clone());
         }
         details.shutdown = Some(Box::new(Shutdown { route: route.clone(), waits: false }));

@@ -66,10 +66,11 @@ impl TaskRefExt for TaskRef {
     }
 
     fn tell_of_shutdown(&self) {
-        if !self.is_done()
-            && let Told::Now(Request::First) =
-                self.task_slot().tell_of_shutdown(Route::of_shutdown(self.task_slot().number()))
-        {
+        if self.is_done() {
+            return;
+        }
+        let route = Route::of_shutdown(self.task_slot().number());
+        if let Told::Now(Request::First) = self.task_slot().tell_of_shutdown(route) {
             self.wake();
         }
     }

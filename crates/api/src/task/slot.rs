@@ -94,12 +94,11 @@ impl TaskSlot {
     /// asyncio's `uncancel()`.
     pub(super) fn uncancel(&self) -> u32 {
         let left = self.requests.uncancel();
-        if left == 0
-            && !self.requests.load().is_pending()
-            && let Some(route) = self.route()
-        {
-            // It may have been taken back: then nobody will be told.
-            route.settle();
+        if left == 0 && !self.requests.load().is_pending() {
+            if let Some(route) = self.route() {
+                // It may have been taken back: then nobody will be told.
+                route.settle();
+            }
         }
         left
     }

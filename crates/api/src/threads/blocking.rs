@@ -246,10 +246,10 @@ impl<T: Send + 'static> Job<T> {
         let is_done = |state: &JobState<T>| matches!(state.progress, Progress::Done(_));
         let was_done = mutation("job-looks-before-its-lock").then(|| is_done(&self.0.lock()));
         let (fresh, mut state) = lock_to_wait(&self.0, cx.waker(), |state| state.waker.as_ref());
-        if was_done.unwrap_or_else(|| is_done(&state))
-            && let Progress::Done(result) = std::mem::replace(&mut state.progress, Progress::Abandoned)
-        {
-            return Poll::Ready(result);
+        if was_done.unwrap_or_else(|| is_done(&state)) {
+            if let Progress::Done(result) = std::mem::replace(&mut state.progress, Progress::Abandoned) {
+                return Poll::Ready(result);
+            }
         }
         if matches!(state.progress, Progress::Abandoned) {
             return Poll::Ready(Err(

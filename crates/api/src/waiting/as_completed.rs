@@ -238,9 +238,8 @@ impl<T: Send + 'static> AsCompleted<T> {
             let mut task = self.tasks[index].take().expect("each child ends once");
             return Poll::Ready(Some(task.try_take().unwrap_or_else(|| Err(task::result_was_taken()))));
         }
-        if let Some(deadline) = self.deadline
-            && let Poll::Ready(outcome) = self.timer.poll_at(deadline, cx)
-        {
+        let timer = self.deadline.map(|deadline| self.timer.poll_at(deadline, cx));
+        if let Some(Poll::Ready(outcome)) = timer {
             self.left -= 1;
             let error = outcome.map_or_else(|_| task::no_running_loop(), |()| TimeoutError::new().into());
             return Poll::Ready(Some(Err(error)));

@@ -248,9 +248,8 @@ impl<W: Waitable> Future for Wait<W> {
         if shared.is_over() {
             return Poll::Ready(Ok(this.split()));
         }
-        if let Some(deadline) = this.deadline
-            && let Poll::Ready(Ok(())) = this.timer.poll_at(deadline, cx)
-        {
+        let timer = this.deadline.map(|deadline| this.timer.poll_at(deadline, cx));
+        if let Some(Poll::Ready(Ok(()))) = timer {
             if !is_first {
                 return Poll::Ready(Ok(this.split()));
             }

@@ -258,9 +258,7 @@ impl Source {
         let waker = cx.waker().clone();
         let mut waiting = self.waiting.lock();
         let seen = self.look(direction);
-        if let Some(answer) = answer(seen)
-            && !mutation("wait-without-second-look")
-        {
+        if let Some(answer) = answer(seen).filter(|_| !mutation("wait-without-second-look")) {
             let gone = waiter.0.take().and_then(|place| waiting.list(direction).remove(place.key()));
             drop(waiting);
             drop((gone, waker));
@@ -311,10 +309,10 @@ impl Source {
     /// `now` is how the direction's word looks.
     #[inline]
     fn forget_at(&self, direction: Direction, waiter: &mut Waiter, now: Seen) {
-        if let Some(place) = waiter.0.take()
-            && now.has_the_changes_of(place.seen)
-        {
-            self.take_off(direction, place);
+        if let Some(place) = waiter.0.take() {
+            if now.has_the_changes_of(place.seen) {
+                self.take_off(direction, place);
+            }
         }
     }
 

@@ -174,9 +174,7 @@ pub(crate) const TIME_PASSES: bool = false;
 /// loom has no clock: a wait with a limit is a wait that somebody must end. Or, where the model wants that, one that runs into its limit.
 pub fn park(limit: Option<Duration>) {
     let this = thread::current();
-    if let Some(limit) = limit
-        && WAITS_TIME_OUT.load(Ordering::Relaxed)
-    {
+    if let Some(limit) = limit.filter(|_| WAITS_TIME_OUT.load(Ordering::Relaxed)) {
         if !this.0.token.take_token() {
             NANOS.fetch_add(limit.as_nanos() as u64, Ordering::Relaxed);
         }

@@ -49,7 +49,7 @@ pub(super) struct Vtable {
     pub(super) output: unsafe fn(NonNull<Header>) -> NonNull<()>,
     /// Frees the cell, whose stage must be empty.
     pub(super) dealloc: unsafe fn(NonNull<Header>),
-    pub(super) slot_type: TypeId,
+    pub(super) slot_type: fn() -> TypeId,
     pub(super) future_name: fn() -> &'static str,
 }
 
@@ -69,7 +69,7 @@ where
         abandon: harness::abandon::<F, S>,
         output: harness::output::<F, S>,
         dealloc: harness::dealloc::<F, S>,
-        slot_type: TypeId::of::<S>(),
+        slot_type: TypeId::of::<S>,
         future_name: std::any::type_name::<F>,
     };
 }

@@ -91,7 +91,7 @@ impl TaskRef {
     /// The slot, if it has type `S`.
     #[inline]
     pub fn slot<S: Slot>(&self) -> Option<&S> {
-        if self.header().vtable.slot_type != TypeId::of::<S>() {
+        if (self.header().vtable.slot_type)() != TypeId::of::<S>() {
             return None;
         }
         // SAFETY: the slot follows the header within the same allocation (`Cell` is `repr(C)`).

@@ -402,10 +402,12 @@ mod tests {
         // Half of the tasks go and others come, again and again: every page has its turn.
         for round in 0..20 {
             let stays = |(number, _): &(usize, Home)| number % 2 != round % 2;
-            for (_, home) in live.extract_if(.., |it| !stays(it)) {
+            let (staying, leaving): (Vec<_>, Vec<_>) = live.into_iter().partition(stays);
+            for (_, home) in leaving {
                 // SAFETY: each is struck out once.
                 unsafe { pages.remove(home) };
             }
+            live = staying;
             let numbers: Vec<_> = (0..10 * PLACES).filter(|number| number % 2 == round % 2).collect();
             live.extend(numbers.into_iter().map(|number| (number, pages.insert(task(number), &shard))));
             check(&pages, &live);
@@ -440,10 +442,13 @@ mod tests {
         trim(&mut pages);
         assert_eq!(pages.all.len(), 100);
         // One is left in every tenth page.
-        for (_, home) in live.extract_if(.., |(number, _)| *number % (10 * PLACES) != 0) {
+        let (staying, leaving): (Vec<_>, Vec<_>) =
+            live.into_iter().partition(|(number, _)| *number % (10 * PLACES) == 0);
+        for (_, home) in leaving {
             // SAFETY: each is struck out once.
             unsafe { pages.remove(home) };
         }
+        live = staying;
         // A walk that begins between two portions keeps the rest from being trimmed; the next call starts again.
         assert!(pages.trim(None).is_some());
         trim(&mut pages);

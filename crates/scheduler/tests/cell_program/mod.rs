@@ -175,9 +175,7 @@ impl Pair {
             }
             (1, Some(waker)) => self.wakers.push(waker),
             (2, _) => {
-                if let Some(waker) = self.wakers.pop()
-                    && detail.is_multiple_of(2)
-                {
+                if let Some(waker) = self.wakers.pop().filter(|_| detail % 2 == 0) {
                     waker.wake_by_ref();
                     self.note_wake();
                 }
@@ -190,7 +188,7 @@ impl Pair {
             }
             (4, _) => self.set_act(detail),
             (5 | 6, _) => self.join(usize::from(detail % 2)),
-            (7, _) if detail.is_multiple_of(4) => {
+            (7, _) if detail % 4 == 0 => {
                 // What it ended with, if nobody took it, goes now.
                 self.handle = None;
                 self.waits = None;
@@ -201,7 +199,7 @@ impl Pair {
                     self.watched |= self.ended.is_none();
                 }
             }
-            (9, _) if detail.is_multiple_of(4) => self.task = None,
+            (9, _) if detail % 4 == 0 => self.task = None,
             (10, _) => *self.seen.waker.lock() = None,
             _ => {}
         }

@@ -65,8 +65,10 @@ pub fn watchdog() {
         });
         let usual = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            let text = info.payload_as_str().unwrap_or(ON_PURPOSE);
-            if !text.starts_with(ON_PURPOSE) {
+            let payload = info.payload();
+            let text = payload.downcast_ref::<&str>().copied();
+            let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+            if !text.unwrap_or(ON_PURPOSE).starts_with(ON_PURPOSE) {
                 usual(info);
             }
         }));

@@ -88,7 +88,7 @@ impl Timers for TokioDelayQueue {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime starts");
         let _context = runtime.enter();
-        Self { queue: DelayQueue::new(), start: Instant::now() + Duration::from_hours(1), runtime }
+        Self { queue: DelayQueue::new(), start: Instant::now() + Duration::from_secs(3600), runtime }
     }
 
     fn insert(&mut self, deadline: u64, value: Value) -> Self::Key {

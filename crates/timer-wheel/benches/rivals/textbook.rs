@@ -57,9 +57,8 @@ impl Heap {
 
 impl Fires for Heap {
     fn fire(&mut self, now: u64, mut fired: impl FnMut(Value)) {
-        while self.queue.peek().is_some_and(|top| top.0.0 <= now)
-            && let Some(Reverse((_, arming, slot))) = self.queue.pop()
-        {
+        while self.queue.peek().is_some_and(|top| top.0.0 <= now) {
+            let Some(Reverse((_, arming, slot))) = self.queue.pop() else { break };
             if let Some(value) = self.take(arming, slot) {
                 fired(value);
             }

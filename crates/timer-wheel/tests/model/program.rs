@@ -25,7 +25,9 @@ struct Bytes<'a>(&'a [u8]);
 impl Bytes<'_> {
     /// The next byte; past the end, zero.
     fn byte(&mut self) -> u8 {
-        self.0.split_off_first().copied().unwrap_or(0)
+        let Some((first, rest)) = self.0.split_first() else { return 0 };
+        self.0 = rest;
+        *first
     }
 
     fn wide(&mut self, bytes: u8) -> u64 {
@@ -42,7 +44,7 @@ impl Bytes<'_> {
         match kind % 8 {
             0..=2 => When::After(self.wide(bytes)),
             3 => When::Before(self.wide(bytes)),
-            4 => When::Edge(u32::from(self.byte()), self.byte().cast_signed()),
+            4 => When::Edge(u32::from(self.byte()), i8::from_ne_bytes([self.byte()])),
             5 => When::End(self.wide(bytes.min(2))),
             _ => When::Same(self.pick()),
         }

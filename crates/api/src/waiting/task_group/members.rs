@@ -68,9 +68,7 @@ struct Duties {
 fn cancel(task: &TaskRef, owner: Option<u64>, message: Option<Arc<str>>) {
     let shutdown =
         TaskRef::with_current(|current| current?.slot::<TaskSlot>().and_then(TaskSlot::shutdown_route));
-    if let Some(route) = shutdown
-        && task.pass_on_shutdown(&route) != PassedOn::Circle
-    {
+    if shutdown.is_some_and(|route| task.pass_on_shutdown(&route) != PassedOn::Circle) {
         return;
     }
     let route = owner.and_then(|owner| Route::starting(owner).onward(task.task_slot().number()));
