@@ -27,14 +27,17 @@ pub(crate) const EVENT_LOOP_IS_CLOSED: &str = "Event loop is closed";
 ///
 /// Every [`std::error::Error`] turns into it by `?`. What it was can be asked ([`is`](Error::is),
 /// [`downcast_ref`](Error::downcast_ref)); the errors of this library have predicates of their own
-/// ([`is_cancelled`](Error::is_cancelled), [`is_timeout`](Error::is_timeout), [`is_panic`](Error::is_panic)).
-/// Clones share one value, as Python's exception objects are shared by all who await a task.
+/// ([`is_cancelled`](Error::is_cancelled), [`is_timeout`](Error::is_timeout),
+/// [`is_panic`](Error::is_panic)). Clones share one value, as Python's exception objects are shared
+/// by all who await a task.
 ///
-/// Printing it never panics: where the error's own `Display` or `Debug` does, that is said in its place. Nor does dropping it, and however deep errors
-/// and [groups](ExceptionGroup) are nested, neither takes more stack for it.
+/// Printing it never panics: where the error's own `Display` or `Debug` does, that is said in its
+/// place. Nor does dropping it, and however deep errors and [groups](ExceptionGroup) are nested,
+/// neither takes more stack for it.
 ///
-/// `Error` is not itself a `std::error::Error`: that is what makes the blanket conversion possible. [`as_std`](Error::as_std)
-/// lends it as one, and `Box<dyn std::error::Error + Send + Sync>` can be made from it.
+/// `Error` is not itself a `std::error::Error`: that is what makes the blanket conversion possible.
+/// [`as_std`](Error::as_std) lends it as one, and `Box<dyn std::error::Error + Send + Sync>` can be
+/// made from it.
 ///
 /// # Examples
 ///
@@ -53,15 +56,17 @@ pub(crate) const EVENT_LOOP_IS_CLOSED: &str = "Event loop is closed";
 #[derive(Clone)]
 pub struct Error(Repr);
 
-/// A cancellation without a message is by far the most frequent error of a program that shuts down or times out. It costs
-/// neither an allocation nor a shared reference count that all workers would fight over.
+/// A cancellation without a message is by far the most frequent error of a program that shuts down
+/// or times out. It costs neither an allocation nor a shared reference count that all workers would
+/// fight over.
 #[derive(Clone)]
 enum Repr {
     Cancelled,
     Shared(Arc<Shared>),
 }
 
-/// The library's own kinds lie in the one allocation; only foreign errors need a second one, for their type.
+/// The library's own kinds lie in the one allocation; only foreign errors need a second one, for
+/// their type.
 enum Shared {
     Cancelled(CancelledError),
     Timeout(TimeoutError),
@@ -85,7 +90,8 @@ impl Error {
         Error::from(kinds::Message(message.to_string()))
     }
 
-    /// An error from one whose type is already hidden. A box that was made from an `Error` turns back into it.
+    /// An error from one whose type is already hidden. A box that was made from an `Error` turns
+    /// back into it.
     pub fn from_boxed(error: Box<dyn StdError + Send + Sync>) -> Error {
         match error.downcast::<Standard>() {
             Ok(own) => own.0,
@@ -128,8 +134,9 @@ impl Error {
 
     /// The kind of the [`io::Error`] that this was made from; `None` if it was something else.
     ///
-    /// What Python tells by the subclass of `OSError` (`ConnectionResetError`, `BrokenPipeError` …) Rust tells by the kind. A [`TimeoutError`] is no
-    /// `io::Error`: ask [`is_timeout`](Error::is_timeout).
+    /// What Python tells by the subclass of `OSError` (`ConnectionResetError`, `BrokenPipeError` …)
+    /// Rust tells by the kind. A [`TimeoutError`] is no `io::Error`: ask
+    /// [`is_timeout`](Error::is_timeout).
     ///
     /// # Examples
     ///
@@ -152,10 +159,12 @@ impl Error {
         self.downcast_ref::<io::Error>().map(io::Error::kind)
     }
 
-    /// The operating system's number of what went wrong, Python's `errno`; `None` if no error of the operating system is behind this.
+    /// The operating system's number of what went wrong, Python's `errno`; `None` if no error of
+    /// the operating system is behind this.
     ///
-    /// However deep it lies: this and its causes ([`source`](Error::source)) are looked through, and the first number counts. What this library says besides
-    /// (which address could not be bound) hides no number, and an [`ExceptionGroup`] of one error has that error's.
+    /// However deep it lies: this and its causes ([`source`](Error::source)) are looked through,
+    /// and the first number counts. What this library says besides (which address could not be
+    /// bound) hides no number, and an [`ExceptionGroup`] of one error has that error's.
     ///
     /// # Examples
     ///
@@ -225,7 +234,8 @@ impl Error {
 
 impl<E: StdError + Send + Sync + 'static> From<E> for Error {
     fn from(error: E) -> Error {
-        // The comparisons below are settled at compile time for each `E`; `Option` lets the value be moved out safely.
+        // The comparisons below are settled at compile time for each `E`; `Option` lets the value
+        // be moved out safely.
         let mut error = Some(error);
         let any: &mut dyn Any = &mut error;
         if let Some(io) = any.downcast_ref::<Option<io::Error>>().and_then(Option::as_ref)

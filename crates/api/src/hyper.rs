@@ -35,14 +35,17 @@
 //!
 //! # Cancellation
 //!
-//! hyper cannot be told. If a request comes while the service waits for something of this library, it arrives there, as `Err(CancelledError)`, and the service may still
-//! answer. Else, with the connection at rest or in the middle of a head or a body, the frame around it drops the connection, as with every future of another
-//! crate: the task, or the [`timeout`](crate::timeout()) around it, ends with its error.
+//! hyper cannot be told. If a request comes while the service waits for something of this library,
+//! it arrives there, as `Err(CancelledError)`, and the service may still answer. Else, with the
+//! connection at rest or in the middle of a head or a body, the frame around it drops the
+//! connection, as with every future of another crate: the task, or the
+//! [`timeout`](crate::timeout()) around it, ends with its error.
 //!
 //! # A server that ends well
 //!
-//! It stops accepting, calls hyper's `graceful_shutdown` on each connection, and waits for their tasks, for so long and no longer. A [`Future`](crate::Future) tells all
-//! connections at once. (`examples/tiles` is such a server, with Ctrl-C.)
+//! It stops accepting, calls hyper's `graceful_shutdown` on each connection, and waits for their
+//! tasks, for so long and no longer. A [`Future`](crate::Future) tells all connections at once.
+//! (`examples/tiles` is such a server, with Ctrl-C.)
 //!
 //! ```
 //! use std::convert::Infallible;
@@ -154,9 +157,11 @@ where
     }
 }
 
-/// hyper's time limits, by the running loop's timers. In [virtual time](crate::RunnerBuilder::virtual_time) they follow that.
+/// hyper's time limits, by the running loop's timers. In [virtual
+/// time](crate::RunnerBuilder::virtual_time) they follow that.
 ///
-/// hyper cannot be told of a request, so its sleeps are no leaves: a cancellation reaches the connection at its socket.
+/// hyper cannot be told of a request, so its sleeps are no leaves: a cancellation reaches the
+/// connection at its socket.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Timer;
 
@@ -226,10 +231,12 @@ impl Future for Sleep {
             this.deadline = Deadline::at(instant);
         }
         let Deadline::Loop(deadline) = this.deadline else {
-            // Without a loop there is no time that could pass; hyper has no error for that, so the limit counts as reached.
+            // Without a loop there is no time that could pass; hyper has no error for that, so the
+            // limit counts as reached.
             return Poll::Ready(());
         };
-        // hyper sets limits that lie far ahead, one for each request: the clock is not read for that. One that has passed already ends at the next poll, which comes soon.
+        // hyper sets limits that lie far ahead, one for each request: the clock is not read for
+        // that. One that has passed already ends at the next poll, which comes soon.
         let polled = if std::mem::replace(&mut this.was_polled, true) {
             this.timer.poll_at(deadline, cx)
         } else {

@@ -7,7 +7,8 @@ use selvedge_scheduler::{Moment as Ticks, Scheduler};
 /// A deadline that never comes.
 pub(crate) const NEVER: Ticks = Ticks::NEVER;
 
-/// A point of the loop's time, as its timers count it. What lies beyond a real clock's end never comes; virtual time comes to every [`Duration`].
+/// A point of the loop's time, as its timers count it. What lies beyond a real clock's end never
+/// comes; virtual time comes to every [`Duration`].
 pub(crate) fn to_ticks(when: Duration) -> Ticks {
     when.into()
 }
@@ -27,9 +28,11 @@ pub(crate) fn at(instant: Instant) -> Option<Ticks> {
     Scheduler::with_current(|scheduler| scheduler.map(|scheduler| scheduler.time_at(instant)))
 }
 
-/// A moment, given as the loop's [time](crate::EventLoop::time) or as an [`Instant`]; `None` never comes.
+/// A moment, given as the loop's [time](crate::EventLoop::time) or as an [`Instant`]; `None` never
+/// comes.
 ///
-/// An `Instant` is read on the machine's clock, so it means little to a loop that runs in virtual time. One that is past has come.
+/// An `Instant` is read on the machine's clock, so it means little to a loop that runs in virtual
+/// time. One that is past has come.
 ///
 /// # Examples
 ///

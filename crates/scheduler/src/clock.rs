@@ -9,10 +9,11 @@ use crate::sync::{AtomicU64, Mutex, Ordering};
 /// Where a scheduler's time comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ClockKind {
-    /// The operating system's monotonic clock. It does not advance while the machine is suspended (on Linux), so a suspend
-    /// lengthens a sleep; it never jumps.
+    /// The operating system's monotonic clock. It does not advance while the machine is suspended
+    /// (on Linux), so a suspend lengthens a sleep; it never jumps.
     Real,
-    /// A clock that stands still while anything runs and jumps to the next deadline when all workers are idle.
+    /// A clock that stands still while anything runs and jumps to the next deadline when all
+    /// workers are idle.
     Virtual,
 }
 
@@ -49,7 +50,8 @@ impl Clock {
         }
     }
 
-    /// The time to the nanosecond, however far a virtual clock has gone. [`now`](Self::now) tells the wheels, which count no further than [`FAR`].
+    /// The time to the nanosecond, however far a virtual clock has gone. [`now`](Self::now) tells
+    /// the wheels, which count no further than [`FAR`].
     #[inline]
     pub(crate) fn moment(&self) -> Moment {
         match self {
@@ -58,7 +60,8 @@ impl Clock {
         }
     }
 
-    /// What `now` tells at a moment of the machine's clock, see [`Scheduler::time_at`](crate::Scheduler::time_at).
+    /// What `now` tells at a moment of the machine's clock, see
+    /// [`Scheduler::time_at`](crate::Scheduler::time_at).
     pub(crate) fn at(&self, instant: std::time::Instant) -> Moment {
         #[cfg(not(selvedge_loom))]
         if let Self::Real(origin) = self {
@@ -90,8 +93,8 @@ impl Clock {
     }
 }
 
-/// Linux's monotonic clock, which is [`Instant`](std::time::Instant)'s too, asked directly: the way through `Instant` costs some
-/// nanoseconds more, and each timer takes a look.
+/// Linux's monotonic clock, which is [`Instant`](std::time::Instant)'s too, asked directly: the way
+/// through `Instant` costs some nanoseconds more, and each timer takes a look.
 #[cfg(all(target_os = "linux", not(selvedge_loom)))]
 mod origin {
     use std::time::Instant;
@@ -119,7 +122,8 @@ mod origin {
             Self::look().0
         }
 
-        /// `nanos` is read after `instant`, by so much at the most as the second number says. Were it earlier, what is due at an `Instant` would be early.
+        /// `nanos` is read after `instant`, by so much at the most as the second number says. Were
+        /// it earlier, what is due at an `Instant` would be early.
         fn look() -> (Self, u64) {
             let before = monotonic();
             let instant = Instant::now();

@@ -1,7 +1,8 @@
 //! Who keeps virtual time from moving on?
 //!
-//! Virtual time moves when every worker rests. Sometimes everything rests although more is to come from a thread that is no worker: main has
-//! ended, and the thread that waited for it is about to cancel what is left. Whoever knows that takes a [`TimeHold`](crate::TimeHold).
+//! Virtual time moves when every worker rests. Sometimes everything rests although more is to come
+//! from a thread that is no worker: main has ended, and the thread that waited for it is about to
+//! cancel what is left. Whoever knows that takes a [`TimeHold`](crate::TimeHold).
 //!
 //! A hold that is taken inside a poll counts from the moment at which that poll's worker comes to rest:
 //!
@@ -12,7 +13,8 @@
 //! T3 enter the sleepers, under their lock
 //! ```
 //!
-//! Q1 sees the worker of T3 at rest, so the lock makes Q2 see T1. One that is taken elsewhere may come a moment too late.
+//! Q1 sees the worker of T3 at rest, so the lock makes Q2 see T1. One that is taken elsewhere may
+//! come a moment too late.
 
 use crate::sync::{AtomicUsize, Ordering, mutation};
 

@@ -18,17 +18,20 @@
 //!  nobody              closed                          what is stuck in a poll, a destructor or a job is left behind
 //! ```
 //!
-//! Own threads are the workers, spares and pool threads of the scheduler, whatever they run: a destructor, a callback, a blocking job. A worker of
-//! another scheduler is foreign.
+//! Own threads are the workers, spares and pool threads of the scheduler, whatever they run: a
+//! destructor, a callback, a blocking job. A worker of another scheduler is foreign.
 //!
-//! **Invariant: what is handed in is either found by every look that begins after the step, or refused.** The door is read under the lock under
-//! which a task enters its shard, or a job the queue of the pool, and is narrowed under the same lock. So a look after `refuse_everybody` is the
-//! last one that is needed: nothing comes after it. A task that is refused is dropped by the thread that handed it in, at once, and its handle resolves to
+//! **Invariant: what is handed in is either found by every look that begins after the step, or
+//! refused.** The door is read under the lock under which a task enters its shard, or a job the
+//! queue of the pool, and is narrowed under the same lock. So a look after `refuse_everybody` is
+//! the last one that is needed: nothing comes after it. A task that is refused is dropped by the
+//! thread that handed it in, at once, and its handle resolves to
 //! [`Outcome::closed`](crate::Outcome::closed); a job is dropped likewise, and its submitter told.
 //!
-//! No step before `close` waits. `close` waits for destructors no longer than its deadline: they run on the
-//! closing thread or on workers (on the caller if that thread cannot be started). Two steps have no deadline:
-//! joining the watchdog, which ends at once, and one walk over the tasks that are left.
+//! No step before `close` waits. `close` waits for destructors no longer than its deadline: they
+//! run on the closing thread or on workers (on the caller if that thread cannot be started). Two
+//! steps have no deadline: joining the watchdog, which ends at once, and one walk over the tasks
+//! that are left.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -47,7 +50,8 @@ const CLOSE_ROUND_MAX: Duration = Duration::from_millis(50);
 const CLOSE_SPINS: u32 = 50;
 
 impl Scheduler {
-    /// Refuses what threads hand in from now on that are not this scheduler's. Tasks run on, and may spawn. The first step of closing.
+    /// Refuses what threads hand in from now on that are not this scheduler's. Tasks run on, and
+    /// may spawn. The first step of closing.
     pub fn refuse_foreign_threads(&self) {
         self.narrow(Door::OwnThreads);
     }
@@ -72,14 +76,16 @@ impl Scheduler {
     }
 
     /// Ends everything: refuses new tasks, drops the suspended ones (their handles resolve to
-    /// [`Outcome::closed`](crate::Outcome::closed)), and joins the threads. What is inside a poll or a blocking job after `patience` is left behind; the tasks
-    /// that are inside a poll or a destructor then are returned. They end when their poll does.
+    /// [`Outcome::closed`](crate::Outcome::closed)), and joins the threads. What is inside a poll
+    /// or a blocking job after `patience` is left behind; the tasks that are inside a poll or a
+    /// destructor then are returned. They end when their poll does.
     ///
-    /// One thread drops the suspended tasks, one after the other: destructors that wait for each other are left behind likewise. If there are more than it
-    /// can drop within `patience`, it goes on afterwards.
+    /// One thread drops the suspended tasks, one after the other: destructors that wait for each
+    /// other are left behind likewise. If there are more than it can drop within `patience`, it
+    /// goes on afterwards.
     ///
-    /// On a thread of the same scheduler (in a task, a blocking job, or a destructor that `close` runs) nothing is waited for, and the
-    /// result is empty.
+    /// On a thread of the same scheduler (in a task, a blocking job, or a destructor that `close`
+    /// runs) nothing is waited for, and the result is empty.
     pub fn close(&self, patience: Duration) -> Vec<TaskRef> {
         let shared = self.shared();
         self.refuse_everybody();
@@ -103,9 +109,11 @@ impl Scheduler {
         let shared = self.shared();
         // Relaxed: whoever is first starts the thread, and publishes nothing by it.
         if self.live_tasks() > 0 && !shared.close.has_closer.swap(true, Ordering::Relaxed) {
-            // The destructors of futures are foreign code and may block: they run on a thread of their own.
+            // The destructors of futures are foreign code and may block: they run on a thread of
+            // their own.
             let scheduler = self.clone();
-            // It stays as long as a task lives, beyond the deadline too: a poll that ends late finds nobody else.
+            // It stays as long as a task lives, beyond the deadline too: a poll that ends late
+            // finds nobody else.
             if shared.pool.start_aside(self.as_arc(), "close", move || scheduler.drop_until(None)).is_err() {
                 shared.close.has_closer.store(false, Ordering::Relaxed);
                 self.drop_until(deadline);
@@ -170,7 +178,8 @@ impl Shared {
         self.close.dropping.store(NONE, Ordering::Relaxed);
     }
 
-    /// The tasks that are inside a poll or a destructor, as far as can be seen from outside. Those that nobody has come to yet are not among them.
+    /// The tasks that are inside a poll or a destructor, as far as can be seen from outside. Those
+    /// that nobody has come to yet are not among them.
     fn tasks_that_run(&self) -> Vec<TaskRef> {
         if self.owned.len() == 0 {
             return Vec::new();
@@ -190,7 +199,8 @@ fn is_over(deadline: Option<Instant>) -> bool {
     deadline.is_some_and(|deadline| Instant::now() >= deadline)
 }
 
-/// Nearly always everything ends within a few rounds; what does not takes its time, but not beyond the deadline.
+/// Nearly always everything ends within a few rounds; what does not takes its time, but not beyond
+/// the deadline.
 fn pause(round: u32, deadline: Option<Instant>) {
     if round < CLOSE_SPINS {
         thread::yield_now();

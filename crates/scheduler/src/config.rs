@@ -12,7 +12,8 @@ use crate::task::TaskRef;
 /// More than any machine has cores; a number beyond it is a mistake.
 pub const MAX_WORKERS: usize = 4096;
 
-/// Spares a worker may have. One stuck worker needs one; a burst of new tasks that all block needs more.
+/// Spares a worker may have. One stuck worker needs one; a burst of new tasks that all block needs
+/// more.
 const SPARES_PER_WORKER: usize = 4;
 /// Enough for the most workers.
 const MAX_SPARES: usize = SPARES_PER_WORKER * MAX_WORKERS;
@@ -29,7 +30,8 @@ const SLOW_POLL: Duration = Duration::from_millis(100);
 
 /// Calls from the scheduler upwards. No lock is held during a call; a panic is caught and dropped.
 pub trait Hooks: Any + Send + Sync {
-    /// A poll of `task` lasted `lasted`, which is [`Config::slow_poll`] or longer. Called on the worker, after the poll.
+    /// A poll of `task` lasted `lasted`, which is [`Config::slow_poll`] or longer. Called on the
+    /// worker, after the poll.
     fn slow_poll(&self, task: &TaskRef, lasted: Duration) {
         let _ = (task, lasted);
     }
@@ -46,16 +48,20 @@ impl Hooks for NoHooks {}
 pub struct Config {
     /// Threads that run tasks, 1 to [`MAX_WORKERS`]. Default: 1; the layer above knows the machine.
     pub workers: usize,
-    /// Threads that may stand in for stuck workers at the same time, at most four times [`MAX_WORKERS`]; 0 switches rescue off. `None`: four per worker, at least 16.
+    /// Threads that may stand in for stuck workers at the same time, at most four times
+    /// [`MAX_WORKERS`]; 0 switches rescue off. `None`: four per worker, at least 16.
     pub max_spares: Option<usize>,
-    /// Threads that run blocking jobs at the same time, at least 1. `None`: asyncio's rule, cores + 4, at most 32.
+    /// Threads that run blocking jobs at the same time, at least 1. `None`: asyncio's rule, cores +
+    /// 4, at most 32.
     pub max_blocking_threads: Option<usize>,
     /// How long an idle thread of the pool waits for a job. Default: 10 s.
     pub blocking_keep_alive: Duration,
-    /// What the names of the threads begin with. Default: `selvedge`, which gives `selvedge-worker-0`, `selvedge-pool-0` (blocking
-    /// jobs, and stand-ins for stuck workers) and `selvedge-watch`.
+    /// What the names of the threads begin with. Default: `selvedge`, which gives
+    /// `selvedge-worker-0`, `selvedge-pool-0` (blocking jobs, and stand-ins for stuck workers) and
+    /// `selvedge-watch`.
     pub thread_name: Arc<str>,
-    /// A poll of this length is counted and reported as slow. Default: 100 ms. Never reported if rescue is off.
+    /// A poll of this length is counted and reported as slow. Default: 100 ms. Never reported if
+    /// rescue is off.
     pub slow_poll: Duration,
     /// Real or virtual time. Default: real.
     pub clock: ClockKind,

@@ -1,9 +1,10 @@
 //! How are panics and deeply nested drops in the program's code contained?
 //!
-//! The program's code also runs outside of polls: destructors, wakers, callbacks, handlers. If it panics, our
-//! own work after it must still be done. And drops may nest: a task's value holds the next task, whose value
-//! holds the next. Such nesting through this library uses bounded stack: from `DEEPEST` on, a value is put
-//! aside, and dropped when the outermost drop on this thread has ended.
+//! The program's code also runs outside of polls: destructors, wakers, callbacks, handlers. If it
+//! panics, our own work after it must still be done. And drops may nest: a task's value holds the
+//! next task, whose value holds the next. Such nesting through this library uses bounded stack:
+//! from `DEEPEST` on, a value is put aside, and dropped when the outermost drop on this thread has
+//! ended.
 //!
 //! A caught panic is not reported again: the panic hook has reported it.
 
@@ -20,8 +21,8 @@ pub fn silently(foreign: impl FnOnce()) {
     }
 }
 
-/// Drops a panic's payload, which may panic in turn. What it then panics with is dropped if it is a message, as nearly always; anything
-/// else could go on like that for ever, and is leaked.
+/// Drops a panic's payload, which may panic in turn. What it then panics with is dropped if it is a
+/// message, as nearly always; anything else could go on like that for ever, and is leaked.
 pub fn discard(payload: Box<dyn Any + Send>) {
     if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload)))
         && !again.is::<String>()
@@ -31,7 +32,8 @@ pub fn discard(payload: Box<dyn Any + Send>) {
     }
 }
 
-/// So deep drops may lie inside each other. Each takes a few hundred bytes of ours, and what the program's destructor needs besides.
+/// So deep drops may lie inside each other. Each takes a few hundred bytes of ours, and what the
+/// program's destructor needs besides.
 const DEEPEST: u32 = 32;
 
 /// Anything that is to be dropped.
@@ -39,15 +41,17 @@ trait Doomed {}
 
 impl<T> Doomed for T {}
 
-// Not those of the models: nothing here is shared, and a model's thread that is interrupted inside a drop only makes others look deeper. Neither has a
-// destructor, so both can be used by destructors of other thread-locals, at whatever time.
+// Not those of the models: nothing here is shared, and a model's thread that is interrupted inside
+// a drop only makes others look deeper. Neither has a destructor, so both can be used by
+// destructors of other thread-locals, at whatever time.
 thread_local! {
     static DEPTH: Cell<u32> = const { Cell::new(0) };
     /// What was put aside. It is empty, and has no memory, unless a drop is under way.
     static LATER: ManuallyDrop<RefCell<Vec<Box<dyn Doomed>>>> = const { ManuallyDrop::new(RefCell::new(Vec::new())) };
 }
 
-/// Drops a value of the program's: its panic ends here, and what it drops by way of this function lies at most `DEEPEST` deep on the stack.
+/// Drops a value of the program's: its panic ends here, and what it drops by way of this function
+/// lies at most `DEEPEST` deep on the stack.
 pub fn drop_flat<T: 'static>(value: T) {
     if !needs_drop::<T>() {
         return;

@@ -1,7 +1,7 @@
 //! Who waits for the next deadline?
 //!
-//! One idle worker holds the driver and waits with a limit; the others wait without one. Whoever arms a timer that is earlier than
-//! all in its wheel makes sure that the holder wakes in time:
+//! One idle worker holds the driver and waits with a limit; the others wait without one. Whoever
+//! arms a timer that is earlier than all in its wheel makes sure that the holder wakes in time:
 //!
 //! ```text
 //! armer                                          holder
@@ -11,11 +11,13 @@
 //!                                                H4 wait
 //! ```
 //!
-//! If A2 comes first in the order of fences, H3 sees the timer; else A3 sees the limit. A worker that gets busy leaves the
-//! driver; then the workers look at their own wheels between polls, and the watch hands the driver to an idle worker.
+//! If A2 comes first in the order of fences, H3 sees the timer; else A3 sees the limit. A worker
+//! that gets busy leaves the driver; then the workers look at their own wheels between polls, and
+//! the watch hands the driver to an idle worker.
 //!
-//! Once there are sockets, the holder waits for them too, and a busy worker glances at them between polls while the seat is free. The first
-//! socket comes about by the same handshake: A1 says that there are sockets, H3 sees it (`open`).
+//! Once there are sockets, the holder waits for them too, and a busy worker glances at them between
+//! polls while the seat is free. The first socket comes about by the same handshake: A1 says that
+//! there are sockets, H3 sees it (`open`).
 
 use std::io;
 use std::sync::Arc;
@@ -60,7 +62,8 @@ pub(crate) struct Driver {
     /// When timers fired last, in nanoseconds, and how closely wake-ups may follow each other.
     fired: AtomicU64,
     gap: AtomicU64,
-    /// The watch has seen a wheel that is due: its worker may be stuck, or a spare that has gone. A hint, so all Relaxed.
+    /// The watch has seen a wheel that is due: its worker may be stuck, or a spare that has gone. A
+    /// hint, so all Relaxed.
     overdue: AtomicBool,
     /// Once there are sockets.
     sockets: OnceCell<Sockets>,
@@ -114,7 +117,8 @@ impl Driver {
 
     /// The scheduler is closing: from here on whoever waits for a socket gets an error.
     pub(crate) fn close(&self) {
-        // Ordering: partner of the fence in `Scheduler::register`: either this sees the sockets, or that one sees that the scheduler closes.
+        // Ordering: partner of the fence in `Scheduler::register`: either this sees the sockets, or
+        // that one sees that the scheduler closes.
         fence(Ordering::SeqCst);
         if let Some(reactor) = self.reactor() {
             reactor.close();
@@ -157,9 +161,11 @@ impl Driver {
         self.waits_until.load(Ordering::Relaxed) == 0
     }
 
-    /// Lets the holder look again: whether everything rests, which is when virtual time moves on, or whether there are sockets now.
+    /// Lets the holder look again: whether everything rests, which is when virtual time moves on,
+    /// or whether there are sockets now.
     pub(crate) fn recheck(&self, host: &impl Host) {
-        // Ordering: as in `armed_earlier`; what was published here is that somebody has come to rest, or the sockets.
+        // Ordering: as in `armed_earlier`; what was published here is that somebody has come to
+        // rest, or the sockets.
         fence(Ordering::SeqCst);
         if !self.is_vacant() {
             host.parker(self.holder.load(Ordering::Relaxed)).unpark();
@@ -175,10 +181,12 @@ impl Driver {
         }
         let waits_until = self.waits_until.load(Ordering::Relaxed);
         if waits_until == 0 && !host.has_watchdog() {
-            // Nobody drives, and there is no watch to hand the driver over: a sleeper must, in case this poll becomes long.
+            // Nobody drives, and there is no watch to hand the driver over: a sleeper must, in case
+            // this poll becomes long.
             host.notify();
         } else if waits_until > tick {
-            // A holder that has changed meanwhile looked at the wheels after that; the stale one wakes for nothing.
+            // A holder that has changed meanwhile looked at the wheels after that; the stale one
+            // wakes for nothing.
             host.parker(self.holder.load(Ordering::Relaxed)).unpark();
         }
     }
@@ -200,7 +208,8 @@ impl Driving<'_> {
         }
     }
 
-    /// H4. Returns early if the worker is unparked or a socket has become ready; the wakers of those who wait for it go to `woken`.
+    /// H4. Returns early if the worker is unparked or a socket has become ready; the wakers of
+    /// those who wait for it go to `woken`.
     pub(crate) fn wait(&self, host: &impl Host, until: u64, woken: &mut Vec<Waker>) {
         let parker = host.parker(self.index);
         // Virtual time does not pass by waiting: somebody has to come and look again.
@@ -232,8 +241,9 @@ impl Driving<'_> {
 }
 
 impl Driver {
-    /// When to fire, from an idle worker, a timer that is due at `due`. If timers fire one after the other, some of them together: a wake-up
-    /// costs as much as firing a hundred. A timer that comes alone is not delayed.
+    /// When to fire, from an idle worker, a timer that is due at `due`. If timers fire one after
+    /// the other, some of them together: a wake-up costs as much as firing a hundred. A timer that
+    /// comes alone is not delayed.
     pub(crate) fn when_dense(&self, due: u64, now: u64) -> u64 {
         // Relaxed: hints; a stale one costs a wake-up, or a part of the gap.
         let fired = self.fired.load(Ordering::Relaxed);

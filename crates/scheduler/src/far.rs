@@ -1,7 +1,9 @@
 //! Where do the timers of virtual time wait that lie too far ahead for a wheel?
 //!
-//! A wheel counts 584 years in nanoseconds. Virtual time goes as far as a [`Duration`](std::time::Duration) does, so what lies beyond waits here, in an ordered map of
-//! the scheduler's: slower than a wheel, for the few programs that go there. Everything in a wheel comes before everything here.
+//! A wheel counts 584 years in nanoseconds. Virtual time goes as far as a
+//! [`Duration`](std::time::Duration) does, so what lies beyond waits here, in an ordered map of the
+//! scheduler's: slower than a wheel, for the few programs that go there. Everything in a wheel
+//! comes before everything here.
 //!
 //! With a real clock nothing is ever put here: what lies so far ahead never comes.
 
@@ -11,13 +13,15 @@ use std::task::Waker;
 use crate::moment::Moment;
 use crate::sync::{AtomicBool, Mutex, Ordering};
 
-/// The tick that stands for "there is a far timer" where a wheel's earliest is asked for. Later than all of theirs.
+/// The tick that stands for "there is a far timer" where a wheel's earliest is asked for. Later
+/// than all of theirs.
 pub(crate) const TICK: u64 = u64::MAX - 1;
 
 #[derive(Default)]
 pub(crate) struct FarTimers {
     waiting: Mutex<Waiting>,
-    /// Written under the lock. Relaxed: the fences in `driver.rs` order it, as they do the wheels' earliest ticks.
+    /// Written under the lock. Relaxed: the fences in `driver.rs` order it, as they do the wheels'
+    /// earliest ticks.
     any: AtomicBool,
 }
 

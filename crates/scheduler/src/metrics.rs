@@ -68,8 +68,8 @@ pub struct WorkerMetrics {
     pub is_spare: bool,
     /// Somebody works here.
     pub is_active: bool,
-    /// Poll times. Bucket `i` counts those of 2^i to 2^(i+1) µs, the first also shorter ones, the last also longer ones.
-    /// Long polls are all counted, of the others a sample (about one in 61).
+    /// Poll times. Bucket `i` counts those of 2^i to 2^(i+1) µs, the first also shorter ones, the
+    /// last also longer ones. Long polls are all counted, of the others a sample (about one in 61).
     pub poll_times: [u64; BUCKETS],
 }
 

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-/// The first far deadline of virtual time, in nanoseconds. `Armed::deadline` holds a near deadline (below
-/// this), or the number of a timer in `far.rs`.
+/// The first far deadline of virtual time, in nanoseconds. `Armed::deadline` holds a near deadline
+/// (below this), or the number of a timer in `far.rs`.
 pub(crate) const FAR: u64 = u64::MAX - (1 << 40);
 
 /// Nanoseconds since the scheduler's start, as many as a [`Duration`] has room for.

@@ -1,6 +1,7 @@
 //! What do our threads ask of the operating system?
 
-/// Prepares a thread that may wait for timers: Linux delays wake-ups by 50 µs unless told that this is too much.
+/// Prepares a thread that may wait for timers: Linux delays wake-ups by 50 µs unless told that this
+/// is too much.
 #[cfg(target_os = "linux")]
 pub(crate) fn prepare_thread() {
     /// The smallest slack; zero would mean the default.
@@ -32,7 +33,8 @@ pub(crate) fn current_thread() -> u32 {
 /// How much a thread of this process has computed. Exact, also while it runs.
 #[cfg(all(target_os = "linux", not(selvedge_loom)))]
 pub(crate) fn doing(thread: u32) -> Doing {
-    /// The kernel's name for a thread's clock: the number inverted, and what `pthread_getcpuclockid` puts behind it.
+    /// The kernel's name for a thread's clock: the number inverted, and what
+    /// `pthread_getcpuclockid` puts behind it.
     const THREAD_CLOCK: i32 = 0b110;
     let clock = nix::time::ClockId::from_raw((!thread.cast_signed() << 3) | THREAD_CLOCK);
     match nix::time::clock_gettime(clock) {
@@ -41,7 +43,8 @@ pub(crate) fn doing(thread: u32) -> Doing {
     }
 }
 
-/// A thread of this process is neither blocked nor done: if it does not get on, all cores are busy with others.
+/// A thread of this process is neither blocked nor done: if it does not get on, all cores are busy
+/// with others.
 #[cfg(all(target_os = "linux", not(selvedge_loom)))]
 pub(crate) fn wants_a_core(thread: u32) -> bool {
     let Ok(stat) = std::fs::read_to_string(format!("/proc/self/task/{thread}/stat")) else { return false };
@@ -49,7 +52,8 @@ pub(crate) fn wants_a_core(thread: u32) -> bool {
     stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('R'))
 }
 
-// Other systems are taken at their word: a poll that lasts is long. So are the models, where threads are not real.
+// Other systems are taken at their word: a poll that lasts is long. So are the models, where
+// threads are not real.
 #[cfg(not(all(target_os = "linux", not(selvedge_loom))))]
 pub(crate) fn current_thread() -> u32 {
     0
@@ -85,7 +89,8 @@ mod tests {
             let _ = released.recv();
         });
         let waits = thread.recv().expect("the thread tells");
-        // It is about to block. What it still computes on the way, if this sees it rest on some lock before that, is little.
+        // It is about to block. What it still computes on the way, if this sees it rest on some
+        // lock before that, is little.
         while wants_a_core(waits) {
             std::thread::yield_now();
         }

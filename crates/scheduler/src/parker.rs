@@ -1,9 +1,10 @@
 //! How does a worker's thread wait, and how is it woken?
 //!
-//! The token lies in a flag of our own. The thread's token, which `std` provides, may be taken by user code that parks inside
-//! a poll; the flag may not, and it is read before each wait.
+//! The token lies in a flag of our own. The thread's token, which `std` provides, may be taken by
+//! user code that parks inside a poll; the flag may not, and it is read before each wait.
 //!
-//! A worker that waits for sockets lies in the operating system's poll instead, where a thread's token does not reach it:
+//! A worker that waits for sockets lies in the operating system's poll instead, where a thread's
+//! token does not reach it:
 //!
 //! ```text
 //! waker                                        worker
@@ -12,7 +13,8 @@
 //! U3 end that wait                             W3 poll
 //! ```
 //!
-//! The lock orders U2 and W1: if U2 comes first, W2 sees the flag of U1; else U3 ends the poll, or the next one if it has not begun.
+//! The lock orders U2 and W1: if U2 comes first, W2 sees the flag of U1; else U3 ends the poll, or
+//! the next one if it has not begun.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,7 +45,8 @@ impl Parker {
         self.sleeper.lock().thread = Some(sync::thread::current());
     }
 
-    /// Waits for `unpark`, for at most `limit`; may return early. True: `unpark` was called, and its token is used up.
+    /// Waits for `unpark`, for at most `limit`; may return early. True: `unpark` was called, and
+    /// its token is used up.
     pub(crate) fn park(&self, limit: Option<Duration>) -> bool {
         if !self.take_token() {
             sync::park(limit);
@@ -71,13 +74,15 @@ impl Parker {
 
     /// Ends the wait that goes on, or the next one.
     pub(crate) fn unpark(&self) {
-        // Ordering: Release pairs with the Acquire of `take_token`. The thread's own token, or the lock, orders flag and wait.
+        // Ordering: Release pairs with the Acquire of `take_token`. The thread's own token, or the
+        // lock, orders flag and wait.
         if self.woken.swap(true, Ordering::Release) {
             return;
         }
         let Sleeper { thread, poll } = self.sleeper.lock().clone();
         if let Some(poll) = poll {
-            // It fails when the kernel is out of memory: then the watch, which looks for work that lies about, makes up for it.
+            // It fails when the kernel is out of memory: then the watch, which looks for work that
+            // lies about, makes up for it.
             let _ = poll.wake();
         } else if let Some(thread) = thread {
             thread.unpark();

@@ -1,7 +1,8 @@
 //! Which threads run what is no task: blocking jobs, and the places of spares?
 //!
-//! Threads are started on demand, up to a bound, and retire when they have had nothing to do for a while. A thread that the
-//! operating system refuses is an error if no other thread would come to the job.
+//! Threads are started on demand, up to a bound, and retire when they have had nothing to do for a
+//! while. A thread that the operating system refuses is an error if no other thread would come to
+//! the job.
 
 use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
@@ -17,9 +18,9 @@ use crate::sync::thread::{self, Builder};
 use crate::sync::{Condvar, HintU64, Instant, Mutex, MutexGuard, Ordering, Presence, mutation};
 
 crate::sync::thread_locals! {
-    /// The number of the pool that the calling thread belongs to, or zero. It stays until the thread has
-    /// ended: the destructors of thread-locals run there too, and must not wait for the thread that they run
-    /// on.
+    /// The number of the pool that the calling thread belongs to, or zero. It stays until the
+    /// thread has ended: the destructors of thread-locals run there too, and must not wait for the
+    /// thread that they run on.
     static OWNER: Cell<u64> = const { Cell::new(0) };
 }
 
@@ -186,7 +187,8 @@ impl<C: Crew> Pool<C> {
             return Err(BlockingRefused { error, is_closed: true });
         }
         state.jobs.push_back(job);
-        // Who runs a blocking job, or comes for one, comes back to the queue; a stand-in may stay away for ever.
+        // Who runs a blocking job, or comes for one, comes back to the queue; a stand-in may stay
+        // away for ever.
         let busy = state.running + state.coming();
         if busy >= self.limit {
             return Ok(());
@@ -266,7 +268,8 @@ impl<C: Crew> Pool<C> {
         state.next_id += 1;
         state.starting += 1;
         state.threads.insert(id, started);
-        // They are on their way out. Not joined: the lock is held, and what they run there (destructors of thread-locals) is foreign code.
+        // They are on their way out. Not joined: the lock is held, and what they run there
+        // (destructors of thread-locals) is foreign code.
         state.exited.clear();
         Ok(())
     }
@@ -322,7 +325,8 @@ impl<C: Crew> Pool<C> {
         state.has_no_jobs() && state.posts.is_empty()
     }
 
-    /// Waits for the blocking jobs to end, the queued ones too, but not beyond the deadline. False: there were none.
+    /// Waits for the blocking jobs to end, the queued ones too, but not beyond the deadline. False:
+    /// there were none.
     pub(crate) fn wait_for_jobs(&self, deadline: Option<Instant>) -> bool {
         let mut state = self.state.lock();
         let had_jobs = !state.has_no_jobs();
@@ -381,7 +385,8 @@ impl<C: Crew> Pool<C> {
         let exited = std::mem::take(&mut state.exited);
         drop(state);
         for ended in exited {
-            // It has left our code; the destructors of its thread-local variables are foreign code, and may take their time.
+            // It has left our code; the destructors of its thread-local variables are foreign code,
+            // and may take their time.
             while !ended.presence.has_ended() && deadline.is_none_or(|deadline| Instant::now() < deadline) {
                 thread::sleep(WAY_OUT);
             }

@@ -1,6 +1,7 @@
 //! How is dropped what a closed scheduler refuses?
 //!
-//! At once, by the thread that handed it in. Its destructors may hand in more, which is refused likewise, and so on without end.
+//! At once, by the thread that handed it in. Its destructors may hand in more, which is refused
+//! likewise, and so on without end.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -11,16 +12,18 @@ use crate::contain::silently;
 /// A task or a blocking job.
 type Refused = Box<dyn Any + Send>;
 
-/// How deep drops of refused tasks and jobs may nest on one thread: their destructors may hand in more. What
-/// is refused at a greater depth is queued in `WAITING`, and dropped when the outermost drop has ended.
+/// How deep drops of refused tasks and jobs may nest on one thread: their destructors may hand in
+/// more. What is refused at a greater depth is queued in `WAITING`, and dropped when the outermost
+/// drop has ended.
 const NESTED: usize = 16;
-/// The queue is dropped in generations: what the destructors of one generation hand in is the next one. After
-/// so many generations (`IN_ALL`: so many drops) they presumably never stop; the rest is leaked into
-/// `GIVEN_UP`.
+/// The queue is dropped in generations: what the destructors of one generation hand in is the next
+/// one. After so many generations (`IN_ALL`: so many drops) they presumably never stop; the rest is
+/// leaked into `GIVEN_UP`.
 const GENERATIONS: usize = 1 << 14;
 const IN_ALL: usize = 1 << 20;
 
-/// What is never dropped, since its destructors hand in more without end. A list, so that who looks for leaks finds them held.
+/// What is never dropped, since its destructors hand in more without end. A list, so that who looks
+/// for leaks finds them held.
 static GIVEN_UP: std::sync::Mutex<Vec<Refused>> = std::sync::Mutex::new(Vec::new());
 
 crate::sync::thread_locals! {
@@ -29,7 +32,8 @@ crate::sync::thread_locals! {
     static WAITING: RefCell<VecDeque<Refused>> = const { RefCell::new(VecDeque::new()) };
 }
 
-/// Drops what is refused, at once. Its destructor may hand in more, which is refused likewise: then it must not go deeper and deeper.
+/// Drops what is refused, at once. Its destructor may hand in more, which is refused likewise: then
+/// it must not go deeper and deeper.
 pub(crate) fn drop_refused<T: Send + 'static>(refused: T) {
     let depth = DROPPING.get();
     let mut refused = Some(refused);

@@ -1,6 +1,7 @@
 //! Which schedulers are there in this process?
 //!
-//! Each has a number, under which a timer that has left its threads finds it: a timer may outlive its scheduler.
+//! Each has a number, under which a timer that has left its threads finds it: a timer may outlive
+//! its scheduler.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -21,7 +22,8 @@ pub(crate) fn find<T: Any + Send + Sync>(number: u32) -> Option<Arc<T>> {
 
 /// All schedulers.
 pub(crate) fn all<T: Any + Send + Sync>() -> Vec<Arc<T>> {
-    // Upgraded under the lock, but dropped by the caller: the last reference to a scheduler takes the lock itself.
+    // Upgraded under the lock, but dropped by the caller: the last reference to a scheduler takes
+    // the lock itself.
     let all: Vec<_> = RUNTIMES.lock().values().filter_map(Weak::upgrade).collect();
     all.into_iter().filter_map(|scheduler| scheduler.downcast().ok()).collect()
 }

@@ -1,18 +1,18 @@
 //! How is a list of waiters kept, so that n waiters cost n times what one costs?
 //!
-//! A wait list lies behind the lock of what is waited for: a future, task, stream or socket. Each waiter has
-//! a key from a counter, so keys are in the order of arrival. Waiters may be added, updated and removed in
-//! any order, or all taken at once.
+//! A wait list lies behind the lock of what is waited for: a future, task, stream or socket. Each
+//! waiter has a key from a counter, so keys are in the order of arrival. Waiters may be added,
+//! updated and removed in any order, or all taken at once.
 //!
-//! Usually at most one waits: the first waiter lies in the list itself, without an allocation. The others lie
-//! in blocks of [`BLOCK`] successive keys, which a B-tree finds. Each operation costs O(log n) comparisons in
-//! the *worst* case. A vector that marks removed waiters and is compacted now and then would cost less on
-//! average, but compacting n waiters under the lock makes others wait for it. For the same reason nothing
-//! here iterates under the lock: the caller moves the list out ([`take`](WaitList::take), constant time) and
-//! iterates after it.
+//! Usually at most one waits: the first waiter lies in the list itself, without an allocation. The
+//! others lie in blocks of [`BLOCK`] successive keys, which a B-tree finds. Each operation costs
+//! O(log n) comparisons in the *worst* case. A vector that marks removed waiters and is compacted
+//! now and then would cost less on average, but compacting n waiters under the lock makes others
+//! wait for it. For the same reason nothing here iterates under the lock: the caller moves the list
+//! out ([`take`](WaitList::take), constant time) and iterates after it.
 //!
-//! A tree without blocks costs two to three times as much when many waiters leave in random order: it has up
-//! to `BLOCK` times as many entries, and each step of a search misses the cache.
+//! A tree without blocks costs two to three times as much when many waiters leave in random order:
+//! it has up to `BLOCK` times as many entries, and each step of a search misses the cache.
 //!
 //! A block is freed with its last waiter, so a list that many waiters have left is as small as before.
 
@@ -23,7 +23,8 @@ use std::vec;
 /// Successive keys of one block.
 const BLOCK: usize = 16;
 
-/// Waiters `T`, each under a key that the owner draws. They stand in the order of the keys, but for the one that came when nobody waited: it is the first.
+/// Waiters `T`, each under a key that the owner draws. They stand in the order of the keys, but for
+/// the one that came when nobody waited: it is the first.
 #[derive(Debug)]
 pub struct WaitList<T> {
     /// Who came when nobody waited.
@@ -280,8 +281,9 @@ mod tests {
         ];
         for (name, order) in orders {
             let mut list = WaitList::new();
-            // There are 2^14 / BLOCK blocks. A node of a B-tree has eleven keys and, but for the root, at least five: 10 / log2(6) levels of at most 11
-            // comparisons; twice when the last of a block leaves.
+            // There are 2^14 / BLOCK blocks. A node of a B-tree has eleven keys and, but for the
+            // root, at least five: 10 / log2(6) levels of at most 11 comparisons; twice when the
+            // last of a block leaves.
             let bound = 2 * 44;
             let arriving = most_steps(0..count, |key| assert_eq!(list.put(key, key), None));
             let renewing = most_steps(order(count), |key| assert_eq!(list.put(key, key), Some(key)));

@@ -164,12 +164,14 @@ macro_rules! message_error {
 }
 
 message_error! {
-    /// A future or task was asked for something that it does not have yet, or was given a second result.
+    /// A future or task was asked for something that it does not have yet, or was given a second
+    /// result.
     InvalidStateError
 }
 
 message_error! {
-    /// The library was used where it cannot be: outside a loop, after closing it, or with values that mean nothing.
+    /// The library was used where it cannot be: outside a loop, after closing it, or with values
+    /// that mean nothing.
     RuntimeError
 }
 
@@ -179,7 +181,8 @@ message_error! {
 }
 
 impl PanicError {
-    /// What was caught. The payload is the user's value, and its drop may panic again: that ends here too.
+    /// What was caught. The payload is the user's value, and its drop may panic again: that ends
+    /// here too.
     pub(crate) fn from_payload(payload: Box<dyn Any + Send>) -> PanicError {
         let error = PanicError::read(&*payload);
         discard(payload);
@@ -199,11 +202,13 @@ impl PanicError {
     }
 }
 
-/// Several errors at once: what the children of a [`task_group`](crate::task_group) failed with. Python's `except*` is a look at
+/// Several errors at once: what the children of a [`task_group`](crate::task_group) failed with.
+/// Python's `except*` is a look at
 /// [`exceptions`](ExceptionGroup::exceptions).
 ///
-/// Groups may hold groups, as those of nested task groups do. However deep, they are dropped and printed without recursion; printed is a hundred of
-/// the errors, and how many more there are. Whoever looks through such a group should go by a list of what is still to be looked at.
+/// Groups may hold groups, as those of nested task groups do. However deep, they are dropped and
+/// printed without recursion; printed is a hundred of the errors, and how many more there are.
+/// Whoever looks through such a group should go by a list of what is still to be looked at.
 ///
 /// # Examples
 ///

@@ -13,7 +13,8 @@ struct Retold {
     original: io::Error,
 }
 
-/// The same error, told in other words. It keeps its kind, and its number can be found ([`Error::raw_os_error`](super::Error::raw_os_error)).
+/// The same error, told in other words. It keeps its kind, and its number can be found
+/// ([`Error::raw_os_error`](super::Error::raw_os_error)).
 pub(crate) fn retold(original: io::Error, tell: impl FnOnce(&io::Error) -> String) -> io::Error {
     let told = tell(&original);
     io::Error::new(original.kind(), Retold { told, original })

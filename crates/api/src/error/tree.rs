@@ -1,6 +1,7 @@
 //! How is a group of errors printed, however deep and large it is?
 //!
-//! Groups in groups form a tree, which is walked with a list of the groups that are open, and not by recursion.
+//! Groups in groups form a tree, which is walked with a list of the groups that are open, and not
+//! by recursion.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -57,8 +58,8 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// How many errors these are, with those that they hold. One that is there several times counts once: groups that share errors would else
-/// take for ever.
+/// How many errors these are, with those that they hold. One that is there several times counts
+/// once: groups that share errors would else take for ever.
 fn count<'a>(errors: impl Iterator<Item = &'a Error>) -> usize {
     let mut known = HashSet::new();
     let mut open: Vec<_> = errors.collect();
@@ -143,7 +144,8 @@ mod tests {
         assert!(wide.to_string().ends_with("; 99; and 3 more"), "{wide}");
         assert!(format!("{wide:?}").ends_with(r#", "99", and 3 more])"#), "{wide:?}");
         let deep = (0..1000).fold(Error::msg("bottom"), |inner, _| group([inner, Error::msg("beside")]));
-        // Of the 1,000 groups all but the outermost, and 1,001 other errors, less those that were printed.
+        // Of the 1,000 groups all but the outermost, and 1,001 other errors, less those that were
+        // printed.
         assert!(deep.to_string().ends_with(&format!("; and {} more", 999 + 1001 - MOST)), "{deep}");
         let text = format!("{deep:?}");
         assert_eq!(text.matches("ExceptionGroup(").count(), text.matches("])").count(), "{text}");

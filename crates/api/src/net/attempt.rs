@@ -26,8 +26,8 @@ pub(crate) struct Side {
 pub(super) enum Teller {
     /// The wait itself, whose error finds its way to whoever can make sense of it.
     Leaf,
-    /// The frame around it. hyper takes an error of the socket for the end of the connection and would call that a success, so that a request
-    /// were used up and nobody told.
+    /// The frame around it. hyper takes an error of the socket for the end of the connection and
+    /// would call that a success, so that a request were used up and nobody told.
     #[cfg_attr(not(feature = "hyper"), expect(dead_code, reason = "hyper's traits use it"))]
     Frame,
 }
@@ -37,8 +37,9 @@ impl Side {
         Side { leaf: Leaf::new(), waiter: Waiter::new() }
     }
 
-    /// Makes attempts. A request comes before the first one, so that a loop over a socket that is always ready can be cancelled; a wait
-    /// that has begun is told of it only if there is nothing to be had.
+    /// Makes attempts. A request comes before the first one, so that a loop over a socket that is
+    /// always ready can be cancelled; a wait that has begun is told of it only if there is nothing
+    /// to be had.
     #[track_caller]
     pub(crate) fn poll<S: Source, T>(
         &mut self,
@@ -173,7 +174,8 @@ impl<S: Source, F> Drop for Attempt<'_, S, F> {
     }
 }
 
-/// Makes attempts until one of them says that it was the last. Like as many [`Attempt`]s, one after the other.
+/// Makes attempts until one of them says that it was the last. Like as many [`Attempt`]s, one after
+/// the other.
 #[must_use = "futures do nothing unless awaited"]
 pub(super) struct Attempts<'a, S: Source, F> {
     socket: &'a Socket<S>,

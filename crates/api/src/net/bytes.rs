@@ -46,7 +46,8 @@ fn write(sink: &impl Sink, bytes: &[u8]) -> io::Result<Done<usize>> {
     Ok(Done::bytes(sink.send(bytes)?, bytes.len()))
 }
 
-/// So few bytes are copied together: the system takes longer to pick them up in several places. An HTTP server's short answers are such.
+/// So few bytes are copied together: the system takes longer to pick them up in several places. An
+/// HTTP server's short answers are such.
 const TOGETHER: usize = 1024;
 
 fn write_vectored(sink: &impl Sink, slices: &[IoSlice<'_>]) -> io::Result<Done<usize>> {
@@ -63,8 +64,9 @@ fn write_vectored(sink: &impl Sink, slices: &[IoSlice<'_>]) -> io::Result<Done<u
     write(sink, &together[..length])
 }
 
-/// How bytes leave. A peer that has gone is an error, and no signal that ends the process, whatever the program has made of `SIGPIPE`. Where a call cannot be asked
-/// to send none (Apple's systems), the socket has been ([`without_signal`]).
+/// How bytes leave. A peer that has gone is an error, and no signal that ends the process, whatever
+/// the program has made of `SIGPIPE`. Where a call cannot be asked to send none (Apple's systems),
+/// the socket has been ([`without_signal`]).
 trait Sink {
     fn send(&self, bytes: &[u8]) -> io::Result<usize>;
     fn send_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
@@ -108,8 +110,9 @@ impl Sink for mio::net::TcpStream {
     }
 }
 
-/// So many bytes a call with several buffers asks for, or more. The system takes the first ones only, at least as many as POSIX demands, and who gets
-/// all of those has not learned that nothing is left.
+/// So many bytes a call with several buffers asks for, or more. The system takes the first ones
+/// only, at least as many as POSIX demands, and who gets all of those has not learned that nothing
+/// is left.
 fn at_least(lengths: impl Iterator<Item = usize>) -> usize {
     const TAKEN: usize = 16;
     lengths.take(TAKEN).sum()
@@ -132,7 +135,8 @@ mod plain {
     }
 }
 
-/// A message that carries descriptors or names its sender ends a read, whatever is behind it. Nobody wants that; Linux says that it was cut off.
+/// A message that carries descriptors or names its sender ends a read, whatever is behind it.
+/// Nobody wants that; Linux says that it was cut off.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod with_descriptors {
     use mio::net::UnixStream;
@@ -159,7 +163,8 @@ mod with_descriptors {
     }
 }
 
-/// A message that carries descriptors ends a read, whatever is behind it. To ask costs less than to try.
+/// A message that carries descriptors ends a read, whatever is behind it. To ask costs less than to
+/// try.
 #[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
 mod with_descriptors {
     use mio::net::UnixStream;

@@ -12,14 +12,15 @@ use super::socket::Socket;
 const CHUNK: usize = 16 * 1024;
 
 thread_local! {
-    /// Room that has a value, once for each thread: to write zeros over so much memory before each read costs as much as a short read.
+    /// Room that has a value, once for each thread: to write zeros over so much memory before each
+    /// read costs as much as a short read.
     static ROOM: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// Reads at most `room` bytes and gives them to `put`.
 ///
-/// To read into memory that has no value yet, and to say afterwards that it has one, takes unsafe code with these traits. A copy of what was
-/// read costs a hundredth of the read.
+/// To read into memory that has no value yet, and to say afterwards that it has one, takes unsafe
+/// code with these traits. A copy of what was read costs a hundredth of the read.
 pub(super) fn poll_read<S: Bytes>(
     teller: Teller,
     socket: &Socket<S>,
@@ -28,7 +29,8 @@ pub(super) fn poll_read<S: Bytes>(
     room: usize,
     put: impl FnOnce(&[u8]),
 ) -> Poll<io::Result<()>> {
-    // Taken, not borrowed: should a waker that is cloned below come back here, or the thread be ending, there is a new one.
+    // Taken, not borrowed: should a waker that is cloned below come back here, or the thread be
+    // ending, there is a new one.
     let mut chunk = ROOM.try_with(Cell::take).unwrap_or_default();
     chunk.resize(CHUNK, 0);
     let polled =

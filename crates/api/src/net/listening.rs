@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// Connections that may wait to be accepted. asyncio's default is 100; whoever finds no place tries again only after a second, and a crowd of some hundreds
-/// at one moment is nothing unusual. The operating system has a bound of its own.
+/// Connections that may wait to be accepted. asyncio's default is 100; whoever finds no place tries
+/// again only after a second, and a crowd of some hundreds at one moment is nothing unusual. The
+/// operating system has a bound of its own.
 pub(crate) const DEFAULT_BACKLOG: u32 = 1024;
 
 fn for_the_system(backlog: u32) -> i32 {

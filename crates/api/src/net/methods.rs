@@ -3,8 +3,9 @@
 /// The methods of reading, in terms of `self.socket()`.
 macro_rules! reading {
     () => {
-        /// Reads what is there, up to the length of `buffer`, and waits if there is nothing. Zero: the peer has ended its side. (An empty `buffer` is
-        /// filled at once or when there is something to read: do not rely on either.)
+        /// Reads what is there, up to the length of `buffer`, and waits if there is nothing. Zero:
+        /// the peer has ended its side. (An empty `buffer` is filled at once or when there is
+        /// something to read: do not rely on either.)
         ///
         /// # Errors
         ///
@@ -26,11 +27,13 @@ macro_rules! reading {
         ///
         /// # Errors
         ///
-        /// As [`read`](Self::read), and an [`std::io::Error`] of the kind `UnexpectedEof` if the peer ends before that.
+        /// As [`read`](Self::read), and an [`std::io::Error`] of the kind `UnexpectedEof` if the
+        /// peer ends before that.
         ///
         /// # Cancellation
         ///
-        /// What has been read so far lies in `buffer`, but nothing tells how much that is. Who wants to go on reads in a loop of his own.
+        /// What has been read so far lies in `buffer`, but nothing tells how much that is. Who
+        /// wants to go on reads in a loop of his own.
         pub fn read_exact(&self, buffer: &mut [u8]) -> impl Future<Output = Result<()>> {
             self.socket().read_exact(buffer)
         }

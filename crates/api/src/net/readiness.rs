@@ -1,11 +1,15 @@
 //! How does a coroutine learn that an attempt would not block, without making one?
 //!
-//! The operating system is asked (`poll`, with no time to wait), and asked again after each change that it tells. What attempts have found
-//! is not used where it says that there is something, or room: a write may find room where this does not call it enough (a Unix socket is writable when three quarters of its room are free).
+//! The operating system is asked (`poll`, with no time to wait), and asked again after each change
+//! that it tells. What attempts have found is not used where it says that there is something, or
+//! room: a write may find room where this does not call it enough (a Unix socket is writable when
+//! three quarters of its room are free).
 //!
-//! An error or an end alone is another matter. It may be something that no attempt fetches (an entry on the socket's error queue, a packet socket that was shut down), and then the
-//! operating system says so for ever, and a loop of waits and attempts would never rest. So it counts until an attempt was in vain, and again after the
-//! next change: an error that attempts do fetch is a change, and is told.
+//! An error or an end alone is another matter. It may be something that no attempt fetches (an
+//! entry on the socket's error queue, a packet socket that was shut down), and then the operating
+//! system says so for ever, and a loop of waits and attempts would never rest. So it counts until
+//! an attempt was in vain, and again after the next change: an error that attempts do fetch is a
+//! change, and is told.
 
 use std::future::Future;
 use std::io;
@@ -116,18 +120,23 @@ impl<S: Source> Drop for Readiness<'_, S> {
     }
 }
 
-/// The method `readable` for a type with `socket(&self) -> &Socket<_>`. What is added to its documentation shows the attempt.
+/// The method `readable` for a type with `socket(&self) -> &Socket<_>`. What is added to its
+/// documentation shows the attempt.
 macro_rules! readable {
     ($(#[$example:meta])*) => {
-        /// Waits until there is something to read: then an attempt without waiting is worth while. So it is at the end, and when there is an error to be
-        /// fetched. What is there stays there, and as long as it does this returns at once. An error that no attempt fetches (on the socket's error queue) counts until an
-        /// attempt has found nothing: by one of the methods here, as the descriptor's own attempts are not seen.
+        /// Waits until there is something to read: then an attempt without waiting is worth while.
+        /// So it is at the end, and when there is an error to be fetched. What is there stays
+        /// there, and as long as it does this returns at once. An error that no attempt fetches (on
+        /// the socket's error queue) counts until an attempt has found nothing: by one of the
+        /// methods here, as the descriptor's own attempts are not seen.
         ///
-        /// Somebody else may read it first, so that the attempt is in vain all the same: go on in a loop. Only on Unix.
+        /// Somebody else may read it first, so that the attempt is in vain all the same: go on in a
+        /// loop. Only on Unix.
         ///
         /// # Errors
         ///
-        /// [`CancelledError`](crate::CancelledError); [`std::io::Error`] if the loop that watches the socket is closed. An error of the socket itself is left to the attempt.
+        /// [`CancelledError`](crate::CancelledError); [`std::io::Error`] if the loop that watches
+        /// the socket is closed. An error of the socket itself is left to the attempt.
         ///
         /// # Cancellation
         ///
@@ -142,14 +151,17 @@ macro_rules! readable {
 /// As `readable!`.
 macro_rules! writable {
     ($(#[$example:meta])*) => {
-        /// Waits until there is room to write: then an attempt without waiting is worth while. So it is when there is an error to be fetched.
+        /// Waits until there is room to write: then an attempt without waiting is worth while. So
+        /// it is when there is an error to be fetched.
         ///
-        /// How much room is worth while the operating system decides: an attempt that is made without asking may find a little. And somebody else
-        /// may fill it first: go on in a loop. Only on Unix.
+        /// How much room is worth while the operating system decides: an attempt that is made
+        /// without asking may find a little. And somebody else may fill it first: go on in a loop.
+        /// Only on Unix.
         ///
         /// # Errors
         ///
-        /// [`CancelledError`](crate::CancelledError); [`std::io::Error`] if the loop that watches the socket is closed. An error of the socket itself is left to the attempt.
+        /// [`CancelledError`](crate::CancelledError); [`std::io::Error`] if the loop that watches
+        /// the socket is closed. An error of the socket itself is left to the attempt.
         ///
         /// # Cancellation
         ///

@@ -6,9 +6,11 @@ use std::{fmt, io};
 use crate::error::{Error, Result, retold};
 use crate::threads::to_thread;
 
-/// What can be connected or bound to: addresses, or a name with a port (`"localhost:80"`, `("localhost", 80)`).
+/// What can be connected or bound to: addresses, or a name with a port (`"localhost:80"`,
+/// `("localhost", 80)`).
 ///
-/// A name is looked up on a thread of the pool, as the operating system's look-up blocks. There is nothing to implement.
+/// A name is looked up on a thread of the pool, as the operating system's look-up blocks. There is
+/// nothing to implement.
 ///
 /// # Examples
 ///
@@ -72,7 +74,8 @@ pub(crate) async fn lookup(target: Target) -> Result<Vec<SocketAddr>> {
     Ok(to_thread(look_up).await??)
 }
 
-/// The same error, which says what it is about. One that is about something else (no more descriptors) is left as it is.
+/// The same error, which says what it is about. One that is about something else (no more
+/// descriptors) is left as it is.
 pub(crate) fn about(what: impl fmt::Display) -> impl FnOnce(io::Error) -> io::Error {
     use io::ErrorKind as Kind;
     move |error| match error.kind() {

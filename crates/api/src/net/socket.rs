@@ -25,7 +25,8 @@ pub struct Socket<S: Source> {
 #[derive(Debug, Clone, Copy)]
 pub struct Done<T> {
     pub(crate) value: T,
-    /// There was less than was asked for, so the next attempt would find nothing: it may as well wait at once.
+    /// There was less than was asked for, so the next attempt would find nothing: it may as well
+    /// wait at once.
     pub(crate) is_drained: bool,
 }
 
@@ -66,7 +67,8 @@ impl<S: Source> Socket<S> {
         Socket::watch(self.into_source())
     }
 
-    /// Makes attempts until one comes to something; else `waiter` is woken when another one is worth while.
+    /// Makes attempts until one comes to something; else `waiter` is woken when another one is
+    /// worth while.
     pub(super) fn poll<T>(
         &self,
         direction: Direction,
@@ -104,8 +106,9 @@ impl<S: Source> Socket<S> {
         }
     }
 
-    /// Makes one attempt for somebody who does not wait. That it was in vain is noted: [`readiness`](Self::readiness) is not to say that the next one
-    /// is worth while, as long as nothing but an error shows, and the attempt has fetched none.
+    /// Makes one attempt for somebody who does not wait. That it was in vain is noted:
+    /// [`readiness`](Self::readiness) is not to say that the next one is worth while, as long as
+    /// nothing but an error shows, and the attempt has fetched none.
     pub(super) fn try_once<T>(
         &self,
         direction: Direction,

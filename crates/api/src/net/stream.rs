@@ -31,7 +31,8 @@ pub(super) mod sealed {
 
 /// What coroutines do with a stream. Each is a leaf.
 impl<S: Bytes> Socket<S> {
-    // Not `async`: each layer of those keeps the arguments once more, for as long as a connection waits.
+    // Not `async`: each layer of those keeps the arguments once more, for as long as a connection
+    // waits.
     pub(super) fn read(&self, buffer: &mut [u8]) -> impl Future<Output = Result<usize>> {
         self.attempt(Direction::Read, |source| source.read_once(buffer))
     }

@@ -21,8 +21,9 @@ use crate::error::Result;
 
 /// Waits for TCP connections.
 ///
-/// Any number of tasks may accept from one listener. On Unix the address may be used again at once when the listener is gone (`SO_REUSEADDR`), as
-/// with asyncio. For other options make a socket by other means and use [`from_std`](Self::from_std).
+/// Any number of tasks may accept from one listener. On Unix the address may be used again at once
+/// when the listener is gone (`SO_REUSEADDR`), as with asyncio. For other options make a socket by
+/// other means and use [`from_std`](Self::from_std).
 ///
 /// # Examples
 ///
@@ -42,18 +43,21 @@ pub struct TcpListener {
 }
 
 impl TcpListener {
-    /// Listens at an address: the first one that can be bound of those that `target` stands for. Port 0 lets the operating system choose:
+    /// Listens at an address: the first one that can be bound of those that `target` stands for.
+    /// Port 0 lets the operating system choose:
     /// [`local_addr`](Self::local_addr) tells.
     ///
     /// # Errors
     ///
-    /// [`std::io::Error`] (`AddrInUse`, `PermissionDenied` …); [`RuntimeError`](crate::RuntimeError) outside of a loop.
+    /// [`std::io::Error`] (`AddrInUse`, `PermissionDenied` …);
+    /// [`RuntimeError`](crate::RuntimeError) outside of a loop.
     pub async fn bind(target: impl ToSocketAddrs) -> Result<TcpListener> {
         TcpListener::bind_with_backlog(target, DEFAULT_BACKLOG).await
     }
 
-    /// As [`bind`](Self::bind), with a say in how many connections may wait to be accepted: 1,024 there. The operating system has a bound of its own
-    /// (Linux: `net.core.somaxconn`), which a larger number stands for. Clients that find no place try again after a second.
+    /// As [`bind`](Self::bind), with a say in how many connections may wait to be accepted: 1,024
+    /// there. The operating system has a bound of its own (Linux: `net.core.somaxconn`), which a
+    /// larger number stands for. Clients that find no place try again after a second.
     ///
     /// # Examples
     ///
@@ -88,8 +92,9 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// [`CancelledError`](crate::CancelledError); [`std::io::Error`]: `EMFILE` or `ENFILE` when there are no more file descriptors, in which case the
-    /// connection stays where it is and a later call may get it. A server should pause then, as
+    /// [`CancelledError`](crate::CancelledError); [`std::io::Error`]: `EMFILE` or `ENFILE` when
+    /// there are no more file descriptors, in which case the connection stays where it is and a
+    /// later call may get it. A server should pause then, as
     /// [`start_server`](crate::streams::start_server) does.
     ///
     /// # Cancellation
@@ -101,7 +106,8 @@ impl TcpListener {
         Ok((TcpStream::watch(stream)?, peer))
     }
 
-    /// What [`accept`](Self::accept) does, for one who also waits for something else, and watches the connection later.
+    /// What [`accept`](Self::accept) does, for one who also waits for something else, and watches
+    /// the connection later.
     pub(crate) fn poll_accept(
         &self,
         side: &mut Side,
@@ -129,8 +135,10 @@ impl fmt::Debug for TcpListener {
 
 /// A TCP connection.
 ///
-/// Reading and writing take a shared reference, so that both may go on at the same time; [`split`](Self::split) and [`into_split`](Self::into_split) give each side to
-/// somebody. Two tasks that read at the same time each get some of the bytes. Dropped, it is closed: what has been written is still sent.
+/// Reading and writing take a shared reference, so that both may go on at the same time;
+/// [`split`](Self::split) and [`into_split`](Self::into_split) give each side to somebody. Two
+/// tasks that read at the same time each get some of the bytes. Dropped, it is closed: what has
+/// been written is still sent.
 ///
 /// It does not wait to fill packets: `TCP_NODELAY` is set, as asyncio does it.
 ///
@@ -149,8 +157,10 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// [`std::io::Error`] of the last address that was tried (`ConnectionRefused` …); [`CancelledError`](crate::CancelledError);
-    /// [`RuntimeError`](crate::RuntimeError) outside of a loop. There is no time limit but the operating system's, of minutes: put it into a
+    /// [`std::io::Error`] of the last address that was tried (`ConnectionRefused` …);
+    /// [`CancelledError`](crate::CancelledError);
+    /// [`RuntimeError`](crate::RuntimeError) outside of a loop. There is no time limit but the
+    /// operating system's, of minutes: put it into a
     /// [`timeout`](crate::timeout()).
     ///
     /// # Cancellation
@@ -189,7 +199,8 @@ impl TcpStream {
         TcpStream::watch(mio::net::TcpStream::from_std(stream))
     }
 
-    /// Gives the stream to the standard library. It does not block; `set_nonblocking(false)` changes that.
+    /// Gives the stream to the standard library. It does not block; `set_nonblocking(false)`
+    /// changes that.
     pub fn into_std(self) -> std::net::TcpStream {
         self.socket.into_source().into()
     }
@@ -221,19 +232,23 @@ impl TcpStream {
         self.socket.attempt(Direction::Read, attempt).await
     }
 
-    /// Ends one side or both. A peer that reads finds the end when it has read all that was written before.
+    /// Ends one side or both. A peer that reads finds the end when it has read all that was written
+    /// before.
     ///
-    /// Whoever waits to write to a side that has ended, and whoever tries to later, gets `BrokenPipe`. Whoever reads gets what has come before, and then the end.
+    /// Whoever waits to write to a side that has ended, and whoever tries to later, gets
+    /// `BrokenPipe`. Whoever reads gets what has come before, and then the end.
     pub fn shutdown(&self, how: Shutdown) -> Result<()> {
         Ok(self.socket.shut_down(how)?)
     }
 
-    /// A half that reads and one that writes, as long as the stream is borrowed: for two sides of one task (`futures_util::try_join!`). Dropped, they end nothing.
+    /// A half that reads and one that writes, as long as the stream is borrowed: for two sides of
+    /// one task (`futures_util::try_join!`). Dropped, they end nothing.
     pub fn split(&mut self) -> (ReadHalf<'_, TcpStream>, WriteHalf<'_, TcpStream>) {
         split::borrowed(self)
     }
 
-    /// A half that reads and one that writes, which own the stream together. The writing half ends its side when it is dropped.
+    /// A half that reads and one that writes, which own the stream together. The writing half ends
+    /// its side when it is dropped.
     pub fn into_split(self) -> (OwnedReadHalf<TcpStream>, OwnedWriteHalf<TcpStream>) {
         split::owned(self)
     }
@@ -258,7 +273,8 @@ impl TcpStream {
         Ok(self.socket.set_nodelay(nodelay)?)
     }
 
-    /// Asks a peer that has been silent for so long whether it is still there; `None`: never, which is the default.
+    /// Asks a peer that has been silent for so long whether it is still there; `None`: never, which
+    /// is the default.
     pub fn set_keepalive(&self, after: impl Into<Option<Duration>>) -> Result<()> {
         let socket = SockRef::from(&*self.socket);
         match after.into() {
@@ -267,8 +283,8 @@ impl TcpStream {
         }
     }
 
-    /// What closing does with bytes that have not been sent. `Duration::ZERO` drops them and resets the connection. By default (`None`) the operating system sends them
-    /// in its own time.
+    /// What closing does with bytes that have not been sent. `Duration::ZERO` drops them and resets
+    /// the connection. By default (`None`) the operating system sends them in its own time.
     ///
     /// Other values make closing block its thread, so they are refused.
     pub fn set_linger(&self, linger: impl Into<Option<Duration>>) -> Result<()> {

@@ -12,8 +12,9 @@ use crate::error::Result;
 
 /// A UDP socket: packets, to and from anybody or, once it is connected, one peer.
 ///
-/// Everything takes a shared reference; several tasks may send and receive at the same time, and each packet goes to one of them. A packet that is longer than the
-/// buffer is cut off, as the operating system does it.
+/// Everything takes a shared reference; several tasks may send and receive at the same time, and
+/// each packet goes to one of them. A packet that is longer than the buffer is cut off, as the
+/// operating system does it.
 ///
 /// # Examples
 ///
@@ -35,7 +36,8 @@ pub struct UdpSocket {
 }
 
 impl UdpSocket {
-    /// Binds to the first address that can be bound of those that `target` stands for. Port 0 lets the operating system choose.
+    /// Binds to the first address that can be bound of those that `target` stands for. Port 0 lets
+    /// the operating system choose.
     ///
     /// # Errors
     ///
@@ -73,7 +75,8 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// [`CancelledError`](crate::CancelledError); [`std::io::Error`], also `ConnectionRefused` if an earlier packet found nobody.
+    /// [`CancelledError`](crate::CancelledError); [`std::io::Error`], also `ConnectionRefused` if
+    /// an earlier packet found nobody.
     ///
     /// # Cancellation
     ///

@@ -28,8 +28,9 @@ use crate::event_loop::get_running_loop;
 ///
 /// # Abstract names
 ///
-/// On Linux a name that begins with a zero byte (`"\0name"`) is no path but abstract, here and wherever a Unix socket takes a path, as in asyncio. It is in no file system, and free again
-/// when its socket is gone. On other systems it is refused.
+/// On Linux a name that begins with a zero byte (`"\0name"`) is no path but abstract, here and
+/// wherever a Unix socket takes a path, as in asyncio. It is in no file system, and free again when
+/// its socket is gone. On other systems it is refused.
 ///
 /// # Examples
 ///
@@ -58,14 +59,17 @@ impl UnixListener {
     ///
     /// # Errors
     ///
-    /// [`std::io::Error`]: `AddrInUse` if there is something at the path, also what a listener that has gone left there;
+    /// [`std::io::Error`]: `AddrInUse` if there is something at the path, also what a listener that
+    /// has gone left there;
     /// [`RuntimeError`](crate::RuntimeError) outside of a loop.
     pub fn bind(path: impl AsRef<Path>) -> Result<UnixListener> {
         UnixListener::bind_with_backlog(path, DEFAULT_BACKLOG)
     }
 
-    /// As [`bind`](Self::bind), with a say in how many connections may wait to be accepted: 1,024 there. The operating system has a bound of its own
-    /// (Linux: `net.core.somaxconn`), which a larger number stands for. Who finds no place gets `WouldBlock` from [`connect`](UnixStream::connect).
+    /// As [`bind`](Self::bind), with a say in how many connections may wait to be accepted: 1,024
+    /// there. The operating system has a bound of its own (Linux: `net.core.somaxconn`), which a
+    /// larger number stands for. Who finds no place gets `WouldBlock` from
+    /// [`connect`](UnixStream::connect).
     pub fn bind_with_backlog(path: impl AsRef<Path>, backlog: u32) -> Result<UnixListener> {
         let path = path.as_ref();
         let address = unix_name::address(path).map_err(about(shown(path)))?;
@@ -90,14 +94,16 @@ impl UnixListener {
         Ok(UnixListener { socket: Socket::watch(mio_net::UnixListener::from_std(listener))? })
     }
 
-    /// Waits for a connection. Errors and cancellation are those of [`TcpListener::accept`](super::TcpListener::accept).
+    /// Waits for a connection. Errors and cancellation are those of
+    /// [`TcpListener::accept`](super::TcpListener::accept).
     pub async fn accept(&self) -> Result<(UnixStream, SocketAddr)> {
         let attempt = |listener: &mio_net::UnixListener| listener.accept().map(Done::whole);
         let (stream, peer) = self.socket.attempt(Direction::Read, attempt).await?;
         Ok((UnixStream::watch(stream)?, peer))
     }
 
-    /// What [`accept`](Self::accept) does, for one who also waits for something else, and watches the connection later.
+    /// What [`accept`](Self::accept) does, for one who also waits for something else, and watches
+    /// the connection later.
     pub(crate) fn poll_accept(
         &self,
         side: &mut Side,
@@ -119,7 +125,8 @@ impl UnixListener {
     }
 }
 
-/// A stream between two processes of one machine, or within one. Otherwise as [`TcpStream`](super::TcpStream).
+/// A stream between two processes of one machine, or within one. Otherwise as
+/// [`TcpStream`](super::TcpStream).
 ///
 /// # Examples
 ///
@@ -148,7 +155,8 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// [`std::io::Error`]: `NotFound`, `ConnectionRefused`, and `WouldBlock` if more wait there than the listener admits;
+    /// [`std::io::Error`]: `NotFound`, `ConnectionRefused`, and `WouldBlock` if more wait there
+    /// than the listener admits;
     /// [`RuntimeError`](crate::RuntimeError) outside of a loop.
     pub async fn connect(path: impl AsRef<Path>) -> Result<UnixStream> {
         let path = path.as_ref();
@@ -188,7 +196,8 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// [`std::io::Error`] of the kind `InvalidInput` if it was made from the descriptor of something else than a stream (a socket of packets in sequence);
+    /// [`std::io::Error`] of the kind `InvalidInput` if it was made from the descriptor of
+    /// something else than a stream (a socket of packets in sequence);
     /// [`RuntimeError`](crate::RuntimeError) outside of a loop.
     pub fn from_std(stream: std_net::UnixStream) -> Result<UnixStream> {
         let kind = rustix::net::sockopt::socket_type(&stream)?;
@@ -200,7 +209,8 @@ impl UnixStream {
         UnixStream::watch(mio_net::UnixStream::from_std(stream))
     }
 
-    /// Gives the stream to the standard library. It does not block; `set_nonblocking(false)` changes that.
+    /// Gives the stream to the standard library. It does not block; `set_nonblocking(false)`
+    /// changes that.
     pub fn into_std(self) -> std_net::UnixStream {
         std::os::fd::OwnedFd::from(self.socket.into_source()).into()
     }
@@ -226,19 +236,23 @@ impl UnixStream {
     reading!();
     writing!();
 
-    /// Ends one side or both. A peer that reads finds the end when it has read all that was written before.
+    /// Ends one side or both. A peer that reads finds the end when it has read all that was written
+    /// before.
     ///
-    /// Whoever waits to write to a side that has ended, and whoever tries to later, gets `BrokenPipe`. Whoever reads gets what has come before, and then the end.
+    /// Whoever waits to write to a side that has ended, and whoever tries to later, gets
+    /// `BrokenPipe`. Whoever reads gets what has come before, and then the end.
     pub fn shutdown(&self, how: Shutdown) -> Result<()> {
         Ok(self.socket.shut_down(how)?)
     }
 
-    /// A half that reads and one that writes, as long as the stream is borrowed: for two sides of one task (`futures_util::try_join!`). Dropped, they end nothing.
+    /// A half that reads and one that writes, as long as the stream is borrowed: for two sides of
+    /// one task (`futures_util::try_join!`). Dropped, they end nothing.
     pub fn split(&mut self) -> (ReadHalf<'_, UnixStream>, WriteHalf<'_, UnixStream>) {
         split::borrowed(self)
     }
 
-    /// A half that reads and one that writes, which own the stream together. The writing half ends its side when it is dropped.
+    /// A half that reads and one that writes, which own the stream together. The writing half ends
+    /// its side when it is dropped.
     pub fn into_split(self) -> (OwnedReadHalf<UnixStream>, OwnedWriteHalf<UnixStream>) {
         split::owned(self)
     }
@@ -411,12 +425,14 @@ impl UnixDatagram {
         self.socket.try_once(Direction::Write, |socket| socket.send(packet))
     }
 
-    /// Sends to whoever has bound `path`, as [`send_to`](Self::send_to) does, which does not wait either. [`writable`](Self::writable) says nothing of the room there.
+    /// Sends to whoever has bound `path`, as [`send_to`](Self::send_to) does, which does not wait
+    /// either. [`writable`](Self::writable) says nothing of the room there.
     pub fn try_send_to(&self, packet: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
         self.try_send_to_addr(packet, &unix_name::address(path.as_ref())?)
     }
 
-    /// As [`try_send_to`](Self::try_send_to), to an address that [`recv_from`](Self::recv_from) has told.
+    /// As [`try_send_to`](Self::try_send_to), to an address that [`recv_from`](Self::recv_from) has
+    /// told.
     pub fn try_send_to_addr(&self, packet: &[u8], address: &SocketAddr) -> io::Result<usize> {
         // Packets send no signal, so none has to be kept away.
         let address = unix_name::raw(address)?;
@@ -428,7 +444,8 @@ impl UnixDatagram {
         self.socket.try_once(Direction::Read, |socket| socket.recv(buffer))
     }
 
-    /// Receives without waiting, and tells where the packet comes from. `WouldBlock` if there is nothing.
+    /// Receives without waiting, and tells where the packet comes from. `WouldBlock` if there is
+    /// nothing.
     pub fn try_recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.socket.try_once(Direction::Read, |socket| socket.recv_from(buffer))
     }

@@ -9,7 +9,8 @@ use std::path::Path;
 
 use rustix::net::SocketAddrUnix;
 
-/// A name that begins with a zero byte is abstract: it exists beside the file system, as long as somebody has bound it. Only on Linux, as in asyncio.
+/// A name that begins with a zero byte is abstract: it exists beside the file system, as long as
+/// somebody has bound it. Only on Linux, as in asyncio.
 pub(crate) fn is_abstract(name: &Path) -> bool {
     abstract_name(name).is_some()
 }

@@ -1,10 +1,12 @@
 //! What keeps virtual time still between main's end and whatever its runner does next?
 //!
-//! When main has ended, its worker may have nothing left to run, and a virtual clock would move on before the calling thread has been woken: a task that sleeps
-//! for an hour would be told that the hour is over instead of being cancelled. So main takes a hold on the time as its last act, on its worker,
-//! and the runner lets go of it when it has asked the others to stop.
+//! When main has ended, its worker may have nothing left to run, and a virtual clock would move on
+//! before the calling thread has been woken: a task that sleeps for an hour would be told that the
+//! hour is over instead of being cancelled. So main takes a hold on the time as its last act, on
+//! its worker, and the runner lets go of it when it has asked the others to stop.
 //!
-//! It is taken in a destructor, because that runs however main ends: with a value, a panic, or cancelled before its first step.
+//! It is taken in a destructor, because that runs however main ends: with a value, a panic, or
+//! cancelled before its first step.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -1,8 +1,9 @@
 //! What does Ctrl-C do while `run` waits?
 //!
-//! asyncio takes the signal over only on the main thread, and only if nobody else has. So does this. A handler that the program has
-//! [added](crate::EventLoop::add_signal_handler) to the loop takes its place: which of the two a press is for is decided by the loop,
-//! which knows when the handler came and went.
+//! asyncio takes the signal over only on the main thread, and only if nobody else has. So does
+//! this. A handler that the program has
+//! [added](crate::EventLoop::add_signal_handler) to the loop takes its place: which of the two a
+//! press is for is decided by the loop, which knows when the handler came and went.
 
 #[cfg(unix)]
 pub(super) use self::unix::Interrupts;

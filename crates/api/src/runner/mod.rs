@@ -27,12 +27,14 @@ use crate::task::{Builder, Task};
 
 /// Runs a coroutine on a new event loop, and closes the loop. asyncio's `run`.
 ///
-/// The loop has as many workers as the machine has cores; [`Runner::builder`] sets more. This thread only waits.
+/// The loop has as many workers as the machine has cores; [`Runner::builder`] sets more. This
+/// thread only waits.
 ///
 /// When the coroutine ends, every other task is cancelled once and waited for, up to the
-/// [shutdown timeout](RunnerBuilder::shutdown_timeout), and so are functions that run in [`to_thread`](crate::to_thread) or an executor.
-/// A task that lives on is named in a report to the exception handler and dropped; of functions the report says how many are left behind.
-/// `run` returns whatever the workers are stuck in.
+/// [shutdown timeout](RunnerBuilder::shutdown_timeout), and so are functions that run in
+/// [`to_thread`](crate::to_thread) or an executor. A task that lives on is named in a report to the
+/// exception handler and dropped; of functions the report says how many are left behind. `run`
+/// returns whatever the workers are stuck in.
 ///
 /// # Examples
 ///
@@ -44,15 +46,18 @@ use crate::task::{Builder, Task};
 ///
 /// # Errors
 ///
-/// What the coroutine returned; [`RuntimeError`] if called from a running event loop; [`std::io::Error`] if the system refuses a
-/// thread; [`KeyboardInterrupt`] if the user pressed Ctrl-C and the coroutine gave way, or twice.
+/// What the coroutine returned; [`RuntimeError`] if called from a running event loop;
+/// [`std::io::Error`] if the system refuses a thread; [`KeyboardInterrupt`] if the user pressed
+/// Ctrl-C and the coroutine gave way, or twice.
 ///
 /// # Cancellation
 ///
-/// Ctrl-C cancels the coroutine, at the await at which it stands: a coroutine that computes and never awaits does not notice. A second
-/// one ends `run` at once. Only on the main thread, and only where nobody else had taken over
-/// the signal. A handler that the program [adds](EventLoop::add_signal_handler) to the loop for `SIGINT` takes the place of this for as long as it is there.
-/// Whoever takes the signal over while `run` waits (by signal-hook, or tokio) is told of it, too; but once `run` has returned it also does what it does by default.
+/// Ctrl-C cancels the coroutine, at the await at which it stands: a coroutine that computes and
+/// never awaits does not notice. A second one ends `run` at once. Only on the main thread, and only
+/// where nobody else had taken over the signal. A handler that the program
+/// [adds](EventLoop::add_signal_handler) to the loop for `SIGINT` takes the place of this for as
+/// long as it is there. Whoever takes the signal over while `run` waits (by signal-hook, or tokio)
+/// is told of it, too; but once `run` has returned it also does what it does by default.
 #[track_caller]
 pub fn run<C: Coroutine>(main: C) -> Result<C::Item> {
     Runner::builder().run(main)
@@ -103,15 +108,16 @@ impl Runner {
         }
     }
 
-    /// The loop, which runs tasks from now on until [`close`](Runner::close), inside [`run`](Runner::run) and between.
+    /// The loop, which runs tasks from now on until [`close`](Runner::close), inside
+    /// [`run`](Runner::run) and between.
     pub fn get_loop(&self) -> EventLoop {
         self.event_loop.clone()
     }
 
     /// Runs a coroutine to its end. Other tasks live on until [`close`](Runner::close).
     ///
-    /// Several threads may call this at once: the coroutines run side by side on the one loop and share its context, so what one sets in
-    /// a context variable the other sees. (asyncio refuses.)
+    /// Several threads may call this at once: the coroutines run side by side on the one loop and
+    /// share its context, so what one sets in a context variable the other sees. (asyncio refuses.)
     ///
     /// # Errors
     ///
@@ -125,7 +131,8 @@ impl Runner {
         result
     }
 
-    /// As [`run`](Self::run), but virtual time stands still from main's end on until the hold is released.
+    /// As [`run`](Self::run), but virtual time stands still from main's end on until the hold is
+    /// released.
     #[track_caller]
     fn run_held<C: Coroutine>(&self, main: C, hold: &Hold) -> Result<C::Item> {
         refuse_inside_loop("Runner.run()")?;
@@ -136,7 +143,8 @@ impl Runner {
         let builder = Builder::new().context(self.context.clone());
         let task = builder.spawn_on(self.event_loop.scheduler(), hold.around(main), Location::caller());
         let ended = wait_for_main(task, &waiter);
-        // Relaxed: read by whoever closes the runner, who has this call's result or shares the runner by other means.
+        // Relaxed: read by whoever closes the runner, who has this call's result or shares the
+        // runner by other means.
         self.is_hurried.fetch_or(matches!(ended, Ended::Hurried), Ordering::Relaxed);
         match ended {
             Ended::Main(result) => result,
@@ -144,7 +152,8 @@ impl Runner {
         }
     }
 
-    /// Cancels the tasks that are left, waits for them up to the shutdown timeout, and closes the loop. Again: does nothing.
+    /// Cancels the tasks that are left, waits for them up to the shutdown timeout, and closes the
+    /// loop. Again: does nothing.
     ///
     /// Called on one of the loop's own workers it closes the loop without waiting.
     pub fn close(&self) {

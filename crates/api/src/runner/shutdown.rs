@@ -13,14 +13,18 @@
 //!  closed           one report tells all that was given up on
 //! ```
 //!
-//! Who owns what: the calling thread owns the rounds and the clock; the workers own the tasks until the scheduler is closed, from then on its closing
-//! thread does. The scheduler's `close.rs` has the invariant on which the last look rests: what is handed in is either found by it, or was refused.
+//! Who owns what: the calling thread owns the rounds and the clock; the workers own the tasks until
+//! the scheduler is closed, from then on its closing thread does. The scheduler's `close.rs` has
+//! the invariant on which the last look rests: what is handed in is either found by it, or was
+//! refused.
 //!
-//! Every step looks at the clock, also between two tasks of a round. When the time is up, tasks that are on their way out get [`GRACE`], and the
-//! threads [`LEAST_PATIENCE`] together with that; nothing else is waited for.
+//! Every step looks at the clock, also between two tasks of a round. When the time is up, tasks
+//! that are on their way out get [`GRACE`], and the threads [`LEAST_PATIENCE`] together with that;
+//! nothing else is waited for.
 //!
-//! A task is asked only once, whoever would ask it: a task that awaits another one passes requests on, but not a shutdown's to a task
-//! that has been told of it (`cancel/route.rs`). So n tasks cost n requests and n polls, however they await each other.
+//! A task is asked only once, whoever would ask it: a task that awaits another one passes requests
+//! on, but not a shutdown's to a task that has been told of it (`cancel/route.rs`). So n tasks cost
+//! n requests and n polls, however they await each other.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -41,7 +45,8 @@ use crate::task::{Notify, TaskHandle, TaskRefExt, TaskSlot, notify};
 const LEAST_PATIENCE: Duration = Duration::from_millis(100);
 /// The same where that time has been used up by so many tasks, or by a slow exception handler.
 const LEAST_OF_ALL: Duration = Duration::from_millis(20);
-/// So long tasks are waited for that were asked in time, if one after the other ends. A part of the least patience.
+/// So long tasks are waited for that were asked in time, if one after the other ends. A part of the
+/// least patience.
 const GRACE: Duration = Duration::from_millis(50);
 /// If none has ended for so long, none is about to.
 const NO_PROGRESS: Duration = Duration::from_millis(10);
@@ -108,14 +113,16 @@ impl<'a> Shutdown<'a> {
             let _ = self.clean_up(&waiter, hold);
         }
         drop(waiter);
-        // Before the loop is closed, which may take its time: a signal in between does what it does by default, instead of nothing.
+        // Before the loop is closed, which may take its time: a signal in between does what it does
+        // by default, instead of nothing.
         self.event_loop.close_signals();
         let end = self.deadline.and_then(|deadline| deadline.checked_add(LEAST_PATIENCE));
         let stuck = scheduler.close(time_until(end).map_or(Duration::MAX, |left| left.max(LEAST_OF_ALL)));
         self.report_what_is_left(&stuck);
     }
 
-    /// In rounds, until there is neither a task nor a function: what is made during the shutdown gets its turn when what was there before has ended.
+    /// In rounds, until there is neither a task nor a function: what is made during the shutdown
+    /// gets its turn when what was there before has ended.
     fn clean_up(&mut self, waiter: &Waiter, hold: &Hold) -> Wait {
         let scheduler = self.event_loop.scheduler();
         loop {
@@ -157,8 +164,8 @@ impl<'a> Shutdown<'a> {
         None
     }
 
-    /// Asks all that are there now, or as many as there is time for. They are collected before the first one is
-    /// asked: a task that a clean-up makes gets its turn in the next round.
+    /// Asks all that are there now, or as many as there is time for. They are collected before the
+    /// first one is asked: a task that a clean-up makes gets its turn in the next round.
     fn ask_all(&self, countdown: &Arc<Countdown>) -> Vec<TaskHandle> {
         let mut found = Vec::new();
         for portion in self.event_loop.scheduler().tasks_by_portions() {
@@ -235,7 +242,8 @@ fn time_until(deadline: Option<Instant>) -> Option<Duration> {
     deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
 }
 
-/// The time is up; but if tasks are on their way out, which shows as one ends after the other, they get there.
+/// The time is up; but if tasks are on their way out, which shows as one ends after the other, they
+/// get there.
 fn wait_while_they_end(waiter: &Waiter, countdown: &Countdown) -> Wait {
     let end = Instant::now() + GRACE;
     let (mut unfinished, mut since) = (countdown.unfinished(), Instant::now());

@@ -8,10 +8,11 @@ use std::time::Duration;
 use super::interrupt::Interrupts;
 use crate::event_loop::EventLoop;
 
-/// The calling thread of `run`: it runs no tasks, so that it can return whatever the workers are stuck in.
+/// The calling thread of `run`: it runs no tasks, so that it can return whatever the workers are
+/// stuck in.
 ///
-/// A parked thread is not woken by a signal. Where Ctrl-C is ours, the thread waits on a socket instead, which the signal handler
-/// writes to.
+/// A parked thread is not woken by a signal. Where Ctrl-C is ours, the thread waits on a socket
+/// instead, which the signal handler writes to.
 pub(super) enum Waiter {
     Parked(Thread),
     Interruptible(Interrupts),

@@ -1,10 +1,12 @@
 //! What does the process do when a signal arrives?
 //!
-//! signal-hook installs a handler with the system, once for each signal, which calls the actions that are registered; it cannot be taken out again. So the first of us who
-//! wants to be told of a signal has its default action registered as well, which is switched off as long as anybody is told.
+//! signal-hook installs a handler with the system, once for each signal, which calls the actions
+//! that are registered; it cannot be taken out again. So the first of us who wants to be told of a
+//! signal has its default action registered as well, which is switched off as long as anybody is
+//! told.
 //!
-//! Runs and loops are told side by side, so those who are told are counted: a flag that each sets and clears for itself would be cleared by the first one
-//! that leaves.
+//! Runs and loops are told side by side, so those who are told are counted: a flag that each sets
+//! and clears for itself would be cleared by the first one that leaves.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -49,8 +51,9 @@ struct Suspended(Arc<DefaultAction>);
 
 struct Action(SigId);
 
-/// False for `SIGKILL` and `SIGSTOP`, which the system lets nobody catch, and for `SIGSEGV`, `SIGILL` and `SIGFPE`: after a fault of its own the program would have to go
-/// on with the instruction at fault.
+/// False for `SIGKILL` and `SIGSTOP`, which the system lets nobody catch, and for `SIGSEGV`,
+/// `SIGILL` and `SIGFPE`: after a fault of its own the program would have to go on with the
+/// instruction at fault.
 pub(crate) fn can_be_caught(signal: i32) -> bool {
     !FORBIDDEN.contains(&signal)
 }
@@ -77,13 +80,14 @@ impl DefaultAction {
         Ok(action)
     }
 
-    /// Whether nobody had taken the signal over, or had it ignored, before one of us was first told of it. If somebody had, what they wanted is what it does by
-    /// default.
+    /// Whether nobody had taken the signal over, or had it ignored, before one of us was first told
+    /// of it. If somebody had, what they wanted is what it does by default.
     pub(crate) fn was_free(&self) -> bool {
         self.was_free
     }
 
-    /// From now on the signal raises the flag. The signal handlers that did not know of it yet have ended.
+    /// From now on the signal raises the flag. The signal handlers that did not know of it yet have
+    /// ended.
     pub(crate) fn raise(self: Arc<Self>, flag: &Arc<AtomicBool>) -> io::Result<Raising> {
         let raises = Action(flag::register(self.signal, Arc::clone(flag))?);
         Ok(Raising { default_action: self, flag: Arc::clone(flag), raises })
@@ -92,7 +96,8 @@ impl DefaultAction {
     fn suspend(self: Arc<Self>) -> Suspended {
         let mut told = self.told.lock();
         *told += 1;
-        // Ordering: SeqCst, with the signal handler, which reads it on whatever thread the signal arrives.
+        // Ordering: SeqCst, with the signal handler, which reads it on whatever thread the signal
+        // arrives.
         self.is_on.store(false, Ordering::SeqCst);
         drop(told);
         Suspended(self)
@@ -100,13 +105,15 @@ impl DefaultAction {
 }
 
 impl Raising {
-    /// From now on the signal sends a byte to `bell` after it has raised the flag, instead of what it does by default. A bell that has no room for the byte has rung already:
-    /// it must not block.
+    /// From now on the signal sends a byte to `bell` after it has raised the flag, instead of what
+    /// it does by default. A bell that has no room for the byte has rung already: it must not
+    /// block.
     ///
     /// The signal handlers that were at work when this was called have ended.
     pub(crate) fn ring(self, bell: &UnixStream) -> io::Result<Told> {
         let Raising { default_action, flag, raises } = self;
-        // It happens after the flag has been raised: the system's handler keeps to the order in which they were registered.
+        // It happens after the flag has been raised: the system's handler keeps to the order in
+        // which they were registered.
         let rings = Action(low_level::pipe::register(default_action.signal, bell.try_clone()?)?);
         // Ordering: SeqCst, with the signal handler's store.
         if flag.load(Ordering::SeqCst) {
@@ -138,8 +145,8 @@ fn install(signal: i32, is_on: Arc<AtomicBool>) -> io::Result<SigId> {
     if low_level::signal_name(signal).is_some() && !is_misjudged(signal) {
         return flag::register_conditional_default(signal, is_on);
     }
-    // Real-time signals and a few that other systems do not have: all of them end the program. To be ended by them is out of reach here; what a shell makes of
-    // that is not.
+    // Real-time signals and a few that other systems do not have: all of them end the program. To
+    // be ended by them is out of reach here; what a shell makes of that is not.
     flag::register_conditional_shutdown(signal, ENDED_BY_SIGNAL.saturating_add(signal), is_on)
 }
 
@@ -152,8 +159,9 @@ fn is_taken(signal: i32) -> io::Result<bool> {
     says_taken(std::fs::read_to_string("/proc/self/status"), signal)
 }
 
-/// Whether the signal has a handler or is ignored, where the system tells. Where it does not, or must not, the signal is taken to be free, but for the one that the
-/// standard library has ignored in every program.
+/// Whether the signal has a handler or is ignored, where the system tells. Where it does not, or
+/// must not, the signal is taken to be free, but for the one that the standard library has ignored
+/// in every program.
 fn says_taken(status: io::Result<String>, signal: i32) -> io::Result<bool> {
     let status = match status {
         Ok(status) => status,

@@ -1,6 +1,7 @@
 //! The numbers of signals, for [`EventLoop::add_signal_handler`](crate::EventLoop::add_signal_handler).
 //!
-//! Unix only. Any other number that the system knows will do as well, such as those of real-time signals.
+//! Unix only. Any other number that the system knows will do as well, such as those of real-time
+//! signals.
 
 mod default_action;
 
@@ -8,7 +9,8 @@ use signal_hook::consts;
 
 pub(crate) use self::default_action::{DefaultAction, Raising, Told, can_be_caught};
 
-/// A timer of `alarm` or `setitimer` has run out. Ends the program by default, as do the others unless they say something else.
+/// A timer of `alarm` or `setitimer` has run out. Ends the program by default, as do the others
+/// unless they say something else.
 pub const SIGALRM: i32 = consts::SIGALRM;
 /// A child has ended or stopped. Ignored by default.
 pub const SIGCHLD: i32 = consts::SIGCHLD;
@@ -18,9 +20,11 @@ pub const SIGCONT: i32 = consts::SIGCONT;
 pub const SIGHUP: i32 = consts::SIGHUP;
 /// Ctrl-C.
 pub const SIGINT: i32 = consts::SIGINT;
-/// A descriptor is ready, for those who asked for a signal. Ends the program on Linux, and is ignored elsewhere.
+/// A descriptor is ready, for those who asked for a signal. Ends the program on Linux, and is
+/// ignored elsewhere.
 pub const SIGIO: i32 = consts::SIGIO;
-/// A write to a pipe or socket that nobody reads. Rust programs start with this ignored, and get an error from the write.
+/// A write to a pipe or socket that nobody reads. Rust programs start with this ignored, and get an
+/// error from the write.
 pub const SIGPIPE: i32 = consts::SIGPIPE;
 /// A profiling timer has run out.
 pub const SIGPROF: i32 = consts::SIGPROF;

@@ -28,7 +28,8 @@ pub struct IncompleteReadError {
 }
 
 impl IncompleteReadError {
-    /// So much was read of what was expected; `None` if nobody knows how much that is, as before a separator.
+    /// So much was read of what was expected; `None` if nobody knows how much that is, as before a
+    /// separator.
     pub fn new(partial: Vec<u8>, expected: impl Into<Option<usize>>) -> IncompleteReadError {
         IncompleteReadError { partial, expected: expected.into() }
     }

@@ -7,8 +7,9 @@ use super::buffer::Buffer;
 use super::watched::Watched;
 use crate::error::{Error, Result, RuntimeError};
 
-/// Feeds a [`StreamReader`](super::StreamReader) that has no socket, from any thread: for tests, and for protocols of one's own. asyncio's `feed_data`,
-/// `feed_eof` and `set_exception`, which are methods of the reader there.
+/// Feeds a [`StreamReader`](super::StreamReader) that has no socket, from any thread: for tests,
+/// and for protocols of one's own. asyncio's `feed_data`, `feed_eof` and `set_exception`, which are
+/// methods of the reader there.
 ///
 /// Clones feed the same reader. When all of them are gone, the stream ends.
 ///
@@ -86,8 +87,8 @@ impl StreamFeed {
         self.0.0.end(Ok(()));
     }
 
-    /// The stream ends here, with an error. Whoever reads gets it when all that was fed before is read. (asyncio's reader raises it at once, and what it
-    /// holds is lost.)
+    /// The stream ends here, with an error. Whoever reads gets it when all that was fed before is
+    /// read. (asyncio's reader raises it at once, and what it holds is lost.)
     ///
     /// # Examples
     ///
@@ -108,12 +109,14 @@ impl StreamFeed {
         self.0.0.end(Err(error.into()));
     }
 
-    /// More than twice the reader's limit lies unread; false again when no more than the limit does. asyncio pauses the transport meanwhile.
+    /// More than twice the reader's limit lies unread; false again when no more than the limit
+    /// does. asyncio pauses the transport meanwhile.
     pub fn is_paused(&self) -> bool {
         self.state().with(|state| state.is_paused)
     }
 
-    /// Waits while the reader [has too much](Self::is_paused). Who feeds much calls it after each piece.
+    /// Waits while the reader [has too much](Self::is_paused). Who feeds much calls it after each
+    /// piece.
     ///
     /// # Examples
     ///

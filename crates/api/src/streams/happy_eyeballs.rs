@@ -13,8 +13,8 @@ use crate::waiting::{Sleep, sleep};
 
 type Attempt = Pin<Box<dyn Future<Output = Result<TcpStream>> + Send>>;
 
-/// Tries the addresses in turn, the next one as soon as the one before has failed or has not answered for `delay`. The first to answer wins, and
-/// the other attempts are given up.
+/// Tries the addresses in turn, the next one as soon as the one before has failed or has not
+/// answered for `delay`. The first to answer wins, and the other attempts are given up.
 pub(super) async fn connect(addrs: Vec<SocketAddr>, delay: Duration) -> Result<TcpStream> {
     let mut race = Race {
         waiting: interleaved(addrs).into(),

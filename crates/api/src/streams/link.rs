@@ -21,7 +21,8 @@ pub(super) struct Link {
     /// Where the rest of what was written is sent.
     event_loop: EventLoop,
     outgoing: Watched<Outgoing>,
-    /// With the server that it belongs to, until it is closed. Its end wakes others, so it happens under no lock.
+    /// With the server that it belongs to, until it is closed. Its end wakes others, so it happens
+    /// under no lock.
     membership: Mutex<Option<Membership>>,
 }
 
@@ -98,7 +99,8 @@ impl Link {
 }
 
 impl Drop for Link {
-    /// Bytes that came and were not read would make the operating system reset the connection, and the peer could lose what it has not read yet.
+    /// Bytes that came and were not read would make the operating system reset the connection, and
+    /// the peer could lose what it has not read yet.
     fn drop(&mut self) {
         if self
             .outgoing

@@ -20,8 +20,8 @@ pub(super) enum Accepted {
 }
 
 impl Accepted {
-    /// Has the running loop watch it; also says where it comes from if that can be told. A loop that is being closed wakes foreign wakers here, so not under
-    /// a lock.
+    /// Has the running loop watch it; also says where it comes from if that can be told. A loop
+    /// that is being closed wakes foreign wakers here, so not under a lock.
     pub(super) fn watch(self) -> Result<(Transport, Option<SocketAddr>)> {
         match self {
             Accepted::Tcp(stream, peer) => Ok((Transport::Tcp(TcpStream::watch(stream)?), Some(peer))),
@@ -60,7 +60,8 @@ impl Listener {
         if listeners.is_empty() { Err(failures.into_error()) } else { Ok(listeners) }
     }
 
-    /// Listens at a path. A socket that lies there makes way: as in asyncio, the server that left it is taken to be gone.
+    /// Listens at a path. A socket that lies there makes way: as in asyncio, the server that left
+    /// it is taken to be gone.
     #[cfg(unix)]
     pub(super) fn bind_unix(path: &Path, backlog: u32) -> Result<Listener> {
         use std::os::unix::fs::FileTypeExt;
@@ -108,7 +109,8 @@ fn is_missing_family(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AddrNotAvailable || error.kind() == io::ErrorKind::Unsupported
 }
 
-/// The file of a Unix socket, which goes with its server, as in asyncio, if nobody has put another one there.
+/// The file of a Unix socket, which goes with its server, as in asyncio, if nobody has put another
+/// one there.
 #[cfg(unix)]
 #[derive(Debug)]
 pub struct SocketFile {

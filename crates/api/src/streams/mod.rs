@@ -1,13 +1,17 @@
 //! asyncio's streams: connections as a reader and a writer, and servers.
 //!
-//! [`open_connection`] and [`start_server`], and their twins for Unix sockets and for sockets that are there already, are also at the crate's root, as in asyncio. Each wait is a leaf: a cancellation
-//! arrives there as `Err(CancelledError)`, and no byte is lost by it. Below them are the sockets of [`net`](crate::net).
+//! [`open_connection`] and [`start_server`], and their twins for Unix sockets and for sockets that
+//! are there already, are also at the crate's root, as in asyncio. Each wait is a leaf: a
+//! cancellation arrives there as `Err(CancelledError)`, and no byte is lost by it. Below them are
+//! the sockets of [`net`](crate::net).
 //!
 //! What is better than asyncio's:
 //!
 //! * That a second coroutine reads from the same reader is an error of the compiler's.
-//! * A cancelled or timed out [`read_to_end`](StreamReader::read_to_end) keeps what it has read; an error comes after the bytes that came before it.
-//! * Nothing is read from a connection before somebody asks, so a connection whose program is busy elsewhere holds no memory.
+//! * A cancelled or timed out [`read_to_end`](StreamReader::read_to_end) keeps what it has read; an
+//!   error comes after the bytes that came before it.
+//! * Nothing is read from a connection before somebody asks, so a connection whose program is busy
+//!   elsewhere holds no memory.
 //! * [`StreamWriter::write`] says so if the connection is known to be lost.
 //!
 //! # Examples

@@ -41,8 +41,9 @@ use crate::net::{Target, TcpStream, ToSocketAddrs, lookup};
 ///
 /// # Errors
 ///
-/// [`std::io::Error`] of the last address that was tried (`ConnectionRefused` …); [`RuntimeError`](crate::RuntimeError) outside of a loop, or for a limit of zero.
-/// There is no time limit but the operating system's, of minutes: put it into a [`timeout`](crate::timeout()).
+/// [`std::io::Error`] of the last address that was tried (`ConnectionRefused` …);
+/// [`RuntimeError`](crate::RuntimeError) outside of a loop, or for a limit of zero. There is no
+/// time limit but the operating system's, of minutes: put it into a [`timeout`](crate::timeout()).
 ///
 /// # Cancellation
 ///
@@ -51,20 +52,24 @@ pub fn open_connection(target: impl ToSocketAddrs) -> OpenConnection {
     OpenConnection { target: Where::Inet(target.target()), limit: DEFAULT_LIMIT, delay: None }
 }
 
-/// Connects to a Unix socket, by its path or its [abstract name](crate::net::UnixListener#abstract-names), and returns a reader and a writer. As [`open_connection`] otherwise.
+/// Connects to a Unix socket, by its path or its [abstract
+/// name](crate::net::UnixListener#abstract-names), and returns a reader and a writer. As
+/// [`open_connection`] otherwise.
 ///
 /// # Errors
 ///
-/// [`std::io::Error`]: `NotFound`, `ConnectionRefused` …; [`RuntimeError`](crate::RuntimeError) outside of a loop, or for a limit of zero.
+/// [`std::io::Error`]: `NotFound`, `ConnectionRefused` …; [`RuntimeError`](crate::RuntimeError)
+/// outside of a loop, or for a limit of zero.
 #[cfg(unix)]
 pub fn open_unix_connection(path: impl AsRef<Path>) -> OpenConnection {
     OpenConnection { target: Where::Unix(path.as_ref().into()), limit: DEFAULT_LIMIT, delay: None }
 }
 
-/// Makes a reader and a writer of a [`TcpStream`] or a [`UnixStream`](crate::net::UnixStream), which is connected already: asyncio's `open_connection(sock=…)`.
+/// Makes a reader and a writer of a [`TcpStream`] or a [`UnixStream`](crate::net::UnixStream),
+/// which is connected already: asyncio's `open_connection(sock=…)`.
 ///
-/// For a stream that was accepted, came from elsewhere (`from_std`), or has options of its own, which it keeps. It is closed when the reader and the writer are
-/// done with it.
+/// For a stream that was accepted, came from elsewhere (`from_std`), or has options of its own,
+/// which it keeps. It is closed when the reader and the writer are done with it.
 ///
 /// A stream that was made in another loop is the running one's from then on; that other loop may end.
 ///
@@ -86,16 +91,19 @@ pub fn open_unix_connection(path: impl AsRef<Path>) -> OpenConnection {
 ///
 /// # Errors
 ///
-/// [`RuntimeError`](crate::RuntimeError) outside of a loop, or for a limit of zero; [`std::io::Error`] if the loop cannot watch the stream. The stream is closed then.
+/// [`RuntimeError`](crate::RuntimeError) outside of a loop, or for a limit of zero;
+/// [`std::io::Error`] if the loop cannot watch the stream. The stream is closed then.
 ///
 /// # Cancellation
 ///
-/// There is nothing to wait for, and the await ends at once. The stream of an [`OpenConnection`] that is dropped is closed.
+/// There is nothing to wait for, and the await ends at once. The stream of an [`OpenConnection`]
+/// that is dropped is closed.
 pub fn open_connection_on(stream: impl IntoConnection) -> OpenConnection {
     OpenConnection { target: Where::On(stream.into_transport()), limit: DEFAULT_LIMIT, delay: None }
 }
 
-/// A connection that comes about when this is awaited. Made by [`open_connection`], [`open_unix_connection`] and [`open_connection_on`].
+/// A connection that comes about when this is awaited. Made by [`open_connection`],
+/// [`open_unix_connection`] and [`open_connection_on`].
 #[derive(Debug)]
 #[must_use = "nothing connects unless it is awaited"]
 pub struct OpenConnection {
@@ -120,9 +128,10 @@ impl OpenConnection {
         self
     }
 
-    /// Where a name stands for several addresses, tries the next one when the one before has not answered for so long, and takes whichever answers first
-    /// ("Happy Eyeballs", RFC 8305, which recommends 250 ms); addresses of IPv6 and IPv4 in turn. By default each is tried to its end. Without effect for a Unix
-    /// socket, and for what is connected already.
+    /// Where a name stands for several addresses, tries the next one when the one before has not
+    /// answered for so long, and takes whichever answers first ("Happy Eyeballs", RFC 8305, which
+    /// recommends 250 ms); addresses of IPv6 and IPv4 in turn. By default each is tried to its end.
+    /// Without effect for a Unix socket, and for what is connected already.
     ///
     /// # Examples
     ///

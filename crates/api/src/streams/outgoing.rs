@@ -174,8 +174,8 @@ impl Outgoing {
         self.missed = Some(error.clone());
     }
 
-    /// Whether `error`, with which a coroutine failed, says no more than that this connection's peer has gone. The same kind of error may
-    /// come from another connection, and then it is one.
+    /// Whether `error`, with which a coroutine failed, says no more than that this connection's
+    /// peer has gone. The same kind of error may come from another connection, and then it is one.
     pub(super) fn is_loss(&self, error: &Error) -> bool {
         use io::ErrorKind as Kind;
         let is_gone = |kind: io::ErrorKind| {
@@ -205,7 +205,8 @@ impl Outgoing {
         }
     }
 
-    /// What ended the connection in both directions. (A broken pipe follows an end that the peer has sent.)
+    /// What ended the connection in both directions. (A broken pipe follows an end that the peer
+    /// has sent.)
     pub(super) fn reset(&self) -> Option<Error> {
         self.error.clone().filter(|error| error.io_kind() != Some(io::ErrorKind::BrokenPipe))
     }

@@ -25,12 +25,15 @@ const LARGEST_CHUNK: usize = 64 * 1024;
 
 /// The reading side of a connection: asyncio's class of that name.
 ///
-/// It reads from the socket when the program asks and what has come does not do, and holds at most twice its **limit** unless more is asked for by
-/// [`readexactly`](Self::readexactly). The limit is also the longest piece that [`readuntil`](Self::readuntil) and [`readline`](Self::readline) return, without the
-/// separator. What the program does not ask for stays with the operating system, which slows the peer down.
+/// It reads from the socket when the program asks and what has come does not do, and holds at most
+/// twice its **limit** unless more is asked for by
+/// [`readexactly`](Self::readexactly). The limit is also the longest piece that
+/// [`readuntil`](Self::readuntil) and [`readline`](Self::readline) return, without the separator.
+/// What the program does not ask for stays with the operating system, which slows the peer down.
 ///
-/// Its methods take `&mut self`, so two coroutines cannot read from it at once; asyncio finds out when it happens ("`read()` called while another
-/// coroutine is already waiting for incoming data").
+/// Its methods take `&mut self`, so two coroutines cannot read from it at once; asyncio finds out
+/// when it happens ("`read()` called while another coroutine is already waiting for incoming
+/// data").
 ///
 /// # Examples
 ///
@@ -109,7 +112,8 @@ impl StreamReader {
         StreamReader { source, buffer, limit, chunk: FIRST_CHUNK, is_over: false, error: None }
     }
 
-    /// Reads what is there, at most `n` bytes, and waits if there is nothing. Empty at the end of the stream, or if `n` is zero. asyncio's `read(-1)` is
+    /// Reads what is there, at most `n` bytes, and waits if there is nothing. Empty at the end of
+    /// the stream, or if `n` is zero. asyncio's `read(-1)` is
     /// [`read_to_end`](Self::read_to_end).
     pub async fn read(&mut self, n: usize) -> Result<Vec<u8>> {
         if n > 0 && self.buffer.is_empty() {
@@ -120,7 +124,8 @@ impl StreamReader {
         Ok(self.take(n))
     }
 
-    /// Reads until the peer ends its side; asyncio's `read(-1)`. How much that is, is the peer's choice.
+    /// Reads until the peer ends its side; asyncio's `read(-1)`. How much that is, is the peer's
+    /// choice.
     ///
     /// # Cancellation
     ///
@@ -147,12 +152,14 @@ impl StreamReader {
         Ok(self.take(n))
     }
 
-    /// Reads up to and including a separator: the one that ends first, if there are [several](Separator).
+    /// Reads up to and including a separator: the one that ends first, if there are
+    /// [several](Separator).
     ///
     /// # Errors
     ///
-    /// [`IncompleteReadError`], which holds what there was, if the stream ends before that. [`LimitOverrunError`] if what comes before the separator is longer than
-    /// the limit; it stays in the reader. [`RuntimeError`] if there is no separator, or an empty one.
+    /// [`IncompleteReadError`], which holds what there was, if the stream ends before that.
+    /// [`LimitOverrunError`] if what comes before the separator is longer than the limit; it stays
+    /// in the reader. [`RuntimeError`] if there is no separator, or an empty one.
     ///
     /// # Examples
     ///
@@ -174,11 +181,13 @@ impl StreamReader {
         }
     }
 
-    /// Reads a line with its `\n`; at the end of the stream what is left, which is empty when there is nothing.
+    /// Reads a line with its `\n`; at the end of the stream what is left, which is empty when there
+    /// is nothing.
     ///
     /// # Errors
     ///
-    /// [`LimitOverrunError`] if the line is longer than the limit. It is gone then, as far as it has come. (asyncio calls that a `ValueError`.)
+    /// [`LimitOverrunError`] if the line is longer than the limit. It is gone then, as far as it
+    /// has come. (asyncio calls that a `ValueError`.)
     pub async fn readline(&mut self) -> Result<Vec<u8>> {
         let error = match self.readuntil(b"\n").await {
             Ok(line) => return Ok(line),
@@ -218,7 +227,8 @@ impl StreamReader {
         Ok((!line.is_empty()).then_some(line))
     }
 
-    /// The end has been read, and all that came before it. (asyncio reads ahead, so its reader may know earlier.)
+    /// The end has been read, and all that came before it. (asyncio reads ahead, so its reader may
+    /// know earlier.)
     pub fn at_eof(&self) -> bool {
         self.is_over && self.error.is_none() && self.buffer.is_empty()
     }
@@ -228,7 +238,8 @@ impl StreamReader {
         self.buffer.len()
     }
 
-    /// Waits for more bytes, on the way to `wanted` in all. False: there are none to come. All waiting happens here.
+    /// Waits for more bytes, on the way to `wanted` in all. False: there are none to come. All
+    /// waiting happens here.
     async fn come(&mut self, wanted: usize) -> Result<bool> {
         if self.is_over {
             checkpoint().await?;
@@ -314,7 +325,8 @@ pub(super) fn check_limit(limit: usize) -> Result<()> {
     Ok(())
 }
 
-/// Waits for nothing; but a request arrives here, so that a loop over what is in the reader can be cancelled.
+/// Waits for nothing; but a request arrives here, so that a loop over what is in the reader can be
+/// cancelled.
 async fn checkpoint() -> Result<()> {
     poll_fn(|cx| Poll::Ready(Leaf::new().cancelled(cx).map_or(Ok(()), Err))).await
 }

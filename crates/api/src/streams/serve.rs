@@ -26,7 +26,8 @@ use crate::net::{DEFAULT_BACKLOG, Side, ToSocketAddrs, lookup};
 use crate::task::{self, current_task};
 use crate::waiting::{Sleep, sleep};
 
-/// How long a server pauses when the operating system has no descriptor for a connection: asyncio's constant.
+/// How long a server pauses when the operating system has no descriptor for a connection: asyncio's
+/// constant.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
 /// So many connections are accepted before others have their turn.
@@ -34,16 +35,21 @@ const ACCEPTED_AT_ONCE: usize = 64;
 
 /// Listens for TCP connections, and runs `callback` as a task for each, with its reader and its writer.
 ///
-/// The server listens at every address that `target` stands for. Port 0 lets the operating system choose one for each: [`Server::local_addrs`] tells.
+/// The server listens at every address that `target` stands for. Port 0 lets the operating system
+/// choose one for each: [`Server::local_addrs`] tells.
 ///
-/// The callback is called for each connection. So what its coroutines share goes along as a clone, as below: an `async` closure that captures (`async move |reader, writer| …`) cannot
-/// be called twice, and is refused ("async closure does not implement `Fn`").
+/// The callback is called for each connection. So what its coroutines share goes along as a clone,
+/// as below: an `async` closure that captures (`async move |reader, writer| …`) cannot be called
+/// twice, and is refused ("async closure does not implement `Fn`").
 ///
-/// An error that the callback returns goes to the loop's exception handler ("Unhandled exception in `client_connected_cb`"), and its connection is closed. A client that vanishes is
-/// no such error: if the callback fails with what its own reader or writer said of that (`ConnectionReset`, `BrokenPipe`, an
-/// [`IncompleteReadError`](crate::IncompleteReadError)), that is a line on standard error in [debug mode](EventLoop::set_debug), and nothing else. The connection is closed, too,
-/// when the task panics ("Task exception was never retrieved") or is cancelled. When the operating system has no more descriptors, that is reported too, and the server accepts nothing for a
-/// second.
+/// An error that the callback returns goes to the loop's exception handler ("Unhandled exception in
+/// `client_connected_cb`"), and its connection is closed. A client that vanishes is no such error:
+/// if the callback fails with what its own reader or writer said of that (`ConnectionReset`,
+/// `BrokenPipe`, an
+/// [`IncompleteReadError`](crate::IncompleteReadError)), that is a line on standard error in [debug
+/// mode](EventLoop::set_debug), and nothing else. The connection is closed, too, when the task
+/// panics ("Task exception was never retrieved") or is cancelled. When the operating system has no
+/// more descriptors, that is reported too, and the server accepts nothing for a second.
 ///
 /// # Examples
 ///
@@ -84,9 +90,11 @@ where
     StartServer::new(callback, Where::Inet(target.target()))
 }
 
-/// Listens at a path of the file system, or at an [abstract name](crate::net::UnixListener#abstract-names). As [`start_server`] otherwise.
+/// Listens at a path of the file system, or at an [abstract
+/// name](crate::net::UnixListener#abstract-names). As [`start_server`] otherwise.
 ///
-/// As in asyncio, a socket that lies at the path makes way, and the server removes its own when it is closed.
+/// As in asyncio, a socket that lies at the path makes way, and the server removes its own when it
+/// is closed.
 ///
 /// # Examples
 ///
@@ -113,11 +121,13 @@ where
     StartServer::new(callback, Where::Unix(path.as_ref().into()))
 }
 
-/// Serves the connections of a [`TcpListener`](crate::net::TcpListener) or a [`UnixListener`](crate::net::UnixListener): asyncio's `start_server(sock=…)`. As
+/// Serves the connections of a [`TcpListener`](crate::net::TcpListener) or a
+/// [`UnixListener`](crate::net::UnixListener): asyncio's `start_server(sock=…)`. As
 /// [`start_server`] otherwise.
 ///
-/// For a listener that came from elsewhere (`from_std`: a service manager, a socket with options of its own), and for who wants to know the address before anybody is
-/// served. The server closes it. The file of a Unix socket stays, as the server has not made it.
+/// For a listener that came from elsewhere (`from_std`: a service manager, a socket with options of
+/// its own), and for who wants to know the address before anybody is served. The server closes it.
+/// The file of a Unix socket stays, as the server has not made it.
 ///
 /// A listener that was made in another loop is the running one's from then on; that other loop may end.
 ///
@@ -142,7 +152,8 @@ where
 ///
 /// # Errors
 ///
-/// [`RuntimeError`](crate::RuntimeError) outside of a loop, or for a limit of zero; [`std::io::Error`] if the loop cannot watch the listener. The listener is closed then.
+/// [`RuntimeError`](crate::RuntimeError) outside of a loop, or for a limit of zero;
+/// [`std::io::Error`] if the loop cannot watch the listener. The listener is closed then.
 #[track_caller]
 pub fn start_server_on<C, F>(callback: C, listener: impl IntoServer) -> StartServer
 where
@@ -152,11 +163,13 @@ where
     StartServer::new(callback, Where::On(listener.into_listener()))
 }
 
-/// A server that starts when this is awaited. Made by [`start_server`], [`start_unix_server`] and [`start_server_on`].
+/// A server that starts when this is awaited. Made by [`start_server`], [`start_unix_server`] and
+/// [`start_server_on`].
 #[must_use = "nothing is served unless it is awaited"]
 pub struct StartServer {
     settings: Settings,
-    /// Knows the callback. Its type is not in the server's, so that an unfit callback is told where it is handed in, and nowhere else.
+    /// Knows the callback. Its type is not in the server's, so that an unfit callback is told where
+    /// it is handed in, and nowhere else.
     start: Box<dyn FnOnce(Settings) -> Starting + Send>,
 }
 
@@ -190,8 +203,10 @@ impl StartServer {
         self
     }
 
-    /// How many connections may wait to be accepted. 1,024 by default (asyncio: 100); the operating system has a bound of its own (Linux: `net.core.somaxconn`), which a larger
-    /// number stands for. Clients that find no place try again only after a second. Without effect for a listener that is there already: it has its own.
+    /// How many connections may wait to be accepted. 1,024 by default (asyncio: 100); the operating
+    /// system has a bound of its own (Linux: `net.core.somaxconn`), which a larger number stands
+    /// for. Clients that find no place try again only after a second. Without effect for a listener
+    /// that is there already: it has its own.
     pub fn backlog(mut self, backlog: u32) -> StartServer {
         self.settings.backlog = backlog;
         self
@@ -310,8 +325,8 @@ where
     }
 }
 
-/// Whatever ends it, the server accepts no more. Most likely its loop is being closed; then nobody would ever answer who connects, nor wake who waits for
-/// the server to be closed.
+/// Whatever ends it, the server accepts no more. Most likely its loop is being closed; then nobody
+/// would ever answer who connects, nor wake who waits for the server to be closed.
 impl<C> Drop for Accepting<C> {
     fn drop(&mut self) {
         self.host.shared.close();

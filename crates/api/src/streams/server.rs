@@ -12,10 +12,12 @@ use super::watched::Watched;
 use crate::error::{Result, RuntimeError};
 use crate::net::Side;
 
-/// Accepts connections and runs a coroutine for each: asyncio's class of that name. Made by [`start_server`](crate::start_server),
+/// Accepts connections and runs a coroutine for each: asyncio's class of that name. Made by
+/// [`start_server`](crate::start_server),
 /// [`start_unix_server`](crate::start_unix_server) and [`start_server_on`](crate::start_server_on).
 ///
-/// Clones are the same server. It goes on when all of them are dropped, until it is closed or the loop is, as a task does.
+/// Clones are the same server. It goes on when all of them are dropped, until it is closed or the
+/// loop is, as a task does.
 ///
 /// # Examples
 ///
@@ -75,7 +77,8 @@ impl Server {
         &self.shared
     }
 
-    /// Accepts no more connections; those that exist go on. Who connects from now on is refused, and the address is free. Again: does nothing.
+    /// Accepts no more connections; those that exist go on. Who connects from now on is refused,
+    /// and the address is free. Again: does nothing.
     pub fn close(&self) {
         self.shared.close();
     }
@@ -85,9 +88,11 @@ impl Server {
         self.shared.with(|state| !state.is_closed())
     }
 
-    /// Waits until the server is closed and so are all its connections: by their coroutines, their peers, or [`close_clients`](Self::close_clients). It is
-    /// connections that count, as in asyncio: a coroutine whose connection was closed under it may still be at work. Who wants coroutines to come to their end tells
-    /// them (by a future that they wait for beside their reader), and closes nothing.
+    /// Waits until the server is closed and so are all its connections: by their coroutines, their
+    /// peers, or [`close_clients`](Self::close_clients). It is connections that count, as in
+    /// asyncio: a coroutine whose connection was closed under it may still be at work. Who wants
+    /// coroutines to come to their end tells them (by a future that they wait for beside their
+    /// reader), and closes nothing.
     ///
     /// # Errors
     ///
@@ -100,17 +105,21 @@ impl Server {
         self.shared.until(|state| (state.is_closed() && state.clients.is_empty()).then_some(())).await
     }
 
-    /// Waits until the server is closed, and then for its connections, as [`wait_closed`](Self::wait_closed) does. For programs that do nothing but serve.
+    /// Waits until the server is closed, and then for its connections, as
+    /// [`wait_closed`](Self::wait_closed) does. For programs that do nothing but serve.
     ///
     /// # Errors
     ///
-    /// [`CancelledError`](crate::CancelledError); [`RuntimeError`] if the server is closed already, or awaited here by another task. (asyncio's also ends with a
-    /// `CancelledError` when somebody calls `close`; here that is a good end.)
+    /// [`CancelledError`](crate::CancelledError); [`RuntimeError`] if the server is closed already,
+    /// or awaited here by another task. (asyncio's also ends with a `CancelledError` when somebody
+    /// calls `close`; here that is a good end.)
     ///
     /// # Cancellation
     ///
-    /// Closes the server, and waits for its connections before it returns the error, as asyncio's does: for as long as their coroutines and their peers like. A second request ends
-    /// that wait. So the first Ctrl-C seems to do nothing while somebody is connected. Where that is not meant, close the connections too:
+    /// Closes the server, and waits for its connections before it returns the error, as asyncio's
+    /// does: for as long as their coroutines and their peers like. A second request ends that wait.
+    /// So the first Ctrl-C seems to do nothing while somebody is connected. Where that is not
+    /// meant, close the connections too:
     ///
     /// ```
     /// # async fn serve(server: selvedge::streams::Server) -> selvedge::Result<()> {
@@ -142,7 +151,8 @@ impl Server {
         served.and(waited)
     }
 
-    /// Where it listens: several addresses if the name it was given stands for several. Empty once it is closed, and for a Unix socket.
+    /// Where it listens: several addresses if the name it was given stands for several. Empty once
+    /// it is closed, and for a Unix socket.
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
         self.shared.with(|state| state.listeners.iter().filter_map(Listener::local_addr).collect())
     }
@@ -152,18 +162,21 @@ impl Server {
         self.shared.with(|state| state.clients.len())
     }
 
-    /// Closes all connections, each when what was written is sent: [`StreamWriter::close`](super::StreamWriter::close) for each. The server itself goes on. So do the connections'
-    /// coroutines; what they write from then on fails.
+    /// Closes all connections, each when what was written is sent:
+    /// [`StreamWriter::close`](super::StreamWriter::close) for each. The server itself goes on. So
+    /// do the connections' coroutines; what they write from then on fails.
     pub fn close_clients(&self) {
         self.each_client(Link::close);
     }
 
-    /// Closes all connections at once, and drops what was not sent: [`StreamWriter::abort`](super::StreamWriter::abort) for each.
+    /// Closes all connections at once, and drops what was not sent:
+    /// [`StreamWriter::abort`](super::StreamWriter::abort) for each.
     pub fn abort_clients(&self) {
         self.each_client(|link| link.abort(None));
     }
 
-    /// Those that are there at the call. Closing one takes it out of the map, so not under the lock, which is held for a few at a time.
+    /// Those that are there at the call. Closing one takes it out of the map, so not under the
+    /// lock, which is held for a few at a time.
     fn each_client(&self, mut f: impl FnMut(&Arc<Link>)) {
         const PORTION: usize = 64;
         let (mut start, end) = (0, self.shared.with(|state| state.next));
@@ -195,7 +208,8 @@ impl Watched<State> {
         drop(listeners);
     }
 
-    /// Accepts from a listener; `None`: the server is closed. Under the lock, so that its address is free as soon as `close` returns.
+    /// Accepts from a listener; `None`: the server is closed. Under the lock, so that its address
+    /// is free as soon as `close` returns.
     pub(super) fn poll_accept(
         &self,
         index: usize,
@@ -211,7 +225,8 @@ impl Watched<State> {
     }
 }
 
-/// A connection's place with its server. Its end lets those look again who wait for the server to be empty.
+/// A connection's place with its server. Its end lets those look again who wait for the server to
+/// be empty.
 pub(super) struct Membership {
     shared: Arc<Shared>,
     number: u64,

@@ -13,8 +13,8 @@ use crate::cancel::Leaf;
 use crate::contain::wake_quietly;
 use crate::error::Result;
 
-/// A value under a lock, and who waits for it to change. Their wakers are cloned, woken and dropped after the lock; what `with` and `change` are given runs under
-/// it.
+/// A value under a lock, and who waits for it to change. Their wakers are cloned, woken and dropped
+/// after the lock; what `with` and `change` are given runs under it.
 pub(super) struct Watched<S>(Mutex<Inner<S>>);
 
 struct Inner<S> {
@@ -109,8 +109,8 @@ where
 {
     type Output = Result<T>;
 
-    /// A request comes before the first look, so that a loop over what is always so can be cancelled; later, what has come to pass comes
-    /// before it.
+    /// A request comes before the first look, so that a loop over what is always so can be
+    /// cancelled; later, what has come to pass comes before it.
     #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
         let this = self.get_mut();

@@ -9,14 +9,17 @@ use crate::error::Result;
 
 /// The writing side of a connection: asyncio's class of that name.
 ///
-/// [`write`](Self::write) does not wait: what the operating system does not take at once is kept, and sent in the background, whether anybody
-/// waits for it or not. [`drain`](Self::drain) waits while more than 64 KiB are kept; who calls it after each write never has more than that and one write in
-/// memory, however slow the peer is. Several tasks may write through one reference, each write whole.
+/// [`write`](Self::write) does not wait: what the operating system does not take at once is kept,
+/// and sent in the background, whether anybody waits for it or not. [`drain`](Self::drain) waits
+/// while more than 64 KiB are kept; who calls it after each write never has more than that and one
+/// write in memory, however slow the peer is. Several tasks may write through one reference, each
+/// write whole.
 ///
-/// What is not sent when the loop is closed is lost, and the peer sees an ordinary end, as with asyncio: await [`wait_closed`](Self::wait_closed) before main returns.
+/// What is not sent when the loop is closed is lost, and the peer sees an ordinary end, as with
+/// asyncio: await [`wait_closed`](Self::wait_closed) before main returns.
 ///
-/// Dropped, it ends its side when the rest is sent, as [`write_eof`](Self::write_eof) does; the reader may go on. The connection is closed when both are gone,
-/// or by [`close`](Self::close).
+/// Dropped, it ends its side when the rest is sent, as [`write_eof`](Self::write_eof) does; the
+/// reader may go on. The connection is closed when both are gone, or by [`close`](Self::close).
 ///
 /// # Examples
 ///
@@ -44,8 +47,9 @@ use crate::error::Result;
 ///
 /// # Errors
 ///
-/// A connection that is lost stays lost: each method returns the [`std::io::Error`] that ended it (`BrokenPipe`, `ConnectionReset` …), also if it came up while
-/// reading or in the background; after [`close`](Self::close), `ConnectionReset` "Connection lost".
+/// A connection that is lost stays lost: each method returns the [`std::io::Error`] that ended it
+/// (`BrokenPipe`, `ConnectionReset` …), also if it came up while reading or in the background;
+/// after [`close`](Self::close), `ConnectionReset` "Connection lost".
 ///
 /// # Cancellation
 ///
@@ -63,8 +67,10 @@ impl StreamWriter {
     ///
     /// # Errors
     ///
-    /// [`RuntimeError`](crate::RuntimeError) after [`write_eof`](Self::write_eof); the [`std::io::Error`] of a connection that is known to be lost. (asyncio drops
-    /// what is written then, and says so at the next `drain`.) That it succeeded does not say that the bytes arrive.
+    /// [`RuntimeError`](crate::RuntimeError) after [`write_eof`](Self::write_eof); the
+    /// [`std::io::Error`] of a connection that is known to be lost. (asyncio drops what is written
+    /// then, and says so at the next `drain`.) That it succeeded does not say that the bytes
+    /// arrive.
     pub fn write(&self, bytes: impl AsRef<[u8]>) -> Result<()> {
         self.link.write(std::iter::once(bytes.as_ref()))
     }
@@ -81,7 +87,8 @@ impl StreamWriter {
         self.link.write(pieces.into_iter())
     }
 
-    /// Waits while more than 64 KiB are unsent, until it is 16 KiB or less; else it returns at once. Any number of tasks may wait.
+    /// Waits while more than 64 KiB are unsent, until it is 16 KiB or less; else it returns at
+    /// once. Any number of tasks may wait.
     ///
     /// # Errors
     ///
@@ -108,7 +115,8 @@ impl StreamWriter {
         self.link.outgoing().until(|outgoing| outgoing.drained()).await?
     }
 
-    /// Ends this side when the rest is sent: the peer then reads the end, and may go on writing. Again: does nothing.
+    /// Ends this side when the rest is sent: the peer then reads the end, and may go on writing.
+    /// Again: does nothing.
     ///
     /// # Errors
     ///
@@ -117,12 +125,14 @@ impl StreamWriter {
         self.link.end()
     }
 
-    /// Whether [`write_eof`](Self::write_eof) can be used: always with TCP and Unix sockets. For those who port a program that asks.
+    /// Whether [`write_eof`](Self::write_eof) can be used: always with TCP and Unix sockets. For
+    /// those who port a program that asks.
     pub fn can_write_eof(&self) -> bool {
         true
     }
 
-    /// Closes both directions when the rest is sent, in the background. Again: does nothing. A coroutine that reads finds the end.
+    /// Closes both directions when the rest is sent, in the background. Again: does nothing. A
+    /// coroutine that reads finds the end.
     ///
     /// The descriptor is given back when the reader and the writer are dropped too.
     pub fn close(&self) {
@@ -134,7 +144,8 @@ impl StreamWriter {
         self.link.outgoing().with(|outgoing| outgoing.is_closing())
     }
 
-    /// Waits until the connection is closed and the rest is sent, after [`close`](Self::close). For ever if nobody closes it.
+    /// Waits until the connection is closed and the rest is sent, after [`close`](Self::close). For
+    /// ever if nobody closes it.
     ///
     /// # Errors
     ///
@@ -153,7 +164,8 @@ impl StreamWriter {
         self.link.outgoing().with(|outgoing| outgoing.unsent())
     }
 
-    /// The peer's address when the connection began; `None` for a Unix socket. asyncio's `get_extra_info("peername")`.
+    /// The peer's address when the connection began; `None` for a Unix socket. asyncio's
+    /// `get_extra_info("peername")`.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.link.peer()
     }

@@ -18,11 +18,13 @@ use crate::error::{EVENT_LOOP_IS_CLOSED, Error, InvalidStateError, Result, Runti
 use crate::sync::{Mutex, lock_to_wait, mutation};
 use crate::task;
 
-/// Calls a function that blocks, or computes for long, on a thread of the pool, in a copy of the caller's context.
+/// Calls a function that blocks, or computes for long, on a thread of the pool, in a copy of the
+/// caller's context.
 ///
-/// It is queued at the first poll. What the function returns is the value, so one that returns a `Result` takes two `?`. How many run at the same time is
-/// bounded: [`max_blocking_threads`](crate::RunnerBuilder::max_blocking_threads). A function that computes for long may as well be called in a
-/// task: what its worker holds is taken over by others.
+/// It is queued at the first poll. What the function returns is the value, so one that returns a
+/// `Result` takes two `?`. How many run at the same time is bounded:
+/// [`max_blocking_threads`](crate::RunnerBuilder::max_blocking_threads). A function that computes
+/// for long may as well be called in a task: what its worker holds is taken over by others.
 ///
 /// # Examples
 ///
@@ -36,20 +38,21 @@ use crate::task;
 ///
 /// # Errors
 ///
-/// [`PanicError`](crate::PanicError) if the function panicked; [`RuntimeError`] outside of a loop, on a closed one, or if the system refuses a thread;
+/// [`PanicError`](crate::PanicError) if the function panicked; [`RuntimeError`] outside of a loop,
+/// on a closed one, or if the system refuses a thread;
 /// [`InvalidStateError`] if it is awaited again after it has ended.
 ///
 /// # Cancellation
 ///
-/// Ends the await at once. The function is not called if it has not been; a running one cannot be stopped: it runs on, and its value
-/// is dropped.
+/// Ends the await at once. The function is not called if it has not been; a running one cannot be
+/// stopped: it runs on, and its value is dropped.
 ///
-/// While a function runs, a loop in [virtual time](crate::RunnerBuilder::virtual_time) does not move its clock, so such a function must not wait for a
-/// sleep of that loop.
+/// While a function runs, a loop in [virtual time](crate::RunnerBuilder::virtual_time) does not
+/// move its clock, so such a function must not wait for a sleep of that loop.
 ///
 /// The loop is not closed before a running function has returned, but waits for it no longer than the
-/// [shutdown timeout](crate::RunnerBuilder::shutdown_timeout). After that the exception handler is told how many still run, and their
-/// threads are left behind: they end with the program.
+/// [shutdown timeout](crate::RunnerBuilder::shutdown_timeout). After that the exception handler is
+/// told how many still run, and their threads are left behind: they end with the program.
 pub fn to_thread<F, T>(f: F) -> ToThread<F, T>
 where
     F: FnOnce() -> T + Send + 'static,
@@ -109,12 +112,15 @@ impl<F, T: Send + 'static> fmt::Debug for ToThread<F, T> {
     }
 }
 
-/// A function that was given to the pool: the future of [`run_in_executor`](crate::EventLoop::run_in_executor).
+/// A function that was given to the pool: the future of
+/// [`run_in_executor`](crate::EventLoop::run_in_executor).
 ///
-/// Awaiting it returns what the function returned. Dropping it, or cancelling the await, keeps the function from being called if it
-/// has not been. Errors and cancellation are those of [`to_thread`].
+/// Awaiting it returns what the function returned. Dropping it, or cancelling the await, keeps the
+/// function from being called if it has not been. Errors and cancellation are those of
+/// [`to_thread`].
 ///
-/// A value that nobody took is dropped with this, and where this is gone already when the function returns. Should its destructor panic, the panic ends there, as with
+/// A value that nobody took is dropped with this, and where this is gone already when the function
+/// returns. Should its destructor panic, the panic ends there, as with
 /// [`Task`](crate::Task).
 #[must_use = "the function is not called if this is dropped before its turn comes"]
 pub struct BlockingTask<T: Send + 'static> {
@@ -122,7 +128,8 @@ pub struct BlockingTask<T: Send + 'static> {
     leaf: Leaf,
 }
 
-/// What the awaiter and the pool thread share. The lock is held for moments; the function runs without it.
+/// What the awaiter and the pool thread share. The lock is held for moments; the function runs
+/// without it.
 struct Job<T>(Mutex<JobState<T>>);
 
 struct JobState<T> {
@@ -145,7 +152,8 @@ impl<T: Send + 'static> BlockingTask<T> {
     ) -> BlockingTask<T> {
         let (blocking, run) = BlockingTask::prepare(scheduler, function);
         if let Err(refused) = scheduler.spawn_blocking(running::counted(scheduler, run)) {
-            // The job was dropped, which told the awaiter; this says what the scheduler or the system answered.
+            // The job was dropped, which told the awaiter; this says what the scheduler or the
+            // system answered.
             let message = if refused.is_closed {
                 EVENT_LOOP_IS_CLOSED.to_owned()
             } else {

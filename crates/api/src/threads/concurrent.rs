@@ -16,7 +16,8 @@ use crate::event_loop::EventLoop;
 use crate::sync::{Instant, Mutex, MutexGuard, Thread, mutation, park, thread, thread_locals};
 use crate::task::{self, CallbackId, Task, TaskHandle, TaskRefExt, TaskSlot};
 
-/// Starts a coroutine on a loop, from any thread. The loop is one that runs: [`get_running_loop`](crate::get_running_loop), handed to the thread, or
+/// Starts a coroutine on a loop, from any thread. The loop is one that runs:
+/// [`get_running_loop`](crate::get_running_loop), handed to the thread, or
 /// [`Runner::get_loop`](crate::Runner::get_loop).
 ///
 /// # Examples
@@ -34,7 +35,8 @@ use crate::task::{self, CallbackId, Task, TaskHandle, TaskRefExt, TaskSlot};
 ///
 /// # Errors
 ///
-/// If the loop is closed, or is being closed and this is none of its threads, the coroutine never starts, and the future's result is a
+/// If the loop is closed, or is being closed and this is none of its threads, the coroutine never
+/// starts, and the future's result is a
 /// [`RuntimeError`] "Event loop is closed".
 #[track_caller]
 pub fn run_coroutine_threadsafe<C: Coroutine>(coro: C, event_loop: &EventLoop) -> ConcurrentFuture<C::Item> {
@@ -45,7 +47,8 @@ pub fn run_coroutine_threadsafe<C: Coroutine>(coro: C, event_loop: &EventLoop) -
     ConcurrentFuture::of(task::spawn_on(event_loop.scheduler(), coro, slot))
 }
 
-/// A coroutine that runs on a loop, held by a thread that can wait for it: Python's `concurrent.futures.Future`.
+/// A coroutine that runs on a loop, held by a thread that can wait for it: Python's
+/// `concurrent.futures.Future`.
 ///
 /// Dropping it lets the coroutine run on.
 ///
@@ -62,7 +65,8 @@ pub fn run_coroutine_threadsafe<C: Coroutine>(coro: C, event_loop: &EventLoop) -
 /// # Ok::<(), selvedge::Error>(())
 /// ```
 ///
-/// A value that nobody took is dropped with the last of this and the task. Should its destructor panic, the panic ends there, as with [`Task`].
+/// A value that nobody took is dropped with the last of this and the task. Should its destructor
+/// panic, the panic ends there, as with [`Task`].
 #[must_use = "dropping this loses the coroutine's result; say `drop(future)` if that is meant"]
 pub struct ConcurrentFuture<T: Send + 'static> {
     /// `None` if the loop was closed before the coroutine could start.
@@ -97,23 +101,27 @@ impl<T: Send + 'static> ConcurrentFuture<T> {
         ConcurrentFuture { task: None, state: Mutex::new(State { task: None, result: Some(Err(error)) }) }
     }
 
-    /// Blocks until the coroutine ends, for at most `timeout`, and returns its result. The result is moved out. `None` waits for as long as it takes;
-    /// zero does not wait. The time is the machine's, also where the loop's is virtual.
+    /// Blocks until the coroutine ends, for at most `timeout`, and returns its result. The result
+    /// is moved out. `None` waits for as long as it takes; zero does not wait. The time is the
+    /// machine's, also where the loop's is virtual.
     ///
     /// # Errors
     ///
-    /// [`TimeoutError`] if it takes longer (the coroutine goes on); what the coroutine failed with; [`InvalidStateError`] if the result
-    /// was moved out before; [`RuntimeError`] if called on a worker thread of a loop before the result is there: blocking a worker
-    /// on a task is the deadlock that asyncio does not notice. Await the task there instead.
+    /// [`TimeoutError`] if it takes longer (the coroutine goes on); what the coroutine failed with;
+    /// [`InvalidStateError`] if the result was moved out before; [`RuntimeError`] if called on a
+    /// worker thread of a loop before the result is there: blocking a worker on a task is the
+    /// deadlock that asyncio does not notice. Await the task there instead.
     pub fn result(&self, timeout: impl Into<Option<Duration>>) -> Result<T> {
         self.wait(timeout.into())?.result.take().unwrap_or_else(|| Err(task::result_was_taken()))
     }
 
-    /// [`result`](Self::result) for who only wants to know whether it failed; `None` if it did not. The result stays.
+    /// [`result`](Self::result) for who only wants to know whether it failed; `None` if it did not.
+    /// The result stays.
     ///
     /// # Errors
     ///
-    /// [`CancelledError`](crate::CancelledError) if it was cancelled; else as for [`result`](Self::result).
+    /// [`CancelledError`](crate::CancelledError) if it was cancelled; else as for
+    /// [`result`](Self::result).
     pub fn exception(&self, timeout: impl Into<Option<Duration>>) -> Result<Option<Error>> {
         let state = self.wait(timeout.into())?;
         match (&state.result, &self.task) {
@@ -124,7 +132,8 @@ impl<T: Send + 'static> ConcurrentFuture<T> {
         }
     }
 
-    /// Asks the coroutine to stop; false if it has ended. Unlike Python's, the future counts as cancelled only when the coroutine has ended so.
+    /// Asks the coroutine to stop; false if it has ended. Unlike Python's, the future counts as
+    /// cancelled only when the coroutine has ended so.
     pub fn cancel(&self) -> bool {
         self.task.as_ref().is_some_and(|task| task.cancel(None))
     }
@@ -148,7 +157,8 @@ impl<T: Send + 'static> ConcurrentFuture<T> {
     ///
     /// # Errors
     ///
-    /// [`InvalidStateError`] if the loop was closed before the coroutine could start: there is nobody to call it.
+    /// [`InvalidStateError`] if the loop was closed before the coroutine could start: there is
+    /// nobody to call it.
     pub fn add_done_callback(&self, f: impl FnOnce(&TaskHandle) + Send + 'static) -> Result<CallbackId> {
         match &self.task {
             Some(task) => Ok(TaskHandle::new(task.clone()).add_done_callback(f)),
@@ -201,7 +211,8 @@ pub(crate) fn block_on<T: Send + 'static>(
         if let Poll::Ready(result) = task.poll_join(&mut cx) {
             return Ok(result);
         }
-        // A wake between the poll and the parking is kept by the parking itself; other wakes of this thread only make it look again.
+        // A wake between the poll and the parking is kept by the parking itself; other wakes of
+        // this thread only make it look again.
         match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
             Some(left) if left.is_zero() => return Err(TimeoutError::new().into()),
             limit => park(limit),
@@ -221,8 +232,8 @@ impl Wake for Unpark {
     }
 }
 
-/// One waker for all that a thread ever waits for; one for each wait when the thread is ending, and its own
-/// is gone.
+/// One waker for all that a thread ever waits for; one for each wait when the thread is ending, and
+/// its own is gone.
 fn thread_waker() -> Waker {
     thread_locals! {
         static WAKER: Waker = new_waker();

@@ -14,10 +14,11 @@ use crate::sync::Mutex;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// At most so many blocking calls at a time, for [`run_in_executor`](crate::EventLoop::run_in_executor).
+/// At most so many blocking calls at a time, for
+/// [`run_in_executor`](crate::EventLoop::run_in_executor).
 ///
-/// It owns no threads: it is a limit with a queue, and the calls run on the loop's own pool. So nothing has to be joined. Clones are the
-/// same executor.
+/// It owns no threads: it is a limit with a queue, and the calls run on the loop's own pool. So
+/// nothing has to be joined. Clones are the same executor.
 ///
 /// # Examples
 ///
@@ -60,8 +61,8 @@ impl ThreadPoolExecutor {
         Ok(ThreadPoolExecutor { shared: Arc::new(Shared { max_workers, queue: Mutex::default() }) })
     }
 
-    /// Takes no more calls: their futures end with a [`RuntimeError`]. Those that are queued or running go on, and nobody waits for them here.
-    /// (Python's waits by default.)
+    /// Takes no more calls: their futures end with a [`RuntimeError`]. Those that are queued or
+    /// running go on, and nobody waits for them here. (Python's waits by default.)
     pub fn shutdown(&self) {
         self.shared.queue.lock().is_shut_down = true;
     }
@@ -73,7 +74,8 @@ impl ThreadPoolExecutor {
     {
         let (blocking, job) = BlockingTask::prepare(scheduler, function);
         if scheduler.refuses() {
-            // Not only so that the answer comes at once: the queue may have jobs of others, which go on.
+            // Not only so that the answer comes at once: the queue may have jobs of others, which
+            // go on.
             drop(job);
             return blocking;
         }
@@ -125,7 +127,8 @@ impl Shared {
     /// Works the queue off, on a thread of the pool.
     fn work(&self) {
         while let Some(job) = self.next_job() {
-            // A job catches its function's panic; what else may panic is the drop of a value. The queue must go on.
+            // A job catches its function's panic; what else may panic is the drop of a value. The
+            // queue must go on.
             contain::silently(job);
         }
     }

@@ -1,10 +1,12 @@
 //! How long is it worth to wait awake?
 //!
-//! A short coroutine ends sooner than a thread falls asleep and wakes up, but only if a worker has a core to run it on. The operating
-//! system may have put the worker on the waiting thread's own core, so that thread first offers it; if the worker runs there, the coroutine has
-//! ended when the thread gets the core back. Where the worker has another core, spinning finds the result soonest. Where
-//! all cores are taken, a thread that spins keeps one from the worker it waits for, and one that offers its core may be long without. Nobody
-//! can ask the system, so each thread goes by what its last waits were like.
+//! A short coroutine ends sooner than a thread falls asleep and wakes up, but only if a worker has
+//! a core to run it on. The operating system may have put the worker on the waiting thread's own
+//! core, so that thread first offers it; if the worker runs there, the coroutine has ended when the
+//! thread gets the core back. Where the worker has another core, spinning finds the result soonest.
+//! Where all cores are taken, a thread that spins keeps one from the worker it waits for, and one
+//! that offers its core may be long without. Nobody can ask the system, so each thread goes by what
+//! its last waits were like.
 
 use std::cell::Cell;
 use std::hint;
@@ -18,8 +20,9 @@ const LONGEST: Duration = Duration::from_micros(30);
 const SHORTEST: Duration = Duration::from_micros(1);
 /// How often the core is offered: the worker may still be on its way the first time.
 const OFFERS: u32 = 3;
-/// So many waits later a thread that has given up tries again in earnest, and after as many again each time it fails: on a busy machine
-/// a core that is offered may come back milliseconds later, so that must stay rare.
+/// So many waits later a thread that has given up tries again in earnest, and after as many again
+/// each time it fails: on a busy machine a core that is offered may come back milliseconds later,
+/// so that must stay rare.
 const RETRY: u32 = 256;
 /// Looking at the clock takes longer than looking at the task.
 const LOOKS_PER_CLOCK: u32 = 32;

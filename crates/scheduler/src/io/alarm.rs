@@ -5,7 +5,8 @@ pub(super) use self::linux::Alarm;
 #[cfg(not(target_os = "linux"))]
 pub(super) use self::other::Alarm;
 
-/// Linux's `epoll_wait` counts in milliseconds, and rounds a wait of a second to one more; a timer with a descriptor of its own is exact.
+/// Linux's `epoll_wait` counts in milliseconds, and rounds a wait of a second to one more; a timer
+/// with a descriptor of its own is exact.
 #[cfg(target_os = "linux")]
 mod linux {
     use std::io;

@@ -47,7 +47,8 @@ impl Poller {
         Ok((Self { poll, events: Events::with_capacity(BATCH), alarm }, reactor))
     }
 
-    /// Waits in the parker's stead for sockets too. The wakers of those who waited for what has come go to `woken`. True: as in
+    /// Waits in the parker's stead for sockets too. The wakers of those who waited for what has
+    /// come go to `woken`. True: as in
     /// [`Parker::park`].
     pub(crate) fn park(
         &mut self,

@@ -12,7 +12,8 @@ use super::source::{Change, Source};
 use super::{Registration, poller};
 use crate::sync::{Mutex, PollWaker};
 
-/// The remote half of a [`Poller`](super::Poller): whoever has it may register sockets, and end the poll.
+/// The remote half of a [`Poller`](super::Poller): whoever has it may register sockets, and end the
+/// poll.
 #[derive(Debug)]
 pub(crate) struct Reactor {
     registry: Registry,
@@ -22,8 +23,9 @@ pub(crate) struct Reactor {
 
 #[derive(Debug, Default)]
 struct Sources {
-    /// By the number that the operating system gives back. One that is used again may get what was meant for its predecessor, if
-    /// that came in one batch with the change; then an attempt is made in vain, which undoes it.
+    /// By the number that the operating system gives back. One that is used again may get what was
+    /// meant for its predecessor, if that came in one batch with the change; then an attempt is
+    /// made in vain, which undoes it.
     all: Slab<Arc<Source>>,
     is_closed: bool,
 }
@@ -78,7 +80,8 @@ impl Reactor {
         drop(source);
     }
 
-    /// Notes at each socket what the operating system told. The wakers of those who waited go to `woken`.
+    /// Notes at each socket what the operating system told. The wakers of those who waited go to
+    /// `woken`.
     pub(super) fn note<'a>(&self, events: impl Iterator<Item = &'a Event>, woken: &mut Vec<Waker>) -> usize {
         // For after the lock.
         let mut crowds = Vec::new();
@@ -112,7 +115,8 @@ impl Reactor {
             // Nobody looks for one of them any more, and no more come in.
             std::mem::take(&mut sources.all)
         };
-        // All are closed before anybody is woken: a waker is foreign code, and may wait for another socket's end.
+        // All are closed before anybody is woken: a waker is foreign code, and may wait for another
+        // socket's end.
         let lists: Vec<_> = all.into_iter().flat_map(|(_, source)| source.close()).collect();
         for waker in lists.into_iter().flatten() {
             crate::contain::silently(|| waker.wake());
@@ -131,7 +135,8 @@ mod tests {
     use super::*;
     use crate::io::{Direction, Waiter};
 
-    /// The operating system told of a socket that is gone before it is noted, and another one has its number by now.
+    /// The operating system told of a socket that is gone before it is noted, and another one has
+    /// its number by now.
     #[test]
     fn what_was_meant_for_a_predecessor_costs_one_attempt() {
         let mut poll = Poll::new().expect("a poll");

@@ -1,7 +1,8 @@
 //! What is a socket ready for, and who waits for that?
 //!
-//! The operating system tells each change once (edge-triggered). So readiness is remembered until an attempt finds that there is nothing to do
-//! (`clear`, `drained`), and counted, so that a change which came during that attempt is not forgotten with it.
+//! The operating system tells each change once (edge-triggered). So readiness is remembered until
+//! an attempt finds that there is nothing to do (`clear`, `drained`), and counted, so that a change
+//! which came during that attempt is not forgotten with it.
 //!
 //! Each direction has a word of its own:
 //!
@@ -12,14 +13,18 @@
 //! any ────────────────────────────▶ READY, changes + 1 ───────────────────────────────────────────────────────▶ not READY
 //! ```
 //!
-//! The lock decides who waits. **Whoever is on the list saw under the lock that what it waits for had not come, and every change and the end of the watch are noted under the lock,
-//! after which nobody is on the list.** So no change is missed; and who finds another count of changes than when it got on the list has been taken off.
+//! The lock decides who waits. **Whoever is on the list saw under the lock that what it waits for
+//! had not come, and every change and the end of the watch are noted under the lock, after which
+//! nobody is on the list.** So no change is missed; and who finds another count of changes than
+//! when it got on the list has been taken off.
 //!
-//! Who asks the operating system by other means than an attempt (`poll_changed`) neither looks at READY nor clears it: it takes the count of changes, asks, and gets on the list if it sees under
+//! Who asks the operating system by other means than an attempt (`poll_changed`) neither looks at
+//! READY nor clears it: it takes the count of changes, asks, and gets on the list if it sees under
 //! the lock that the count is still the same.
 //!
-//! A change is noted with Release and looked at with Acquire: who sees it makes an attempt that finds what it tells of. All else about the word is Relaxed: it publishes
-//! nothing, and what it decides for those who wait is ordered by the lock.
+//! A change is noted with Release and looked at with Acquire: who sees it makes an attempt that
+//! finds what it tells of. All else about the word is Relaxed: it publishes nothing, and what it
+//! decides for those who wait is ordered by the lock.
 
 use std::io;
 use std::num::NonZeroU32;
@@ -31,8 +36,9 @@ use crate::sync::{AtomicU32, Mutex, Ordering, mutation, weaken};
 use crate::wait_list::WaitList;
 
 const READY: u32 = 1 << 0;
-/// It was told that it will be ready for ever: the peer has ended this direction, or the connection. Not to be relied on: it may have been meant for
-/// another socket that had the same number, and an error that looks like an end may pass. So an attempt in vain disproves it.
+/// It was told that it will be ready for ever: the peer has ended this direction, or the
+/// connection. Not to be relied on: it may have been meant for another socket that had the same
+/// number, and an error that looks like an end may pass. So an attempt in vain disproves it.
 const OVER: u32 = 1 << 1;
 /// Nobody watches any more.
 const CLOSED: u32 = 1 << 2;
@@ -48,7 +54,8 @@ pub enum Direction {
     Write,
 }
 
-/// An attempt is worth making. It goes back to [`Registration::clear`](super::Registration::clear) if it was in vain.
+/// An attempt is worth making. It goes back to [`Registration::clear`](super::Registration::clear)
+/// if it was in vain.
 #[derive(Debug, Clone, Copy)]
 pub struct Ready {
     direction: Direction,
@@ -92,7 +99,8 @@ impl Waiter {
         Self(None)
     }
 
-    /// The last poll ended `Pending`, and nobody has called [`forget`](super::Registration::forget) since.
+    /// The last poll ended `Pending`, and nobody has called [`forget`](super::Registration::forget)
+    /// since.
     pub const fn is_waiting(&self) -> bool {
         self.0.is_some()
     }
@@ -116,7 +124,8 @@ impl Seen {
     }
 }
 
-/// What the operating system tells: which directions have become ready, and whether for ever, or so that only an attempt in vain shows the end of it.
+/// What the operating system tells: which directions have become ready, and whether for ever, or so
+/// that only an attempt in vain shows the end of it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Change {
     pub(crate) read: Option<bool>,
@@ -129,7 +138,8 @@ impl Change {
         let is_error = event.is_error();
         let read = event.is_readable() || event.is_read_closed() || is_error;
         let write = event.is_writable() || event.is_write_closed() || is_error;
-        // With urgent data a read may get less than it asked for although there is more, as with the end.
+        // With urgent data a read may get less than it asked for although there is more, as with
+        // the end.
         let is_read_over = event.is_read_closed() || event.is_priority();
         Self {
             read: (read || is_read_over).then_some(is_read_over),
@@ -166,7 +176,8 @@ impl Waiting {
         }
     }
 
-    /// For a new waiter. The numbers begin again at the end of their range, when there may be some of the first ones left.
+    /// For a new waiter. The numbers begin again at the end of their range, when there may be some
+    /// of the first ones left.
     fn number(&mut self, direction: Direction) -> NonZeroU32 {
         loop {
             let next = NonZeroU32::MIN.saturating_add(self.last);
@@ -276,12 +287,14 @@ impl Source {
         Poll::Pending
     }
 
-    /// The attempt was in vain. What was told before it was not so, or is so no longer; also that it is over.
+    /// The attempt was in vain. What was told before it was not so, or is so no longer; also that
+    /// it is over.
     pub(crate) fn clear(&self, ready: Ready) {
         self.settle(ready, |seen| seen & !(READY | OVER));
     }
 
-    /// The attempt brought less than was asked for, so another one would be in vain. But it would find the end, which is told only once.
+    /// The attempt brought less than was asked for, so another one would be in vain. But it would
+    /// find the end, which is told only once.
     #[inline]
     pub(crate) fn drained(&self, ready: Ready) {
         self.settle(ready, |seen| if seen & OVER == 0 { seen & !READY } else { seen });
@@ -291,7 +304,8 @@ impl Source {
     fn settle(&self, ready: Ready, settled: impl Fn(u32) -> u32) {
         let word = self.word(ready.direction);
         let mut now = ready.seen;
-        // Who sees another count of changes than the attempt began with has learned nothing of the last one.
+        // Who sees another count of changes than the attempt began with has learned nothing of the
+        // last one.
         while now.has_the_changes_of(ready.seen) || mutation("clear-forgets-a-change") {
             let new = settled(now.0);
             match word.compare_exchange_weak(now.0, new, Ordering::Relaxed, Ordering::Relaxed) {
@@ -357,7 +371,8 @@ mod tests {
         source.note(change).iter().map(List::len).sum()
     }
 
-    /// The first, one in the middle and the last: those who are left are woken, once, and by their own direction.
+    /// The first, one in the middle and the last: those who are left are woken, once, and by their
+    /// own direction.
     #[test]
     fn a_waiter_that_leaves_takes_nobody_with_it() {
         let source = Source::new();
@@ -386,7 +401,8 @@ mod tests {
         }
     }
 
-    /// Who asks by other means waits although an attempt is allowed, leaves that as it is, and is woken by the next change or the end.
+    /// Who asks by other means waits although an attempt is allowed, leaves that as it is, and is
+    /// woken by the next change or the end.
     #[test]
     fn a_wait_for_a_change_leaves_the_readiness_alone() {
         let source = Source::new();

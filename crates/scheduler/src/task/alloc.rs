@@ -1,14 +1,15 @@
 //! Where does the memory of tasks come from?
 //!
-//! Tasks come and go by the million, in few sizes, and often end on another thread than the one that made
-//! them, which general allocators handle worst. So a cell's memory is kept for the next task: on a shelf of
-//! the thread, whose surplus moves in batches to a depot that all threads share. Both are bounded; the depot
-//! is emptied when all workers are idle, and at `close`.
+//! Tasks come and go by the million, in few sizes, and often end on another thread than the one
+//! that made them, which general allocators handle worst. So a cell's memory is kept for the next
+//! task: on a shelf of the thread, whose surplus moves in batches to a depot that all threads
+//! share. Both are bounded; the depot is emptied when all workers are idle, and at `close`.
 //!
-//! Each free block holds a pointer to the next one. Sizes are rounded up to a multiple of sixteen plus eight,
-//! which fits malloc's chunks.
+//! Each free block holds a pointer to the next one. Sizes are rounded up to a multiple of sixteen
+//! plus eight, which fits malloc's chunks.
 //!
-//! Free blocks are poisoned for `AddressSanitizer`, so it reports any access to a cell that has been freed.
+//! Free blocks are poisoned for `AddressSanitizer`, so it reports any access to a cell that has
+//! been freed.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::cell::UnsafeCell;
@@ -24,8 +25,8 @@ const SHELF_MAX: usize = 2 * BATCH;
 const CLASSES: usize = 33;
 /// What the depot keeps of one size at the most, in bytes.
 const DEPOT_BYTES: usize = 8 << 20;
-/// Where a free block's link lies: not where a cell has its state word, since that is what stale pointers
-/// lead to.
+/// Where a free block's link lies: not where a cell has its state word, since that is what stale
+/// pointers lead to.
 const LINK: usize = 16;
 /// Models must see each cell come and go.
 const RECYCLES: bool = cfg!(not(selvedge_loom));
@@ -59,7 +60,8 @@ pub(super) unsafe fn free<T>(room: NonNull<T>) {
     // SAFETY: the caller gives the room away, and it has the size of its class.
     let shelved = SHELF.try_with(|shelf| shelf.put(class, unsafe { Room::new(room) }));
     if shelved.is_err() {
-        // The thread is ending, and its shelf is gone. A room that is on no shelf has no link: it goes back alone.
+        // The thread is ending, and its shelf is gone. A room that is on no shelf has no link: it
+        // goes back alone.
         //
         // SAFETY: all rooms of a class are allocated with its layout.
         unsafe { dealloc(room.cast().as_ptr(), layout_of(class)) };
@@ -151,8 +153,8 @@ impl Block {
 
     #[inline]
     fn take_next(&self) -> Option<Block> {
-        // SAFETY: the block is ours, and its link was written when it was made; it is not read again before
-        // it is written.
+        // SAFETY: the block is ours, and its link was written when it was made; it is not read
+        // again before it is written.
         unsafe { self.link().read() }.next
     }
 
@@ -241,7 +243,8 @@ std::thread_local! {
 impl Shelf {
     #[inline]
     fn take(&self, class: usize) -> Option<Room> {
-        // SAFETY: a shelf is its thread's alone, and no method of it calls another one or foreign code while this lives.
+        // SAFETY: a shelf is its thread's alone, and no method of it calls another one or foreign
+        // code while this lives.
         let stacks = unsafe { &mut *self.0.get() };
         let stack = &mut stacks[class];
         let (room, rest) = stack.top.take()?.unlink(class);

@@ -21,7 +21,8 @@ pub(super) struct Header {
     pub(super) join_waker: UnsafeCell<JoinWaker>,
 }
 
-/// A whole task. The slot follows the header directly, so that it is found without knowing the future's type.
+/// A whole task. The slot follows the header directly, so that it is found without knowing the
+/// future's type.
 #[repr(C)]
 pub(super) struct Cell<F: Future, S> {
     pub(super) header: Header,
@@ -29,7 +30,8 @@ pub(super) struct Cell<F: Future, S> {
     pub(super) stage: UnsafeCell<Stage<F>>,
 }
 
-/// The future and its output take turns in one room. The state word knows whose turn it is (rules *Runner*, *Output*).
+/// The future and its output take turns in one room. The state word knows whose turn it is (rules
+/// *Runner*, *Output*).
 pub(super) union Stage<F: Future> {
     pub(super) future: ManuallyDrop<F>,
     pub(super) output: ManuallyDrop<F::Output>,
@@ -41,7 +43,8 @@ pub(super) type PollFn = unsafe fn(NonNull<Header>, &dyn PollEnd) -> harness::Po
 pub(super) struct Vtable {
     /// Polls once; the caller's `Runnable` is used up unless the answer is `Polled::Requeue`.
     pub(super) poll: PollFn,
-    /// Drops the future unfinished and completes the task with `Outcome::closed`; uses up the caller's `Runnable`.
+    /// Drops the future unfinished and completes the task with `Outcome::closed`; uses up the
+    /// caller's `Runnable`.
     pub(super) cancel: unsafe fn(NonNull<Header>),
     /// Hands the output, which must be there, to `Outcome::abandoned`.
     pub(super) abandon: unsafe fn(NonNull<Header>),
@@ -82,7 +85,8 @@ impl Header {
     }
 }
 
-/// Allocates a task: the right to poll it, and the handle that owns its output. It has to be registered before it is polled or dropped.
+/// Allocates a task: the right to poll it, and the handle that owns its output. It has to be
+/// registered before it is polled or dropped.
 pub(super) fn new_task<F, S>(future: F, slot: S, weight: u8) -> (Runnable, JoinHandle<F::Output>)
 where
     F: Future + Send + 'static,
@@ -100,8 +104,8 @@ where
         stage: UnsafeCell::new(Stage { future: ManuallyDrop::new(future) }),
     };
     let ptr = alloc::put(cell).cast::<Header>();
-    // SAFETY: a new task is born queued with two references: the first wake's right goes into the runnable; of the references
-    // one is the runtime's, the other becomes the handle's.
+    // SAFETY: a new task is born queued with two references: the first wake's right goes into the
+    // runnable; of the references one is the runtime's, the other becomes the handle's.
     let runnable = unsafe { Runnable::from_raw(ptr) };
     // SAFETY: as above.
     let task = unsafe { TaskRef::from_raw(ptr) };

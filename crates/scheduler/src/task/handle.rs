@@ -27,8 +27,9 @@ pub(crate) enum Unclaimed {
 /// A counted, untyped reference to a task. Equal and hashed by identity.
 pub struct TaskRef(NonNull<Header>);
 
-// SAFETY: through a reference one reaches the state word, which is atomic, and the slot, which is `Send + Sync`. The last
-// reference may free the cell on any thread; its stage is empty by then, and wakers are `Send`.
+// SAFETY: through a reference one reaches the state word, which is atomic, and the slot, which is
+// `Send + Sync`. The last reference may free the cell on any thread; its stage is empty by then,
+// and wakers are `Send`.
 unsafe impl Send for TaskRef {}
 // SAFETY: as above.
 unsafe impl Sync for TaskRef {}
@@ -36,7 +37,8 @@ unsafe impl Sync for TaskRef {}
 impl TaskRef {
     /// # Safety
     ///
-    /// The caller owns a reference, and gives it up; or wraps the result in `ManuallyDrop` and keeps the cell alive.
+    /// The caller owns a reference, and gives it up; or wraps the result in `ManuallyDrop` and
+    /// keeps the cell alive.
     #[inline]
     pub(super) unsafe fn from_raw(task: NonNull<Header>) -> Self {
         Self(task)
@@ -56,7 +58,8 @@ impl TaskRef {
     /// Calls `f` with the task that the calling thread is polling. No reference is counted.
     #[inline]
     pub fn with_current<R>(f: impl FnOnce(Option<&TaskRef>) -> R) -> R {
-        // The reference is never given back. A task is current only as long as its runner holds the runtime's reference (rule *Alive*).
+        // The reference is never given back. A task is current only as long as its runner holds the
+        // runtime's reference (rule *Alive*).
         let task = current::current().map(|task| ManuallyDrop::new(TaskRef(task)));
         f(task.as_deref())
     }
@@ -67,7 +70,8 @@ impl TaskRef {
         waker::task_of(waker) == Some(self.0)
     }
 
-    /// The task that the calling thread is polling has been woken by this thread since the poll began, so another one follows.
+    /// The task that the calling thread is polling has been woken by this thread since the poll
+    /// began, so another one follows.
     #[inline]
     pub fn current_has_woken_itself() -> bool {
         current::has_woken_itself()
@@ -111,8 +115,8 @@ impl TaskRef {
         unsafe { waker::wake_task(self.0) };
     }
 
-    /// Queues a task that was [spawned suspended](crate::Scheduler::spawn_suspended), behind all others. Nothing happens if it was woken or
-    /// started before.
+    /// Queues a task that was [spawned suspended](crate::Scheduler::spawn_suspended), behind all
+    /// others. Nothing happens if it was woken or started before.
     pub fn start(&self) {
         match self.claim() {
             Ok(runnable) => runnable.schedule_new(),
@@ -136,8 +140,8 @@ impl TaskRef {
         }
     }
 
-    /// The caller holds the right to poll since [`claim`](Self::claim), and is about to give it up without having answered any wake: one that has come
-    /// meanwhile leads to another poll.
+    /// The caller holds the right to poll since [`claim`](Self::claim), and is about to give it up
+    /// without having answered any wake: one that has come meanwhile leads to another poll.
     pub(crate) fn wake_again_if_woken(&self) {
         if self.header().state.is_woken_since_claim() {
             self.wake();
@@ -149,7 +153,8 @@ impl TaskRef {
         self.0.addr().get()
     }
 
-    /// Asks for one call of [`Slot::completed`]. True: too late, the task is done, and this call asked for nothing.
+    /// Asks for one call of [`Slot::completed`]. True: too late, the task is done, and this call
+    /// asked for nothing.
     pub fn watch_completion(&self) -> bool {
         self.header().state.watch()
     }
@@ -226,7 +231,8 @@ pub struct JoinHandle<T> {
     output: PhantomData<fn() -> T>,
 }
 
-// SAFETY: the handle is the only way to the output, which it hands out by value or by reference: `T: Send` lets it change threads.
+// SAFETY: the handle is the only way to the output, which it hands out by value or by reference:
+// `T: Send` lets it change threads.
 unsafe impl<T: Send> Send for JoinHandle<T> {}
 // SAFETY: a shared handle gives `&T` (`peek`) and nothing else of `T`.
 unsafe impl<T: Sync> Sync for JoinHandle<T> {}

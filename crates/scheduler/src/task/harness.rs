@@ -111,10 +111,12 @@ where
     F::Output: Outcome,
     S: Slot,
 {
-    // SAFETY: the caller names the type; the runtime's reference is dropped only at the end of this function.
+    // SAFETY: the caller names the type; the runtime's reference is dropped only at the end of this
+    // function.
     let cell = unsafe { task.cast::<Cell<F, S>>().as_ref() };
     let header = &cell.header;
-    // SAFETY: the runtime's reference is held to the end of this function; this one is never given back.
+    // SAFETY: the runtime's reference is held to the end of this function; this one is never given
+    // back.
     let this = ManuallyDrop::new(unsafe { TaskRef::from_raw(task) });
     let dropped = guard_unless("drop-unguarded", || {
         // SAFETY: rule *Runner*; the future is not used after this.
@@ -152,13 +154,15 @@ where
         let before = header.state.complete();
         notify_slot(&cell.slot, before.is_watched(), &this);
     }
-    // The slot's destructor is foreign code, and may ask for the current task: not for one whose cell is being freed.
+    // The slot's destructor is foreign code, and may ask for the current task: not for one whose
+    // cell is being freed.
     drop(entered);
     // SAFETY: the runtime's reference, which ends with the task.
     drop(unsafe { TaskRef::from_raw(task) });
 }
 
-/// Completes a task whose output is in place while somebody waits for it, or while its handle is being dropped.
+/// Completes a task whose output is in place while somebody waits for it, or while its handle is
+/// being dropped.
 ///
 /// # Safety
 ///
@@ -213,7 +217,8 @@ unsafe fn drop_future<F: Future>(stage: *mut Stage<F>) {
 
 /// # Safety
 ///
-/// `task` must be a `Cell<F, S>` whose stage holds the output, and that output must be the caller's. It is gone afterwards.
+/// `task` must be a `Cell<F, S>` whose stage holds the output, and that output must be the
+/// caller's. It is gone afterwards.
 pub(super) unsafe fn abandon<F, S>(task: NonNull<Header>)
 where
     F: Future + Send + 'static,
@@ -270,7 +275,8 @@ fn guard_unless<R>(fault: &str, foreign: impl FnOnce() -> R) -> Result<R, Box<dy
     if mutation(fault) { Ok(foreign()) } else { catch_unwind(AssertUnwindSafe(foreign)) }
 }
 
-/// Makes an output. One that cannot be made leaves a task without an end, which nobody could be told: better none of it.
+/// Makes an output. One that cannot be made leaves a task without an end, which nobody could be
+/// told: better none of it.
 fn or_abort<R>(make: impl FnOnce() -> R) -> R {
     catch_unwind(AssertUnwindSafe(make)).unwrap_or_else(|_| {
         eprintln!("selvedge: `Outcome::panicked` or `Outcome::closed` panicked, which they must not");

@@ -58,8 +58,9 @@ impl JoinWaker {
         self.0.cast::<Waker>().map_addr(|address| address & !BOXED)
     }
 
-    /// Wakes whoever it is. A task's reference is used up on the way; the word still points there, and must be told
-    /// ([`forget_task`](Self::forget_task)) before it is dropped. It is not changed here because the handle may be reading it.
+    /// Wakes whoever it is. A task's reference is used up on the way; the word still points there,
+    /// and must be told ([`forget_task`](Self::forget_task)) before it is dropped. It is not
+    /// changed here because the handle may be reading it.
     ///
     /// # Safety
     ///

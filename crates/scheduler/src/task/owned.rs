@@ -1,9 +1,11 @@
 //! Which tasks are alive?
 //!
-//! They are registered in shards, each with a lock of its own, so that threads which spawn and finish tasks seldom meet.
+//! They are registered in shards, each with a lock of its own, so that threads which spawn and
+//! finish tasks seldom meet.
 //!
-//! Each shard has a [`Door`], which only ever narrows, under the lock under which tasks come in. So once `narrow` has returned, a task that
-//! somebody hands in is either refused, or among those that every later look finds.
+//! Each shard has a [`Door`], which only ever narrows, under the lock under which tasks come in. So
+//! once `narrow` has returned, a task that somebody hands in is either refused, or among those that
+//! every later look finds.
 
 use std::sync::{Arc, Weak};
 
@@ -27,7 +29,8 @@ const FOREIGN_STAY: usize = 128;
 /// A task that came when the door was closed. To be dropped.
 #[must_use = "its handle waits for the drop"]
 pub(crate) struct RefusedTask {
-    // The task knows where it is registered: its scheduler must outlive it. So the fields are dropped in this order.
+    // The task knows where it is registered: its scheduler must outlive it. So the fields are
+    // dropped in this order.
     _right: Runnable,
     _owner: Option<Arc<dyn Schedule>>,
 }
@@ -61,8 +64,9 @@ impl OwnedTasks {
         Self { shards: (0..own + FOREIGN_SHARDS).map(shard).collect(), own }
     }
 
-    /// The shard for a task that the calling thread spawns, a worker or a foreign one. It stays with one for a while and then moves on, so that it is
-    /// seldom at the same one as those who run what it spawned earlier, and take their tasks out.
+    /// The shard for a task that the calling thread spawns, a worker or a foreign one. It stays
+    /// with one for a while and then moves on, so that it is seldom at the same one as those who
+    /// run what it spawned earlier, and take their tasks out.
     #[inline]
     fn next_shard(&self, worker: Option<usize>) -> usize {
         crate::sync::thread_locals! {
@@ -76,8 +80,8 @@ impl OwnedTasks {
         }
     }
 
-    /// Creates a task. `is_own` says whether the calling thread is one of the scheduler's. If the door is
-    /// closed to it, there is no `Runnable`, and the handle resolves to `Outcome::closed`.
+    /// Creates a task. `is_own` says whether the calling thread is one of the scheduler's. If the
+    /// door is closed to it, there is no `Runnable`, and the handle resolves to `Outcome::closed`.
     #[inline]
     pub(crate) fn spawn<F, S>(
         &self,
@@ -108,7 +112,8 @@ impl OwnedTasks {
         self.by_portions().flatten().collect()
     }
 
-    /// The tasks, page by page: whoever has little time may stop in between. A shard is locked for one page at a time, so nobody waits for n of them.
+    /// The tasks, page by page: whoever has little time may stop in between. A shard is locked for
+    /// one page at a time, so nobody waits for n of them.
     pub(crate) fn by_portions(&self) -> impl Iterator<Item = Vec<TaskRef>> {
         self.portions_of(|_| true)
     }
@@ -147,9 +152,9 @@ impl OwnedTasks {
 
 impl Drop for OwnedTasks {
     fn drop(&mut self) {
-        // Normally `close` leaves no task. If one is left (the operating system refused the closing thread,
-        // and time was up), its `home` still points into a shard: leaking the shards is better than a
-        // dangling pointer.
+        // Normally `close` leaves no task. If one is left (the operating system refused the closing
+        // thread, and time was up), its `home` still points into a shard: leaking the shards is
+        // better than a dangling pointer.
         if self.len() > 0 {
             std::mem::forget(std::mem::take(&mut self.shards));
         }
@@ -171,7 +176,8 @@ impl Shard {
         self.schedule_here
     }
 
-    /// Registers a task. False: the shard is closed, and the task must not live; nobody but the caller polls it.
+    /// Registers a task. False: the shard is closed, and the task must not live; nobody but the
+    /// caller polls it.
     ///
     /// # Safety
     ///
@@ -185,7 +191,8 @@ impl Shard {
         let home = if is_open { list.tasks.insert(task, self) } else { list.tasks.refuse(self) };
         // SAFETY: the caller keeps the cell alive.
         let room = unsafe { &raw mut (*task.as_ptr()).home };
-        // SAFETY: nobody else knows the task yet; those who find it among the owned tasks come after this, by the lock.
+        // SAFETY: nobody else knows the task yet; those who find it among the owned tasks come
+        // after this, by the lock.
         unsafe { room.write(home) };
         is_open
     }
@@ -205,7 +212,8 @@ impl Shard {
         self.list.lock().tasks.len()
     }
 
-    /// Frees pages that have no tasks, a few under the lock at a time. Not while somebody goes through them; the next call makes up for that.
+    /// Frees pages that have no tasks, a few under the lock at a time. Not while somebody goes
+    /// through them; the next call makes up for that.
     fn trim(&self) {
         let mut below = None;
         loop {
@@ -223,15 +231,15 @@ impl Shard {
 
 /// Goes through the tasks whose address is meant, and holds a shard's lock for one page at a time.
 ///
-/// A task that stays registered while the walk is at its shard is found exactly once: neither pages nor the
-/// tasks on them move meanwhile.
+/// A task that stays registered while the walk is at its shard is found exactly once: neither pages
+/// nor the tasks on them move meanwhile.
 struct Walk<'a, P> {
     /// The current shard, and those still to visit.
     shards: &'a [CachePadded<Shard>],
     /// The next page. If it is not zero, the shard's `walks` counts this walk.
     page: usize,
-    /// One past the last page to visit. Later pages were allocated after the walk began, and have no older
-    /// tasks.
+    /// One past the last page to visit. Later pages were allocated after the walk began, and have
+    /// no older tasks.
     end: usize,
     is_meant: P,
 }
@@ -252,7 +260,8 @@ impl<P: Fn(usize) -> bool> Iterator for Walk<'_, P> {
             if self.page < self.end {
                 let meant = list.tasks.on_page(self.page).filter(|task| (self.is_meant)(task.addr().get()));
                 found.extend(meant.map(|task| {
-                    // SAFETY: a registered task is valid: it holds the runtime's reference until after it is struck out.
+                    // SAFETY: a registered task is valid: it holds the runtime's reference until
+                    // after it is struck out.
                     unsafe { task.as_ref() }.state.add_ref();
                     // SAFETY: the reference just counted.
                     unsafe { TaskRef::from_raw(task) }

@@ -1,15 +1,16 @@
 //! Where is a live task registered?
 //!
-//! In a place (an entry) of a page. Pages are aligned, so a place's address tells its page. So one pointer
-//! leads a task to its place, its shard and its scheduler. Registering or removing a task touches no other
-//! task; a linked list would touch the neighbours, a cache miss each when tasks end in another order than
-//! they began.
+//! In a place (an entry) of a page. Pages are aligned, so a place's address tells its page. So one
+//! pointer leads a task to its place, its shard and its scheduler. Registering or removing a task
+//! touches no other task; a linked list would touch the neighbours, a cache miss each when tasks
+//! end in another order than they began.
 //!
-//! Removing a task only empties its place; no count is kept for a page. When the current page is used up, a
-//! clock hand goes round the pages and takes the first one with at least `WORTH` vacant places. After
-//! `PASSED` pages in vain a new page is allocated, unless more than half of all places are vacant: then the
-//! hand must find one. So the places are at most about twice the largest number of tasks, and the search is
-//! short on average; one search may go over all pages of a shard.
+//! Removing a task only empties its place; no count is kept for a page. When the current page is
+//! used up, a clock hand goes round the pages and takes the first one with at least `WORTH` vacant
+//! places. After `PASSED` pages in vain a new page is allocated, unless more than half of all
+//! places are vacant: then the hand must find one. So the places are at most about twice the
+//! largest number of tasks, and the search is short on average; one search may go over all pages of
+//! a shard.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::cell::Cell as Local;
@@ -231,13 +232,14 @@ impl Pages {
     /// `home` must come from `insert` or `refuse` of this value, and not have been struck out since.
     #[inline]
     pub(super) unsafe fn remove(&mut self, home: Home) {
-        // SAFETY: a page that has a task is not freed, and its cells are touched through this value alone.
+        // SAFETY: a page that has a task is not freed, and its cells are touched through this value
+        // alone.
         let place = unsafe { home.0.as_ref() }.replace(Place::VACANT);
         self.len -= usize::from(place.task().is_some());
     }
 
-    /// Frees pages without tasks, if more than half of all places are vacant. Without a new page it does so
-    /// again only when half of the tasks that were left have ended.
+    /// Frees pages without tasks, if more than half of all places are vacant. Without a new page it
+    /// does so again only when half of the tasks that were left have ended.
     ///
     /// Looks at up to `TRIMMED_AT_ONCE` pages below page `below` (from the end if `None`). Returns the
     /// `below` of the next call, or `None` when it is done.
@@ -420,7 +422,8 @@ mod tests {
             // SAFETY: each is struck out once.
             unsafe { pages.remove(home) };
         }
-        // A walk that begins between two portions keeps the rest from being trimmed; the next call starts again.
+        // A walk that begins between two portions keeps the rest from being trimmed; the next call
+        // starts again.
         assert!(pages.trim(None).is_some());
         trim(&mut pages);
         check(&pages, &live);

@@ -14,7 +14,8 @@ use super::{PollEnd, TaskRef, Why, waker};
 #[derive(Debug)]
 pub(crate) struct Runnable(NonNull<Header>);
 
-// SAFETY: the future and the slot are `Send`, and a runnable is the only right to touch the future (rule *Runner*).
+// SAFETY: the future and the slot are `Send`, and a runnable is the only right to touch the future
+// (rule *Runner*).
 unsafe impl Send for Runnable {}
 
 /// What a poll left.
@@ -107,7 +108,8 @@ impl Runnable {
     /// The task, without counting a reference.
     #[inline]
     pub(crate) fn with_task<R>(&self, f: impl FnOnce(&TaskRef) -> R) -> R {
-        // SAFETY: the task is not complete while this runnable exists; the reference is never given back.
+        // SAFETY: the task is not complete while this runnable exists; the reference is never given
+        // back.
         let task = ManuallyDrop::new(unsafe { TaskRef::from_raw(self.0) });
         f(&task)
     }

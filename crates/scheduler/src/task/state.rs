@@ -7,11 +7,12 @@
 //! +----------------+-----------------+------+--------+--------+------------+----------+
 //! ```
 //!
-//! `wakes` counts the wakes since the last poll began. Zero means *idle*: nobody holds the right to poll. Whoever lifts
-//! it from zero receives that right as a `Runnable` and must queue it; every later wake only counts. The runner
-//! remembers how many wakes it saw when its poll began and takes them off when the poll ends pending. What is left came
-//! meanwhile and is owed another poll. So a poll needs no write to announce that it begins, and a wake that is merged
-//! into an earlier one is still a read-modify-write on this word: what the waker wrote before is visible to the poll.
+//! `wakes` counts the wakes since the last poll began. Zero means *idle*: nobody holds the right to
+//! poll. Whoever lifts it from zero receives that right as a `Runnable` and must queue it; every
+//! later wake only counts. The runner remembers how many wakes it saw when its poll began and takes
+//! them off when the poll ends pending. What is left came meanwhile and is owed another poll. So a
+//! poll needs no write to announce that it begins, and a wake that is merged into an earlier one is
+//! still a read-modify-write on this word: what the waker wrote before is visible to the poll.
 //!
 //! ```text
 //!            wake: Submit                     begin_poll
@@ -23,11 +24,13 @@
 //!                                                                COMPLETE
 //! ```
 //!
-//! `claim` takes the same step from idle as a wake does, but only from there: who looks at a suspended task polls it at once instead of
-//! queueing it, and a task in whatever other state is none the wiser.
+//! `claim` takes the same step from idle as a wake does, but only from there: who looks at a
+//! suspended task polls it at once instead of queueing it, and a task in whatever other state is
+//! none the wiser.
 //!
-//! `refs` counts the handles, the wakers, and one for the runtime as long as the task is not complete. A queue's entry
-//! needs no count of its own: it exists only while the task is not complete.
+//! `refs` counts the handles, the wakers, and one for the runtime as long as the task is not
+//! complete. A queue's entry needs no count of its own: it exists only while the task is not
+//! complete.
 
 use crate::sync::{AtomicU64, Ordering, acquire_after_last, look, mutation, update, weaken};
 use std::fmt;
@@ -45,8 +48,8 @@ const WAKE_MASK: u64 = 0x00ff_ffff << WAKE_SHIFT;
 const REF_SHIFT: u32 = 32;
 const REF_ONE: u64 = 1 << REF_SHIFT;
 
-/// Wakes are no longer counted one by one from here on. The distance to the field's end is more than the number of
-/// threads that can pass the check at the same time.
+/// Wakes are no longer counted one by one from here on. The distance to the field's end is more
+/// than the number of threads that can pass the check at the same time.
 const WAKES_ENOUGH: u64 = 1 << 20;
 /// A count of references that only a leak in a loop reaches. Past it the process ends, as `Arc` does.
 const REFS_TOO_MANY: u64 = 1 << 30;
@@ -182,7 +185,8 @@ impl State {
 
     #[inline]
     pub(crate) fn load(&self) -> Snapshot {
-        // Ordering: Acquire pairs with the Release of `complete` and `end_poll`: who sees COMPLETE sees the output.
+        // Ordering: Acquire pairs with the Release of `complete` and `end_poll`: who sees COMPLETE
+        // sees the output.
         Snapshot(self.0.load(Ordering::Acquire))
     }
 
@@ -191,7 +195,8 @@ impl State {
     pub(crate) fn wake(&self) -> Wake {
         loop {
             let now = Snapshot(look(&self.0, Ordering::Relaxed));
-            // Relaxed suffices for a task that is complete: no poll will follow that could miss what we wrote.
+            // Relaxed suffices for a task that is complete: no poll will follow that could miss
+            // what we wrote.
             if now.is_complete() {
                 return Wake::Nothing;
             }
@@ -200,9 +205,10 @@ impl State {
             }
             // Past the limit the write changes nothing, but it is still a write: it publishes.
             let one = if now.wakes() < WAKES_ENOUGH { WAKE_ONE } else { 0 };
-            // Ordering: Release pairs with the Acquire of `begin_poll` and `end_poll`, also when the wake is merged into
-            // an earlier one: what happened before it is seen by the poll that answers it. Acquire pairs with
-            // the Release of `end_poll`, so that the next runner inherits what the last one wrote.
+            // Ordering: Release pairs with the Acquire of `begin_poll` and `end_poll`, also when
+            // the wake is merged into an earlier one: what happened before it is seen by the poll
+            // that answers it. Acquire pairs with the Release of `end_poll`, so that the next
+            // runner inherits what the last one wrote.
             let before = Snapshot(self.0.fetch_add(one, weaken("wake-relaxed", Ordering::AcqRel)));
             if before.is_complete() || before.wakes() > 0 {
                 return Wake::Nothing;
@@ -210,7 +216,8 @@ impl State {
             if one != 0 {
                 return Wake::Submit { heavy: before.is_heavy() };
             }
-            // The runner went idle between the look and the write that changed nothing: count after all.
+            // The runner went idle between the look and the write that changed nothing: count after
+            // all.
         }
     }
 
@@ -224,8 +231,8 @@ impl State {
             if now.wakes() > 0 && !mutation("claim-though-busy") {
                 return Claim::Busy;
             }
-            // Relaxed: a claim publishes nothing, and what the last runner wrote is acquired by `begin_poll`: a read-modify-write carries on
-            // what `end_poll` released.
+            // Relaxed: a claim publishes nothing, and what the last runner wrote is acquired by
+            // `begin_poll`: a read-modify-write carries on what `end_poll` released.
             let new = now.0 + WAKE_ONE;
             match self.0.compare_exchange_weak(now.0, new, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return Claim::Granted,
@@ -234,17 +241,19 @@ impl State {
         }
     }
 
-    /// Whoever claimed the task, and still holds the right to poll it, asks whether it has been woken meanwhile. The claim counts for one.
+    /// Whoever claimed the task, and still holds the right to poll it, asks whether it has been
+    /// woken meanwhile. The claim counts for one.
     pub(crate) fn is_woken_since_claim(&self) -> bool {
         self.load().wakes() > 1 && !mutation("probe-answers-wakes")
     }
 
-    /// Counts a wake and gives a reference back, in one step; None: nothing was done, because the task is complete or
-    /// its wakes are no longer counted.
+    /// Counts a wake and gives a reference back, in one step; None: nothing was done, because the
+    /// task is complete or its wakes are no longer counted.
     #[inline]
     pub(crate) fn wake_and_unref(&self) -> Option<Wake> {
         let mut now = Snapshot(look(&self.0, Ordering::Relaxed));
-        // On a task that is not complete the runtime's reference remains, so this is never the last one.
+        // On a task that is not complete the runtime's reference remains, so this is never the last
+        // one.
         while !now.is_complete() && now.wakes() < WAKES_ENOUGH {
             // Ordering: as in `wake`; Release also hands our uses of the cell to the last dropper.
             let new = now.0 + WAKE_ONE - REF_ONE;
@@ -264,15 +273,16 @@ impl State {
         // Ordering: Acquire pairs with the Release of `wake`.
         let now = Snapshot(self.0.load(Ordering::Acquire));
         debug_assert!(now.wakes() > 0 && !now.is_complete(), "polled without the right to: {now:?}");
-        // A wake that came during a poll with a full count would leave no trace: so one is kept for another poll.
+        // A wake that came during a poll with a full count would leave no trace: so one is kept for
+        // another poll.
         Seen(now.wakes().min(WAKES_ENOUGH - 1))
     }
 
     /// The poll that began with `seen` ended pending.
     #[inline]
     pub(crate) fn end_poll(&self, seen: Seen) -> EndPoll {
-        // Ordering: Release hands the future to the next runner through `wake`; Acquire pairs with the wakes that came
-        // during the poll and are answered by the next one.
+        // Ordering: Release hands the future to the next runner through `wake`; Acquire pairs with
+        // the wakes that came during the poll and are answered by the next one.
         let before = Snapshot(self.0.fetch_sub(seen.0 << WAKE_SHIFT, Ordering::AcqRel));
         debug_assert!(before.wakes() >= seen.0);
         if before.wakes() > seen.0 && !mutation("wake-in-poll-forgotten") {
@@ -287,14 +297,15 @@ impl State {
     /// Returns what stood before: a join waker or watcher found there must be served by the caller.
     #[inline]
     pub(crate) fn complete(&self) -> Snapshot {
-        // Ordering: Release publishes the output to `load`, `set_join_waker` and `drop_handle`; Acquire pairs with
-        // `set_join_waker`, whose waker the caller reads.
+        // Ordering: Release publishes the output to `load`, `set_join_waker` and `drop_handle`;
+        // Acquire pairs with `set_join_waker`, whose waker the caller reads.
         let before = Snapshot(self.0.fetch_or(COMPLETE, weaken("complete-relaxed", Ordering::AcqRel)));
         debug_assert!(!before.is_complete());
         before
     }
 
-    /// `complete` and the drop of the runtime's reference in one step, if a handle and nobody else waits for the end.
+    /// `complete` and the drop of the runtime's reference in one step, if a handle and nobody else
+    /// waits for the end.
     #[inline]
     pub(crate) fn complete_quietly(&self) -> bool {
         let seen = look(&self.0, Ordering::Relaxed);
@@ -313,7 +324,8 @@ impl State {
             .is_ok()
     }
 
-    /// The handle has written a waker into its room. False: the task completed first, the room is still the handle's.
+    /// The handle has written a waker into its room. False: the task completed first, the room is
+    /// still the handle's.
     pub(crate) fn set_join_waker(&self) -> bool {
         // Ordering: Release publishes the waker to `complete`; Acquire pairs with its Release.
         let before = update(&self.0, Ordering::AcqRel, Ordering::Acquire, |word| {
@@ -322,7 +334,8 @@ impl State {
         before.is_ok()
     }
 
-    /// The handle takes the waker's room back. False: the task completed first, and its runner may be reading it.
+    /// The handle takes the waker's room back. False: the task completed first, and its runner may
+    /// be reading it.
     pub(crate) fn take_join_waker(&self) -> bool {
         // Ordering: as in `set_join_waker`; nothing is published.
         let before = update(&self.0, Ordering::AcqRel, Ordering::Acquire, |word| {
@@ -336,8 +349,9 @@ impl State {
     pub(crate) fn output_taken(&self) {
         let now = Snapshot(self.0.load(Ordering::Acquire));
         debug_assert!(now.is_complete() && now.has_handle());
-        // Relaxed: only the handle looks at HANDLE once the task is complete, and the handle is what calls this. If it
-        // holds the only reference too, nobody else can change the word, and a store does.
+        // Relaxed: only the handle looks at HANDLE once the task is complete, and the handle is
+        // what calls this. If it holds the only reference too, nobody else can change the word, and
+        // a store does.
         if now.is_only_reference() {
             self.0.store(now.0 & !HANDLE, Ordering::Relaxed);
         } else {
@@ -351,7 +365,8 @@ impl State {
             (word & COMPLETE == 0 || mutation("leave-though-complete"))
                 .then_some(word & !(HANDLE | JOIN_WAKER))
         });
-        // Ordering: Acquire pairs with the Release of `complete` (the output, or the end of its reads of the waker).
+        // Ordering: Acquire pairs with the Release of `complete` (the output, or the end of its
+        // reads of the waker).
         match before {
             Ok(word) if word & JOIN_WAKER != 0 => DropHandle::DropWaker,
             Err(word) if word & HANDLE != 0 => DropHandle::DropOutput,
@@ -361,7 +376,8 @@ impl State {
 
     /// Asks for `Slot::completed`. True: too late, the task is complete.
     pub(crate) fn watch(&self) -> bool {
-        // Ordering: Release publishes what the watcher prepared to `complete`; Acquire pairs with its Release.
+        // Ordering: Release publishes what the watcher prepared to `complete`; Acquire pairs with
+        // its Release.
         Snapshot(self.0.fetch_or(WATCHED, Ordering::AcqRel)).is_complete()
     }
 
@@ -369,7 +385,8 @@ impl State {
     pub(crate) fn set_weight(&self, weight: u8) {
         let now = Snapshot(self.0.load(Ordering::Relaxed)).weight();
         let weight = weight.min(MAX_WEIGHT);
-        // Relaxed: a hint to the next waker; only the runner writes these bits, so the sum cannot leave the field.
+        // Relaxed: a hint to the next waker; only the runner writes these bits, so the sum cannot
+        // leave the field.
         if weight > now {
             self.0.fetch_add(u64::from(weight - now) * WEIGHT_ONE, Ordering::Relaxed);
         } else if weight < now {
@@ -390,13 +407,14 @@ impl State {
     /// One reference less.
     #[inline]
     pub(crate) fn drop_ref(&self) -> Unref {
-        // Ordering: Acquire pairs with the Release of the other droppers. A single reference on a complete task is ours
-        // alone: nobody can add to it, so the read-modify-write is spared.
+        // Ordering: Acquire pairs with the Release of the other droppers. A single reference on a
+        // complete task is ours alone: nobody can add to it, so the read-modify-write is spared.
         let now = Snapshot(look(&self.0, Ordering::Acquire));
         if now.is_complete() && now.is_only_reference() {
             return Unref::Dealloc;
         }
-        // Ordering: Release hands our uses of the cell to the last dropper, whose `acquire_after_last` pairs with it.
+        // Ordering: Release hands our uses of the cell to the last dropper, whose
+        // `acquire_after_last` pairs with it.
         let before = Snapshot(self.0.fetch_sub(REF_ONE, weaken("unref-relaxed", Ordering::Release)));
         debug_assert!(before.refs() > 0);
         if before.is_only_reference() {

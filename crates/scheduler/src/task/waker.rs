@@ -10,7 +10,8 @@ use super::{Runnable, TaskRef, Why, current};
 
 static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop_waker);
 
-/// A waker for the duration of a poll. It borrows the runner's claim on the cell instead of counting a reference.
+/// A waker for the duration of a poll. It borrows the runner's claim on the cell instead of
+/// counting a reference.
 ///
 /// # Safety
 ///
@@ -18,8 +19,8 @@ static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, dr
 #[inline]
 pub(super) unsafe fn borrowed(task: NonNull<Header>) -> ManuallyDrop<Waker> {
     let raw = RawWaker::new(task.as_ptr().cast_const().cast(), &VTABLE);
-    // SAFETY: the functions below keep `RawWakerVTable`'s contract, and the caller keeps the cell alive; the result is never
-    // dropped, so no reference is given back that was not taken.
+    // SAFETY: the functions below keep `RawWakerVTable`'s contract, and the caller keeps the cell
+    // alive; the result is never dropped, so no reference is given back that was not taken.
     ManuallyDrop::new(unsafe { Waker::from_raw(raw) })
 }
 
@@ -59,8 +60,9 @@ pub(super) unsafe fn submit(task: NonNull<Header>, why: Why) {
     // SAFETY: the right to poll becomes the runnable.
     let runnable = unsafe { Runnable::from_raw(task) };
     let Err(runnable) = schedule_here(scheduler, runnable, why) else { return };
-    // A thread that is no worker of that scheduler counts it while it notifies: the task may run, complete and be the last one before
-    // that. Without a scheduler the task is dropped, which cancels it.
+    // A thread that is no worker of that scheduler counts it while it notifies: the task may run,
+    // complete and be the last one before that. Without a scheduler the task is dropped, which
+    // cancels it.
     // SAFETY: rule *Home*; the right to poll is back.
     let shard = unsafe { home.shard() };
     // SAFETY: as above.
@@ -83,7 +85,8 @@ pub(super) unsafe fn wake_and_unref(task: NonNull<Header>) {
         let header = unsafe { task.as_ref() };
         match header.state.wake_and_unref() {
             Some(Wake::Submit { heavy }) => {
-                // SAFETY: as in `wake_task`; the right to poll keeps the task from completing, and so the cell valid.
+                // SAFETY: as in `wake_task`; the right to poll keeps the task from completing, and
+                // so the cell valid.
                 return unsafe { submit(task, Why::Woken { heavy }) };
             }
             Some(Wake::Nothing) => return,
@@ -112,8 +115,9 @@ pub(crate) fn address_of(waker: &Waker) -> usize {
     task_of(waker).map_or(0, |task| task.addr().get())
 }
 
-/// Asks for the memory of the task that `waker` wakes, which has lain idle for some time. Who is about to wake many tasks, each a
-/// miss of the cache, waits for them all at once instead of one after the other.
+/// Asks for the memory of the task that `waker` wakes, which has lain idle for some time. Who is
+/// about to wake many tasks, each a miss of the cache, waits for them all at once instead of one
+/// after the other.
 #[inline]
 pub(crate) fn prefetch(waker: &Waker) {
     /// Header, slot and most futures.

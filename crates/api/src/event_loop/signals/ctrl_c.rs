@@ -1,9 +1,12 @@
 //! Which presses of Ctrl-C are for main, and which for the loop's handler?
 //!
-//! A run asks later than they arrive, when a handler may have come or gone. So that is decided when one comes or goes, under the lock of the loop's
-//! [`Signals`](super::Signals): what arrived before it came is kept for the run, what arrived while it was there is not for the run.
+//! A run asks later than they arrive, when a handler may have come or gone. So that is decided when
+//! one comes or goes, under the lock of the loop's
+//! [`Signals`](super::Signals): what arrived before it came is kept for the run, what arrived while
+//! it was there is not for the run.
 //!
-//! A press while the handler is being added may have raised both flags, that of the run first. It is the handler's:
+//! A press while the handler is being added may have raised both flags, that of the run first. It
+//! is the handler's:
 //!
 //! ```text
 //! to add a handler                                                               the signal handler
@@ -13,7 +16,8 @@
 //! 4. what was noted is kept, unless the flag of the handler is up (`settle`)
 //! ```
 //!
-//! A press that step 2 has seen has raised the handler's flag before step 4, or never will. One that it has not seen finds the handler registered.
+//! A press that step 2 has seen has raised the handler's flag before step 4, or never will. One
+//! that it has not seen finds the handler registered.
 
 use std::mem::take;
 use std::sync::Arc;
@@ -21,7 +25,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::EventLoop;
 
-/// What a run of the loop is told of Ctrl-C: the presses while the loop had no handler of its own for it.
+/// What a run of the loop is told of Ctrl-C: the presses while the loop had no handler of its own
+/// for it.
 pub(crate) struct CtrlC {
     event_loop: EventLoop,
     arrived: Arc<AtomicBool>,

@@ -6,8 +6,10 @@
 //! 2. sends a byte to each of these loops              2. takes down the flags, and calls the handlers of those that were up
 //! ```
 //!
-//! So a flag that the second step misses has a byte behind it that is still to be read. The coroutine starts with the loop's first handler and lasts as long as
-//! the loop; to add and to remove changes only a table (`table`), and what is registered for the process (`signal/default_action.rs`).
+//! So a flag that the second step misses has a byte behind it that is still to be read. The
+//! coroutine starts with the loop's first handler and lasts as long as the loop; to add and to
+//! remove changes only a table (`table`), and what is registered for the process
+//! (`signal/default_action.rs`).
 
 mod ctrl_c;
 mod table;
@@ -30,24 +32,30 @@ use crate::net::{Done, Socket};
 use crate::signal::can_be_caught;
 use crate::waiting::sleep;
 
-/// The greatest number that a signal has. Which of those below are signals the system says when one is to be caught.
+/// The greatest number that a signal has. Which of those below are signals the system says when one
+/// is to be caught.
 const GREATEST: i32 = if cfg!(any(target_os = "linux", target_os = "android")) { 64 } else { 128 };
 /// Bytes that are read at once: about as many as the socket has room for.
 const AT_ONCE: usize = 512;
 
 impl EventLoop {
-    /// Calls `callback` each time the signal arrives, instead of what the signal does by default; several that arrive together may count as one. `signal` is one of
-    /// those in [`signal`](crate::signal). Unix only.
+    /// Calls `callback` each time the signal arrives, instead of what the signal does by default;
+    /// several that arrive together may count as one. `signal` is one of those in
+    /// [`signal`](crate::signal). Unix only.
     ///
-    /// It is called on a worker, in a copy of the current context, and not again before it has returned. A panic is reported to the exception handler. A signal has one
-    /// handler in each loop: a second one replaces the first. It stays until it is [removed](Self::remove_signal_handler) or the loop is closed;
-    /// it is called also while the loop's end waits for tasks and for functions in threads.
+    /// It is called on a worker, in a copy of the current context, and not again before it has
+    /// returned. A panic is reported to the exception handler. A signal has one handler in each
+    /// loop: a second one replaces the first. It stays until it is
+    /// [removed](Self::remove_signal_handler) or the loop is closed; it is called also while the
+    /// loop's end waits for tasks and for functions in threads.
     ///
-    /// A handler for `SIGINT` takes the place of what [`run`](crate::run) does at Ctrl-C, which cancels main again as soon as the handler is removed.
+    /// A handler for `SIGINT` takes the place of what [`run`](crate::run) does at Ctrl-C, which
+    /// cancels main again as soon as the handler is removed.
     ///
-    /// Any thread may call this, and several loops may have handlers for one signal: all are called. (asyncio: the main thread only.) What other code
-    /// of the process has installed for the signal goes on being called, too. If that came after the loop's first handler (by signal-hook, or tokio), the default action
-    /// comes back with the loop's end all the same.
+    /// Any thread may call this, and several loops may have handlers for one signal: all are
+    /// called. (asyncio: the main thread only.) What other code of the process has installed for
+    /// the signal goes on being called, too. If that came after the loop's first handler (by
+    /// signal-hook, or tokio), the default action comes back with the loop's end all the same.
     ///
     /// # Examples
     ///
@@ -94,15 +102,17 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Takes the loop's handler for a signal away. From then on the signal does what it did before the first handler, unless another loop has one, too; at Ctrl-C
-    /// a [`run`](crate::run) of this loop cancels main. False if there was no handler.
+    /// Takes the loop's handler for a signal away. From then on the signal does what it did before
+    /// the first handler, unless another loop has one, too; at Ctrl-C a [`run`](crate::run) of this
+    /// loop cancels main. False if there was no handler.
     ///
     /// On another worker the handler may be in a call that has begun.
     ///
     /// A signal that has arrived, and whose handler has not been called yet, goes to nobody.
     ///
-    /// A signal that had been ignored, as `nohup` has it for `SIGHUP`, is ignored again. (asyncio: it does what it does by default.) But in a child that is
-    /// started afterwards it does what it does by default: the system still has a handler of ours, which a child does not inherit.
+    /// A signal that had been ignored, as `nohup` has it for `SIGHUP`, is ignored again. (asyncio:
+    /// it does what it does by default.) But in a child that is started afterwards it does what it
+    /// does by default: the system still has a handler of ours, which a child does not inherit.
     ///
     /// # Errors
     ///

@@ -51,7 +51,8 @@ impl Handler {
     /// A panic is reported.
     pub(super) fn call(self: Arc<Self>) {
         report_panic(|| self.context.run(&self.callback));
-        // Where it was removed meanwhile, the last reference goes here, with what the callback captured. Not in the call: two panics at once end the process.
+        // Where it was removed meanwhile, the last reference goes here, with what the callback
+        // captured. Not in the call: two panics at once end the process.
         report_panic(|| drop(self));
     }
 }
@@ -125,7 +126,8 @@ impl Signals {
             (std::mem::take(&mut state.entries), state.bell.take())
         };
         drop(bell);
-        // First every signal does what it does by default: what callbacks have captured is the user's, and its drop may last, or panic.
+        // First every signal does what it does by default: what callbacks have captured is the
+        // user's, and its drop may last, or panic.
         let handlers: Vec<_> = entries.into_values().map(Entry::unregister).collect();
         for handler in handlers {
             contain::silently(|| drop(handler));
@@ -179,8 +181,9 @@ impl State {
         let bell = self.bell.as_ref().expect("it is opened first, and taken when the loop is closed");
         let presses = if signal == SIGINT { &mut self.presses[..] } else { &mut [] };
         presses.iter_mut().for_each(Pressed::note);
-        // Whoever raised a flag that was noted has raised the other one after this, if it ever does: whenever something is registered or removed, signal-hook-registry
-        // waits for the signal handlers that read the former table (the write barrier of its `HalfLock`).
+        // Whoever raised a flag that was noted has raised the other one after this, if it ever
+        // does: whenever something is registered or removed, signal-hook-registry waits for the
+        // signal handlers that read the former table (the write barrier of its `HalfLock`).
         let told = raising.ring(bell);
         // Ordering: SeqCst, with the signal handler's store.
         let is_the_handlers = told.is_ok() && has_arrived.load(Ordering::SeqCst);
