@@ -215,7 +215,8 @@ impl PanicError {
 /// ```
 /// use selvedge::{Error, ExceptionGroup};
 ///
-/// let error = Error::from(ExceptionGroup::new("two tasks failed", vec![Error::msg("one"), Error::msg("two")]));
+/// let errors = vec![Error::msg("one"), Error::msg("two")];
+/// let error = Error::from(ExceptionGroup::new("two tasks failed", errors));
 /// let group: &ExceptionGroup = error.downcast_ref().expect("it is one");
 /// assert_eq!(group.exceptions().len(), 2);
 /// assert_eq!(error.to_string(), "two tasks failed (2 sub-exceptions); one; two");

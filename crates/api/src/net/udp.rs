@@ -164,7 +164,8 @@ impl UdpSocket {
         /// }
         /// # }
         /// # selvedge::run(async {
-        /// # let (one, other) = (UdpSocket::bind("127.0.0.1:0").await?, UdpSocket::bind("127.0.0.1:0").await?);
+        /// # let one = UdpSocket::bind("127.0.0.1:0").await?;
+        /// # let other = UdpSocket::bind("127.0.0.1:0").await?;
         /// # one.send_to(b"ping", other.local_addr()?).await?;
         /// # assert_eq!(example(other).await?, b"ping");
         /// # Ok(())

@@ -385,7 +385,8 @@ impl UnixDatagram {
     ///
     /// # selvedge::run(async {
     /// # let dir = std::env::temp_dir();
-    /// # let paths = ["a", "b"].map(|name| dir.join(format!("selvedge-send-to-{}-{name}", std::process::id())));
+    /// # let pid = std::process::id();
+    /// # let paths = ["a", "b"].map(|name| dir.join(format!("selvedge-send-to-{pid}-{name}")));
     /// let (one, other) = (UnixDatagram::bind(&paths[0])?, UnixDatagram::bind(&paths[1])?);
     /// one.send_to(b"ping", &paths[1])?;
     /// let mut buffer = [0; 16];

@@ -146,8 +146,8 @@ impl OpenConnection {
     /// let server = selvedge::start_server(async |_, _| Ok(()), "127.0.0.1:0").await?;
     /// let good = server.local_addrs()[0];
     /// let bad = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-    /// let (_, writer) =
-    ///     selvedge::open_connection(&[bad, good][..]).happy_eyeballs_delay(Duration::from_millis(250)).await?;
+    /// let connection = selvedge::open_connection(&[bad, good][..]);
+    /// let (_, writer) = connection.happy_eyeballs_delay(Duration::from_millis(250)).await?;
     /// assert_eq!(writer.peer_addr(), Some(good));
     /// # Ok(())
     /// # }).unwrap();

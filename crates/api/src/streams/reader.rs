@@ -281,7 +281,8 @@ impl StreamReader {
             }
             Ok(false) => {
                 self.is_over = true;
-                // The operating system reports a reset only once: to the writer, if it was the first to notice.
+                // The operating system reports a reset only once. If the writer got it, the error is
+                // taken from there.
                 if let Source::Link(link) = &self.source {
                     self.error = link.outgoing().with(|outgoing| outgoing.reset());
                 }

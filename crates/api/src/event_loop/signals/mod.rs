@@ -1,9 +1,9 @@
 //! What does the loop do when a signal arrives?
 //!
 //! ```text
-//! the signal handler                                a coroutine in the background
-//! 1. raises the flag of each loop's handler         1. reads the bytes that have been sent
-//! 2. sends a byte to each of these loops            2. clears the flags, calls the handlers of those that were up
+//! the signal handler                           a coroutine in the background
+//! 1. raises the flag of each loop's handler    1. reads the bytes that have been sent
+//! 2. sends a byte to each of these loops       2. clears the raised flags, calls their handlers
 //! ```
 //!
 //! If the coroutine's second step misses a flag, the byte that belongs to it is still unread, so
