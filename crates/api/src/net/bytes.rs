@@ -46,8 +46,9 @@ fn write(sink: &impl Sink, bytes: &[u8]) -> io::Result<Done<usize>> {
     Ok(Done::bytes(sink.send(bytes)?, bytes.len()))
 }
 
-/// Slices of up to this many bytes in total are copied into one buffer before a write. Linux takes
-/// longer to collect bytes from several places. Short answers of an HTTP server are of this size.
+/// Slices of up to this many bytes in total are copied into one buffer before a write. The system
+/// takes longer to collect bytes from several places. Short answers of an HTTP server are of this
+/// size.
 const TOGETHER: usize = 1024;
 
 fn write_vectored(sink: &impl Sink, slices: &[IoSlice<'_>]) -> io::Result<Done<usize>> {
