@@ -33,7 +33,6 @@
 //! run on the closing thread or on workers (on the caller if that thread cannot be started). Two
 //! actions have no deadline: joining the watchdog, which ends at once, and one walk over the
 //! remaining tasks.
-//! that are left.
 
 use std::collections::HashSet;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Which threads run blocking jobs and standbys?
+//! Which threads run blocking jobs and work as standbys?
 //!
 //! Threads are started on demand, up to a limit, and end when they have been idle for a while. If
 //! the operating system refuses a thread, that is an error only if no other thread would take the

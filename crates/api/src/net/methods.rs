@@ -148,7 +148,7 @@ macro_rules! writing {
             /// let mut sent = 0;
             /// while sent < 1_000_000 {
             ///     stream.writable().await?;
-            /// Made only when there is space for it.
+            ///     // Made only when there is space for it.
             ///     let piece = [b'x'; 1000];
             ///     match stream.try_write(&piece) {
             ///         Ok(n) => sent += n,

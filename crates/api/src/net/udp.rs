@@ -154,7 +154,7 @@ impl UdpSocket {
         /// # async fn example(socket: UdpSocket) -> selvedge::Result<Vec<u8>> {
         /// loop {
         ///     socket.readable().await?;
-        /// Allocated only when there is something to receive.
+        ///     // Allocated only when there is something to receive.
         ///     let mut buffer = vec![0; 65_536];
         ///     match socket.try_recv_from(&mut buffer) {
         ///         Ok((n, _)) => return Ok(buffer[..n].to_vec()),

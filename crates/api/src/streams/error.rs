@@ -77,7 +77,7 @@ impl StdError for IncompleteReadError {}
 /// feed.feed_data(b"too long\n")?;
 /// let error = reader.readuntil(b"\n").await.unwrap_err();
 /// let overrun: &LimitOverrunError = error.downcast_ref().expect("it is too long");
-/// All bytes are still in the reader.
+/// // All bytes are still in the reader.
 /// assert_eq!(reader.readexactly(overrun.consumed()).await?, b"too long");
 /// # Ok(())
 /// # }).unwrap();

@@ -61,7 +61,7 @@ const ACCEPTED_AT_ONCE: usize = 64;
 /// use selvedge::{open_connection, start_server};
 ///
 /// # selvedge::run(async {
-/// All connections share this through clones.
+/// // All connections share this through clones.
 /// let count = Arc::new(AtomicUsize::new(0));
 /// let server = start_server(move |_, writer| {
 ///     let count = count.clone();

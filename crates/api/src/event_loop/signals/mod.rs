@@ -70,7 +70,7 @@ impl EventLoop {
     /// let stop = event_loop.create_future();
     /// let asked = stop.clone();
     /// event_loop.add_signal_handler(SIGTERM, move || {
-    /// A second signal changes nothing.
+    ///     // A second signal changes nothing.
     ///     let _ = asked.set_result(());
     /// })?;
     ///
