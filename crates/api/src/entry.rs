@@ -1,4 +1,4 @@
-//! What do the attributes `main` and `test` call?
+//! Which functions do the attributes `main` and `test` call?
 
 use std::panic::resume_unwind;
 
@@ -6,25 +6,25 @@ use crate::coroutine::Coroutine;
 use crate::error::{Error, PanicError, Result};
 pub use crate::runner::RunnerBuilder;
 
-/// An error becomes the program's exit status through the standard library.
+/// Returns an error, which the standard library turns into the program's exit status.
 #[track_caller]
 pub fn main_with_result<C: Coroutine>(settings: RunnerBuilder, main: C) -> Result<C::Item> {
     settings.run(main)
 }
 
-/// A function that returns nothing has no other way to say that it failed.
+/// Panics on an error: a function that returns nothing has no other way to report that it failed.
 #[track_caller]
 pub fn main_without_result<C: Coroutine<Item = ()>>(settings: RunnerBuilder, main: C) {
     settings.run(main).unwrap_or_else(|error| fail(&error));
 }
 
-/// A panic goes on into the test harness, which may expect it.
+/// A panic is resumed in the test harness, which may expect it.
 #[track_caller]
 pub fn test_with_result<C: Coroutine>(settings: RunnerBuilder, test: C) -> Result<C::Item> {
     let result = settings.run(test);
     let error = result.as_ref().err();
     if let Some(panic) = error.and_then(|error| error.downcast_ref::<PanicError>()) {
-        // The panic has been reported where it happened; this one only carries the message on.
+        // The panic has been reported where it happened; this one only carries the message.
         resume_unwind(Box::new(panic.message().to_owned()));
     }
     result
@@ -36,7 +36,7 @@ pub fn test_without_result<C: Coroutine<Item = ()>>(settings: RunnerBuilder, tes
     test_with_result(settings, test).unwrap_or_else(|error| fail(&error));
 }
 
-/// The text first: code of the user's that panics inside of a panic ends the process.
+/// The text is made first: if the error's `Debug` panicked inside the panic, the process would end.
 #[track_caller]
 fn fail(error: &Error) -> ! {
     let text = format!("{error:?}");

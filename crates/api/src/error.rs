@@ -1,4 +1,4 @@
-//! What does a coroutine fail with?
+//! What is the error type of a coroutine?
 
 mod kinds;
 mod system;
@@ -17,24 +17,27 @@ pub use self::kinds::{
 pub(crate) use self::system::retold;
 use crate::contain::{self, Contained};
 
-/// What a coroutine returns: Python raises, Rust returns `Err`, and `?` is the unwinding.
+/// What a coroutine returns. Where Python raises, Rust returns `Err`, and `?` unwinds.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What everything says that a loop does no longer do; asyncio's words.
+/// The message of every function that a closed loop refuses, as in asyncio.
 pub(crate) const EVENT_LOOP_IS_CLOSED: &str = "Event loop is closed";
 
 /// Any error, one pointer wide and cheap to clone.
 ///
-/// Every [`std::error::Error`] turns into it by `?`. What it was can be asked ([`is`](Error::is),
-/// [`downcast_ref`](Error::downcast_ref)); the errors of this library have predicates of their own
-/// ([`is_cancelled`](Error::is_cancelled), [`is_timeout`](Error::is_timeout), [`is_panic`](Error::is_panic)).
-/// Clones share one value, as Python's exception objects are shared by all who await a task.
+/// `?` converts every [`std::error::Error`] into it. The original type can be recovered
+/// ([`is`](Error::is), [`downcast_ref`](Error::downcast_ref)); the errors of this library have
+/// predicates of their own ([`is_cancelled`](Error::is_cancelled),
+/// [`is_timeout`](Error::is_timeout), [`is_panic`](Error::is_panic)). Clones share one value, as in
+/// Python all awaiters of a task share its exception object.
 ///
-/// Printing it never panics: where the error's own `Display` or `Debug` does, that is said in its place. Nor does dropping it, and however deep errors
-/// and [groups](ExceptionGroup) are nested, neither takes more stack for it.
+/// Printing it never panics: if the error's own `Display` or `Debug` panics, the text says so
+/// instead. Dropping it never panics either. Deeply nested errors and [groups](ExceptionGroup) need
+/// no additional stack for either.
 ///
-/// `Error` is not itself a `std::error::Error`: that is what makes the blanket conversion possible. [`as_std`](Error::as_std)
-/// lends it as one, and `Box<dyn std::error::Error + Send + Sync>` can be made from it.
+/// `Error` is not itself a `std::error::Error`, because that would rule out the blanket conversion.
+/// [`as_std`](Error::as_std) lends it as one, and it converts into `Box<dyn std::error::Error +
+/// Send + Sync>`.
 ///
 /// # Examples
 ///
@@ -53,15 +56,17 @@ pub(crate) const EVENT_LOOP_IS_CLOSED: &str = "Event loop is closed";
 #[derive(Clone)]
 pub struct Error(Repr);
 
-/// A cancellation without a message is by far the most frequent error of a program that shuts down or times out. It costs
-/// neither an allocation nor a shared reference count that all workers would fight over.
+/// A cancellation without a message is by far the most frequent error of a program that shuts down
+/// or times out. It needs neither an allocation nor a shared reference count on which all workers
+/// would contend.
 #[derive(Clone)]
 enum Repr {
     Cancelled,
     Shared(Arc<Shared>),
 }
 
-/// The library's own kinds lie in the one allocation; only foreign errors need a second one, for their type.
+/// The library's own kinds are stored in the one allocation; only foreign errors need a second one,
+/// for their type.
 enum Shared {
     Cancelled(CancelledError),
     Timeout(TimeoutError),
@@ -85,7 +90,8 @@ impl Error {
         Error::from(kinds::Message(message.to_string()))
     }
 
-    /// An error from one whose type is already hidden. A box that was made from an `Error` turns back into it.
+    /// Makes an error from a box whose type is already erased. A box that was made from an `Error`
+    /// turns back into it.
     pub fn from_boxed(error: Box<dyn StdError + Send + Sync>) -> Error {
         match error.downcast::<Standard>() {
             Ok(own) => own.0,
@@ -93,12 +99,12 @@ impl Error {
         }
     }
 
-    /// Whether this was made from an `E`. The error itself is meant, not its causes.
+    /// Whether this was made from an `E`. Only the error itself is checked, not its causes.
     pub fn is<E: StdError + 'static>(&self) -> bool {
         self.as_std().is::<E>()
     }
 
-    /// The `E` that this was made from; `None` if it was something else.
+    /// The `E` from which this was made; `None` if it was made from another type.
     pub fn downcast_ref<E: StdError + 'static>(&self) -> Option<&E> {
         self.as_std().downcast_ref::<E>()
     }
@@ -126,10 +132,12 @@ impl Error {
         matches!(self.shared(), Some(Shared::Panic(_)))
     }
 
-    /// The kind of the [`io::Error`] that this was made from; `None` if it was something else.
+    /// The kind of the [`io::Error`] from which this was made; `None` if it was made from another
+    /// type.
     ///
-    /// What Python tells by the subclass of `OSError` (`ConnectionResetError`, `BrokenPipeError` …) Rust tells by the kind. A [`TimeoutError`] is no
-    /// `io::Error`: ask [`is_timeout`](Error::is_timeout).
+    /// What Python expresses by the subclass of `OSError` (`ConnectionResetError`,
+    /// `BrokenPipeError` …) Rust expresses by the kind. A [`TimeoutError`] is not an `io::Error`:
+    /// use [`is_timeout`](Error::is_timeout).
     ///
     /// # Examples
     ///
@@ -152,10 +160,12 @@ impl Error {
         self.downcast_ref::<io::Error>().map(io::Error::kind)
     }
 
-    /// The operating system's number of what went wrong, Python's `errno`; `None` if no error of the operating system is behind this.
+    /// The operating system's error number, Python's `errno`; `None` if this error does not come
+    /// from the operating system.
     ///
-    /// However deep it lies: this and its causes ([`source`](Error::source)) are looked through, and the first number counts. What this library says besides
-    /// (which address could not be bound) hides no number, and an [`ExceptionGroup`] of one error has that error's.
+    /// The error and its causes ([`source`](Error::source)) are searched to any depth, and the
+    /// first number counts. Messages that this library adds (which address could not be bound) hide
+    /// no number, and an [`ExceptionGroup`] of one error has the number of that error.
     ///
     /// # Examples
     ///
@@ -176,7 +186,7 @@ impl Error {
         system::number(self.as_std())
     }
 
-    /// The error's own cause, if it names one.
+    /// The error's own cause, if it has one.
     pub fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.as_std().source()
     }
@@ -194,7 +204,7 @@ impl Error {
         }
     }
 
-    /// Lets the error print itself by the trait called `name`.
+    /// Prints the error by its trait called `name`.
     fn print(
         &self,
         f: &mut fmt::Formatter<'_>,
@@ -210,7 +220,7 @@ impl Error {
         }
     }
 
-    /// Where its value lies; `None` for the one value that has no place of its own.
+    /// The address of its value; `None` for the one kind that has no allocation.
     fn address(&self) -> Option<usize> {
         self.shared().map(|shared| std::ptr::from_ref(shared).addr())
     }
@@ -225,7 +235,8 @@ impl Error {
 
 impl<E: StdError + Send + Sync + 'static> From<E> for Error {
     fn from(error: E) -> Error {
-        // The comparisons below are settled at compile time for each `E`; `Option` lets the value be moved out safely.
+        // The comparisons below are resolved at compile time for each `E`; `Option` lets the value
+        // be moved out safely.
         let mut error = Some(error);
         let any: &mut dyn Any = &mut error;
         let io = any.downcast_ref::<Option<io::Error>>().and_then(Option::as_ref);
@@ -275,7 +286,7 @@ impl From<Error> for Box<dyn StdError + Send + Sync> {
     }
 }
 
-/// For traits that know only the operating system's errors. `?` turns it back into what it was.
+/// For traits whose errors are those of the operating system. `?` turns it back into the original.
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         match error.0 {
@@ -298,7 +309,7 @@ impl From<Error> for Box<dyn StdError> {
     }
 }
 
-/// An [`Error`] where a standard one is asked for.
+/// An [`Error`] as a standard error.
 struct Standard(Error);
 
 impl fmt::Display for Standard {

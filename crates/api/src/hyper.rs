@@ -1,4 +1,4 @@
-//! hyper on Selvedge (feature `hyper`): what it wants of a runtime.
+//! hyper on Selvedge (feature `hyper`): the executor and timer that hyper needs from a runtime.
 //!
 //! The streams of [`net`](crate::net) implement hyper's `Read` and `Write` themselves.
 //!
@@ -24,7 +24,7 @@
 //!     // A client that sends its request and then ends its side still waits for the answer.
 //!     http.timer(selvedge::hyper::Timer).half_close(true);
 //!     if let Err(error) = http.serve_connection(stream, service_fn(hello)).await {
-//!         // A client that vanishes or talks nonsense is no failure of this program.
+//!         // A client that disconnects or sends garbage is not a failure of this program.
 //!         if selvedge::get_running_loop()?.get_debug() {
 //!             eprintln!("a connection ended early: {error}");
 //!         }
@@ -35,14 +35,17 @@
 //!
 //! # Cancellation
 //!
-//! hyper cannot be told. If a request comes while the service waits for something of this library, it arrives there, as `Err(CancelledError)`, and the service may still
-//! answer. Else, with the connection at rest or in the middle of a head or a body, the frame around it drops the connection, as with every future of another
-//! crate: the task, or the [`timeout`](crate::timeout()) around it, ends with its error.
+//! hyper does not know cancellation requests. If a request comes while the service waits for
+//! something of this library, it arrives there as `Err(CancelledError)`, and the service may still
+//! answer. Otherwise, with the connection idle or in the middle of a head or a body, the frame
+//! around it drops the connection, as with every future of another crate: the task, or the
+//! [`timeout`](crate::timeout()) around it, ends with its error.
 //!
-//! # A server that ends well
+//! # A server that shuts down gracefully
 //!
-//! It stops accepting, calls hyper's `graceful_shutdown` on each connection, and waits for their tasks, for so long and no longer. A [`Future`](crate::Future) tells all
-//! connections at once. (`examples/tiles` is such a server, with Ctrl-C.)
+//! It stops accepting, calls hyper's `graceful_shutdown` on each connection, and waits for the
+//! connections' tasks up to a limit. One [`Future`](crate::Future) notifies all connections.
+//! (`examples/tiles` is such a server, with Ctrl-C.)
 //!
 //! ```
 //! use std::convert::Infallible;
@@ -63,12 +66,12 @@
 //!
 //! async fn serve(stream: TcpStream, stop: selvedge::Future<()>) -> selvedge::Result<()> {
 //!     let mut http = http1::Builder::new();
-//!     // Who sends half a request and no more is dropped; the timer is what it takes.
+//!     // A client that sends only half a request is dropped after a while; this needs the timer.
 //!     http.timer(selvedge::hyper::Timer).header_read_timeout(Duration::from_secs(5)).half_close(true);
 //!     let mut serving = pin!(http.serve_connection(stream, service_fn(hello)));
 //!     let mut stop = Some(stop);
 //!     let ended = poll_fn(|cx| {
-//!         // Once: then it ends with the request under way, or at once if there is none.
+//!         // Once: the connection then ends after the current request, or at once if there is none.
 //!         if stop.as_mut().is_some_and(|stop| Pin::new(stop).poll(cx).is_ready()) {
 //!             stop = None;
 //!             serving.as_mut().graceful_shutdown();
@@ -89,14 +92,15 @@
 //!     loop {
 //!         match listener.accept().await {
 //!             Ok((stream, _)) => connections.push(create_task(serve(stream, stop.clone()))),
-//!             // Clean-up may await: what is under way has ten seconds. Whether they do or not, this ends as it was told to.
+//!             // Clean-up may await: requests in progress have ten seconds. Then the
+//!             // cancellation is returned.
 //!             Err(error) if error.is_cancelled() => {
 //!                 drop(listener);
 //!                 stop.set_result(())?;
 //!                 let _ = wait_for(gather(connections).return_exceptions(), Duration::from_secs(10)).await;
 //!                 return Err(error);
 //!             }
-//!             // No more descriptors, perhaps.
+//!             // The system may have no more descriptors.
 //!             Err(_) => sleep(Duration::from_millis(100)).await?,
 //!         }
 //!         connections.retain(|connection| !connection.done());
@@ -112,7 +116,7 @@
 //! # let mut answer = [0; 1000];
 //! # let n = client.read(&mut answer).await?;
 //! # assert!(answer[..n].ends_with(b"hello"));
-//! // … and when it is time to go:
+//! // … and when the server should end:
 //! serving.cancel();
 //! assert!(serving.await.is_err_and(|error| error.is_cancelled()));
 //! # assert_eq!(client.read(&mut answer).await?, 0);
@@ -131,13 +135,13 @@ use selvedge_scheduler::{Moment, Timer as Armed};
 use crate::task::create_task;
 use crate::time;
 
-/// Runs what hyper spawns as tasks of the running loop.
+/// Runs the futures that hyper spawns as tasks of the running loop.
 ///
 /// A task that panics is reported to the loop's exception handler.
 ///
 /// # Panics
 ///
-/// Where [`create_task`] does: outside of a loop.
+/// Panics outside of a loop, as [`create_task`] does.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Executor;
 
@@ -154,9 +158,11 @@ where
     }
 }
 
-/// hyper's time limits, by the running loop's timers. In [virtual time](crate::RunnerBuilder::virtual_time) they follow that.
+/// hyper's time limits, based on the running loop's timers. They follow [virtual
+/// time](crate::RunnerBuilder::virtual_time).
 ///
-/// hyper cannot be told of a request, so its sleeps are no leaves: a cancellation reaches the connection at its socket.
+/// hyper does not know cancellation requests, so its sleeps are no leaves: a cancellation reaches
+/// the connection at its socket.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Timer;
 
@@ -172,7 +178,7 @@ impl rt::Timer for Timer {
     fn reset(&self, sleep: &mut Pin<Box<dyn rt::Sleep>>, deadline: Instant) {
         let deadline = Deadline::at(deadline);
         match sleep.as_mut().downcast_mut_pin::<Sleep>() {
-            // Moved where it is: the next poll arms it anew.
+            // The sleep is changed in place: the next poll arms it again.
             Some(armed) => {
                 let armed = armed.get_mut();
                 (armed.deadline, armed.was_polled) = (deadline, false);
@@ -185,15 +191,15 @@ impl rt::Timer for Timer {
 struct Sleep {
     deadline: Deadline,
     timer: Armed,
-    /// Since it was given this deadline.
+    /// Whether it was polled since it was given this deadline.
     was_polled: bool,
 }
 
 #[derive(Clone, Copy)]
 enum Deadline {
-    /// By the loop's clock.
+    /// On the loop's clock.
     Loop(Moment),
-    /// By the machine's, until a loop polls it: it was made outside of one.
+    /// On the machine's clock, until a loop polls it: it was made outside of a loop.
     Machine(Instant),
 }
 
@@ -226,16 +232,18 @@ impl Future for Sleep {
             this.deadline = Deadline::at(instant);
         }
         let Deadline::Loop(deadline) = this.deadline else {
-            // Without a loop there is no time that could pass; hyper has no error for that, so the limit counts as reached.
+            // Without a loop no time can pass, and hyper has no error for that, so the limit counts
+            // as reached.
             return Poll::Ready(());
         };
-        // hyper sets limits that lie far ahead, one for each request: the clock is not read for that. One that has passed already ends at the next poll, which comes soon.
+        // hyper sets limits that lie far ahead, one for each request, so the clock is not read at
+        // the first poll. A limit that has passed already ends at the next poll, which comes soon.
         let polled = if std::mem::replace(&mut this.was_polled, true) {
             this.timer.poll_at(deadline, cx)
         } else {
             this.timer.start_at(deadline, cx).map_or_else(|error| Poll::Ready(Err(error)), |()| Poll::Pending)
         };
-        // An error says that the loop is closed: as above.
+        // An error means that the loop is closed, which is handled as above.
         polled.map(|_| ())
     }
 }

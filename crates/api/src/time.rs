@@ -7,29 +7,32 @@ use selvedge_scheduler::{Moment as Ticks, Scheduler};
 /// A deadline that never comes.
 pub(crate) const NEVER: Ticks = Ticks::NEVER;
 
-/// A point of the loop's time, as its timers count it. What lies beyond a real clock's end never comes; virtual time comes to every [`Duration`].
+/// A point of the loop's time, as its timers count it. A point beyond the end of a real clock never
+/// comes; virtual time reaches every [`Duration`].
 pub(crate) fn to_ticks(when: Duration) -> Ticks {
     when.into()
 }
 
-/// The loop's clock now; `None` outside of a loop.
+/// The current time of the loop's clock; `None` outside of a loop.
 pub(crate) fn now() -> Option<Ticks> {
     Scheduler::with_current(|scheduler| scheduler.map(Scheduler::moment))
 }
 
-/// The loop's clock when `wait` will have passed; `None` outside of a loop.
+/// The time of the loop's clock after `wait`; `None` outside of a loop.
 pub(crate) fn after(wait: Duration) -> Option<Ticks> {
     now().map(|now| now.saturating_add(to_ticks(wait)))
 }
 
-/// The loop's clock at a moment of the machine's clock; `None` outside of a loop.
+/// The time of the loop's clock at a point of the machine's clock; `None` outside of a loop.
 pub(crate) fn at(instant: Instant) -> Option<Ticks> {
     Scheduler::with_current(|scheduler| scheduler.map(|scheduler| scheduler.time_at(instant)))
 }
 
-/// A moment, given as the loop's [time](crate::EventLoop::time) or as an [`Instant`]; `None` never comes.
+/// A point in time, given as the loop's [time](crate::EventLoop::time) or as an [`Instant`]; `None`
+/// never comes.
 ///
-/// An `Instant` is read on the machine's clock, so it means little to a loop that runs in virtual time. One that is past has come.
+/// An `Instant` is read on the machine's clock, so it means little to a loop that runs in virtual
+/// time. An `Instant` in the past has come already.
 ///
 /// # Examples
 ///
@@ -52,7 +55,8 @@ enum Moment {
 }
 
 impl When {
-    /// As the loop's timers count it; `None` if that takes the loop's clock and there is none here.
+    /// The time as the loop's timers count it; `None` if that needs the loop's clock and this is
+    /// outside of a loop.
     pub(crate) fn ticks(self) -> Option<Ticks> {
         match self.0 {
             Moment::Never => Some(NEVER),

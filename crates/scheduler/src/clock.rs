@@ -1,4 +1,4 @@
-//! What time is it for the timers?
+//! What time do the timers use?
 
 use std::time::Duration;
 
@@ -6,13 +6,14 @@ use self::origin::Origin;
 use crate::moment::{FAR, Moment};
 use crate::sync::{AtomicU64, Mutex, Ordering};
 
-/// Where a scheduler's time comes from.
+/// The source of a scheduler's time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ClockKind {
-    /// The operating system's monotonic clock. It does not advance while the machine is suspended (on Linux), so a suspend
-    /// lengthens a sleep; it never jumps.
+    /// The operating system's monotonic clock. It never jumps. On Linux it does not advance while
+    /// the machine is suspended, so a suspend makes a sleep longer.
     Real,
-    /// A clock that stands still while anything runs and jumps to the next deadline when all workers are idle.
+    /// A clock that stands still while any task runs, and jumps to the next deadline when all
+    /// workers are idle.
     Virtual,
 }
 
@@ -22,11 +23,11 @@ pub(crate) enum Clock {
     Virtual(Virtual),
 }
 
-/// Where virtual time stands.
+/// The current virtual time.
 pub(crate) struct Virtual {
-    /// As far as the wheels count; then it stays at [`FAR`].
+    /// The time as far as the wheels count; then it stays at [`FAR`].
     near: AtomicU64,
-    /// Once it is further than that.
+    /// The time once it is beyond [`FAR`].
     far: Mutex<Moment>,
 }
 
@@ -49,7 +50,8 @@ impl Clock {
         }
     }
 
-    /// The time to the nanosecond, however far a virtual clock has gone. [`now`](Self::now) tells the wheels, which count no further than [`FAR`].
+    /// The time to the nanosecond, however far a virtual clock has gone. [`now`](Self::now) is the
+    /// time for the wheels, which count no further than [`FAR`].
     #[inline]
     pub(crate) fn moment(&self) -> Moment {
         match self {
@@ -58,7 +60,8 @@ impl Clock {
         }
     }
 
-    /// What `now` tells at a moment of the machine's clock, see [`Scheduler::time_at`](crate::Scheduler::time_at).
+    /// The value of `now` at a point of the machine's clock, see
+    /// [`Scheduler::time_at`](crate::Scheduler::time_at).
     pub(crate) fn at(&self, instant: std::time::Instant) -> Moment {
         #[cfg(not(selvedge_loom))]
         if let Self::Real(origin) = self {
@@ -72,14 +75,14 @@ impl Clock {
         matches!(self, Self::Virtual(_))
     }
 
-    /// Moves a virtual clock forward; nothing happens to a real one, nor backwards.
+    /// Moves a virtual clock forward. A real clock does not change, and no clock moves backwards.
     pub(crate) fn advance_to(&self, time: u64) {
         if let Self::Virtual(now) = self {
             now.near.fetch_max(time, Ordering::Release);
         }
     }
 
-    /// As [`advance_to`](Self::advance_to), for a moment beyond the wheels.
+    /// As [`advance_to`](Self::advance_to), for a time beyond the wheels.
     pub(crate) fn advance_far(&self, moment: Moment) {
         if let Self::Virtual(now) = self {
             let mut far = now.far.lock();
@@ -90,8 +93,8 @@ impl Clock {
     }
 }
 
-/// Linux's monotonic clock, which is [`Instant`](std::time::Instant)'s too, asked directly: the way through `Instant` costs some
-/// nanoseconds more, and each timer takes a look.
+/// Reads Linux's monotonic clock, which [`Instant`](std::time::Instant) uses too, directly: through
+/// `Instant` it costs some nanoseconds more, and each timer reads the clock.
 #[cfg(all(target_os = "linux", not(selvedge_loom)))]
 mod origin {
     use std::time::Instant;
@@ -99,7 +102,7 @@ mod origin {
     use nix::sys::time::TimeValLike;
     use nix::time::{ClockId, clock_gettime};
 
-    /// The moment from which a real clock counts.
+    /// The point from which a real clock counts.
     pub(crate) struct Origin {
         instant: Instant,
         nanos: u64,
@@ -107,7 +110,8 @@ mod origin {
 
     impl Origin {
         pub(crate) fn now() -> Self {
-            /// Nothing came between two looks that are no further apart.
+            /// If two readings differ by less than this, the thread was not interrupted between
+            /// them.
             const CLOSE_NANOS: u64 = 1_000;
             const TRIES: usize = 100;
             for _ in 1..TRIES {
@@ -119,7 +123,9 @@ mod origin {
             Self::look().0
         }
 
-        /// `nanos` is read after `instant`, by so much at the most as the second number says. Were it earlier, what is due at an `Instant` would be early.
+        /// Reads both clocks. `nanos` is read after `instant`; the second result is the greatest
+        /// possible distance. If `nanos` were read first, a timer for an `Instant` could fire too
+        /// early.
         fn look() -> (Self, u64) {
             let before = monotonic();
             let instant = Instant::now();
@@ -149,7 +155,7 @@ mod origin {
     use super::nanos;
     use crate::sync::Instant;
 
-    /// The moment from which a real clock counts.
+    /// The point from which a real clock counts.
     pub(crate) struct Origin(Instant);
 
     impl Origin {
@@ -168,7 +174,7 @@ mod origin {
     }
 }
 
-/// Nanoseconds, or the largest number if there are more.
+/// The duration in nanoseconds, or the largest number if there are more.
 pub(crate) fn nanos(duration: Duration) -> u64 {
     duration.as_nanos().try_into().unwrap_or(u64::MAX)
 }
@@ -187,7 +193,7 @@ mod tests {
         let real_at = |instant| real.at(instant).near_nanos().expect("it is near");
         assert_eq!(real_at(origin + Duration::from_nanos(5)), 5);
         assert_eq!(origin.checked_sub(Duration::from_nanos(5)).map_or(0, real_at), 0);
-        // Whoever waits for a moment waits until it has come by the machine's clock, and hardly longer.
+        // A wait for an `Instant` ends when the machine's clock has reached it, and hardly later.
         let before = real.now();
         let now = real_at(Instant::now());
         assert!(before <= now);

@@ -1,22 +1,26 @@
-//! Who keeps virtual time from moving on?
+//! What pauses virtual time?
 //!
-//! Virtual time moves when every worker rests. Sometimes everything rests although more is to come from a thread that is no worker: main has
-//! ended, and the thread that waited for it is about to cancel what is left. Whoever knows that takes a [`TimeHold`](crate::TimeHold).
+//! Virtual time moves when every worker is idle. Sometimes every worker is idle although a thread
+//! that is not a worker is about to add work: main has ended, and the thread that waited for it is
+//! about to cancel the remaining tasks. Such code takes a [`TimeHold`](crate::TimeHold), which
+//! pauses the clock.
 //!
-//! A hold that is taken inside a poll counts from the moment at which that poll's worker comes to rest:
+//! A pause that begins inside a poll counts from the moment at which the poll's worker becomes
+//! idle:
 //!
 //! ```text
 //! the worker of the poll                      the holder of the driver
-//! T1 count the hold                           Q1 all rest, under the lock of the sleepers
-//! T2 the poll ends                            Q2 a hold is counted: time stands still
+//! T1 count the pause                          Q1 under the lock of the sleepers: all workers are idle
+//! T2 the poll ends                            Q2 a pause is counted: time stands still
 //! T3 enter the sleepers, under their lock
 //! ```
 //!
-//! Q1 sees the worker of T3 at rest, so the lock makes Q2 see T1. One that is taken elsewhere may come a moment too late.
+//! If Q1 sees the worker of T3 as idle, the lock makes Q2 see T1. A pause that begins elsewhere may
+//! come a moment too late.
 
 use crate::sync::{AtomicUsize, Ordering, mutation};
 
-/// How many holds there are.
+/// The number of pauses.
 pub(crate) struct ClockPauses(AtomicUsize);
 
 impl ClockPauses {
@@ -24,13 +28,13 @@ impl ClockPauses {
         Self(AtomicUsize::new(0))
     }
 
-    /// One more.
+    /// Begins a pause.
     pub(crate) fn begin(&self) {
         // Relaxed: see the module's head.
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// One less.
+    /// Ends a pause.
     pub(crate) fn end(&self) {
         // Relaxed: the fence in `recheck`, which follows, orders it.
         self.0.fetch_sub(1, Ordering::Relaxed);

@@ -1,34 +1,38 @@
-//! How does a scheduler come to its end?
+//! How does a scheduler end?
 //!
-//! It is closed in steps, and each narrows the [`Door`] through which tasks and blocking jobs come in:
+//! It is closed in steps, and each step narrows the [`Door`] through which tasks and blocking jobs
+//! are added:
 //!
 //! ```text
-//!  who may hand in     which step                      what is done meanwhile, by whom
+//!  may add        step                         what happens meanwhile
 //!
-//!  everybody           open
-//!                        | refuse_foreign_threads
-//!  own threads         closing                         the layer above asks tasks to stop and waits; workers and pool run,
-//!                        |                             so clean-up may spawn, call back and use the pool
-//!                        | refuse_everybody
-//!  nobody              the last look                   the layer above asks and waits for what came in before
-//!                        | close
-//!  nobody              giving up                       workers leave after their poll; the closing thread drops what is left;
-//!                        |                             the caller waits, no longer than its patience
-//!                        v
-//!  nobody              closed                          what is stuck in a poll, a destructor or a job is left behind
+//!  every thread   open
+//!                   | refuse_foreign_threads
+//!  own threads    closing                      the layer above cancels tasks and waits; workers and
+//!                   |                          pool run, so clean-up may spawn, call back, use the pool
+//!                   | refuse_everybody
+//!  no thread      last round                   the layer above cancels and waits for what was added before
+//!                   | close
+//!  no thread      giving up                    workers stop after their poll; the closing thread drops the
+//!                   |                          remaining tasks; the caller waits up to its patience
+//!                   v
+//!  no thread      closed                       polls, destructors and jobs that are stuck are left behind
 //! ```
 //!
-//! Own threads are the workers, spares and pool threads of the scheduler, whatever they run: a destructor, a callback, a blocking job. A worker of
-//! another scheduler is foreign.
+//! Own threads are the workers, standbys and pool threads of the scheduler, whatever they run: a
+//! destructor, a callback, a blocking job. A worker of another scheduler is foreign.
 //!
-//! **Invariant: what is handed in is either found by every look that begins after the step, or refused.** The door is read under the lock under
-//! which a task enters its shard, or a job the queue of the pool, and is narrowed under the same lock. So a look after `refuse_everybody` is the
-//! last one that is needed: nothing comes after it. A task that is refused is dropped by the thread that handed it in, at once, and its handle resolves to
-//! [`Outcome::closed`](crate::Outcome::closed); a job is dropped likewise, and its submitter told.
+//! **Invariant: an added task or job is either found by every walk that begins after the step, or
+//! refused.** The door is read under the lock under which a task enters its shard, or a job the
+//! queue of the pool, and is narrowed under the same lock. So a walk after `refuse_everybody` is
+//! the last one that is needed: nothing is added after it. A refused task is dropped at once by the
+//! thread that spawned it, and its handle resolves to [`Outcome::closed`](crate::Outcome::closed).
+//! A refused job is dropped in the same way, and its submitter gets an error.
 //!
-//! No step before `close` waits. `close` waits for destructors no longer than its deadline: they run on the
-//! closing thread or on workers (on the caller if that thread cannot be started). Two steps have no deadline:
-//! joining the watchdog, which ends at once, and one walk over the tasks that are left.
+//! No step before `close` waits. `close` waits for destructors no longer than its deadline: they
+//! run on the closing thread or on workers (on the caller if that thread cannot be started). Two
+//! actions have no deadline: joining the watchdog, which ends at once, and one walk over the
+//! remaining tasks.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -39,25 +43,26 @@ use crate::shared::{Scheduler, Shared};
 use crate::sync::{Instant, Ordering, mutation, spin_loop, thread};
 use crate::task::{Runnable, TaskRef};
 
-/// Between two rounds of `close` that wake and drop what is left.
+/// The pause between two rounds of `close` that wake and drop the remaining tasks.
 const CLOSE_ROUND: Duration = Duration::from_millis(1);
 /// The longest pause between two rounds.
 const CLOSE_ROUND_MAX: Duration = Duration::from_millis(50);
-/// Rounds that `close` makes without waiting: nearly always everything has ended by then.
+/// The rounds that `close` makes without pausing: nearly always everything has ended by then.
 const CLOSE_SPINS: u32 = 50;
 
 impl Scheduler {
-    /// Refuses what threads hand in from now on that are not this scheduler's. Tasks run on, and may spawn. The first step of closing.
+    /// From now on refuses tasks and jobs from threads that are not this scheduler's. Tasks
+    /// continue, and may spawn. The first step of closing.
     pub fn refuse_foreign_threads(&self) {
         self.narrow(Door::OwnThreads);
     }
 
-    /// Refuses all new tasks and blocking jobs from now on. Those that came before run on.
+    /// Refuses all new tasks and blocking jobs from now on. Earlier ones continue.
     pub fn refuse_everybody(&self) {
         self.narrow(Door::Closed);
     }
 
-    /// Whether the scheduler takes nothing any more from the calling thread.
+    /// Whether the scheduler refuses tasks and jobs from the calling thread.
     pub fn refuses(&self) -> bool {
         let close = &self.shared().close;
         close.has_reached(Door::Closed)
@@ -71,15 +76,17 @@ impl Scheduler {
         shared.pool.narrow(door);
     }
 
-    /// Ends everything: refuses new tasks, drops the suspended ones (their handles resolve to
-    /// [`Outcome::closed`](crate::Outcome::closed)), and joins the threads. What is inside a poll or a blocking job after `patience` is left behind; the tasks
-    /// that are inside a poll or a destructor then are returned. They end when their poll does.
+    /// Closes the scheduler: refuses new tasks, drops the suspended ones (their handles resolve to
+    /// [`Outcome::closed`](crate::Outcome::closed)), and joins the threads. Polls and blocking jobs
+    /// that still run after `patience` are left behind; the tasks that are inside a poll or a
+    /// destructor at that time are returned. They end when their poll does.
     ///
-    /// One thread drops the suspended tasks, one after the other: destructors that wait for each other are left behind likewise. If there are more than it
-    /// can drop within `patience`, it goes on afterwards.
+    /// One thread drops the suspended tasks, one after the other. Destructors that wait for each
+    /// other are left behind too. If there are more tasks than it can drop within `patience`, it
+    /// continues afterwards.
     ///
-    /// On a thread of the same scheduler (in a task, a blocking job, or a destructor that `close` runs) nothing is waited for, and the
-    /// result is empty.
+    /// On a thread of the same scheduler (in a task, a blocking job, or a destructor that `close`
+    /// runs) this does not wait, and the result is empty.
     pub fn close(&self, patience: Duration) -> Vec<TaskRef> {
         let shared = self.shared();
         self.refuse_everybody();
@@ -98,14 +105,16 @@ impl Scheduler {
         shared.tasks_that_run()
     }
 
-    /// Drops what is suspended or queued until nothing is left, or time is up.
+    /// Drops suspended and queued tasks until none is left, or the time is up.
     fn drop_all(&self, deadline: Option<Instant>) {
         let shared = self.shared();
-        // Relaxed: whoever is first starts the thread, and publishes nothing by it.
+        // Relaxed: the first caller starts the thread, and publishes nothing by it.
         if self.live_tasks() > 0 && !shared.close.has_closer.swap(true, Ordering::Relaxed) {
-            // The destructors of futures are foreign code and may block: they run on a thread of their own.
+            // The destructors of futures are foreign code and may block: they run on a separate
+            // thread.
             let scheduler = self.clone();
-            // It stays as long as a task lives, beyond the deadline too: a poll that ends late finds nobody else.
+            // The thread stays as long as a task lives, also beyond the deadline: no other thread
+            // would drop a task whose poll ends late.
             if shared.pool.start_aside(self.as_arc(), "close", move || scheduler.drop_until(None)).is_err() {
                 shared.close.has_closer.store(false, Ordering::Relaxed);
                 self.drop_until(deadline);
@@ -132,7 +141,7 @@ impl Scheduler {
         }
     }
 
-    /// Wakes whatever is suspended, so that it comes through a queue, and drops what is queued.
+    /// Wakes all suspended tasks, so that they enter a queue, and drops the queued ones.
     fn drop_queued(&self) {
         let shared = self.shared();
         for tasks in shared.owned.by_portions() {
@@ -163,14 +172,15 @@ impl Scheduler {
 }
 
 impl Shared {
-    /// On the closing thread.
+    /// Runs on the closing thread.
     fn drop_one(&self, task: Runnable) {
         self.close.dropping.store(task.address() as u64, Ordering::Relaxed);
         drop(task);
         self.close.dropping.store(NONE, Ordering::Relaxed);
     }
 
-    /// The tasks that are inside a poll or a destructor, as far as can be seen from outside. Those that nobody has come to yet are not among them.
+    /// The tasks that are inside a poll or a destructor, as far as other threads can see. Tasks
+    /// that the closing thread has not reached yet are not included.
     fn tasks_that_run(&self) -> Vec<TaskRef> {
         if self.owned.len() == 0 {
             return Vec::new();
@@ -190,7 +200,8 @@ fn is_over(deadline: Option<Instant>) -> bool {
     deadline.is_some_and(|deadline| Instant::now() >= deadline)
 }
 
-/// Nearly always everything ends within a few rounds; what does not takes its time, but not beyond the deadline.
+/// Pauses between two rounds. Nearly always everything ends within a few rounds; the others may
+/// take long, but the pause never exceeds the deadline.
 fn pause(round: u32, deadline: Option<Instant>) {
     if round < CLOSE_SPINS {
         thread::yield_now();

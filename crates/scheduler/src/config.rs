@@ -1,4 +1,4 @@
-//! What can be chosen when a scheduler starts?
+//! Which settings does a scheduler have?
 
 use std::any::Any;
 use std::fmt;
@@ -9,27 +9,31 @@ use std::time::Duration;
 use crate::clock::ClockKind;
 use crate::task::TaskRef;
 
-/// More than any machine has cores; a number beyond it is a mistake.
+/// More than any machine has cores; a larger number is a mistake.
 pub const MAX_WORKERS: usize = 4096;
 
-/// Spares a worker may have. One stuck worker needs one; a burst of new tasks that all block needs more.
+/// The standbys per worker. One stuck worker needs one; a burst of new tasks that all block needs
+/// more.
 const SPARES_PER_WORKER: usize = 4;
-/// Enough for the most workers.
+/// Enough for the greatest number of workers.
 const MAX_SPARES: usize = SPARES_PER_WORKER * MAX_WORKERS;
-/// Spares of a scheduler with few workers.
+/// The standbys of a scheduler with few workers.
 const MIN_SPARES: usize = 16;
 /// asyncio's default executor has this many threads more than the machine has cores …
 const EXTRA_BLOCKING_THREADS: usize = 4;
 /// … up to this number.
 const MAX_BLOCKING_THREADS: usize = 32;
-/// Long enough to serve a burst with the threads of the last one, short enough to be gone after a rest.
+/// Long enough for a burst to use the threads of the last one, short enough to end them during a
+/// rest.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// asyncio's `slow_callback_duration`.
 const SLOW_POLL: Duration = Duration::from_millis(100);
 
-/// Calls from the scheduler upwards. No lock is held during a call; a panic is caught and dropped.
+/// Calls from the scheduler to the layer above. No lock is held during a call; a panic is caught
+/// and dropped.
 pub trait Hooks: AsAny + Send + Sync {
-    /// A poll of `task` lasted `lasted`, which is [`Config::slow_poll`] or longer. Called on the worker, after the poll.
+    /// A poll of `task` took `lasted`, which is [`Config::slow_poll`] or longer. Called on the
+    /// worker, after the poll.
     fn slow_poll(&self, task: &TaskRef, lasted: Duration) {
         let _ = (task, lasted);
     }
@@ -63,18 +67,22 @@ impl Hooks for NoHooks {}
 /// A scheduler's settings. Start from `default()`.
 #[derive(Clone)]
 pub struct Config {
-    /// Threads that run tasks, 1 to [`MAX_WORKERS`]. Default: 1; the layer above knows the machine.
+    /// The number of threads that run tasks, 1 to [`MAX_WORKERS`]. Default: 1; the layer above
+    /// knows the machine.
     pub workers: usize,
-    /// Threads that may stand in for stuck workers at the same time, at most four times [`MAX_WORKERS`]; 0 switches rescue off. `None`: four per worker, at least 16.
+    /// The number of standbys that may replace stuck workers at the same time, at most four times
+    /// [`MAX_WORKERS`]; 0 switches the watchdog off. `None`: four per worker, at least 16.
     pub max_spares: Option<usize>,
-    /// Threads that run blocking jobs at the same time, at least 1. `None`: asyncio's rule, cores + 4, at most 32.
+    /// The number of threads that run blocking jobs at the same time, at least 1. `None`: asyncio's
+    /// rule, cores + 4, at most 32.
     pub max_blocking_threads: Option<usize>,
     /// How long an idle thread of the pool waits for a job. Default: 10 s.
     pub blocking_keep_alive: Duration,
-    /// What the names of the threads begin with. Default: `selvedge`, which gives `selvedge-worker-0`, `selvedge-pool-0` (blocking
-    /// jobs, and stand-ins for stuck workers) and `selvedge-watch`.
+    /// The beginning of the threads' names. Default: `selvedge`, which gives `selvedge-worker-0`,
+    /// `selvedge-pool-0` (blocking jobs and standbys) and `selvedge-watch`.
     pub thread_name: Arc<str>,
-    /// A poll of this length is counted and reported as slow. Default: 100 ms. Never reported if rescue is off.
+    /// A poll of this length is counted and reported as slow. Default: 100 ms. Without the watchdog
+    /// no poll is reported.
     pub slow_poll: Duration,
     /// Real or virtual time. Default: real.
     pub clock: ClockKind,
@@ -85,7 +93,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Is there a mistake in it?
+    /// An error if a setting is out of range.
     pub(crate) fn check(&self) -> io::Result<()> {
         let mistake = if !(1..=MAX_WORKERS).contains(&self.workers) {
             format!("{} workers asked for; choose 1 to {MAX_WORKERS}", self.workers)

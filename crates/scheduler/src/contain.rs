@@ -1,9 +1,10 @@
 //! How are panics and deeply nested drops in the program's code contained?
 //!
-//! The program's code also runs outside of polls: destructors, wakers, callbacks, handlers. If it panics, our
-//! own work after it must still be done. And drops may nest: a task's value holds the next task, whose value
-//! holds the next. Such nesting through this library uses bounded stack: from `DEEPEST` on, a value is put
-//! aside, and dropped when the outermost drop on this thread has ended.
+//! The program's code also runs outside of polls: destructors, wakers, callbacks, handlers. If it
+//! panics, the scheduler's work after it must still be done. And drops may nest: a task's value
+//! holds the next task, whose value holds the next. Such nesting through this library uses bounded
+//! stack: from `DEEPEST` on, a value is deferred, and dropped when the outermost drop on this
+//! thread has ended.
 //!
 //! A caught panic is not reported again: the panic hook has reported it.
 
@@ -13,15 +14,15 @@ use std::fmt;
 use std::mem::{ManuallyDrop, needs_drop, take};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Runs foreign code that must not unwind into us. What it panicked with is dropped.
+/// Runs foreign code and catches its panic, whose payload is dropped.
 pub fn silently(foreign: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(foreign)) {
         discard(payload);
     }
 }
 
-/// Drops a panic's payload, which may panic in turn. What it then panics with is dropped if it is a message, as nearly always; anything
-/// else could go on like that for ever, and is leaked.
+/// Drops a panic's payload, which may panic in turn. The payload of that panic is dropped if it is
+/// a message, as nearly always. Any other payload could panic again without end, and is leaked.
 pub fn discard(payload: Box<dyn Any + Send>) {
     if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         if !again.is::<String>() && !again.is::<&'static str>() {
@@ -30,23 +31,26 @@ pub fn discard(payload: Box<dyn Any + Send>) {
     }
 }
 
-/// So deep drops may lie inside each other. Each takes a few hundred bytes of ours, and what the program's destructor needs besides.
+/// How deep drops may nest. Each takes a few hundred bytes of stack, plus what the program's
+/// destructor needs.
 const DEEPEST: u32 = 32;
 
-/// Anything that is to be dropped.
+/// Any value that must be dropped.
 trait Doomed {}
 
 impl<T> Doomed for T {}
 
-// Not those of the models: nothing here is shared, and a model's thread that is interrupted inside a drop only makes others look deeper. Neither has a
-// destructor, so both can be used by destructors of other thread-locals, at whatever time.
+// Not loom's thread-locals: nothing here is shared, and a model's thread that is interrupted inside
+// a drop only makes other threads see a greater depth. Neither has a destructor, so both can be
+// used by destructors of other thread-locals at any time.
 thread_local! {
     static DEPTH: Cell<u32> = const { Cell::new(0) };
-    /// What was put aside. It is empty, and has no memory, unless a drop is under way.
+    /// The deferred values. It is empty and has no memory unless a drop is in progress.
     static LATER: ManuallyDrop<RefCell<Vec<Box<dyn Doomed>>>> = const { ManuallyDrop::new(RefCell::new(Vec::new())) };
 }
 
-/// Drops a value of the program's: its panic ends here, and what it drops by way of this function lies at most `DEEPEST` deep on the stack.
+/// Drops a value of the program. Its panic is caught, and drops that it makes through this function
+/// nest at most `DEEPEST` deep on the stack.
 pub fn drop_flat<T: 'static>(value: T) {
     if !needs_drop::<T>() {
         return;
@@ -70,11 +74,11 @@ fn drop_later() {
     let _memory = LATER.with(|later| take(&mut *later.borrow_mut()));
 }
 
-/// A value of the program's that is dropped by [`drop_flat`], wherever it lies.
+/// A value of the program that is dropped by [`drop_flat`], wherever it is stored.
 pub struct Contained<T: 'static>(Option<T>);
 
 impl<T: 'static> Contained<T> {
-    /// Takes the value in.
+    /// Wraps the value.
     pub const fn new(value: T) -> Contained<T> {
         Contained(Some(value))
     }
@@ -85,7 +89,7 @@ impl<T: 'static> Contained<T> {
         self.0.as_ref().expect("only `into_inner` and the drop take it")
     }
 
-    /// Gives the value out.
+    /// Returns the value.
     pub fn into_inner(mut self) -> T {
         self.0.take().expect("only this and the drop take it")
     }
@@ -113,7 +117,7 @@ mod tests {
 
     use super::*;
 
-    /// Panics when it is dropped, with something that does so, too.
+    /// Panics when it is dropped, with a payload that does so, too.
     struct Bad(u32, Arc<AtomicUsize>);
 
     impl Drop for Bad {
@@ -129,7 +133,7 @@ mod tests {
     fn a_panic_stays_inside_whatever_its_payload_does() {
         let dropped = Arc::new(AtomicUsize::new(0));
         let bad = || Contained::new(Bad(9, Arc::clone(&dropped)));
-        // Not even two at once end the process.
+        // Not even two panics at once end the process.
         drop([bad(), bad()]);
         assert_eq!(dropped.load(Ordering::Relaxed), 4, "each, and its first payload");
         assert_eq!(DEPTH.get(), 0);

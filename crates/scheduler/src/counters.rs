@@ -24,7 +24,7 @@ impl Counter {
     }
 }
 
-/// A worker's numbers.
+/// A worker's counters.
 pub(crate) struct Counters {
     pub(crate) steals: Counter,
     pub(crate) parks: Counter,
@@ -32,7 +32,8 @@ pub(crate) struct Counters {
     pub(crate) long_polls: Counter,
     pub(crate) slow_polls: Counter,
     pub(crate) poll_times: PollTimes,
-    /// Rounds of waking for timers or sockets, outside of polls: numbered like a poll, and none.
+    /// Rounds of waking for timers or sockets, outside of polls. They are numbered like polls, but
+    /// are none.
     pub(crate) firings: Counter,
     pub(crate) sockets_ready: Counter,
 }
@@ -63,7 +64,7 @@ impl PollTimes {
         self.0[bucket].add(1);
     }
 
-    /// How many polls lie in a bucket.
+    /// The number of polls in a bucket.
     pub(crate) fn count(&self, bucket: usize) -> u64 {
         self.0[bucket].get()
     }

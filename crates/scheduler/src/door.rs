@@ -1,8 +1,8 @@
-//! Who may hand in tasks and blocking jobs? Its steps stand in `close.rs`.
+//! Which threads may add tasks and blocking jobs? (The steps are listed in `close.rs`.)
 
 use crate::sync::{AtomicBool, HintU64, Ordering};
 
-/// Who may hand in tasks and blocking jobs. It only narrows.
+/// Which threads may add tasks and blocking jobs. It only narrows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Door {
     #[default]
@@ -13,7 +13,7 @@ pub(crate) enum Door {
 }
 
 impl Door {
-    /// Whether a thread may come in, of which `is_own` says whether it is one of the scheduler's.
+    /// Whether a thread may add. `is_own` says whether the thread is one of the scheduler's.
     pub(crate) fn lets_in(self, is_own: impl FnOnce() -> bool) -> bool {
         match self {
             Door::Open => true,
@@ -23,13 +23,13 @@ impl Door {
     }
 }
 
-/// How far a scheduler has got with its end.
+/// The scheduler's progress in closing.
 pub(crate) struct Closing {
-    /// The door as a hint: the locks of the owned tasks and of the pool guard those that decide.
+    /// A hint only: the decisive doors are guarded by the locks of the owned tasks and of the pool.
     door: HintU64,
-    /// A thread sees to it that all tasks are dropped.
+    /// A thread has been started that drops all tasks.
     pub(crate) has_closer: AtomicBool,
-    /// The task that the closing thread is dropping, by its address.
+    /// The address of the task that the closing thread is dropping.
     pub(crate) dropping: HintU64,
 }
 

@@ -1,21 +1,24 @@
-//! Who waits for the next deadline?
+//! Which worker waits for the next deadline, and for sockets?
 //!
-//! One idle worker holds the driver and waits with a limit; the others wait without one. Whoever arms a timer that is earlier than
-//! all in its wheel makes sure that the holder wakes in time:
+//! One idle worker holds the driver and waits with a limit; the others wait without one. A thread
+//! that arms a timer which is earlier than all others in its wheel makes sure that the holder wakes
+//! in time:
 //!
 //! ```text
 //! armer                                          holder
 //! A1 publish the wheel's earliest tick           H1 publish the tick until which it will wait
 //! A2 fence(SeqCst)                               H2 fence(SeqCst)
-//! A3 if the holder waits longer: unpark it       H3 look at all wheels again; earlier: back to H1
+//! A3 if the holder waits longer: unpark it       H3 read all wheels again; earlier: back to H1
 //!                                                H4 wait
 //! ```
 //!
-//! If A2 comes first in the order of fences, H3 sees the timer; else A3 sees the limit. A worker that gets busy leaves the
-//! driver; then the workers look at their own wheels between polls, and the watch hands the driver to an idle worker.
+//! If A2 comes first in the order of fences, H3 sees the timer; else A3 sees the limit. A worker
+//! that becomes busy releases the driver; then the workers check their own wheels between polls,
+//! and the watchdog hands the driver to an idle worker.
 //!
-//! Once there are sockets, the holder waits for them too, and a busy worker glances at them between polls while the seat is free. The first
-//! socket comes about by the same handshake: A1 says that there are sockets, H3 sees it (`open`).
+//! Once there are sockets, the holder waits for them too, and a busy worker polls them between task
+//! polls while the driver is free. The first socket uses the same handshake: A1 publishes that
+//! there are sockets, and H3 sees it (`open`).
 
 use std::io;
 use std::sync::Arc;
@@ -31,44 +34,45 @@ use crate::parker::Parker;
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, fence, mutation};
 use crate::timers::{NEVER, TickLength};
 
-/// Timers that follow each other more closely than this are fired together …
+/// Timers that are due within this time of each other are fired together …
 const GAP_MIN_NANOS: u64 = 50_000;
-/// … and while very many do, those of up to this time.
+/// … and while very many are due, the time grows up to this.
 const GAP_MAX_NANOS: u64 = 500_000;
-/// The gap widens while a wake-up fires at least so many timers, and narrows below half of that.
+/// The gap grows while a wake-up fires at least this many timers, and shrinks below half of that.
 pub(crate) const MANY: usize = 16;
 
-/// What the driver has to know of its scheduler.
+/// What the driver needs from its scheduler.
 pub(crate) trait Host {
     /// The earliest tick of all wheels, or an earlier one.
     fn next_deadline(&self) -> u64;
     fn clock(&self) -> &Clock;
     fn tick_length(&self) -> TickLength;
-    /// Where the worker with this index sleeps.
+    /// The parker of the worker with this index.
     fn parker(&self, worker: usize) -> &Parker;
     /// Wakes a worker, if one is needed.
     fn notify(&self);
     fn has_watchdog(&self) -> bool;
 }
 
-/// The place of the worker that waits for deadlines.
+/// The right to wait for deadlines, and the state that other threads read about its holder.
 pub(crate) struct Driver {
     seat: Mutex<()>,
-    /// The tick until which the holder waits; zero while nobody waits, who would have to be woken.
+    /// The tick until which the holder waits; zero if there is no holder that may have to be woken.
     waits_until: CachePadded<AtomicU64>,
     holder: AtomicUsize,
-    /// When timers fired last, in nanoseconds, and how closely wake-ups may follow each other.
+    /// When timers fired last, in nanoseconds, and the least time between two wake-ups.
     fired: AtomicU64,
     gap: AtomicU64,
-    /// The watch has seen a wheel that is due: its worker may be stuck, or a spare that has gone. A hint, so all Relaxed.
+    /// The watchdog has seen an overdue wheel: its worker may be stuck, or a standby that has left.
+    /// A hint, so all accesses are Relaxed.
     overdue: AtomicBool,
-    /// Once there are sockets.
+    /// Set with the first socket.
     sockets: OnceCell<Sockets>,
 }
 
-/// The two halves of what watches sockets.
+/// The two halves of the socket poller.
 struct Sockets {
-    /// Locked by the holder of the seat only.
+    /// Locked only by the holder of the driver.
     poller: Mutex<Poller>,
     reactor: Arc<Reactor>,
 }
@@ -93,7 +97,7 @@ impl Driver {
         }
     }
 
-    /// What sockets are registered with, made now if there have been none.
+    /// The reactor for registering sockets. Creates it at the first call.
     pub(crate) fn open(&self, host: &impl Host) -> io::Result<&Arc<Reactor>> {
         let mut is_new = false;
         let sockets = self.sockets.get_or_try_init(|| {
@@ -102,32 +106,33 @@ impl Driver {
             io::Result::Ok(Sockets { poller: Mutex::new(poller), reactor })
         })?;
         if is_new {
-            // The holder, if there is one, waits without them.
+            // A holder that waits already does not wait for sockets yet.
             self.recheck(host);
             if !host.has_watchdog() {
-                // If there is none, no watch will call one.
+                // Without a holder and without a watchdog, no thread would take the driver.
                 host.notify();
             }
         }
         Ok(&sockets.reactor)
     }
 
-    /// The scheduler is closing: from here on whoever waits for a socket gets an error.
+    /// Called when the scheduler is closing: from now on every wait for a socket returns an error.
     pub(crate) fn close(&self) {
-        // Ordering: partner of the fence in `Scheduler::register`: either this sees the sockets, or that one sees that the scheduler closes.
+        // Ordering: partner of the fence in `Scheduler::register`: either this call sees the
+        // sockets, or that one sees that the scheduler closes.
         fence(Ordering::SeqCst);
         if let Some(reactor) = self.reactor() {
             reactor.close();
         }
     }
 
-    /// What sockets are registered with, if there have been any.
+    /// The reactor for registering sockets, if there have been any.
     #[inline]
     pub(crate) fn reactor(&self) -> Option<&Arc<Reactor>> {
         self.sockets.get().map(|sockets| &sockets.reactor)
     }
 
-    /// Nobody waits, though there is something to wait for: a hint.
+    /// Whether the driver is free although there is something to wait for: a hint.
     pub(crate) fn is_wanted(&self, host: &impl Host) -> bool {
         self.is_vacant() && (self.reactor().is_some() || host.next_deadline() != NEVER)
     }
@@ -142,24 +147,26 @@ impl Driver {
         Some(Driving { driver: self, index, _seat: seat })
     }
 
-    /// Asks whoever is busy to look at all wheels.
+    /// Requests that a busy worker checks all wheels.
     pub(crate) fn note_overdue(&self) {
         self.overdue.store(true, Ordering::Relaxed);
     }
 
-    /// Somebody asked for that.
+    /// Whether this was requested; clears the request.
     pub(crate) fn take_overdue(&self) -> bool {
         self.overdue.load(Ordering::Relaxed) && self.overdue.swap(false, Ordering::Relaxed)
     }
 
-    /// Nobody waits for deadlines at the moment: a hint.
+    /// Whether no worker waits for deadlines at the moment: a hint.
     pub(crate) fn is_vacant(&self) -> bool {
         self.waits_until.load(Ordering::Relaxed) == 0
     }
 
-    /// Lets the holder look again: whether everything rests, which is when virtual time moves on, or whether there are sockets now.
+    /// Lets the holder check again whether all workers are idle, which is when virtual time moves
+    /// on, or whether there are sockets now.
     pub(crate) fn recheck(&self, host: &impl Host) {
-        // Ordering: as in `armed_earlier`; what was published here is that somebody has come to rest, or the sockets.
+        // Ordering: as in `armed_earlier`; what was published here is that a worker has become
+        // idle, or the sockets.
         fence(Ordering::SeqCst);
         if !self.is_vacant() {
             host.parker(self.holder.load(Ordering::Relaxed)).unpark();
@@ -175,10 +182,12 @@ impl Driver {
         }
         let waits_until = self.waits_until.load(Ordering::Relaxed);
         if waits_until == 0 && !host.has_watchdog() {
-            // Nobody drives, and there is no watch to hand the driver over: a sleeper must, in case this poll becomes long.
+            // There is no holder, and no watchdog that would hand the driver over: a sleeping
+            // worker must take it, in case this poll becomes long.
             host.notify();
         } else if waits_until > tick {
-            // A holder that has changed meanwhile looked at the wheels after that; the stale one wakes for nothing.
+            // If the holder has changed meanwhile, the new one has read the wheels after that; the
+            // former one wakes without need.
             host.parker(self.holder.load(Ordering::Relaxed)).unpark();
         }
     }
@@ -200,10 +209,11 @@ impl Driving<'_> {
         }
     }
 
-    /// H4. Returns early if the worker is unparked or a socket has become ready; the wakers of those who wait for it go to `woken`.
+    /// H4. Returns early if the worker is unparked or a socket has become ready; the wakers of the
+    /// tasks that wait for that socket are added to `woken`.
     pub(crate) fn wait(&self, host: &impl Host, until: u64, woken: &mut Vec<Waker>) {
         let parker = host.parker(self.index);
-        // Virtual time does not pass by waiting: somebody has to come and look again.
+        // Virtual time does not pass by waiting: another thread has to unpark this one.
         let until = if until == NEVER || host.clock().is_virtual() {
             None
         } else {
@@ -223,7 +233,7 @@ impl Driving<'_> {
         }
     }
 
-    /// Asks for sockets that are ready, without waiting.
+    /// Polls the sockets without waiting.
     pub(crate) fn glance(&self, woken: &mut Vec<Waker>) {
         if let Some(Sockets { poller, reactor }) = self.driver.sockets.get() {
             poller.lock().poll(reactor, Limit::Glance, woken);
@@ -232,16 +242,17 @@ impl Driving<'_> {
 }
 
 impl Driver {
-    /// When to fire, from an idle worker, a timer that is due at `due`. If timers fire one after the other, some of them together: a wake-up
-    /// costs as much as firing a hundred. A timer that comes alone is not delayed.
+    /// The time at which an idle worker fires a timer that is due at `due`. If timers fire one
+    /// after the other, some are fired together: a wake-up costs as much as firing a hundred
+    /// timers. A timer that comes alone is not delayed.
     pub(crate) fn when_dense(&self, due: u64, now: u64) -> u64 {
-        // Relaxed: hints; a stale one costs a wake-up, or a part of the gap.
+        // Relaxed: hints; a stale value costs a wake-up, or a part of the gap.
         let fired = self.fired.load(Ordering::Relaxed);
         let gap = self.gap.load(Ordering::Relaxed);
         if now.saturating_sub(fired) < gap { due.max(fired.saturating_add(gap)) } else { due }
     }
 
-    /// So many timers have just fired.
+    /// Records that `count` timers have just fired.
     pub(crate) fn note_fired(&self, now: u64, count: usize) {
         let gap = self.gap.load(Ordering::Relaxed);
         let gap = match count {

@@ -1,9 +1,11 @@
-//! Where do the timers of virtual time wait that lie too far ahead for a wheel?
+//! Where are the timers of virtual time stored that lie too far ahead for a wheel?
 //!
-//! A wheel counts 584 years in nanoseconds. Virtual time goes as far as a [`Duration`](std::time::Duration) does, so what lies beyond waits here, in an ordered map of
-//! the scheduler's: slower than a wheel, for the few programs that go there. Everything in a wheel comes before everything here.
+//! A wheel counts 584 years in nanoseconds. Virtual time goes as far as a
+//! [`Duration`](std::time::Duration) does, so later timers are stored here, in an ordered map of
+//! the scheduler. That is slower than a wheel, but few programs need it. Every timer in a wheel
+//! comes before every timer here.
 //!
-//! With a real clock nothing is ever put here: what lies so far ahead never comes.
+//! With a real clock this map stays empty: such a time never comes.
 
 use std::collections::{BTreeMap, HashMap};
 use std::task::Waker;
@@ -11,22 +13,25 @@ use std::task::Waker;
 use crate::moment::Moment;
 use crate::sync::{AtomicBool, Mutex, Ordering};
 
-/// The tick that stands for "there is a far timer" where a wheel's earliest is asked for. Later than all of theirs.
+/// The tick that stands for "there is a far timer" among the wheels' earliest ticks. It is later
+/// than all of them.
 pub(crate) const TICK: u64 = u64::MAX - 1;
 
 #[derive(Default)]
 pub(crate) struct FarTimers {
     waiting: Mutex<Waiting>,
-    /// Written under the lock. Relaxed: the fences in `driver.rs` order it, as they do the wheels' earliest ticks.
+    /// Written under the lock. Relaxed: the fences in `driver.rs` order it, as they do the wheels'
+    /// earliest ticks.
     any: AtomicBool,
 }
 
 #[derive(Default)]
 struct Waiting {
-    /// Those of one deadline in the order in which they were armed: numbers go down.
+    /// Timers with the same deadline are in the order in which they were armed: their numbers
+    /// decrease.
     order: BTreeMap<(Moment, std::cmp::Reverse<u64>), Waker>,
     deadlines: HashMap<u64, Moment>,
-    /// How many far timers were ever armed.
+    /// How many far timers have ever been armed.
     ever_armed: u64,
 }
 
@@ -51,7 +56,7 @@ impl FarTimers {
         number
     }
 
-    /// The waker is dropped outside the lock.
+    /// The caller drops the waker outside the lock.
     pub(crate) fn cancel(&self, number: u64) -> Option<Waker> {
         let mut waiting = self.waiting.lock();
         let deadline = waiting.deadlines.remove(&number)?;
@@ -60,7 +65,7 @@ impl FarTimers {
         waker
     }
 
-    /// Whether the timer waits for this deadline, and would wake this waker.
+    /// Whether the timer is armed for this deadline, and would wake this waker.
     pub(crate) fn is_armed_for(&self, number: u64, deadline: Moment, waker: &Waker) -> bool {
         let waiting = self.waiting.lock();
         let entry = waiting.order.get(&(deadline, std::cmp::Reverse(number)));
@@ -71,7 +76,7 @@ impl FarTimers {
         self.waiting.lock().order.first_key_value().map(|((deadline, _), _)| *deadline)
     }
 
-    /// One that is due; the caller wakes it, outside the lock.
+    /// Removes a timer that is due; the caller wakes it, outside the lock.
     pub(crate) fn take_due(&self, now: Moment) -> Option<Waker> {
         let mut waiting = self.waiting.lock();
         let first = waiting.order.first_entry()?;

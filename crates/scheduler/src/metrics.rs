@@ -6,27 +6,29 @@ use crate::shared::Shared;
 use crate::sync::Ordering;
 use std::time::Duration;
 
-/// A look at a scheduler's numbers. Each is right at some moment of the call, not all at the same one.
+/// A snapshot of a scheduler's numbers. Each is correct at some moment of the call, but not all at
+/// the same one.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Metrics {
-    /// The N workers, and after them the places of spares that have been used.
+    /// The N workers, and after them the standbys that have been used.
     pub workers: Vec<WorkerMetrics>,
     /// Tasks that are not done.
     pub tasks_alive: usize,
-    /// Tasks in the queue that no worker owns.
+    /// Tasks in the injector, the queue that belongs to no worker.
     pub injector_len: usize,
-    /// Heavy tasks that wait for their turn.
+    /// Cpu-bound tasks that wait for their turn.
     pub heavy_len: usize,
-    /// How often a spare was lent because a worker was stuck.
+    /// How often a standby was lent because a worker was stuck.
     pub rescues: u64,
-    /// Workers at present, spares included.
+    /// Workers at present, including standbys.
     pub workers_active: usize,
-    /// Threads of the pool at present: those that run blocking jobs, stand in, or wait for either.
+    /// Threads of the pool at present: those that run blocking jobs, work as standbys, or wait for
+    /// either.
     pub pool_threads: usize,
     /// Blocking jobs that wait for a thread.
     pub blocking_queue: usize,
-    /// Armed timers, but for those that a poll which goes on has just armed.
+    /// Armed timers, except those that were armed by a poll which still runs.
     pub timers_armed: usize,
     /// Sockets that are open.
     pub sockets: usize,
@@ -56,20 +58,20 @@ pub struct WorkerMetrics {
     pub parks: u64,
     /// Tasks in its deque.
     pub queue_len: usize,
-    /// Polls of heavy tasks.
+    /// Polls of cpu-bound tasks.
     pub heavy_polls: u64,
-    /// Polls of a millisecond and longer, about.
+    /// Polls of about a millisecond and longer.
     pub long_polls: u64,
     /// Polls of `Config::slow_poll` and longer.
     pub slow_polls: u64,
-    /// Waits for sockets that this worker ended.
+    /// Waits for sockets that ended because this worker polled the operating system.
     pub sockets_ready: u64,
-    /// A place for spares.
+    /// Whether this is a standby.
     pub is_spare: bool,
-    /// Somebody works here.
+    /// Whether a thread works here.
     pub is_active: bool,
-    /// Poll times. Bucket `i` counts those of 2^i to 2^(i+1) µs, the first also shorter ones, the last also longer ones.
-    /// Long polls are all counted, of the others a sample (about one in 61).
+    /// Poll times. Bucket `i` counts those of 2^i to 2^(i+1) µs, the first also shorter ones, the
+    /// last also longer ones. Long polls are all counted; of the others a sample (about one in 61).
     pub poll_times: [u64; BUCKETS],
 }
 
@@ -110,7 +112,7 @@ impl Shared {
     }
 }
 
-/// The histogram's bucket bounds, for reports: bucket `i` ends before this.
+/// The upper bound of a bucket of the histogram, for reports: bucket `i` ends before this.
 pub fn poll_time_bucket_end(bucket: usize) -> Duration {
     Duration::from_nanos(nanos(Duration::from_micros(2)) << bucket.min(BUCKETS - 1))
 }

@@ -1,15 +1,15 @@
-//! What is a point in a scheduler's time?
+//! How is a point in a scheduler's time represented?
 
 use std::fmt;
 use std::time::Duration;
 
-/// The first far deadline of virtual time, in nanoseconds. `Armed::deadline` holds a near deadline (below
-/// this), or the number of a timer in `far.rs`.
+/// The first far deadline of virtual time, in nanoseconds. `Armed::deadline` holds a near deadline
+/// (below this), or the number of a timer in `far.rs`.
 pub(crate) const FAR: u64 = u64::MAX - (1 << 40);
 
-/// Nanoseconds since the scheduler's start, as many as a [`Duration`] has room for.
+/// Nanoseconds since the scheduler's start, with the range of a [`Duration`].
 ///
-/// In 12 bytes: a sleep in which it stood in 16 would be larger by 8.
+/// It has 12 bytes: with 16 a sleep would be larger by 8.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(Rust, packed(4))]
 pub struct Moment {
@@ -19,12 +19,12 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// The start.
+    /// The scheduler's start.
     pub const ZERO: Moment = Moment { high: 0, low: 0 };
-    /// Never comes.
+    /// A point that never comes.
     pub const NEVER: Moment = Moment { high: u32::MAX, low: u64::MAX };
 
-    /// So many nanoseconds after the start.
+    /// The point `low` nanoseconds after the start.
     #[inline]
     pub const fn from_nanos(low: u64) -> Moment {
         Moment { high: 0, low }
@@ -41,12 +41,13 @@ impl Moment {
         (self.high == 0 && self.low < u64::MAX).then_some(self.low)
     }
 
-    /// So much later, at most as late as a [`Duration`] can tell. What is never stays so.
+    /// The point `delay` later, at most the latest that a [`Duration`] can express. `NEVER` stays
+    /// `NEVER`.
     #[inline]
     #[must_use]
     pub fn saturating_add(self, delay: Moment) -> Moment {
         let (low, carries) = self.low.overflowing_add(delay.low);
-        // The common case: one look.
+        // The common case takes one comparison.
         if self.high | delay.high == 0 && !carries {
             return Moment { high: 0, low };
         }
@@ -62,7 +63,7 @@ impl From<Duration> for Moment {
     #[inline]
     fn from(since: Duration) -> Moment {
         let nanos = since.as_nanos();
-        // A duration has 94 bits.
+        // The nanoseconds of a duration have 94 bits.
         Moment { high: (nanos >> 64) as u32, low: nanos as u64 }
     }
 }

@@ -1,38 +1,39 @@
-//! What do our threads ask of the operating system?
+//! What do the scheduler's threads need from the operating system?
 
-/// Prepares a thread that may wait for timers: Linux delays wake-ups by 50 µs unless told that this is too much.
+/// Prepares a thread that may wait for timers: by default Linux delays wake-ups by up to 50 µs.
 #[cfg(target_os = "linux")]
 pub(crate) fn prepare_thread() {
     /// The smallest slack; zero would mean the default.
     const SLACK_NANOS: std::num::NonZeroU64 = std::num::NonZeroU64::new(1).expect("one is not zero");
-    // Without it timers are late by the slack, nothing worse.
+    // If this fails, timers are late by the slack, nothing worse.
     let _ = rustix::thread::set_current_timer_slack(Some(SLACK_NANOS));
 }
 
-/// Other systems have no such knob.
+/// Other systems have no such setting.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn prepare_thread() {}
 
-/// What one of our threads does, as the operating system sees it.
+/// What a thread of the scheduler does, as reported by the operating system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(selvedge_loom, expect(dead_code, reason = "the threads of models are not real"))]
 pub(crate) enum Doing {
-    /// It has used so many nanoseconds of a core since it began.
+    /// The thread has used this many nanoseconds of CPU time since it began.
     Used(u64),
-    /// This system does not say.
+    /// The system does not report it.
     Unknown,
 }
 
-/// The calling thread, for `doing` and `wants_a_core`.
+/// Identifies the calling thread for `doing` and `wants_a_core`.
 #[cfg(all(target_os = "linux", not(selvedge_loom)))]
 pub(crate) fn current_thread() -> u32 {
     rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs()
 }
 
-/// How much a thread of this process has computed. Exact, also while it runs.
+/// The CPU time of a thread of this process. Exact, also while the thread runs.
 #[cfg(all(target_os = "linux", not(selvedge_loom)))]
 pub(crate) fn doing(thread: u32) -> Doing {
-    /// The kernel's name for a thread's clock: the number inverted, and what `pthread_getcpuclockid` puts behind it.
+    /// The kernel's number of a thread's clock: the inverted thread number, followed by the bits
+    /// that `pthread_getcpuclockid` appends.
     const THREAD_CLOCK: i32 = 0b110;
     let Ok(thread) = i32::try_from(thread) else { return Doing::Unknown };
     let clock = nix::time::ClockId::from_raw((!thread << 3) | THREAD_CLOCK);
@@ -42,15 +43,17 @@ pub(crate) fn doing(thread: u32) -> Doing {
     }
 }
 
-/// A thread of this process is neither blocked nor done: if it does not get on, all cores are busy with others.
+/// Whether a thread of this process is neither blocked nor ended: if it makes no progress, all
+/// cores are busy with other threads.
 #[cfg(all(target_os = "linux", not(selvedge_loom)))]
 pub(crate) fn wants_a_core(thread: u32) -> bool {
     let Ok(stat) = std::fs::read_to_string(format!("/proc/self/task/{thread}/stat")) else { return false };
-    // The name before the state may contain anything, also parentheses.
+    // The name before the state may contain any character, also parentheses.
     stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('R'))
 }
 
-// Other systems are taken at their word: a poll that lasts is long. So are the models, where threads are not real.
+// On other systems every poll that lasts counts as long. The same holds in loom models, whose
+// threads are not real.
 #[cfg(not(all(target_os = "linux", not(selvedge_loom))))]
 pub(crate) fn current_thread() -> u32 {
     0
@@ -86,7 +89,8 @@ mod tests {
             let _ = released.recv();
         });
         let waits = thread.recv().expect("the thread tells");
-        // It is about to block. What it still computes on the way, if this sees it rest on some lock before that, is little.
+        // The thread is about to block. If this sees it blocked on some lock before that, the CPU
+        // time that it still uses is short.
         while wants_a_core(waits) {
             std::thread::yield_now();
         }
@@ -100,7 +104,7 @@ mod tests {
         assert!(on_the_way < 1_000_000, "{on_the_way} ns of computing while it waited");
         drop(release);
         waiting.join().expect("no panic");
-        // The kernel forgets a thread shortly after it lets others join it.
+        // The kernel forgets a thread shortly after it can be joined.
         while doing(waits) != Doing::Unknown {
             std::thread::yield_now();
         }

@@ -1,7 +1,8 @@
-//! Which threads run what is no task: blocking jobs, and the places of spares?
+//! Which threads run blocking jobs and work as standbys?
 //!
-//! Threads are started on demand, up to a bound, and retire when they have had nothing to do for a while. A thread that the
-//! operating system refuses is an error if no other thread would come to the job.
+//! Threads are started on demand, up to a limit, and end when they have been idle for a while. If
+//! the operating system refuses a thread, that is an error only if no other thread would take the
+//! job.
 
 use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
@@ -17,20 +18,21 @@ use crate::sync::thread::{self, Builder};
 use crate::sync::{Condvar, HintU64, Instant, Mutex, MutexGuard, Ordering, Presence, mutation};
 
 crate::sync::thread_locals! {
-    /// The number of the pool that the calling thread belongs to, or zero. It stays until the thread has
-    /// ended: the destructors of thread-locals run there too, and must not wait for the thread that they run
-    /// on.
+    /// The number of the pool that the calling thread belongs to, or zero. It stays until the
+    /// thread has ended: the destructors of thread-locals run there too, and must not wait for the
+    /// thread that they run on.
     static OWNER: Cell<u64> = const { Cell::new(0) };
 }
 
-/// A number, since an address may be another pool's by the time a thread's last destructor compares it.
+/// Pools have numbers because an address may be another pool's by the time a thread's last
+/// destructor compares it.
 fn next_number() -> u64 {
     static NEXT: HintU64 = HintU64::new(1);
     // Relaxed: the numbers only have to differ.
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// Between two looks whether a thread is gone that has left our code.
+/// The pause between two checks whether a thread that has finished its work has ended.
 const WAY_OUT: Duration = Duration::from_micros(50);
 
 /// A closure that may block.
@@ -39,31 +41,31 @@ pub type BlockingJob = Box<dyn FnOnce() + Send>;
 /// Why a blocking job was not taken.
 #[derive(Debug)]
 pub struct BlockingRefused {
-    /// `ErrorKind::Other` if the scheduler takes no more; else what the operating system answered.
+    /// `ErrorKind::Other` if the scheduler accepts no more; else the operating system's error.
     pub error: io::Error,
-    /// The scheduler is closed, or is being closed and takes no more from the calling thread.
+    /// The scheduler is closed, or is being closed and accepts no more from the calling thread.
     pub is_closed: bool,
 }
 
-/// Whose threads these are.
+/// The scheduler, as the owner of the pool's threads.
 pub(crate) trait Crew: Send + Sync + Sized + 'static {
-    /// A worker's place, with what belongs to it.
+    /// A standby's slot, with everything that belongs to it.
     type Post: Send;
     fn pool(&self) -> &Pool<Self>;
-    /// The calling thread works there until it is dismissed.
+    /// Lets the calling thread work in the slot until it is dismissed.
     fn work_at(self: &Arc<Self>, post: Self::Post);
-    /// A thread comes back from its work.
+    /// Called when a thread returns from its work.
     fn is_back(&self);
 }
 
 /// The pool.
 pub(crate) struct Pool<C: Crew> {
     state: Mutex<State<C>>,
-    /// A thread is claimed, or the pool is closed.
+    /// Notified when a thread is claimed, or the pool is closed.
     claimed: Condvar,
-    /// A thread has ended.
+    /// Notified when a thread has ended.
     ended: Condvar,
-    /// No blocking job is queued or runs.
+    /// Notified when no blocking job is queued or running.
     drained: Condvar,
     limit: usize,
     keep_alive: Duration,
@@ -74,24 +76,24 @@ pub(crate) struct Pool<C: Crew> {
 struct State<C: Crew> {
     jobs: VecDeque<BlockingJob>,
     posts: VecDeque<C::Post>,
-    /// Blocking jobs that run.
+    /// The number of blocking jobs that run.
     running: usize,
     /// Threads that wait and are not claimed.
     idle: usize,
-    /// Threads that were claimed and have not noticed yet.
+    /// Threads that were claimed and have not noticed it yet.
     claims: usize,
     /// Threads that were started and have not taken their first work yet.
     starting: usize,
     threads: HashMap<usize, Started>,
-    /// They have left our code, and are to be joined.
+    /// Threads that have finished their work and must be joined.
     exited: Vec<Started>,
     next_id: usize,
-    /// Whose jobs are taken.
+    /// From which threads jobs are accepted.
     door: Door,
     closed: bool,
 }
 
-/// A thread, for whoever joins it.
+/// A thread that can be joined.
 struct Started {
     handle: thread::JoinHandle<()>,
     presence: Presence,
@@ -114,7 +116,7 @@ enum Work<P> {
     Post(P),
 }
 
-/// Some numbers.
+/// The pool's numbers for the metrics.
 pub(crate) struct Stats {
     pub(crate) threads: usize,
     pub(crate) queued: usize,
@@ -139,7 +141,8 @@ impl<C: Crew> Default for State<C> {
 }
 
 impl<C: Crew> State<C> {
-    /// Threads on their way to the queue of jobs: each post takes one of those that are on their way.
+    /// The number of threads that will take a job from the queue: those that will take a standby's
+    /// slot do not count.
     fn coming(&self) -> usize {
         (self.claims + self.starting).saturating_sub(self.posts.len())
     }
@@ -185,7 +188,8 @@ impl<C: Crew> Pool<C> {
             return Err(BlockingRefused { error, is_closed: true });
         }
         state.jobs.push_back(job);
-        // Who runs a blocking job, or comes for one, comes back to the queue; a stand-in may stay away for ever.
+        // A thread that runs a blocking job, or is about to take one, returns to the queue; a
+        // standby may stay away for ever.
         let busy = state.running + state.coming();
         if busy >= self.limit {
             return Ok(());
@@ -200,7 +204,7 @@ impl<C: Crew> Pool<C> {
         Err(BlockingRefused { error, is_closed: false })
     }
 
-    /// Lets a thread of the pool work at a spare's place.
+    /// Lets a thread of the pool work as a standby.
     pub(crate) fn seat(&self, crew: &Arc<C>, post: C::Post) -> Result<(), C::Post> {
         let mut state = self.state.lock();
         if state.closed {
@@ -213,7 +217,7 @@ impl<C: Crew> Pool<C> {
         }
     }
 
-    /// Sees to it that a thread comes to what was just queued.
+    /// Makes sure that a thread takes what was just queued.
     fn find_thread(&self, crew: &Arc<C>, state: &mut State<C>) -> io::Result<()> {
         if state.idle > 0 {
             state.idle -= 1;
@@ -224,7 +228,7 @@ impl<C: Crew> Pool<C> {
         self.start_thread(crew, state)
     }
 
-    /// Starts a thread that does one thing and ends; `join` waits for it.
+    /// Starts a thread that runs `work` and ends; `join` waits for it.
     pub(crate) fn start_aside(
         &self,
         crew: &Arc<C>,
@@ -245,12 +249,13 @@ impl<C: Crew> Pool<C> {
         Ok(())
     }
 
-    /// The calling thread is one of those that `join` waits for.
+    /// Whether the calling thread is one of those that `join` waits for.
     pub(crate) fn is_own_thread(&self) -> bool {
         OWNER.get() == self.number
     }
 
-    /// The calling thread's last act here: it is to be joined by whoever comes next.
+    /// The calling thread's last action here: it is marked as ended, to be joined by another
+    /// thread.
     fn thread_ends(&self, mut state: MutexGuard<'_, State<C>>, id: usize) {
         if let Some(own) = state.threads.remove(&id) {
             state.exited.push(own);
@@ -265,7 +270,8 @@ impl<C: Crew> Pool<C> {
         state.next_id += 1;
         state.starting += 1;
         state.threads.insert(id, started);
-        // They are on their way out. Not joined: the lock is held, and what they run there (destructors of thread-locals) is foreign code.
+        // These threads are about to end. They are not joined: the lock is held, and the
+        // destructors of their thread-locals are foreign code.
         state.exited.clear();
         Ok(())
     }
@@ -295,7 +301,7 @@ impl<C: Crew> Pool<C> {
                 break;
             }
             state.idle += 1;
-            // None: beyond what the clock can tell.
+            // `None`: the end is beyond what the clock can represent.
             let until = Instant::now().checked_add(self.keep_alive);
             while state.claims == 0 && !state.closed && until.is_none_or(|until| Instant::now() < until) {
                 match until {
@@ -315,13 +321,14 @@ impl<C: Crew> Pool<C> {
         self.thread_ends(state, id);
     }
 
-    /// Nothing runs or waits for a thread here.
+    /// Whether no job runs and nothing waits for a thread.
     pub(crate) fn is_quiet(&self) -> bool {
         let state = self.state.lock();
         state.has_no_jobs() && state.posts.is_empty()
     }
 
-    /// Waits for the blocking jobs to end, the queued ones too, but not beyond the deadline. False: there were none.
+    /// Waits for the running and queued blocking jobs to end, but not beyond the deadline. False:
+    /// there were none.
     pub(crate) fn wait_for_jobs(&self, deadline: Option<Instant>) -> bool {
         let mut state = self.state.lock();
         let had_jobs = !state.has_no_jobs();
@@ -343,7 +350,7 @@ impl<C: Crew> Pool<C> {
         Stats { threads: state.threads.len(), queued: state.jobs.len() }
     }
 
-    /// Takes jobs only from those for whom `door` is open, from now on.
+    /// From now on accepts jobs only from threads for which `door` is open.
     pub(crate) fn narrow(&self, door: Door) {
         let mut state = self.state.lock();
         state.door = state.door.max(door);
@@ -358,13 +365,13 @@ impl<C: Crew> Pool<C> {
         self.claimed.notify_all();
         self.drained.notify_all();
         drop(state);
-        // A job's captures are foreign code.
+        // A job's captured values are foreign code.
         for job in jobs {
             silently(|| drop(job));
         }
     }
 
-    /// Waits for the threads to end; those that do not by `deadline` are left.
+    /// Waits for the threads to end; those that have not ended by `deadline` are left.
     pub(crate) fn join(&self, deadline: Option<Instant>) {
         let mut state = self.state.lock();
         while !state.threads.is_empty() {
@@ -380,7 +387,8 @@ impl<C: Crew> Pool<C> {
         let exited = std::mem::take(&mut state.exited);
         drop(state);
         for ended in exited {
-            // It has left our code; the destructors of its thread-local variables are foreign code, and may take their time.
+            // The thread has finished its work; the destructors of its thread-locals are foreign
+            // code, and may take long.
             while !ended.presence.has_ended() && deadline.is_none_or(|deadline| Instant::now() < deadline) {
                 thread::sleep(WAY_OUT);
             }

@@ -1,19 +1,20 @@
-//! Which schedulers are there in this process?
+//! Which schedulers exist in this process?
 //!
-//! Each has a number, under which a timer that has left its threads finds it: a timer may outlive its scheduler.
+//! Each has a number, under which a timer that has left the scheduler's threads finds it: a timer
+//! may outlive its scheduler.
 
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-/// All of one type: what a scheduler's threads share.
+/// The erased type of what a scheduler's threads share.
 type Scheduler = dyn Any + Send + Sync;
 
 static RUNTIMES: parking_lot::Mutex<BTreeMap<u32, Weak<Scheduler>>> =
     parking_lot::Mutex::new(BTreeMap::new());
 
-/// The scheduler with this number, if it is still there.
+/// The scheduler with this number, if it still exists.
 pub(crate) fn find<T: Any + Send + Sync>(number: u32) -> Option<Arc<T>> {
     let found = RUNTIMES.lock().get(&number)?.upgrade()?;
     found.downcast().ok()
@@ -21,7 +22,8 @@ pub(crate) fn find<T: Any + Send + Sync>(number: u32) -> Option<Arc<T>> {
 
 /// All schedulers.
 pub(crate) fn all<T: Any + Send + Sync>() -> Vec<Arc<T>> {
-    // Upgraded under the lock, but dropped by the caller: the last reference to a scheduler takes the lock itself.
+    // Upgraded under the lock, but dropped by the caller: the drop of the last reference to a
+    // scheduler takes the lock itself.
     let all: Vec<_> = RUNTIMES.lock().values().filter_map(Weak::upgrade).collect();
     all.into_iter().filter_map(|scheduler| scheduler.downcast().ok()).collect()
 }

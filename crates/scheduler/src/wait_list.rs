@@ -1,20 +1,22 @@
-//! How is a list of waiters kept, so that n waiters cost n times what one costs?
+//! How are waiters stored, so that the cost of each operation hardly grows with their number?
 //!
-//! A wait list lies behind the lock of what is waited for: a future, task, stream or socket. Each waiter has
-//! a key from a counter, so keys are in the order of arrival. Waiters may be added, updated and removed in
-//! any order, or all taken at once.
+//! A wait list is guarded by the lock of the object that is waited for: a future, task, stream or
+//! socket. Each waiter has a key from a counter, so keys are in the order of arrival. Waiters may
+//! be added, updated and removed in any order, or all taken at once.
 //!
-//! Usually at most one waits: the first waiter lies in the list itself, without an allocation. The others lie
-//! in blocks of [`BLOCK`] successive keys, which a B-tree finds. Each operation costs O(log n) comparisons in
-//! the *worst* case. A vector that marks removed waiters and is compacted now and then would cost less on
-//! average, but compacting n waiters under the lock makes others wait for it. For the same reason nothing
-//! here iterates under the lock: the caller moves the list out ([`take`](WaitList::take), constant time) and
-//! iterates after it.
+//! Usually at most one task waits: the first waiter is stored in the list itself, without an
+//! allocation. The others are stored in blocks of [`BLOCK`] successive keys, which a B-tree finds.
+//! Each operation costs O(log n) comparisons in the *worst* case. A vector that marks removed
+//! waiters and is compacted now and then would cost less on average, but compacting n waiters under
+//! the lock makes other threads wait for it. For the same reason nothing here iterates under the
+//! lock: the caller moves the list out ([`take`](WaitList::take), constant time) and iterates
+//! outside the lock.
 //!
-//! A tree without blocks costs two to three times as much when many waiters leave in random order: it has up
-//! to `BLOCK` times as many entries, and each step of a search misses the cache.
+//! A tree without blocks costs two to three times as much when many waiters leave in random order:
+//! it has up to `BLOCK` times as many entries, and each step of a search misses the cache.
 //!
-//! A block is freed with its last waiter, so a list that many waiters have left is as small as before.
+//! A block is freed with its last waiter, so a list that many waiters have left is as small as
+//! before.
 
 use std::collections::{BTreeMap, btree_map};
 use std::iter::Flatten;
@@ -23,18 +25,19 @@ use std::vec;
 /// Successive keys of one block.
 const BLOCK: usize = 16;
 
-/// Waiters `T`, each under a key that the owner draws. They stand in the order of the keys, but for the one that came when nobody waited: it is the first.
+/// Waiters of type `T`, each under a key that the owner chooses. They are in the order of their
+/// keys, except that the waiter that was added to the empty list comes first.
 #[derive(Debug)]
 pub struct WaitList<T> {
-    /// Who came when nobody waited.
+    /// The waiter that was added when the list was empty.
     first: Option<(u64, T)>,
-    /// Not empty. In a box of its own: there are many lists, and few with more than one waiter.
+    /// Never empty. Boxed, because there are many lists, and few with more than one waiter.
     more: Option<Box<Crowd<T>>>,
 }
 
 #[derive(Debug)]
 struct Crowd<T> {
-    /// By their keys, divided by the size of a block. None is empty.
+    /// Keyed by the waiters' keys divided by the size of a block. No block is empty.
     blocks: BTreeMap<BlockNumber, Block<T>>,
     len: usize,
 }
@@ -50,7 +53,7 @@ struct Block<T> {
 struct BlockNumber(u64);
 
 impl BlockNumber {
-    /// In which block a key lies, and where there.
+    /// The block of a key, and the index in it.
     fn of(key: u64) -> (Self, usize) {
         (Self(key / BLOCK as u64), (key % BLOCK as u64) as usize)
     }
@@ -103,24 +106,24 @@ impl<T> Crowd<T> {
 }
 
 impl<T> WaitList<T> {
-    /// Nobody waits.
+    /// An empty list.
     #[inline]
     pub const fn new() -> Self {
         Self { first: None, more: None }
     }
 
-    /// Whether nobody waits.
+    /// Whether the list is empty.
     #[inline]
     pub const fn is_empty(&self) -> bool {
         self.first.is_none() && self.more.is_none()
     }
 
-    /// How many wait.
+    /// The number of waiters.
     pub fn len(&self) -> usize {
         usize::from(self.first.is_some()) + self.more.as_ref().map_or(0, |more| more.len)
     }
 
-    /// Takes all of them out, in constant time.
+    /// Takes all waiters out, in constant time.
     #[inline]
     #[must_use]
     pub fn take(&mut self) -> Self {
@@ -136,7 +139,7 @@ impl<T> WaitList<T> {
         }
     }
 
-    /// Enters a waiter, or brings one up to date. Returns what stood there before.
+    /// Adds or replaces a waiter. Returns the one that had this key before.
     #[inline]
     pub fn put(&mut self, key: u64, waiter: T) -> Option<T> {
         match &mut self.first {
@@ -155,7 +158,7 @@ impl<T> WaitList<T> {
         self.more.get_or_insert_with(none).put(key, waiter)
     }
 
-    /// Takes one waiter out, if it is still there.
+    /// Removes one waiter, if it is still there.
     #[inline]
     pub fn remove(&mut self, key: u64) -> Option<T> {
         if self.first.as_ref().is_some_and(|(first, _)| *first == key) {
@@ -182,13 +185,13 @@ impl<T> Default for WaitList<T> {
     }
 }
 
-/// The waiters of a list that was taken out of its lock, in the order in which they came.
+/// The waiters of a list that was taken, in the order in which they came.
 #[derive(Debug)]
 pub struct Waiters<T> {
     first: Option<(u64, T)>,
     block: Flatten<vec::IntoIter<Option<T>>>,
     blocks: btree_map::IntoValues<BlockNumber, Block<T>>,
-    /// How many there are in blocks.
+    /// The number of waiters in blocks.
     left: usize,
 }
 
@@ -252,7 +255,7 @@ mod tests {
 
     thread_local!(pub(super) static COMPARED: Cell<usize> = const { Cell::new(0) });
 
-    /// The most comparisons that any one call of `operate` makes.
+    /// The greatest number of comparisons in one call of `operate`.
     fn most_steps(keys: impl IntoIterator<Item = u64>, mut operate: impl FnMut(u64)) -> usize {
         let steps = |key| {
             COMPARED.set(0);
@@ -262,14 +265,15 @@ mod tests {
         keys.into_iter().map(steps).max().unwrap_or(0)
     }
 
-    /// All numbers below `count`, which is a power of two, in an order that is none.
+    /// All numbers below `count`, which is a power of two, in a scrambled order.
     fn shuffled(count: u64) -> impl Iterator<Item = u64> {
         (0..count).map(move |index| index.wrapping_mul(0x9e37_79b1) % count)
     }
 
     type Order = fn(u64) -> Box<dyn Iterator<Item = u64>>;
 
-    /// Not in the mean: each single step is short, because others wait for the lock meanwhile.
+    /// Not only on average: every single step is short, because other threads wait for the lock
+    /// meanwhile.
     #[test]
     fn no_step_grows_with_the_number_of_waiters() {
         let count = 1 << 14;
@@ -280,8 +284,9 @@ mod tests {
         ];
         for (name, order) in orders {
             let mut list = WaitList::new();
-            // There are 2^14 / BLOCK blocks. A node of a B-tree has eleven keys and, but for the root, at least five: 10 / log2(6) levels of at most 11
-            // comparisons; twice when the last of a block leaves.
+            // There are 2^14 / BLOCK blocks. A node of a B-tree has at most eleven keys and, except
+            // for the root, at least five: 10 / log2(6) levels of at most 11 comparisons; twice
+            // that when the last waiter of a block leaves.
             let bound = 2 * 44;
             let arriving = most_steps(0..count, |key| assert_eq!(list.put(key, key), None));
             let renewing = most_steps(order(count), |key| assert_eq!(list.put(key, key), Some(key)));
@@ -304,7 +309,7 @@ mod tests {
         assert_eq!(COMPARED.get(), 0);
     }
 
-    /// It is part of every future, and twice of every socket.
+    /// A list is part of every future, and there are two in every socket.
     #[test]
     fn a_list_takes_little_room_and_one_waiter_no_more() {
         assert_eq!(size_of::<WaitList<Waker>>(), 32);
@@ -319,7 +324,7 @@ mod tests {
         Put,
         Renew(prop::sample::Index),
         Remove(prop::sample::Index),
-        /// Of one that is not there.
+        /// Removes a waiter that is not there.
         RemoveAgain(prop::sample::Index),
         Take,
     }
@@ -337,7 +342,7 @@ mod tests {
     }
 
     proptest! {
-        /// Beside a plain row.
+        /// Compares the list with a plain vector.
         #[test]
         fn it_does_what_a_row_does(operations in operations()) {
             let (mut list, mut row, mut gone) = (WaitList::new(), Vec::<(u64, u32)>::new(), Vec::new());

@@ -1,4 +1,4 @@
-//! Which errors are the library's own?
+//! Which error types does the library define?
 
 use std::any::Any;
 use std::error::Error as StdError;
@@ -8,9 +8,9 @@ use std::sync::Arc;
 use super::{Error, tree};
 use crate::contain::discard;
 
-/// The await at which this was returned has been told to stop.
+/// The await that returned this error was cancelled.
 ///
-/// Clean up and pass it on with `?`. A coroutine may refuse; then it should say so with
+/// Clean up and pass the error on with `?`. A coroutine may refuse to end; then it should call
 /// [`uncancel`](crate::TaskHandle::uncancel).
 ///
 /// # Examples
@@ -38,12 +38,12 @@ impl CancelledError {
         CancelledError { message: None }
     }
 
-    /// A cancellation that says why.
+    /// A cancellation with a message.
     pub fn with_message(message: impl Into<Arc<str>>) -> CancelledError {
         CancelledError { message: Some(message.into()) }
     }
 
-    /// What was given to [`cancel_with`](crate::Task::cancel_with).
+    /// The message that was passed to [`cancel_with`](crate::Task::cancel_with).
     pub fn message(&self) -> Option<&str> {
         self.message.as_deref()
     }
@@ -77,7 +77,7 @@ impl fmt::Debug for CancelledError {
 
 impl StdError for CancelledError {}
 
-/// A deadline passed before the work was done. [`Error::is_timeout`] asks for it.
+/// A deadline passed before the work was done. [`Error::is_timeout`] checks for it.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub struct TimeoutError(());
 
@@ -102,7 +102,7 @@ impl fmt::Debug for TimeoutError {
 
 impl StdError for TimeoutError {}
 
-/// The user asked the program to stop (Ctrl-C) while [`run`](crate::run) was waiting.
+/// The user pressed Ctrl-C while [`run`](crate::run) was waiting.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub struct KeyboardInterrupt(());
 
@@ -126,7 +126,7 @@ impl fmt::Debug for KeyboardInterrupt {
 
 impl StdError for KeyboardInterrupt {}
 
-/// Defines an error that carries nothing but a message.
+/// Defines an error that carries only a message.
 macro_rules! message_error {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -164,29 +164,32 @@ macro_rules! message_error {
 }
 
 message_error! {
-    /// A future or task was asked for something that it does not have yet, or was given a second result.
+    /// A future or task was asked for a value that it does not have yet, or was given a second
+    /// result.
     InvalidStateError
 }
 
 message_error! {
-    /// The library was used where it cannot be: outside a loop, after closing it, or with values that mean nothing.
+    /// The library was used where that is not possible: outside a loop, after closing it, or with
+    /// meaningless values.
     RuntimeError
 }
 
 message_error! {
-    /// What a panic became: the task's error. The worker thread that ran the task lives on.
+    /// A task panicked. This is the task's error; the worker thread that ran the task continues.
     PanicError
 }
 
 impl PanicError {
-    /// What was caught. The payload is the user's value, and its drop may panic again: that ends here too.
+    /// The error for a caught panic. The payload is the user's value, whose drop may panic again:
+    /// that panic is caught too.
     pub(crate) fn from_payload(payload: Box<dyn Any + Send>) -> PanicError {
         let error = PanicError::read(&*payload);
         discard(payload);
         error
     }
 
-    /// Reads the message that `panic!` was given; any other payload has none that could be shown.
+    /// Reads the message of `panic!`; any other payload has no message to show.
     fn read(payload: &(dyn Any + Send)) -> PanicError {
         let message = if let Some(text) = payload.downcast_ref::<&'static str>() {
             text
@@ -199,18 +202,21 @@ impl PanicError {
     }
 }
 
-/// Several errors at once: what the children of a [`task_group`](crate::task_group) failed with. Python's `except*` is a look at
-/// [`exceptions`](ExceptionGroup::exceptions).
+/// Several errors at once: those of the children of a [`task_group`](crate::task_group). Instead of
+/// Python's `except*`, inspect [`exceptions`](ExceptionGroup::exceptions).
 ///
-/// Groups may hold groups, as those of nested task groups do. However deep, they are dropped and printed without recursion; printed is a hundred of
-/// the errors, and how many more there are. Whoever looks through such a group should go by a list of what is still to be looked at.
+/// Groups may contain groups, as those of nested task groups do. At any depth, dropping and
+/// printing them takes no recursion. At most a hundred errors are printed, and then the number of
+/// the others. Code that walks such a group should use a list of open groups too, instead of
+/// recursion.
 ///
 /// # Examples
 ///
 /// ```
 /// use selvedge::{Error, ExceptionGroup};
 ///
-/// let error = Error::from(ExceptionGroup::new("two tasks failed", vec![Error::msg("one"), Error::msg("two")]));
+/// let errors = vec![Error::msg("one"), Error::msg("two")];
+/// let error = Error::from(ExceptionGroup::new("two tasks failed", errors));
 /// let group: &ExceptionGroup = error.downcast_ref().expect("it is one");
 /// assert_eq!(group.exceptions().len(), 2);
 /// assert_eq!(error.to_string(), "two tasks failed (2 sub-exceptions); one; two");
@@ -227,7 +233,7 @@ impl ExceptionGroup {
         ExceptionGroup { message: message.into(), exceptions }
     }
 
-    /// What the errors have in common.
+    /// The message of the group.
     pub fn message(&self) -> &str {
         &self.message
     }
@@ -264,7 +270,7 @@ impl StdError for ExceptionGroup {
     }
 }
 
-/// What [`Error::msg`] makes.
+/// The error that [`Error::msg`] makes.
 pub(super) struct Message(pub(super) String);
 
 impl fmt::Display for Message {

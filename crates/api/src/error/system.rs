@@ -1,4 +1,4 @@
-//! What did the operating system say, and what do we say of it?
+//! How does an error of the operating system keep its kind and number when a message is added?
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -7,13 +7,14 @@ use std::io;
 use super::Standard;
 use crate::contain;
 
-/// An error of the operating system's in words that say more than its own, which is kept.
+/// An error of the operating system with a more helpful message. It keeps the original.
 struct Retold {
     told: String,
     original: io::Error,
 }
 
-/// The same error, told in other words. It keeps its kind, and its number can be found ([`Error::raw_os_error`](super::Error::raw_os_error)).
+/// The same error with another message. It keeps its kind, and
+/// [`Error::raw_os_error`](super::Error::raw_os_error) finds its number.
 pub(crate) fn retold(original: io::Error, tell: impl FnOnce(&io::Error) -> String) -> io::Error {
     let told = tell(&original);
     io::Error::new(original.kind(), Retold { told, original })
@@ -25,7 +26,7 @@ impl fmt::Display for Retold {
     }
 }
 
-/// As the text alone: that is what a program prints whose `main` fails.
+/// Prints only the text: it is what a program prints whose `main` fails.
 impl fmt::Debug for Retold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.told, f)
@@ -38,7 +39,7 @@ impl StdError for Retold {
     }
 }
 
-/// No error has so many causes. One that names itself as its cause would be asked for ever.
+/// More causes than any real error has. An error that names itself as its cause would never end.
 const MOST_CAUSES: usize = 1_000_000;
 
 /// `error` and its causes.
@@ -50,17 +51,17 @@ pub(super) fn causes<'a>(
 
 fn cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
     if let Some(io) = error.downcast_ref::<io::Error>() {
-        // Its `source` would leave out what it is made of.
+        // `source` of an `io::Error` skips the error that it contains.
         io.get_ref().map(|inner| inner as &(dyn StdError + 'static))
     } else if let Some(Standard(error)) = error.downcast_ref() {
         Some(error.as_std())
     } else {
-        // The user's code: where it panics, no cause is known.
+        // This is the user's code: if it panics, no cause is known.
         contain::call(|| error.source()).unwrap_or_default()
     }
 }
 
-/// The first number of the operating system's among `error` and its causes.
+/// The first number of the operating system among `error` and its causes.
 pub(super) fn number(error: &(dyn StdError + 'static)) -> Option<i32> {
     causes(error).find_map(|error| error.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error))
 }

@@ -1,6 +1,6 @@
 //! How is a group of errors printed, however deep and large it is?
 //!
-//! Groups in groups form a tree, which is walked with a list of the groups that are open, and not by recursion.
+//! Nested groups form a tree. Walking it uses a list of the open groups instead of recursion.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -8,21 +8,22 @@ use std::slice;
 
 use super::{Error, ExceptionGroup};
 
-/// So many errors of a group are printed, those of groups inside included: more is no use to a person.
+/// The most errors of a group that are printed, including those of nested groups: more do not help
+/// a person.
 const MOST: usize = 100;
 
-/// What comes next.
+/// The next step of the walk.
 enum Step<'a> {
-    /// The first is whether it is the first in its group.
+    /// The first field says whether this is the first element of its group.
     Error(bool, &'a Error),
     Group(bool, &'a ExceptionGroup),
     End,
-    /// There are so many more. Nothing comes after it.
+    /// The number of the remaining errors. No error comes after it.
     Rest(bool, usize),
 }
 
 struct Walk<'a> {
-    /// Where each open group stands; the second is whether anything of it was told.
+    /// The position in each open group, and whether the walk has returned any element of it.
     open: Vec<(slice::Iter<'a, Error>, bool)>,
     left: usize,
 }
@@ -42,7 +43,7 @@ impl<'a> Walk<'a> {
         if self.left == 0 {
             let others = self.open.iter().flat_map(|(errors, _)| errors.as_slice());
             let rest = count(others.chain([error]));
-            // Only the ends are left to be told.
+            // From here on the walk only returns the ends of the open groups.
             self.open.iter_mut().for_each(|(errors, _)| *errors = [].iter());
             return Some(Step::Rest(is_first, rest));
         }
@@ -57,8 +58,8 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// How many errors these are, with those that they hold. One that is there several times counts once: groups that share errors would else
-/// take for ever.
+/// Counts the errors, including those that they contain. An error that occurs several times counts
+/// once: otherwise groups that share errors would take exponential time.
 fn count<'a>(errors: impl Iterator<Item = &'a Error>) -> usize {
     let mut known = HashSet::new();
     let mut open: Vec<_> = errors.collect();
@@ -143,7 +144,8 @@ mod tests {
         assert!(wide.to_string().ends_with("; 99; and 3 more"), "{wide}");
         assert!(format!("{wide:?}").ends_with(r#", "99", and 3 more])"#), "{wide:?}");
         let deep = (0..1000).fold(Error::msg("bottom"), |inner, _| group([inner, Error::msg("beside")]));
-        // Of the 1,000 groups all but the outermost, and 1,001 other errors, less those that were printed.
+        // All of the 1,000 groups except the outermost, and 1,001 other errors, minus those that
+        // were printed.
         assert!(deep.to_string().ends_with(&format!("; and {} more", 999 + 1001 - MOST)), "{deep}");
         let text = format!("{deep:?}");
         assert_eq!(text.matches("ExceptionGroup(").count(), text.matches("])").count(), "{text}");

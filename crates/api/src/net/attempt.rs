@@ -1,4 +1,4 @@
-//! How does a coroutine wait for a socket?
+//! How does a coroutine wait for a socket, and how does a cancellation request end that wait?
 
 use std::future::Future;
 use std::io;
@@ -14,20 +14,20 @@ use crate::callgraph::capture;
 use crate::cancel::Leaf;
 use crate::error::{Error, Result};
 
-/// One direction of a socket, as one who waits for it sees it. A leaf.
+/// The state of one direction of a socket for the task that waits for it. A leaf.
 #[derive(Debug, Default)]
 pub(crate) struct Side {
     pub(super) leaf: Leaf,
     pub(super) waiter: Waiter,
 }
 
-/// Who is told of a request while a trait's `poll_` method waits.
+/// Where a request is delivered while a trait's `poll_` method waits.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Teller {
-    /// The wait itself, whose error finds its way to whoever can make sense of it.
+    /// To the wait itself: its error travels to code that can handle it.
     Leaf,
-    /// The frame around it. hyper takes an error of the socket for the end of the connection and would call that a success, so that a request
-    /// were used up and nobody told.
+    /// To the frame around the wait. hyper takes an error of the socket for the end of the
+    /// connection and would report success, so the request would be used up without effect.
     #[cfg_attr(not(feature = "hyper"), expect(dead_code, reason = "hyper's traits use it"))]
     Frame,
 }
@@ -37,8 +37,9 @@ impl Side {
         Side { leaf: Leaf::new(), waiter: Waiter::new() }
     }
 
-    /// Makes attempts. A request comes before the first one, so that a loop over a socket that is always ready can be cancelled; a wait
-    /// that has begun is told of it only if there is nothing to be had.
+    /// Repeats the io operation until it succeeds or would block. A request is delivered before the
+    /// first operation, so that a loop over a socket that is always ready can be cancelled. Once a
+    /// wait has begun, a request is delivered only if the operation still finds nothing.
     #[track_caller]
     pub(crate) fn poll<S: Source, T>(
         &mut self,
@@ -61,13 +62,13 @@ impl Side {
         polled
     }
 
-    /// A request that comes before the wait begins.
+    /// The error of a request that came before the wait began.
     pub(super) fn told_before(&mut self, cx: &Context<'_>) -> Option<Error> {
         // The last poll ended `Pending` if there is a waiter.
         if self.waiter.is_waiting() { None } else { self.leaf.cancelled(cx) }
     }
 
-    /// How a poll ends if somebody has made a request meanwhile.
+    /// The result of a poll during which a request may have come.
     pub(super) fn or_told<T>(
         &mut self,
         cx: &Context<'_>,
@@ -76,21 +77,22 @@ impl Side {
     ) -> Poll<Result<T>> {
         let has_unseen_or_suspends = polled.is_pending() && self.leaf.has_unseen_or_suspends(cx);
         if has_unseen_or_suspends {
-            // It may have come just now, and nobody has looked since.
+            // Data may have arrived just now, since the last operation: a result wins over a
+            // request.
             polled = once_more();
         }
         match polled {
             Poll::Ready(result) => Poll::Ready(result.map_err(Into::into)),
             Poll::Pending if has_unseen_or_suspends => match self.leaf.cancelled(cx) {
                 Some(error) => Poll::Ready(Err(error)),
-                // It has been rescinded.
+                // The request has been rescinded.
                 None => Poll::Pending,
             },
             Poll::Pending => Poll::Pending,
         }
     }
 
-    /// As `poll`, for traits that know only the operating system's errors.
+    /// As `poll`, for traits whose errors are those of the operating system.
     #[track_caller]
     pub(super) fn poll_io<S: Source, T>(
         &mut self,
@@ -124,14 +126,14 @@ impl Side {
         polled
     }
 
-    /// Waits no longer. The next poll is a new wait.
+    /// Ends the wait. The next poll begins a new one.
     pub(super) fn end<S: Source>(&mut self, socket: &Socket<S>, direction: Direction) {
         socket.forget(direction, &mut self.waiter);
         *self = Side::new();
     }
 }
 
-/// Makes attempts at a socket until one comes to something.
+/// Repeats an io operation on a socket until it succeeds or fails.
 #[must_use = "futures do nothing unless awaited"]
 pub(crate) struct Attempt<'a, S: Source, F> {
     socket: &'a Socket<S>,
@@ -141,7 +143,7 @@ pub(crate) struct Attempt<'a, S: Source, F> {
 }
 
 impl<S: Source> Socket<S> {
-    /// A leaf that makes attempts in `direction`.
+    /// A leaf that repeats the io operation `attempt` in `direction`.
     pub(crate) fn attempt<T, F>(&self, direction: Direction, attempt: F) -> Attempt<'_, S, F>
     where
         F: FnMut(&S) -> io::Result<Done<T>>,
@@ -150,7 +152,7 @@ impl<S: Source> Socket<S> {
     }
 }
 
-// The attempt is called, never pinned.
+// The closure is called, never pinned.
 impl<S: Source, F> Unpin for Attempt<'_, S, F> {}
 
 impl<S: Source, F, T> Future for Attempt<'_, S, F>
@@ -173,7 +175,8 @@ impl<S: Source, F> Drop for Attempt<'_, S, F> {
     }
 }
 
-/// Makes attempts until one of them says that it was the last. Like as many [`Attempt`]s, one after the other.
+/// Repeats io operations until one of them reports that it was the last. Equivalent to as many
+/// [`Attempt`]s, one after the other.
 #[must_use = "futures do nothing unless awaited"]
 pub(super) struct Attempts<'a, S: Source, F> {
     socket: &'a Socket<S>,
@@ -184,7 +187,7 @@ pub(super) struct Attempts<'a, S: Source, F> {
 }
 
 impl<S: Source> Socket<S> {
-    /// Attempts in `direction`, none if it `is_over` from the start.
+    /// Repeats `attempt` in `direction`. Does nothing if it `is_over` from the start.
     pub(super) fn attempts<F>(&self, direction: Direction, is_over: bool, attempt: F) -> Attempts<'_, S, F>
     where
         F: FnMut(&S) -> io::Result<Done<bool>>,
@@ -193,7 +196,7 @@ impl<S: Source> Socket<S> {
     }
 }
 
-// As for `Attempt`.
+// As for `Attempt`: the closure is called, never pinned.
 impl<S: Source, F> Unpin for Attempts<'_, S, F> {}
 
 impl<S: Source, F> Future for Attempts<'_, S, F>

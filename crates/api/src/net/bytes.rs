@@ -1,4 +1,4 @@
-//! How are an operating system's streams read and written?
+//! How are the operating system's byte streams read and written?
 
 use std::io::{self, IoSlice, IoSliceMut, Read};
 use std::net::Shutdown;
@@ -46,7 +46,9 @@ fn write(sink: &impl Sink, bytes: &[u8]) -> io::Result<Done<usize>> {
     Ok(Done::bytes(sink.send(bytes)?, bytes.len()))
 }
 
-/// So few bytes are copied together: the system takes longer to pick them up in several places. An HTTP server's short answers are such.
+/// Slices of up to this many bytes in total are copied into one buffer before a write. The system
+/// takes longer to collect bytes from several places. Short answers of an HTTP server are of this
+/// size.
 const TOGETHER: usize = 1024;
 
 fn write_vectored(sink: &impl Sink, slices: &[IoSlice<'_>]) -> io::Result<Done<usize>> {
@@ -63,8 +65,9 @@ fn write_vectored(sink: &impl Sink, slices: &[IoSlice<'_>]) -> io::Result<Done<u
     write(sink, &together[..length])
 }
 
-/// How bytes leave. A peer that has gone is an error, and no signal that ends the process, whatever the program has made of `SIGPIPE`. Where a call cannot be asked
-/// to send none (Apple's systems), the socket has been ([`without_signal`]).
+/// How bytes are sent. A peer that has closed the connection causes an error, never a signal that
+/// ends the process, whatever the program has set for `SIGPIPE`. Where a call has no flag that
+/// suppresses the signal (Apple's systems), an option of the socket does so ([`without_signal`]).
 trait Sink {
     fn send(&self, bytes: &[u8]) -> io::Result<usize>;
     fn send_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
@@ -77,7 +80,7 @@ impl<S: std::os::fd::AsFd> Sink for S {
     }
 
     fn send_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        /// With more of them Linux refuses the call.
+        /// Linux refuses a call with more slices than this.
         const MOST: usize = 1024;
         let taken = &slices[..slices.len().min(MOST)];
         let mut nothing_else = rustix::net::SendAncillaryBuffer::default();
@@ -90,10 +93,10 @@ const NO_SIGNAL: rustix::net::SendFlags = rustix::net::SendFlags::NOSIGNAL;
 #[cfg(target_vendor = "apple")]
 const NO_SIGNAL: rustix::net::SendFlags = rustix::net::SendFlags::empty();
 
-/// Before a socket is used: no write to it sends a signal.
+/// Called before a socket is used: afterwards no write to it sends a signal.
 #[cfg(target_vendor = "apple")]
 pub(super) fn without_signal(socket: &impl std::os::fd::AsFd) {
-    // A socket whose peer has gone refuses it, and the first write tells of that.
+    // A socket whose peer has gone refuses the option; the first write reports that.
     let _ = rustix::net::sockopt::set_socket_nosigpipe(socket, true);
 }
 
@@ -108,14 +111,15 @@ impl Sink for mio::net::TcpStream {
     }
 }
 
-/// So many bytes a call with several buffers asks for, or more. The system takes the first ones only, at least as many as POSIX demands, and who gets
-/// all of those has not learned that nothing is left.
+/// A lower bound of the bytes that a call with several buffers asks for. The system uses only the
+/// first buffers, at least as many as POSIX demands. A caller that gets this many bytes cannot
+/// conclude that nothing is left.
 fn at_least(lengths: impl Iterator<Item = usize>) -> usize {
     const TAKEN: usize = 16;
     lengths.take(TAKEN).sum()
 }
 
-/// A read that got less than it asked for has taken all there was.
+/// A read that got fewer bytes than it asked for has taken everything there was.
 mod plain {
     use super::{Done, IoSliceMut, Read, at_least, io};
 
@@ -132,7 +136,8 @@ mod plain {
     }
 }
 
-/// A message that carries descriptors or names its sender ends a read, whatever is behind it. Nobody wants that; Linux says that it was cut off.
+/// A message that carries descriptors or the sender's credentials ends a read, even if more bytes
+/// follow. Selvedge has no use for the descriptors; Linux reports that they were cut off.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod with_descriptors {
     use mio::net::UnixStream;
@@ -148,7 +153,7 @@ mod with_descriptors {
         source: &UnixStream,
         buffers: &mut [IoSliceMut<'_>],
     ) -> io::Result<Done<usize>> {
-        /// With more of them Linux refuses the call, and not just those beyond.
+        /// Linux refuses a call with more buffers than this, instead of ignoring the rest.
         const MOST: usize = 1024;
         let asked = at_least(buffers.iter().map(|buffer| buffer.len()));
         let taken = buffers.len().min(MOST);
@@ -159,7 +164,8 @@ mod with_descriptors {
     }
 }
 
-/// A message that carries descriptors ends a read, whatever is behind it. To ask costs less than to try.
+/// A message that carries descriptors ends a read, even if more bytes follow. Asking whether bytes
+/// are left costs less than another read.
 #[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
 mod with_descriptors {
     use mio::net::UnixStream;
@@ -190,7 +196,7 @@ mod tests {
 
     use super::*;
 
-    /// Takes all it is given, and counts the calls.
+    /// Takes all bytes that it is given, and counts the calls.
     #[derive(Default)]
     struct Taken {
         bytes: Vec<u8>,

@@ -1,4 +1,4 @@
-//! How do traits read that hand in memory without a value?
+//! How do foreign read traits, which pass uninitialised memory, read without unsafe code?
 
 use std::cell::Cell;
 use std::io;
@@ -8,18 +8,19 @@ use super::attempt::{Side, Teller};
 use super::bytes::Bytes;
 use super::socket::Socket;
 
-/// As much as one read takes: the size of the buffers that such traits come with.
+/// The most that one read takes: the usual size of the buffers that such traits pass.
 const CHUNK: usize = 16 * 1024;
 
 thread_local! {
-    /// Room that has a value, once for each thread: to write zeros over so much memory before each read costs as much as a short read.
+    /// An initialised buffer for each thread. Filling this much memory with zeros before each read
+    /// would cost as much as a short read.
     static ROOM: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// Reads at most `room` bytes and gives them to `put`.
+/// Reads at most `room` bytes and passes them to `put`.
 ///
-/// To read into memory that has no value yet, and to say afterwards that it has one, takes unsafe code with these traits. A copy of what was
-/// read costs a hundredth of the read.
+/// Reading straight into the traits' uninitialised memory takes unsafe code. Copying the bytes
+/// costs a hundredth of the read.
 pub(super) fn poll_read<S: Bytes>(
     teller: Teller,
     socket: &Socket<S>,
@@ -28,7 +29,8 @@ pub(super) fn poll_read<S: Bytes>(
     room: usize,
     put: impl FnOnce(&[u8]),
 ) -> Poll<io::Result<()>> {
-    // Taken, not borrowed: should a waker that is cloned below come back here, or the thread be ending, there is a new one.
+    // The buffer is taken, not borrowed: if a waker that is cloned below calls this function again,
+    // or the thread is ending, a new buffer is allocated.
     let mut chunk = ROOM.try_with(Cell::take).unwrap_or_default();
     chunk.resize(CHUNK, 0);
     let polled =

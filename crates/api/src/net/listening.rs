@@ -1,22 +1,23 @@
-//! How does a socket come to listen, and for how many connections at once?
+//! How is a listening socket created, and how many connections may wait in it?
 
 use std::io;
 use std::net::SocketAddr;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// Connections that may wait to be accepted. asyncio's default is 100; whoever finds no place tries again only after a second, and a crowd of some hundreds
-/// at one moment is nothing unusual. The operating system has a bound of its own.
+/// The default limit of connections that wait to be accepted. asyncio's default is 100. A client
+/// that finds the queue full tries again only after a second, and bursts of several hundred
+/// connections are common. The operating system has a limit of its own.
 pub(crate) const DEFAULT_BACKLOG: u32 = 1024;
 
 fn for_the_system(backlog: u32) -> i32 {
     backlog.try_into().unwrap_or(i32::MAX)
 }
 
-/// `only_v6`: IPv4 has a socket of its own.
+/// With `only_v6` an IPv6 socket leaves IPv4 to a separate socket.
 pub(crate) fn listen_at(addr: SocketAddr, backlog: u32, only_v6: bool) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
-    // On Windows it would mean something else.
+    // On Windows the option has another meaning.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
     if addr.is_ipv6() && only_v6 {

@@ -1,10 +1,11 @@
-//! What can be done with a stream and with its halves?
+//! Which methods do a stream and its halves have?
 
-/// The methods of reading, in terms of `self.socket()`.
+/// The methods for reading, in terms of `self.socket()`.
 macro_rules! reading {
     () => {
-        /// Reads what is there, up to the length of `buffer`, and waits if there is nothing. Zero: the peer has ended its side. (An empty `buffer` is
-        /// filled at once or when there is something to read: do not rely on either.)
+        /// Reads what is available, up to the length of `buffer`, and waits if there is nothing.
+        /// Zero means that the peer has ended its side. (With an empty `buffer` this returns at
+        /// once or when there is something to read: do not rely on either.)
         ///
         /// # Errors
         ///
@@ -12,7 +13,7 @@ macro_rules! reading {
         ///
         /// # Cancellation
         ///
-        /// No byte is lost: what is there is returned, or stays for the next one who reads.
+        /// No byte is lost: available bytes are returned, or stay for the next read.
         pub fn read(&self, buffer: &mut [u8]) -> impl Future<Output = Result<usize>> {
             self.socket().read(buffer)
         }
@@ -26,25 +27,29 @@ macro_rules! reading {
         ///
         /// # Errors
         ///
-        /// As [`read`](Self::read), and an [`std::io::Error`] of the kind `UnexpectedEof` if the peer ends before that.
+        /// As [`read`](Self::read), and an [`std::io::Error`] of the kind `UnexpectedEof` if the
+        /// peer ends its side before that.
         ///
         /// # Cancellation
         ///
-        /// What has been read so far lies in `buffer`, but nothing tells how much that is. Who wants to go on reads in a loop of his own.
+        /// The bytes that have been read so far are in `buffer`, but their number is unknown. A
+        /// caller that wants to continue after a cancellation should call [`read`](Self::read) in
+        /// its own loop.
         pub fn read_exact(&self, buffer: &mut [u8]) -> impl Future<Output = Result<()>> {
             self.socket().read_exact(buffer)
         }
 
-        /// Reads until the peer ends its side, and appends to `buffer`. Returns how much that was.
+        /// Reads until the peer ends its side, and appends to `buffer`. Returns the number of bytes
+        /// appended.
         ///
         /// # Cancellation
         ///
-        /// What has been read so far lies in `buffer`.
+        /// The bytes that have been read so far are in `buffer`.
         pub async fn read_to_end(&self, buffer: &mut Vec<u8>) -> Result<usize> {
             self.socket().read_to_end(buffer).await
         }
 
-        /// Reads what is there without waiting.
+        /// Reads what is available, without waiting.
         ///
         /// # Errors
         ///
@@ -88,10 +93,11 @@ macro_rules! reading {
     };
 }
 
-/// The methods of writing, in terms of `self.socket()`.
+/// The methods for writing, in terms of `self.socket()`.
 macro_rules! writing {
     () => {
-        /// Writes as much as there is room for, and waits if there is none. Returns how much that was.
+        /// Writes as much as there is space for, and waits if there is none. Returns the number of
+        /// bytes written.
         ///
         /// # Errors
         ///
@@ -99,7 +105,7 @@ macro_rules! writing {
         ///
         /// # Cancellation
         ///
-        /// Nothing has been written if it ends with an error.
+        /// If this ends with an error, nothing has been written.
         pub fn write(&self, bytes: &[u8]) -> impl Future<Output = Result<usize>> {
             self.socket().write(bytes)
         }
@@ -109,20 +115,22 @@ macro_rules! writing {
             self.socket().write_vectored(slices)
         }
 
-        /// Writes all of `bytes`. It has been handed to the operating system then, not to the peer.
+        /// Writes all of `bytes`. Afterwards the operating system has them, but not necessarily the
+        /// peer.
         ///
         /// # Cancellation
         ///
-        /// A part may have been written. Who has to know how much writes in a loop of his own.
+        /// A part may have been written. A caller that must know how much should call
+        /// [`write`](Self::write) in its own loop.
         pub fn write_all(&self, bytes: &[u8]) -> impl Future<Output = Result<()>> {
             self.socket().write_all(bytes)
         }
 
-        /// Writes what there is room for without waiting.
+        /// Writes as much as there is space for, without waiting.
         ///
         /// # Errors
         ///
-        /// `WouldBlock` if there is none.
+        /// `WouldBlock` if there is no space.
         pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
             self.socket().try_write(bytes)
         }
@@ -140,7 +148,7 @@ macro_rules! writing {
             /// let mut sent = 0;
             /// while sent < 1_000_000 {
             ///     stream.writable().await?;
-            ///     // Made only when there is room for it.
+            ///     // Made only when there is space for it.
             ///     let piece = [b'x'; 1000];
             ///     match stream.try_write(&piece) {
             ///         Ok(n) => sent += n,

@@ -1,19 +1,24 @@
 //! Sockets: TCP, UDP and Unix.
 //!
-//! Each wait for a socket is a leaf: a cancellation arrives there as `Err(CancelledError)`, and no byte is lost by it, as nothing has been read or
-//! written by a wait that is still going on. Bytes that are there win over a request or a deadline that comes at the same time.
+//! Each wait for a socket is a leaf: a cancellation arrives there as `Err(CancelledError)`. It
+//! loses no byte, because a wait that is still going on has neither read nor written anything.
+//! Available bytes win over a request or a deadline that comes at the same time.
 //!
-//! Methods return [`selvedge::Result`](crate::Result); what the operating system answered is told by
-//! [`Error::io_kind`](crate::Error::io_kind). For code that is written against traits the streams implement
-//! [`futures_io::AsyncRead`] and [`futures_io::AsyncWrite`]; with the features `tokio-io` and `hyper` those of tokio and hyper too. With futures-io's and tokio's a cancellation comes as a
-//! [`std::io::Error`] that turns back into a `CancelledError` when `?` makes it a [`selvedge::Error`](crate::Error).
-//! hyper's are no leaves: see [`hyper`](crate::hyper).
+//! Methods return [`selvedge::Result`](crate::Result); [`Error::io_kind`](crate::Error::io_kind)
+//! returns the operating system's answer. For code that is written against traits the streams
+//! implement [`futures_io::AsyncRead`] and [`futures_io::AsyncWrite`]; with the features `tokio-io`
+//! and `hyper` also those of tokio and hyper. Through the traits of futures-io and tokio a
+//! cancellation comes as a [`std::io::Error`], which turns back into a `CancelledError` when `?`
+//! makes it a [`selvedge::Error`](crate::Error). hyper's traits are no leaves: see
+//! [`hyper`](crate::hyper).
 //!
-//! A socket belongs to the loop in which it was made. Any task may use it, of another loop too, as long as that loop runs. asyncio's streams, made of such a socket
-//! ([`open_connection_on`](crate::open_connection_on), [`start_server_on`](crate::start_server_on)), belong to the loop in which that was done.
+//! A socket belongs to the loop in which it was made. Any task, also of another loop, may use it as
+//! long as the socket's loop runs. asyncio's streams that are made from such a socket
+//! ([`open_connection_on`](crate::open_connection_on), [`start_server_on`](crate::start_server_on))
+//! belong to the loop in which they were made.
 //!
-//! asyncio's own sockets are calls of the loop (`sock_recv` and its kin) that take a `socket`; these are the sockets themselves. asyncio's streams
-//! are built on them.
+//! asyncio's own socket functions are methods of the loop (`sock_recv` and its kin) that take a
+//! `socket`; here the sockets have the methods. asyncio's streams are built on them.
 //!
 //! # Examples
 //!

@@ -1,11 +1,15 @@
-//! How does a coroutine learn that an attempt would not block, without making one?
+//! How does a coroutine learn that an io operation would not block, without performing one?
 //!
-//! The operating system is asked (`poll`, with no time to wait), and asked again after each change that it tells. What attempts have found
-//! is not used where it says that there is something, or room: a write may find room where this does not call it enough (a Unix socket is writable when three quarters of its room are free).
+//! Selvedge calls the operating system's `poll` with a timeout of zero, and again after each change
+//! that the system reports. Results of earlier operations are not used where `poll` reports data or
+//! space: a write may find space where `poll` does not yet report any (a Unix socket counts as
+//! writable when three quarters of its buffer are free).
 //!
-//! An error or an end alone is another matter. It may be something that no attempt fetches (an entry on the socket's error queue, a packet socket that was shut down), and then the
-//! operating system says so for ever, and a loop of waits and attempts would never rest. So it counts until an attempt was in vain, and again after the
-//! next change: an error that attempts do fetch is a change, and is told.
+//! An error or an end without data is treated differently. It may be something that no operation
+//! fetches (an entry in the socket's error queue, a packet socket that was shut down). The system
+//! then reports it for ever, and a loop of waits and operations would spin. So it counts only until
+//! an operation was unsuccessful, and again after the next change. An error that operations do
+//! fetch is a change, and the system reports it.
 
 use std::future::Future;
 use std::io;
@@ -24,7 +28,7 @@ use super::socket::Socket;
 use crate::callgraph::capture;
 use crate::error::Result;
 
-/// Waits until an attempt would not block. A leaf.
+/// Waits until an io operation would not block. A leaf.
 #[must_use = "futures do nothing unless awaited"]
 pub(super) struct Readiness<'a, S: Source> {
     socket: &'a Socket<S>,
@@ -44,7 +48,7 @@ impl<S: Source + AsFd> Socket<S> {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
         loop {
-            // Before the question: a change that comes after it is another one.
+            // Read before the `poll`: a change that comes after it counts as a new one.
             let since = self.changes(direction);
             match ask(&**self, direction)? {
                 Answer::Ready => return Poll::Ready(Ok(())),
@@ -56,10 +60,10 @@ impl<S: Source + AsFd> Socket<S> {
     }
 }
 
-/// What the operating system says of an attempt.
+/// What the operating system reports about an io operation.
 enum Answer {
     WouldBlock,
-    /// There is an error, or an end. An attempt may have to wait all the same.
+    /// There is an error, or an end. An operation may still have to wait.
     Perhaps,
     Ready,
 }
@@ -74,12 +78,12 @@ fn ask(socket: &impl AsFd, direction: Direction) -> io::Result<Answer> {
         return Ok(Answer::WouldBlock);
     }
     let told = asked[0].revents();
-    // A packet socket that was shut down is called readable for ever.
+    // Linux reports a packet socket that was shut down as readable for ever.
     let is_sure = told.contains(wanted) && !told.intersects(end | PollFlags::HUP);
     Ok(if is_sure { Answer::Ready } else { Answer::Perhaps })
 }
 
-/// The peer has ended its side, or the socket's own reading side has been ended.
+/// The peer has ended its side, or this end's reading direction has been ended.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const END: PollFlags = PollFlags::RDHUP;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -116,18 +120,23 @@ impl<S: Source> Drop for Readiness<'_, S> {
     }
 }
 
-/// The method `readable` for a type with `socket(&self) -> &Socket<_>`. What is added to its documentation shows the attempt.
+/// The method `readable` for a type with `socket(&self) -> &Socket<_>`. The attributes that are
+/// passed in add an example to its documentation.
 macro_rules! readable {
     ($(#[$example:meta])*) => {
-        /// Waits until there is something to read: then an attempt without waiting is worth while. So it is at the end, and when there is an error to be
-        /// fetched. What is there stays there, and as long as it does this returns at once. An error that no attempt fetches (on the socket's error queue) counts until an
-        /// attempt has found nothing: by one of the methods here, as the descriptor's own attempts are not seen.
+        /// Waits until there is something to read, so that a non-waiting read is worth trying. The
+        /// end of the stream and an error to be fetched count too. Nothing is consumed: as long as
+        /// the data are there, this returns at once. An error that no read fetches (in the socket's
+        /// error queue) counts only until one of the methods here has found nothing; reads on the
+        /// raw descriptor are not seen.
         ///
-        /// Somebody else may read it first, so that the attempt is in vain all the same: go on in a loop. Only on Unix.
+        /// Another task may read the data first, so a read can still fail with `WouldBlock`: call
+        /// both in a loop. Only on Unix.
         ///
         /// # Errors
         ///
-        /// [`CancelledError`](crate::CancelledError); [`std::io::Error`] if the loop that watches the socket is closed. An error of the socket itself is left to the attempt.
+        /// [`CancelledError`](crate::CancelledError); [`std::io::Error`] if the loop that watches
+        /// the socket is closed. An error of the socket itself is returned by the read.
         ///
         /// # Cancellation
         ///
@@ -139,17 +148,20 @@ macro_rules! readable {
     };
 }
 
-/// As `readable!`.
+/// As `readable!`, for writing.
 macro_rules! writable {
     ($(#[$example:meta])*) => {
-        /// Waits until there is room to write: then an attempt without waiting is worth while. So it is when there is an error to be fetched.
+        /// Waits until there is space to write, so that a non-waiting write is worth trying. An
+        /// error to be fetched counts too.
         ///
-        /// How much room is worth while the operating system decides: an attempt that is made without asking may find a little. And somebody else
-        /// may fill it first: go on in a loop. Only on Unix.
+        /// The operating system decides how much space is enough: a write without this wait may
+        /// find a little. Another task may fill the space first, so a write can still fail with
+        /// `WouldBlock`: call both in a loop. Only on Unix.
         ///
         /// # Errors
         ///
-        /// [`CancelledError`](crate::CancelledError); [`std::io::Error`] if the loop that watches the socket is closed. An error of the socket itself is left to the attempt.
+        /// [`CancelledError`](crate::CancelledError); [`std::io::Error`] if the loop that watches
+        /// the socket is closed. An error of the socket itself is returned by the write.
         ///
         /// # Cancellation
         ///

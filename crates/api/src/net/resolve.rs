@@ -6,9 +6,11 @@ use std::{fmt, io};
 use crate::error::{Error, Result, retold};
 use crate::threads::to_thread;
 
-/// What can be connected or bound to: addresses, or a name with a port (`"localhost:80"`, `("localhost", 80)`).
+/// What can be connected or bound to: addresses, or a name with a port (`"localhost:80"`,
+/// `("localhost", 80)`).
 ///
-/// A name is looked up on a thread of the pool, as the operating system's look-up blocks. There is nothing to implement.
+/// A name is looked up on a thread of the pool, because the operating system's look-up blocks. The
+/// trait is sealed: there is nothing to implement.
 ///
 /// # Examples
 ///
@@ -32,7 +34,7 @@ mod sealed {
     }
 }
 
-/// Addresses, or what is to be looked up.
+/// Known addresses, or a name that must be looked up.
 #[doc(hidden)]
 #[derive(Debug)]
 pub enum Target {
@@ -48,7 +50,8 @@ pub enum Target {
 ///
 /// # Cancellation
 ///
-/// Ends the await at once. A look-up that has begun goes on on its thread, and its result is dropped.
+/// Ends the await at once. A look-up that has begun continues on its thread, and its result is
+/// dropped.
 pub async fn lookup_host(target: impl ToSocketAddrs) -> Result<Vec<SocketAddr>> {
     lookup(target.target()).await
 }
@@ -72,7 +75,8 @@ pub(crate) async fn lookup(target: Target) -> Result<Vec<SocketAddr>> {
     Ok(to_thread(look_up).await??)
 }
 
-/// The same error, which says what it is about. One that is about something else (no more descriptors) is left as it is.
+/// The same error with `what` added to its message. An error that does not concern `what` (no more
+/// file descriptors) is left as it is.
 pub(crate) fn about(what: impl fmt::Display) -> impl FnOnce(io::Error) -> io::Error {
     use io::ErrorKind as Kind;
     move |error| match error.kind() {
@@ -86,18 +90,18 @@ pub(crate) fn about(what: impl fmt::Display) -> impl FnOnce(io::Error) -> io::Er
         | Kind::NotFound
         | Kind::PermissionDenied
         | Kind::TimedOut => retold(error, |error| format!("{error}: {what}")),
-        // A look-up's, which has no number.
+        // An error of a look-up, which has no number.
         _ if error.raw_os_error().is_none() => retold(error, |error| format!("{error}: {what}")),
         _ => error,
     }
 }
 
-/// What went wrong with the addresses that were tried so far.
+/// The last error of the addresses that were tried so far.
 #[derive(Default)]
 pub(crate) struct Failures(Option<Error>);
 
 impl Failures {
-    /// The next address may do better. A request is not meant for one address, and goes on.
+    /// Records an error, so that the next address is tried. A cancellation ends the whole search.
     pub(crate) fn note(&mut self, error: Error) -> Result<()> {
         if error.is_cancelled() {
             return Err(error);
@@ -106,7 +110,7 @@ impl Failures {
         Ok(())
     }
 
-    /// There are no more addresses: the last error counts.
+    /// There are no more addresses: the last error is the result.
     pub(crate) fn into_error(self) -> Error {
         let none = || io::Error::new(io::ErrorKind::InvalidInput, "the name stands for no address").into();
         self.0.unwrap_or_else(none)

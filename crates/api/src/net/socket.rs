@@ -1,4 +1,4 @@
-//! What ties an operating system's socket to the loop that watches it?
+//! What connects an operating system's socket to the loop that watches it?
 
 use std::fmt;
 use std::io;
@@ -14,18 +14,19 @@ use selvedge_scheduler::{Direction, Registration, Scheduler, Waiter};
 use crate::error::Result;
 use crate::task;
 
-/// A socket that does not block, and its place with the loop.
+/// A non-blocking socket and its registration with the loop.
 pub struct Socket<S: Source> {
     registration: Registration,
-    /// Taken out only by `into_source`.
+    /// `None` only after `into_source`.
     source: Option<S>,
 }
 
-/// What an attempt came to.
+/// The result of an io operation.
 #[derive(Debug, Clone, Copy)]
 pub struct Done<T> {
     pub(crate) value: T,
-    /// There was less than was asked for, so the next attempt would find nothing: it may as well wait at once.
+    /// The operation got less than it asked for, so the next one would find nothing: the caller can
+    /// wait at once.
     pub(crate) is_drained: bool,
 }
 
@@ -40,14 +41,15 @@ impl<T> Done<T> {
 }
 
 impl Done<usize> {
-    /// So many of `asked` bytes were read or written. None at all is the end, which stays.
+    /// `value` of `asked` bytes were read or written. Zero bytes mean the end of the stream, which
+    /// is final.
     pub(crate) fn bytes(value: usize, asked: usize) -> Done<usize> {
         Done { value, is_drained: 0 < value && value < asked }
     }
 }
 
 impl<S: Source> Socket<S> {
-    /// Has the running loop watch a socket that does not block.
+    /// Registers a non-blocking socket with the running loop.
     pub(super) fn watch(source: S) -> Result<Socket<S>> {
         Scheduler::with_current(|scheduler| match scheduler {
             Some(scheduler) => Ok(Socket::watch_on(scheduler, source)?),
@@ -55,18 +57,19 @@ impl<S: Source> Socket<S> {
         })
     }
 
-    /// As [`watch`](Self::watch), by a loop that need not be the running one.
+    /// As [`watch`](Self::watch), with a loop that need not be the running one.
     pub(crate) fn watch_on(scheduler: &Scheduler, mut source: S) -> io::Result<Socket<S>> {
         let registration = scheduler.register(&mut source)?;
         Ok(Socket { registration, source: Some(source) })
     }
 
-    /// Has the running loop watch it, whichever has done so until now. Who waits for it is not woken.
+    /// Moves the socket from its loop to the running loop. Tasks that wait for it are not woken.
     pub(super) fn move_here(self) -> Result<Socket<S>> {
         Socket::watch(self.into_source())
     }
 
-    /// Makes attempts until one comes to something; else `waiter` is woken when another one is worth while.
+    /// Repeats the io operation until it succeeds or would block. In the latter case `waiter` is
+    /// woken when another operation may succeed.
     pub(super) fn poll<T>(
         &self,
         direction: Direction,
@@ -90,7 +93,7 @@ impl<S: Source> Socket<S> {
         }
     }
 
-    /// Makes one attempt, whatever is known.
+    /// Performs one io operation, whatever the registration knows of readiness.
     pub(super) fn poll_attempt<T>(
         &self,
         mut attempt: impl FnMut(&S) -> io::Result<Done<T>>,
@@ -104,8 +107,9 @@ impl<S: Source> Socket<S> {
         }
     }
 
-    /// Makes one attempt for somebody who does not wait. That it was in vain is noted: [`readiness`](Self::readiness) is not to say that the next one
-    /// is worth while, as long as nothing but an error shows, and the attempt has fetched none.
+    /// Performs one io operation for a caller that does not wait. An unsuccessful operation is
+    /// recorded: as long as the system reports only an error that the operation did not return,
+    /// [`readiness`](Self::readiness) must not say that another operation may succeed.
     pub(super) fn try_once<T>(
         &self,
         direction: Direction,
@@ -119,7 +123,8 @@ impl<S: Source> Socket<S> {
         })
     }
 
-    /// The system has ended these directions of the socket at our bidding. Who waits for one finds out.
+    /// Records that this program has ended these directions of the socket, and wakes the tasks that
+    /// wait for them.
     pub(super) fn note_end(&self, how: Shutdown) {
         let (read, write) = match how {
             Shutdown::Read => (true, false),
@@ -146,12 +151,12 @@ impl<S: Source> Socket<S> {
         self.registration.poll_changed(since, waiter, cx)
     }
 
-    /// `waiter` waits no longer.
+    /// `waiter` no longer waits.
     pub(super) fn forget(&self, direction: Direction, waiter: &mut Waiter) {
         self.registration.forget(direction, waiter);
     }
 
-    /// Ends the watch, and gives the socket back.
+    /// Ends the registration and returns the socket.
     pub(super) fn into_source(mut self) -> S {
         let mut source = self.source.take().expect("it is taken out once, here");
         self.registration.deregister(&mut source);
@@ -181,7 +186,7 @@ impl<S: Source + fmt::Debug> fmt::Debug for Socket<S> {
     }
 }
 
-/// Lends the operating system's descriptor, for options that have no method here.
+/// Implements access to the operating system's descriptor, for options that have no method here.
 macro_rules! descriptor {
     ($($type:ty),*) => {
         $(

@@ -37,7 +37,7 @@ pub struct OwnedReadHalf<S: ByteStream> {
 
 /// The half of a stream that writes. Made by `into_split`.
 ///
-/// Dropped, it ends its side: the peer finds the end when it has read what was written.
+/// Dropping it ends its direction: the peer gets everything that was written, and then the end.
 ///
 /// # Examples
 ///
@@ -65,11 +65,11 @@ pub struct OwnedReadHalf<S: ByteStream> {
 pub struct OwnedWriteHalf<S: ByteStream> {
     stream: Arc<S>,
     side: Side,
-    /// Put together again, it ends nothing.
+    /// After `reunite` the drop must not end the direction.
     is_reunited: bool,
 }
 
-/// The halves are of different streams. They come back.
+/// The halves belong to different streams. The error returns them.
 pub struct ReuniteError<S: ByteStream>(pub OwnedReadHalf<S>, pub OwnedWriteHalf<S>);
 
 pub(super) fn borrowed<S: ByteStream>(stream: &S) -> (ReadHalf<'_, S>, WriteHalf<'_, S>) {
@@ -117,11 +117,11 @@ impl<S: ByteStream> OwnedReadHalf<S> {
         &self.stream
     }
 
-    /// Puts the stream together again.
+    /// Joins the halves to the stream again.
     ///
     /// # Errors
     ///
-    /// The halves come back if they are of different streams.
+    /// If the halves belong to different streams, the error returns them.
     pub fn reunite(self, mut other: OwnedWriteHalf<S>) -> Result<S, ReuniteError<S>> {
         if !Arc::ptr_eq(&self.stream, &other.stream) {
             return Err(ReuniteError(self, other));
@@ -140,7 +140,7 @@ impl<S: ByteStream> OwnedWriteHalf<S> {
         &self.stream
     }
 
-    /// Puts the stream together again; see [`OwnedReadHalf::reunite`].
+    /// Joins the halves to the stream again; see [`OwnedReadHalf::reunite`].
     pub fn reunite(self, other: OwnedReadHalf<S>) -> Result<S, ReuniteError<S>> {
         other.reunite(self)
     }
@@ -168,7 +168,7 @@ impl<S: ByteStream> Drop for OwnedWriteHalf<S> {
     fn drop(&mut self) {
         self.side.end(self.stream.socket(), Direction::Write);
         if !self.is_reunited {
-            // It fails if the connection is gone, which is an end too.
+            // This fails if the connection is closed already, which is an end too.
             let _ = self.stream.socket().shut_down(Shutdown::Write);
         }
     }

@@ -1,4 +1,4 @@
-//! What do all streams of bytes have in common?
+//! Which operations do all byte streams share?
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::Shutdown;
@@ -11,7 +11,8 @@ use super::bytes::Bytes;
 use super::socket::Socket;
 use crate::error::Result;
 
-/// A stream that can be split: TCP's and Unix's. There is nothing to implement.
+/// A stream that can be split: [`TcpStream`](crate::net::TcpStream) or `UnixStream`. Sealed: there
+/// is nothing to implement.
 pub trait ByteStream: sealed::Sealed {}
 
 pub(super) mod sealed {
@@ -29,9 +30,10 @@ pub(super) mod sealed {
     }
 }
 
-/// What coroutines do with a stream. Each is a leaf.
+/// What coroutines do with a stream. Each wait is a leaf.
 impl<S: Bytes> Socket<S> {
-    // Not `async`: each layer of those keeps the arguments once more, for as long as a connection waits.
+    // Not `async`: each layer of async functions would store the arguments once more for as long as
+    // a connection waits.
     pub(super) fn read(&self, buffer: &mut [u8]) -> impl Future<Output = Result<usize>> {
         self.attempt(Direction::Read, |source| source.read_once(buffer))
     }
@@ -88,7 +90,7 @@ impl<S: Bytes> Socket<S> {
         self.try_once(Direction::Write, |source| source.write_once(bytes).map(|written| written.value))
     }
 
-    /// Ends one side or both, and tells those who wait for it.
+    /// Ends one direction or both, and wakes the tasks that wait for it.
     pub(super) fn shut_down(&self, how: Shutdown) -> io::Result<()> {
         self.end(how)?;
         self.note_end(how);
@@ -107,7 +109,7 @@ impl<S: Bytes> Socket<S> {
     }
 }
 
-/// What the traits' `poll_` methods do with a stream.
+/// The operations behind the traits' `poll_` methods.
 impl Side {
     pub(super) fn poll_read<S: Bytes>(
         &mut self,
@@ -150,10 +152,11 @@ impl Side {
     }
 }
 
-/// The least room that `read_to_end` offers.
+/// The least space that `read_to_end` offers to a read.
 const CHUNK: usize = 8 * 1024;
 
-/// A buffer that is longer than what has been read, while it lives.
+/// Guards a buffer that is temporarily longer than what has been read; its drop shortens the
+/// buffer.
 struct Filling<'a> {
     buffer: &'a mut Vec<u8>,
     filled: usize,
@@ -165,7 +168,7 @@ impl Drop for Filling<'_> {
     }
 }
 
-/// The traits of reading for a type with `reader(&mut self) -> (&Socket<_>, &mut Side)`.
+/// The traits for reading, for a type with `reader(&mut self) -> (&Socket<_>, &mut Side)`.
 macro_rules! reading_traits {
     ([$($generics:tt)*] $type:ty) => {
         impl<$($generics)*> futures_io::AsyncRead for $type {
@@ -214,7 +217,7 @@ macro_rules! reading_traits {
     };
 }
 
-/// The traits of writing for a type with `writer(&mut self) -> (&Socket<_>, &mut Side)`.
+/// The traits for writing, for a type with `writer(&mut self) -> (&Socket<_>, &mut Side)`.
 macro_rules! writing_traits {
     ([$($generics:tt)*] $type:ty) => {
         impl<$($generics)*> futures_io::AsyncWrite for $type {
@@ -236,12 +239,12 @@ macro_rules! writing_traits {
                 side.poll_write_vectored($crate::net::attempt::Teller::Leaf, socket, cx, slices)
             }
 
-            /// There is nothing to flush: what is written is with the operating system.
+            /// There is nothing to flush: written bytes are already with the operating system.
             fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
                 Poll::Ready(Ok(()))
             }
 
-            /// Ends this side.
+            /// Ends this direction.
             fn poll_close(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
                 Poll::Ready(self.get_mut().writer().0.shut_down(std::net::Shutdown::Write))
             }

@@ -1,4 +1,4 @@
-//! TCP.
+//! How are TCP connections made, accepted and used?
 
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -21,8 +21,9 @@ use crate::error::Result;
 
 /// Waits for TCP connections.
 ///
-/// Any number of tasks may accept from one listener. On Unix the address may be used again at once when the listener is gone (`SO_REUSEADDR`), as
-/// with asyncio. For other options make a socket by other means and use [`from_std`](Self::from_std).
+/// Any number of tasks may accept from one listener. On Unix the address can be bound again as soon
+/// as the listener is dropped (`SO_REUSEADDR`), as with asyncio. For other options create the
+/// socket by other means and use [`from_std`](Self::from_std).
 ///
 /// # Examples
 ///
@@ -42,18 +43,21 @@ pub struct TcpListener {
 }
 
 impl TcpListener {
-    /// Listens at an address: the first one that can be bound of those that `target` stands for. Port 0 lets the operating system choose:
-    /// [`local_addr`](Self::local_addr) tells.
+    /// Listens at the first of the addresses that `target` stands for that can be bound. With port
+    /// 0 the operating system chooses the port: [`local_addr`](Self::local_addr) returns it.
     ///
     /// # Errors
     ///
-    /// [`std::io::Error`] (`AddrInUse`, `PermissionDenied` …); [`RuntimeError`](crate::RuntimeError) outside of a loop.
+    /// [`std::io::Error`] (`AddrInUse`, `PermissionDenied` …);
+    /// [`RuntimeError`](crate::RuntimeError) outside of a loop.
     pub async fn bind(target: impl ToSocketAddrs) -> Result<TcpListener> {
         TcpListener::bind_with_backlog(target, DEFAULT_BACKLOG).await
     }
 
-    /// As [`bind`](Self::bind), with a say in how many connections may wait to be accepted: 1,024 there. The operating system has a bound of its own
-    /// (Linux: `net.core.somaxconn`), which a larger number stands for. Clients that find no place try again after a second.
+    /// As [`bind`](Self::bind), with a chosen limit of connections that may wait to be accepted;
+    /// `bind` uses 1,024. The operating system has a limit of its own (Linux:
+    /// `net.core.somaxconn`), which replaces a larger number. When the queue is full, clients try
+    /// again after a second.
     ///
     /// # Examples
     ///
@@ -78,30 +82,32 @@ impl TcpListener {
         Err(failures.into_error())
     }
 
-    /// Takes over a listener of the standard library, with the options it has, for the running loop.
+    /// Takes over a listener of the standard library, with its options, for the running loop.
     pub fn from_std(listener: std::net::TcpListener) -> Result<TcpListener> {
         listener.set_nonblocking(true)?;
         Ok(TcpListener { socket: Socket::watch(mio::net::TcpListener::from_std(listener))? })
     }
 
-    /// Waits for a connection. Returns it with the peer's address.
+    /// Waits for a connection. Returns it with the address of the peer.
     ///
     /// # Errors
     ///
-    /// [`CancelledError`](crate::CancelledError); [`std::io::Error`]: `EMFILE` or `ENFILE` when there are no more file descriptors, in which case the
-    /// connection stays where it is and a later call may get it. A server should pause then, as
+    /// [`CancelledError`](crate::CancelledError); [`std::io::Error`]: `EMFILE` or `ENFILE` when
+    /// there are no more file descriptors. The connection then stays in the queue, and a later call
+    /// may get it. A server should pause in this case, as
     /// [`start_server`](crate::streams::start_server) does.
     ///
     /// # Cancellation
     ///
-    /// No connection is lost: it is returned, or stays for the next one who accepts.
+    /// No connection is lost: it is returned, or stays for the next call.
     pub async fn accept(&self) -> Result<(TcpStream, SocketAddr)> {
         let attempt = |listener: &mio::net::TcpListener| listener.accept().map(Done::whole);
         let (stream, peer) = self.socket.attempt(Direction::Read, attempt).await?;
         Ok((TcpStream::watch(stream)?, peer))
     }
 
-    /// What [`accept`](Self::accept) does, for one who also waits for something else, and watches the connection later.
+    /// As [`accept`](Self::accept), for a caller that waits for other things too and registers the
+    /// connection later.
     pub(crate) fn poll_accept(
         &self,
         side: &mut Side,
@@ -110,12 +116,12 @@ impl TcpListener {
         side.poll(&self.socket, Direction::Read, cx, |listener| listener.accept().map(Done::whole))
     }
 
-    /// Has the running loop watch it, whichever has done so until now.
+    /// Moves the listener from its loop to the running loop.
     pub(crate) fn move_here(self) -> Result<TcpListener> {
         Ok(TcpListener { socket: self.socket.move_here()? })
     }
 
-    /// Where it listens.
+    /// The address at which it listens.
     pub fn local_addr(&self) -> Result<SocketAddr> {
         Ok(self.socket.local_addr()?)
     }
@@ -129,33 +135,36 @@ impl fmt::Debug for TcpListener {
 
 /// A TCP connection.
 ///
-/// Reading and writing take a shared reference, so that both may go on at the same time; [`split`](Self::split) and [`into_split`](Self::into_split) give each side to
-/// somebody. Two tasks that read at the same time each get some of the bytes. Dropped, it is closed: what has been written is still sent.
+/// Reading and writing take a shared reference, so that both can go on at the same time.
+/// [`split`](Self::split) and [`into_split`](Self::into_split) give each direction its own handle.
+/// Two tasks that read at the same time each get some of the bytes. Dropping the stream closes the
+/// connection; what has been written is still sent.
 ///
-/// It does not wait to fill packets: `TCP_NODELAY` is set, as asyncio does it.
+/// `TCP_NODELAY` is set, as in asyncio: small writes are sent at once.
 ///
 /// # Examples
 ///
 /// See [the module](crate::net).
 pub struct TcpStream {
     socket: Socket<mio::net::TcpStream>,
-    /// For those who read and write by the traits' `poll_` methods.
+    /// The waits of the traits' `poll_` methods.
     read_side: Side,
     write_side: Side,
 }
 
 impl TcpStream {
-    /// Connects: to the first address that answers of those that `target` stands for.
+    /// Connects to the first of the addresses that `target` stands for that answers.
     ///
     /// # Errors
     ///
-    /// [`std::io::Error`] of the last address that was tried (`ConnectionRefused` …); [`CancelledError`](crate::CancelledError);
-    /// [`RuntimeError`](crate::RuntimeError) outside of a loop. There is no time limit but the operating system's, of minutes: put it into a
-    /// [`timeout`](crate::timeout()).
+    /// [`std::io::Error`] of the last address that was tried (`ConnectionRefused` …);
+    /// [`CancelledError`](crate::CancelledError); [`RuntimeError`](crate::RuntimeError) outside of
+    /// a loop. The only time limit is the operating system's, which is minutes long: wrap the call
+    /// in a [`timeout`](crate::timeout()).
     ///
     /// # Cancellation
     ///
-    /// The connection that was coming about is closed.
+    /// The connection that was being made is closed.
     pub async fn connect(target: impl ToSocketAddrs) -> Result<TcpStream> {
         let mut failures = Failures::default();
         for addr in resolve::lookup(target.target()).await? {
@@ -176,7 +185,7 @@ impl TcpStream {
     }
 
     pub(crate) fn watch(stream: mio::net::TcpStream) -> Result<TcpStream> {
-        // A peer that has gone already shows with the first read.
+        // If the peer has gone already, the option fails; the first read reports that.
         let _ = stream.set_nodelay(true);
         #[cfg(target_vendor = "apple")]
         super::bytes::without_signal(&stream);
@@ -189,12 +198,13 @@ impl TcpStream {
         TcpStream::watch(mio::net::TcpStream::from_std(stream))
     }
 
-    /// Gives the stream to the standard library. It does not block; `set_nonblocking(false)` changes that.
+    /// Gives the stream to the standard library. It stays non-blocking; `set_nonblocking(false)`
+    /// changes that.
     pub fn into_std(self) -> std::net::TcpStream {
         self.socket.into_source().into()
     }
 
-    /// Has the running loop watch it, whichever has done so until now.
+    /// Moves the stream from its loop to the running loop.
     pub(crate) fn move_here(self) -> Result<TcpStream> {
         let socket = self.socket.move_here()?;
         Ok(TcpStream { socket, read_side: Side::new(), write_side: Side::new() })
@@ -215,40 +225,44 @@ impl TcpStream {
     reading!();
     writing!();
 
-    /// Reads as [`read`](Self::read) does, and leaves the bytes to be read again.
+    /// Reads as [`read`](Self::read) does, but leaves the bytes to be read again.
     pub async fn peek(&self, buffer: &mut [u8]) -> Result<usize> {
         let attempt = |stream: &mio::net::TcpStream| stream.peek(buffer).map(Done::whole);
         self.socket.attempt(Direction::Read, attempt).await
     }
 
-    /// Ends one side or both. A peer that reads finds the end when it has read all that was written before.
+    /// Ends one direction or both. A peer that reads gets everything that was written before, and
+    /// then the end.
     ///
-    /// Whoever waits to write to a side that has ended, and whoever tries to later, gets `BrokenPipe`. Whoever reads gets what has come before, and then the end.
+    /// Waiting and later writes to an ended direction fail with `BrokenPipe`. Reads from an ended
+    /// direction return the bytes that have arrived before, and then the end.
     pub fn shutdown(&self, how: Shutdown) -> Result<()> {
         Ok(self.socket.shut_down(how)?)
     }
 
-    /// A half that reads and one that writes, as long as the stream is borrowed: for two sides of one task (`futures_util::try_join!`). Dropped, they end nothing.
+    /// A half that reads and a half that writes, which borrow the stream: for two parts of one task
+    /// (`futures_util::try_join!`). Dropping them does not end a direction.
     pub fn split(&mut self) -> (ReadHalf<'_, TcpStream>, WriteHalf<'_, TcpStream>) {
         split::borrowed(self)
     }
 
-    /// A half that reads and one that writes, which own the stream together. The writing half ends its side when it is dropped.
+    /// A half that reads and a half that writes, which own the stream together. Dropping the
+    /// writing half ends its direction.
     pub fn into_split(self) -> (OwnedReadHalf<TcpStream>, OwnedWriteHalf<TcpStream>) {
         split::owned(self)
     }
 
-    /// This end's address.
+    /// The address of this end.
     pub fn local_addr(&self) -> Result<SocketAddr> {
         Ok(self.socket.local_addr()?)
     }
 
-    /// The other end's address.
+    /// The address of the other end.
     pub fn peer_addr(&self) -> Result<SocketAddr> {
         Ok(self.socket.peer_addr()?)
     }
 
-    /// Whether small writes are sent at once. They are by default.
+    /// Whether small writes are sent at once, which is the default.
     pub fn nodelay(&self) -> Result<bool> {
         Ok(self.socket.nodelay()?)
     }
@@ -258,7 +272,8 @@ impl TcpStream {
         Ok(self.socket.set_nodelay(nodelay)?)
     }
 
-    /// Asks a peer that has been silent for so long whether it is still there; `None`: never, which is the default.
+    /// Probes a peer that has been silent for this long, to find out whether the connection still
+    /// works. `None` (the default): never.
     pub fn set_keepalive(&self, after: impl Into<Option<Duration>>) -> Result<()> {
         let socket = SockRef::from(&*self.socket);
         match after.into() {
@@ -267,8 +282,9 @@ impl TcpStream {
         }
     }
 
-    /// What closing does with bytes that have not been sent. `Duration::ZERO` drops them and resets the connection. By default (`None`) the operating system sends them
-    /// in its own time.
+    /// Sets what closing does with bytes that have not been sent. `Duration::ZERO` drops them and
+    /// resets the connection. By default (`None`) the operating system sends them in the
+    /// background.
     ///
     /// Other values make closing block its thread, so they are refused.
     pub fn set_linger(&self, linger: impl Into<Option<Duration>>) -> Result<()> {
@@ -282,14 +298,14 @@ impl TcpStream {
     }
 }
 
-/// The attempt that ends a `connect`.
+/// The io operation that completes a `connect`.
 fn is_connected(stream: &mio::net::TcpStream, addr: SocketAddr) -> io::Result<Done<()>> {
     if let Some(error) = stream.take_error()? {
         return Err(resolve::about(addr)(error));
     }
     match stream.peer_addr() {
         Ok(_) => Ok(Done::whole(())),
-        // Still under way.
+        // The connection is still being made.
         Err(error) if error.kind() == io::ErrorKind::NotConnected => Err(io::ErrorKind::WouldBlock.into()),
         Err(error) => Err(error),
     }

@@ -1,4 +1,4 @@
-//! UDP.
+//! What does a UDP socket offer?
 
 use std::fmt;
 use std::io;
@@ -10,10 +10,11 @@ use super::resolve::{self, Failures, ToSocketAddrs};
 use super::socket::{Done, Socket, descriptor};
 use crate::error::Result;
 
-/// A UDP socket: packets, to and from anybody or, once it is connected, one peer.
+/// A UDP socket. It exchanges packets with any address or, once it is connected, with one peer.
 ///
-/// Everything takes a shared reference; several tasks may send and receive at the same time, and each packet goes to one of them. A packet that is longer than the
-/// buffer is cut off, as the operating system does it.
+/// All methods take a shared reference. Several tasks may send and receive at the same time; each
+/// packet goes to one of them. A packet that is longer than the buffer is truncated, as the
+/// operating system does it.
 ///
 /// # Examples
 ///
@@ -35,7 +36,8 @@ pub struct UdpSocket {
 }
 
 impl UdpSocket {
-    /// Binds to the first address that can be bound of those that `target` stands for. Port 0 lets the operating system choose.
+    /// Binds to the first of the addresses that `target` stands for that can be bound. With port 0
+    /// the operating system chooses the port.
     ///
     /// # Errors
     ///
@@ -51,13 +53,13 @@ impl UdpSocket {
         Err(failures.into_error())
     }
 
-    /// Takes over a socket of the standard library, with the options it has, for the running loop.
+    /// Takes over a socket of the standard library, with its options, for the running loop.
     pub fn from_std(socket: std::net::UdpSocket) -> Result<UdpSocket> {
         socket.set_nonblocking(true)?;
         Ok(UdpSocket { socket: Socket::watch(mio::net::UdpSocket::from_std(socket))? })
     }
 
-    /// From here on packets go to this peer and come from it alone.
+    /// From now on packets are sent to this peer and received from this peer only.
     pub async fn connect(&self, target: impl ToSocketAddrs) -> Result<()> {
         let mut failures = Failures::default();
         for addr in resolve::lookup(target.target()).await? {
@@ -69,21 +71,24 @@ impl UdpSocket {
         Err(failures.into_error())
     }
 
-    /// Sends a packet to the peer. Returns how much was sent: all, unless the system cuts it.
+    /// Sends a packet to the peer. Returns how many bytes were sent: all, unless the system
+    /// truncates it.
     ///
     /// # Errors
     ///
-    /// [`CancelledError`](crate::CancelledError); [`std::io::Error`], also `ConnectionRefused` if an earlier packet found nobody.
+    /// [`CancelledError`](crate::CancelledError); [`std::io::Error`], also `ConnectionRefused` if
+    /// no socket received an earlier packet.
     ///
     /// # Cancellation
     ///
-    /// Nothing has been sent if it ends with an error.
+    /// If this ends with an error, nothing has been sent.
     pub async fn send(&self, packet: &[u8]) -> Result<usize> {
         let attempt = |socket: &mio::net::UdpSocket| socket.send(packet).map(Done::whole);
         self.socket.attempt(Direction::Write, attempt).await
     }
 
-    /// Sends a packet to the first address that `target` stands for. As [`send`](Self::send) otherwise.
+    /// Sends a packet to the first address that `target` stands for. Otherwise as
+    /// [`send`](Self::send).
     pub async fn send_to(&self, packet: &[u8], target: impl ToSocketAddrs) -> Result<usize> {
         let addrs = resolve::lookup(target.target()).await?;
         let addr = *addrs.first().ok_or_else(|| Failures::default().into_error())?;
@@ -101,7 +106,7 @@ impl UdpSocket {
         self.socket.attempt(Direction::Read, attempt).await
     }
 
-    /// Receives a packet, from whomever. Returns its length and where it comes from.
+    /// Receives a packet from any sender. Returns its length and the sender's address.
     ///
     /// # Cancellation
     ///
@@ -111,13 +116,13 @@ impl UdpSocket {
         self.socket.attempt(Direction::Read, attempt).await
     }
 
-    /// As [`recv_from`](Self::recv_from), and leaves the packet to be received again.
+    /// As [`recv_from`](Self::recv_from), but leaves the packet to be received again.
     pub async fn peek_from(&self, buffer: &mut [u8]) -> Result<(usize, SocketAddr)> {
         let attempt = |socket: &mio::net::UdpSocket| socket.peek_from(buffer).map(Done::whole);
         self.socket.attempt(Direction::Read, attempt).await
     }
 
-    /// Sends to the peer without waiting. `WouldBlock` if there is no room.
+    /// Sends to the peer without waiting. `WouldBlock` if there is no space.
     pub fn try_send(&self, packet: &[u8]) -> io::Result<usize> {
         self.socket.try_once(Direction::Write, |socket| socket.send(packet))
     }
@@ -127,7 +132,7 @@ impl UdpSocket {
         self.socket.try_once(Direction::Read, |socket| socket.recv(buffer))
     }
 
-    /// Sends without waiting. `WouldBlock` if there is no room.
+    /// Sends without waiting. `WouldBlock` if there is no space.
     pub fn try_send_to(&self, packet: &[u8], addr: SocketAddr) -> io::Result<usize> {
         self.socket.try_once(Direction::Write, |socket| socket.send_to(packet, addr))
     }
@@ -149,7 +154,7 @@ impl UdpSocket {
         /// # async fn example(socket: UdpSocket) -> selvedge::Result<Vec<u8>> {
         /// loop {
         ///     socket.readable().await?;
-        ///     // Made only when there is something for it.
+        ///     // Allocated only when there is something to receive.
         ///     let mut buffer = vec![0; 65_536];
         ///     match socket.try_recv_from(&mut buffer) {
         ///         Ok((n, _)) => return Ok(buffer[..n].to_vec()),
@@ -159,7 +164,8 @@ impl UdpSocket {
         /// }
         /// # }
         /// # selvedge::run(async {
-        /// # let (one, other) = (UdpSocket::bind("127.0.0.1:0").await?, UdpSocket::bind("127.0.0.1:0").await?);
+        /// # let one = UdpSocket::bind("127.0.0.1:0").await?;
+        /// # let other = UdpSocket::bind("127.0.0.1:0").await?;
         /// # one.send_to(b"ping", other.local_addr()?).await?;
         /// # assert_eq!(example(other).await?, b"ping");
         /// # Ok(())
@@ -175,12 +181,12 @@ impl UdpSocket {
         &self.socket
     }
 
-    /// This end's address.
+    /// The address of this end.
     pub fn local_addr(&self) -> Result<SocketAddr> {
         Ok(self.socket.local_addr()?)
     }
 
-    /// The peer's address.
+    /// The address of the peer.
     ///
     /// # Errors
     ///
@@ -189,7 +195,7 @@ impl UdpSocket {
         Ok(self.socket.peer_addr()?)
     }
 
-    /// Whether packets may go to everybody in a network.
+    /// Whether packets may be sent to all hosts of a network.
     pub fn set_broadcast(&self, on: bool) -> Result<()> {
         Ok(self.socket.set_broadcast(on)?)
     }

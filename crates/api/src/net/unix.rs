@@ -1,4 +1,4 @@
-//! Unix sockets.
+//! What do Unix sockets (streams, listeners, datagrams) offer?
 
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -22,14 +22,15 @@ use super::unix_name::{self, Shown, shown, shown_address};
 use crate::error::Result;
 use crate::event_loop::get_running_loop;
 
-/// Waits for connections at a path of the file system, or at a name.
+/// Accepts connections at a path of the file system, or at an abstract name.
 ///
-/// The path stays when the listener is gone, and cannot be bound again before it is removed.
+/// The path remains when the listener is dropped, and must be removed before it can be bound again.
 ///
 /// # Abstract names
 ///
-/// On Linux a name that begins with a zero byte (`"\0name"`) is no path but abstract, here and wherever a Unix socket takes a path, as in asyncio. It is in no file system, and free again
-/// when its socket is gone. On other systems it is refused.
+/// On Linux a name that begins with a zero byte (`"\0name"`) is not a path but an abstract name,
+/// here and in every other function that takes the path of a Unix socket, as in asyncio. It is in
+/// no file system, and becomes free when its socket is closed. Other systems refuse it.
 ///
 /// # Examples
 ///
@@ -58,27 +59,29 @@ impl UnixListener {
     ///
     /// # Errors
     ///
-    /// [`std::io::Error`]: `AddrInUse` if there is something at the path, also what a listener that has gone left there;
-    /// [`RuntimeError`](crate::RuntimeError) outside of a loop.
+    /// [`std::io::Error`]: `AddrInUse` if the path exists, for instance because an earlier listener
+    /// left it there; [`RuntimeError`](crate::RuntimeError) outside of a loop.
     pub fn bind(path: impl AsRef<Path>) -> Result<UnixListener> {
         UnixListener::bind_with_backlog(path, DEFAULT_BACKLOG)
     }
 
-    /// As [`bind`](Self::bind), with a say in how many connections may wait to be accepted: 1,024 there. The operating system has a bound of its own
-    /// (Linux: `net.core.somaxconn`), which a larger number stands for. Who finds no place gets `WouldBlock` from [`connect`](UnixStream::connect).
+    /// As [`bind`](Self::bind), with a chosen limit of connections that may wait to be accepted;
+    /// `bind` uses 1,024. The operating system has a limit of its own (Linux:
+    /// `net.core.somaxconn`), which replaces a larger number. When the queue is full,
+    /// [`connect`](UnixStream::connect) fails with `WouldBlock`.
     pub fn bind_with_backlog(path: impl AsRef<Path>, backlog: u32) -> Result<UnixListener> {
         let path = path.as_ref();
         let address = unix_name::address(path).map_err(about(shown(path)))?;
         UnixListener::listen(&address, backlog, shown(path))
     }
 
-    /// As [`bind`](Self::bind), at an address that a socket has told.
+    /// As [`bind`](Self::bind), at an address that was read from a socket.
     pub fn bind_addr(address: &SocketAddr) -> Result<UnixListener> {
         UnixListener::listen(address, DEFAULT_BACKLOG, shown_address(address))
     }
 
     fn listen(address: &SocketAddr, backlog: u32, shown: Shown<'_>) -> Result<UnixListener> {
-        // Before the path exists.
+        // Checked before the path is created.
         get_running_loop()?;
         let listener = listen_at_name(address, backlog).map_err(about(shown))?;
         Ok(UnixListener { socket: Socket::watch(mio_net::UnixListener::from_std(listener))? })
@@ -90,14 +93,16 @@ impl UnixListener {
         Ok(UnixListener { socket: Socket::watch(mio_net::UnixListener::from_std(listener))? })
     }
 
-    /// Waits for a connection. Errors and cancellation are those of [`TcpListener::accept`](super::TcpListener::accept).
+    /// Waits for a connection. Errors and cancellation are those of
+    /// [`TcpListener::accept`](super::TcpListener::accept).
     pub async fn accept(&self) -> Result<(UnixStream, SocketAddr)> {
         let attempt = |listener: &mio_net::UnixListener| listener.accept().map(Done::whole);
         let (stream, peer) = self.socket.attempt(Direction::Read, attempt).await?;
         Ok((UnixStream::watch(stream)?, peer))
     }
 
-    /// What [`accept`](Self::accept) does, for one who also waits for something else, and watches the connection later.
+    /// As [`accept`](Self::accept), for a caller that waits for other things too and registers the
+    /// connection later.
     pub(crate) fn poll_accept(
         &self,
         side: &mut Side,
@@ -108,18 +113,19 @@ impl UnixListener {
         })
     }
 
-    /// Has the running loop watch it, whichever has done so until now.
+    /// Moves the listener from its loop to the running loop.
     pub(crate) fn move_here(self) -> Result<UnixListener> {
         Ok(UnixListener { socket: self.socket.move_here()? })
     }
 
-    /// Where it listens.
+    /// The address at which it listens.
     pub fn local_addr(&self) -> Result<SocketAddr> {
         Ok(self.socket.local_addr()?)
     }
 }
 
-/// A stream between two processes of one machine, or within one. Otherwise as [`TcpStream`](super::TcpStream).
+/// A stream between two processes of one machine, or within one process. Otherwise as
+/// [`TcpStream`](super::TcpStream).
 ///
 /// # Examples
 ///
@@ -138,7 +144,7 @@ impl UnixListener {
 /// ```
 pub struct UnixStream {
     socket: Socket<mio_net::UnixStream>,
-    /// For those who read and write by the traits' `poll_` methods.
+    /// The waits of the traits' `poll_` methods.
     read_side: Side,
     write_side: Side,
 }
@@ -148,15 +154,15 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// [`std::io::Error`]: `NotFound`, `ConnectionRefused`, and `WouldBlock` if more wait there than the listener admits;
-    /// [`RuntimeError`](crate::RuntimeError) outside of a loop.
+    /// [`std::io::Error`]: `NotFound`, `ConnectionRefused`, and `WouldBlock` if the listener's
+    /// queue is full; [`RuntimeError`](crate::RuntimeError) outside of a loop.
     pub async fn connect(path: impl AsRef<Path>) -> Result<UnixStream> {
         let path = path.as_ref();
         let address = unix_name::address(path).map_err(about(shown(path)))?;
         UnixStream::connect_to(&address, shown(path)).await
     }
 
-    /// As [`connect`](Self::connect), to an address that a socket has told.
+    /// As [`connect`](Self::connect), to an address that was read from a socket.
     pub async fn connect_addr(address: &SocketAddr) -> Result<UnixStream> {
         UnixStream::connect_to(address, shown_address(address)).await
     }
@@ -172,7 +178,7 @@ impl UnixStream {
         Ok(stream)
     }
 
-    /// Two ends of a new stream.
+    /// The two ends of a new stream.
     pub fn pair() -> Result<(UnixStream, UnixStream)> {
         let (one, other) = mio_net::UnixStream::pair()?;
         Ok((UnixStream::watch(one)?, UnixStream::watch(other)?))
@@ -188,8 +194,9 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// [`std::io::Error`] of the kind `InvalidInput` if it was made from the descriptor of something else than a stream (a socket of packets in sequence);
-    /// [`RuntimeError`](crate::RuntimeError) outside of a loop.
+    /// [`std::io::Error`] of the kind `InvalidInput` if the descriptor is not a stream (but a
+    /// sequential-packet socket, for instance); [`RuntimeError`](crate::RuntimeError) outside of a
+    /// loop.
     pub fn from_std(stream: std_net::UnixStream) -> Result<UnixStream> {
         let kind = rustix::net::sockopt::socket_type(&stream)?;
         if kind != rustix::net::SocketType::STREAM {
@@ -200,12 +207,13 @@ impl UnixStream {
         UnixStream::watch(mio_net::UnixStream::from_std(stream))
     }
 
-    /// Gives the stream to the standard library. It does not block; `set_nonblocking(false)` changes that.
+    /// Gives the stream to the standard library. It stays non-blocking; `set_nonblocking(false)`
+    /// changes that.
     pub fn into_std(self) -> std_net::UnixStream {
         std::os::fd::OwnedFd::from(self.socket.into_source()).into()
     }
 
-    /// Has the running loop watch it, whichever has done so until now.
+    /// Moves the stream from its loop to the running loop.
     pub(crate) fn move_here(self) -> Result<UnixStream> {
         let socket = self.socket.move_here()?;
         Ok(UnixStream { socket, read_side: Side::new(), write_side: Side::new() })
@@ -226,29 +234,33 @@ impl UnixStream {
     reading!();
     writing!();
 
-    /// Ends one side or both. A peer that reads finds the end when it has read all that was written before.
+    /// Ends one direction or both. A peer that reads gets everything that was written before, and
+    /// then the end.
     ///
-    /// Whoever waits to write to a side that has ended, and whoever tries to later, gets `BrokenPipe`. Whoever reads gets what has come before, and then the end.
+    /// Waiting and later writes to an ended direction fail with `BrokenPipe`. Reads from an ended
+    /// direction return the bytes that have arrived before, and then the end.
     pub fn shutdown(&self, how: Shutdown) -> Result<()> {
         Ok(self.socket.shut_down(how)?)
     }
 
-    /// A half that reads and one that writes, as long as the stream is borrowed: for two sides of one task (`futures_util::try_join!`). Dropped, they end nothing.
+    /// A half that reads and a half that writes, which borrow the stream: for two parts of one task
+    /// (`futures_util::try_join!`). Dropping them does not end a direction.
     pub fn split(&mut self) -> (ReadHalf<'_, UnixStream>, WriteHalf<'_, UnixStream>) {
         split::borrowed(self)
     }
 
-    /// A half that reads and one that writes, which own the stream together. The writing half ends its side when it is dropped.
+    /// A half that reads and a half that writes, which own the stream together. Dropping the
+    /// writing half ends its direction.
     pub fn into_split(self) -> (OwnedReadHalf<UnixStream>, OwnedWriteHalf<UnixStream>) {
         split::owned(self)
     }
 
-    /// This end's address.
+    /// The address of this end.
     pub fn local_addr(&self) -> Result<SocketAddr> {
         Ok(self.socket.local_addr()?)
     }
 
-    /// The other end's address.
+    /// The address of the other end.
     pub fn peer_addr(&self) -> Result<SocketAddr> {
         Ok(self.socket.peer_addr()?)
     }
@@ -266,7 +278,8 @@ impl ByteStream for UnixStream {}
 reading_traits!([] UnixStream);
 writing_traits!([] UnixStream);
 
-/// Packets between processes of one machine. None is lost or comes twice, and they keep their order.
+/// Packets between processes of one machine. No packet is lost or duplicated, and they keep their
+/// order.
 ///
 /// # Examples
 ///
@@ -298,24 +311,24 @@ impl UnixDatagram {
         UnixDatagram::bind_to(&address, shown(path))
     }
 
-    /// As [`bind`](Self::bind), at an address that a socket has told.
+    /// As [`bind`](Self::bind), at an address that was read from a socket.
     pub fn bind_addr(address: &SocketAddr) -> Result<UnixDatagram> {
         UnixDatagram::bind_to(address, shown_address(address))
     }
 
     fn bind_to(address: &SocketAddr, shown: Shown<'_>) -> Result<UnixDatagram> {
-        // Before the path exists.
+        // Checked before the path is created.
         get_running_loop()?;
         let socket = mio_net::UnixDatagram::bind_addr(address).map_err(about(shown))?;
         Ok(UnixDatagram { socket: Socket::watch(socket)? })
     }
 
-    /// A socket without a path: others cannot answer it.
+    /// A socket without a path: other sockets cannot answer it.
     pub fn unbound() -> Result<UnixDatagram> {
         Ok(UnixDatagram { socket: Socket::watch(mio_net::UnixDatagram::unbound()?)? })
     }
 
-    /// Two sockets that are connected with each other.
+    /// Two sockets that are connected to each other.
     pub fn pair() -> Result<(UnixDatagram, UnixDatagram)> {
         let (one, other) = mio_net::UnixDatagram::pair()?;
         Ok((UnixDatagram { socket: Socket::watch(one)? }, UnixDatagram { socket: Socket::watch(other)? }))
@@ -327,14 +340,14 @@ impl UnixDatagram {
         Ok(UnixDatagram { socket: Socket::watch(mio_net::UnixDatagram::from_std(socket))? })
     }
 
-    /// From here on packets go to this peer and come from it alone.
+    /// From now on packets are sent to this peer and received from this peer only.
     pub fn connect(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let address = unix_name::address(path).map_err(about(shown(path)))?;
         Ok(self.connect_to(&address).map_err(about(shown(path)))?)
     }
 
-    /// As [`connect`](Self::connect), to an address that a socket has told.
+    /// As [`connect`](Self::connect), to an address that was read from a socket.
     pub fn connect_addr(&self, address: &SocketAddr) -> Result<()> {
         Ok(self.connect_to(address).map_err(about(shown_address(address)))?)
     }
@@ -343,26 +356,27 @@ impl UnixDatagram {
         Ok(rustix::net::connect(&*self.socket, &unix_name::raw(address)?)?)
     }
 
-    /// Sends a packet to the peer, and waits while it has no room for it.
+    /// Sends a packet to the peer, and waits while the peer has no space for it.
     ///
     /// # Cancellation
     ///
-    /// Nothing has been sent if it ends with an error.
+    /// If this ends with an error, nothing has been sent.
     pub async fn send(&self, packet: &[u8]) -> Result<usize> {
         let attempt = |socket: &mio_net::UnixDatagram| socket.send(packet).map(Done::whole);
         self.socket.attempt(Direction::Write, attempt).await
     }
 
-    /// Sends a packet to whoever has bound `path`.
+    /// Sends a packet to the socket that is bound to `path`.
     ///
     /// # Errors
     ///
-    /// Also `WouldBlock`, if there is no room: only the room of a connected peer can be waited for.
+    /// Also `WouldBlock` if the receiver has no space: only the space of a connected peer can be
+    /// waited for.
     pub fn send_to(&self, packet: &[u8], path: impl AsRef<Path>) -> Result<usize> {
         Ok(self.try_send_to(packet, path)?)
     }
 
-    /// As [`send_to`](Self::send_to), to an address that [`recv_from`](Self::recv_from) has told.
+    /// As [`send_to`](Self::send_to), to an address that [`recv_from`](Self::recv_from) returned.
     ///
     /// # Examples
     ///
@@ -371,7 +385,8 @@ impl UnixDatagram {
     ///
     /// # selvedge::run(async {
     /// # let dir = std::env::temp_dir();
-    /// # let paths = ["a", "b"].map(|name| dir.join(format!("selvedge-send-to-{}-{name}", std::process::id())));
+    /// # let pid = std::process::id();
+    /// # let paths = ["a", "b"].map(|name| dir.join(format!("selvedge-send-to-{pid}-{name}")));
     /// let (one, other) = (UnixDatagram::bind(&paths[0])?, UnixDatagram::bind(&paths[1])?);
     /// one.send_to(b"ping", &paths[1])?;
     /// let mut buffer = [0; 16];
@@ -396,7 +411,7 @@ impl UnixDatagram {
         self.socket.attempt(Direction::Read, attempt).await
     }
 
-    /// Receives a packet. Returns its length and where it comes from.
+    /// Receives a packet. Returns its length and the sender's address.
     ///
     /// # Cancellation
     ///
@@ -406,19 +421,22 @@ impl UnixDatagram {
         self.socket.attempt(Direction::Read, attempt).await
     }
 
-    /// Sends to the peer without waiting. `WouldBlock` if it has no room.
+    /// Sends to the peer without waiting. `WouldBlock` if it has no space.
     pub fn try_send(&self, packet: &[u8]) -> io::Result<usize> {
         self.socket.try_once(Direction::Write, |socket| socket.send(packet))
     }
 
-    /// Sends to whoever has bound `path`, as [`send_to`](Self::send_to) does, which does not wait either. [`writable`](Self::writable) says nothing of the room there.
+    /// Sends to the socket that is bound to `path`. The same as [`send_to`](Self::send_to), which
+    /// does not wait either. [`writable`](Self::writable) says nothing about the space of that
+    /// socket.
     pub fn try_send_to(&self, packet: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
         self.try_send_to_addr(packet, &unix_name::address(path.as_ref())?)
     }
 
-    /// As [`try_send_to`](Self::try_send_to), to an address that [`recv_from`](Self::recv_from) has told.
+    /// As [`try_send_to`](Self::try_send_to), to an address that [`recv_from`](Self::recv_from)
+    /// returned.
     pub fn try_send_to_addr(&self, packet: &[u8], address: &SocketAddr) -> io::Result<usize> {
-        // Packets send no signal, so none has to be kept away.
+        // A datagram socket never sends a signal, so no flag has to suppress it.
         let address = unix_name::raw(address)?;
         Ok(rustix::net::sendto(&*self.socket, packet, rustix::net::SendFlags::empty(), &address)?)
     }
@@ -428,7 +446,8 @@ impl UnixDatagram {
         self.socket.try_once(Direction::Read, |socket| socket.recv(buffer))
     }
 
-    /// Receives without waiting, and tells where the packet comes from. `WouldBlock` if there is nothing.
+    /// Receives without waiting. Returns the length and the sender's address. `WouldBlock` if there
+    /// is nothing.
     pub fn try_recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.socket.try_once(Direction::Read, |socket| socket.recv_from(buffer))
     }
@@ -457,7 +476,7 @@ impl UnixDatagram {
         &self.socket
     }
 
-    /// The peer's address, once [connected](Self::connect).
+    /// The address of the peer, once the socket is [connected](Self::connect).
     ///
     /// # Errors
     ///
@@ -466,7 +485,7 @@ impl UnixDatagram {
         Ok(self.socket.peer_addr()?)
     }
 
-    /// This end's address.
+    /// The address of this end.
     pub fn local_addr(&self) -> Result<SocketAddr> {
         Ok(self.socket.local_addr()?)
     }

@@ -1,4 +1,4 @@
-//! What does the name of a Unix socket stand for?
+//! Which address does the name of a Unix socket stand for?
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -9,7 +9,8 @@ use std::path::Path;
 
 use rustix::net::SocketAddrUnix;
 
-/// A name that begins with a zero byte is abstract: it exists beside the file system, as long as somebody has bound it. Only on Linux, as in asyncio.
+/// A name that begins with a zero byte is abstract: it is not in the file system, and exists as
+/// long as a socket is bound to it. Only on Linux, as in asyncio.
 pub(crate) fn is_abstract(name: &Path) -> bool {
     abstract_name(name).is_some()
 }
@@ -18,7 +19,7 @@ fn abstract_name(name: &Path) -> Option<&[u8]> {
     name.as_os_str().as_bytes().strip_prefix(b"\0")
 }
 
-/// For `std` and mio.
+/// The address for `std` and mio.
 pub(crate) fn address(name: &Path) -> io::Result<SocketAddr> {
     match abstract_name(name) {
         None => SocketAddr::from_pathname(name),
@@ -46,7 +47,7 @@ fn std_abstract(_name: &[u8]) -> io::Result<SocketAddr> {
     Err(no_abstract_names())
 }
 
-/// For the calls that neither `std` nor mio make with an address.
+/// The address for system calls that neither `std` nor mio offer.
 pub(super) fn raw(address: &SocketAddr) -> io::Result<SocketAddrUnix> {
     if let Some(path) = address.as_pathname() {
         return Ok(SocketAddrUnix::new(path)?);
@@ -90,7 +91,7 @@ fn abstract_part(_address: &SocketAddr) -> Option<&[u8]> {
     None
 }
 
-/// The name as it stands in a message: an abstract one with `@`, as Linux's tools write it.
+/// The name for a message. An abstract name begins with `@`, as in Linux's tools.
 pub(crate) fn shown(name: &Path) -> Shown<'_> {
     Shown { is_abstract: is_abstract(name), name: abstract_name(name).unwrap_or(name.as_os_str().as_bytes()) }
 }

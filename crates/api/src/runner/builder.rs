@@ -1,4 +1,4 @@
-//! How is a loop made that is not like the others?
+//! Which settings does a loop have?
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,8 @@ use crate::coroutine::Coroutine;
 use crate::error::{Result, RuntimeError};
 use crate::event_loop::{EventLoop, LoopShared};
 
-/// Long enough for clean-up that talks to other machines; short enough that a person waits for it. (asyncio waits for ever.)
+/// Long enough for clean-up that communicates with other machines; short enough for a person to
+/// wait. (asyncio waits for ever.)
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Sets up a [`Runner`].
@@ -43,20 +44,22 @@ pub struct RunnerBuilder {
 }
 
 impl RunnerBuilder {
-    /// More workers than this are refused.
+    /// The greatest number of workers that is accepted.
     pub const MAX_WORKERS: usize = MAX_WORKERS;
 
     pub(super) fn new() -> RunnerBuilder {
         RunnerBuilder::default()
     }
 
-    /// How many threads run tasks, from 1 to [`MAX_WORKERS`](Self::MAX_WORKERS). Default: one for each core of the machine.
+    /// How many threads run tasks, from 1 to [`MAX_WORKERS`](Self::MAX_WORKERS). Default: one for
+    /// each core of the machine.
     pub fn workers(mut self, workers: usize) -> RunnerBuilder {
         self.workers = Some(workers);
         self
     }
 
-    /// What the threads' names begin with, in listings of the system and in panics. Default: `selvedge`.
+    /// The beginning of the threads' names, in listings of the system and in panics. Default:
+    /// `selvedge`.
     pub fn thread_name(mut self, prefix: impl Into<String>) -> RunnerBuilder {
         self.thread_name = Some(prefix.into());
         self
@@ -68,36 +71,40 @@ impl RunnerBuilder {
         self
     }
 
-    /// From when on a poll counts as slow. asyncio's `slow_callback_duration`, with its default of 100 ms.
+    /// The duration from which a poll counts as slow. asyncio's `slow_callback_duration`, with its
+    /// default of 100 ms.
     pub fn slow_poll(mut self, least: Duration) -> RunnerBuilder {
         self.slow_poll = Some(least);
         self
     }
 
-    /// How long cancelled tasks, and functions that run in [`to_thread`](crate::to_thread) or an executor, are waited for when the loop is
-    /// closed. Default: ten seconds. After that they are reported to the exception handler and left.
+    /// When the loop is closed, how long to wait for cancelled tasks and for functions that run in
+    /// [`to_thread`](crate::to_thread) or an executor. Default: ten seconds. After that they are
+    /// reported to the exception handler and left.
     pub fn shutdown_timeout(mut self, most: Duration) -> RunnerBuilder {
         self.shutdown_timeout = Some(most);
         self
     }
 
-    /// Whether another thread stands in for a worker that is stuck in a long poll. Default: true. Without it the program does without the
-    /// thread that watches, and everything that a stuck worker holds waits for it.
+    /// Whether a standby thread takes over from a worker that is stuck in a long poll. Default:
+    /// true. With `false` the program has no watchdog thread, and everything that a stuck worker
+    /// holds must wait for that worker.
     pub fn rescue(mut self, enabled: bool) -> RunnerBuilder {
         self.no_rescue = !enabled;
         self
     }
 
-    /// How many threads run blocking jobs (`to_thread`, the default executor) at the same time: at least 1. Default: asyncio's rule, cores + 4,
-    /// at most 32.
+    /// How many threads run blocking jobs (`to_thread`, the default executor) at the same time: at
+    /// least 1. Default: asyncio's rule, cores + 4, at most 32.
     pub fn max_blocking_threads(mut self, most: usize) -> RunnerBuilder {
         self.max_blocking_threads = Some(most);
         self
     }
 
-    /// Lets the loop's clock jump to the next deadline whenever there is nothing else to do: an hour's sleep takes no time, and
-    /// things happen in the order of their deadlines. It jumps any [`Duration`], a thousand years and `Duration::MAX` included. Meant for tests. Functions in [`to_thread`](crate::to_thread) hold the clock; of threads of the program's own it
-    /// knows nothing.
+    /// Lets the loop's clock jump to the next deadline whenever there is nothing else to do: an
+    /// hour's sleep takes no time, and things happen in the order of their deadlines. It jumps over
+    /// any [`Duration`], including a thousand years and `Duration::MAX`. Meant for tests. Functions
+    /// in [`to_thread`](crate::to_thread) pause the clock; other threads of the program do not.
     pub fn virtual_time(mut self, enabled: bool) -> RunnerBuilder {
         self.virtual_time = enabled;
         self
@@ -107,7 +114,8 @@ impl RunnerBuilder {
     ///
     /// # Errors
     ///
-    /// [`RuntimeError`] for a number of workers or of blocking threads that makes no sense; [`std::io::Error`] if the system refuses a thread.
+    /// [`RuntimeError`] if the number of workers or of blocking threads is out of range;
+    /// [`std::io::Error`] if the system refuses a thread.
     pub fn build(self) -> Result<Runner> {
         let workers = self.workers.unwrap_or_else(num_cpus::get);
         if !(1..=MAX_WORKERS).contains(&workers) {

@@ -1,10 +1,12 @@
-//! What keeps virtual time still between main's end and whatever its runner does next?
+//! What stops virtual time between the end of main and the next step of its runner?
 //!
-//! When main has ended, its worker may have nothing left to run, and a virtual clock would move on before the calling thread has been woken: a task that sleeps
-//! for an hour would be told that the hour is over instead of being cancelled. So main takes a hold on the time as its last act, on its worker,
-//! and the runner lets go of it when it has asked the others to stop.
+//! When main has ended, its worker may have nothing left to run, and a virtual clock would move on
+//! before the calling thread has been woken: a task that sleeps for an hour would see the hour as
+//! over instead of being cancelled. So main pauses the clock as its last action, on its worker, and
+//! the runner ends the pause when it has cancelled the other tasks.
 //!
-//! It is taken in a destructor, because that runs however main ends: with a value, a panic, or cancelled before its first step.
+//! The pause begins in a destructor, because that runs however main ends: with a value, a panic, or
+//! cancelled before its first step.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -16,28 +18,28 @@ use pin_project_lite::pin_project;
 use selvedge_scheduler::{Scheduler, TimeHold};
 
 pin_project! {
-    /// Main, with its last act.
+    /// Main, and the clock pause at its end.
     pub(super) struct Held<C> {
         #[pin]
         main: C,
-        // Dropped after what main captured, whose destructors are still main's.
+        // Dropped after the values that main captured, whose destructors are part of main.
         at_end: AtEnd,
     }
 }
 
-/// Where the runner finds the hold.
+/// Where the runner finds the clock pause.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Hold(Arc<Mutex<Option<TimeHold>>>);
 
 struct AtEnd(Hold);
 
 impl Hold {
-    /// Lets `main` take the hold when it ends.
+    /// Returns a future that runs `main` and begins the clock pause when it ends.
     pub(super) fn around<C>(&self, main: C) -> Held<C> {
         Held { main, at_end: AtEnd(self.clone()) }
     }
 
-    /// Time may move on.
+    /// Ends the clock pause.
     pub(super) fn release(&self) {
         let hold = self.0.lock().take();
         drop(hold);
@@ -46,7 +48,7 @@ impl Hold {
 
 impl Drop for AtEnd {
     fn drop(&mut self) {
-        // On another thread the loop is being closed; there is no time to hold any more.
+        // On another thread the loop is being closed, and time no longer matters.
         let hold = Scheduler::with_current(|scheduler| scheduler.map(Scheduler::hold_time));
         *self.0.0.lock() = hold;
     }

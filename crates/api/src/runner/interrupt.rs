@@ -1,8 +1,9 @@
 //! What does Ctrl-C do while `run` waits?
 //!
-//! asyncio takes the signal over only on the main thread, and only if nobody else has. So does this. A handler that the program has
-//! [added](crate::EventLoop::add_signal_handler) to the loop takes its place: which of the two a press is for is decided by the loop,
-//! which knows when the handler came and went.
+//! As in asyncio, `run` handles the signal only on the main thread, and only if no other code does.
+//! A handler that the program has [added](crate::EventLoop::add_signal_handler) to the loop takes
+//! precedence. The loop decides which of the two a Ctrl-C is for, because it knows when the handler
+//! was added and removed.
 
 #[cfg(unix)]
 pub(super) use self::unix::Interrupts;
@@ -22,7 +23,7 @@ mod unix {
     use crate::event_loop::{CtrlC, EventLoop};
     use crate::signal::{DefaultAction, SIGINT, Told};
 
-    /// Listens to Ctrl-C while it lives.
+    /// Handles Ctrl-C while it lives.
     pub(in super::super) struct Interrupts {
         _told: Told,
         bell: UnixStream,
@@ -31,9 +32,9 @@ mod unix {
     }
 
     impl Interrupts {
-        /// `None` if Ctrl-C is not ours to take.
+        /// `None` if Ctrl-C cannot be handled here: not the main thread, or other code handles it.
         pub(in super::super) fn listen(event_loop: &EventLoop) -> Option<Interrupts> {
-            // Only the main thread is called "main" by the standard library.
+            // The standard library gives only the main thread the name "main".
             if thread::current().name() != Some("main") {
                 return None;
             }
@@ -54,14 +55,16 @@ mod unix {
         }
 
         pub(in super::super) fn wait(&self, most: Option<Duration>) {
-            // A zero timeout is an error to the socket.
+            // The socket refuses a timeout of zero.
             let most = most.map(|most| most.max(Duration::from_nanos(1)));
             if self.bell.set_read_timeout(most).is_err() {
-                // Unheard of; but looking again now and then is better than to wait for ever.
+                // This never happens in practice. Checking now and then is better than waiting for
+                // ever.
                 thread::sleep(Duration::from_millis(10).min(most.unwrap_or(Duration::MAX)));
                 return;
             }
-            // Several rings are one. Whatever the outcome, the caller looks for itself.
+            // Several bytes count as one wake. Whatever this returns, the caller checks the state
+            // itself.
             let _ = (&self.bell).read(&mut [0; 64]);
         }
 
@@ -70,7 +73,7 @@ mod unix {
         }
     }
 
-    /// The end of the socket that wakes.
+    /// The end of the socket to which a wake sends a byte.
     struct Ring(UnixStream);
 
     impl Wake for Ring {
@@ -79,7 +82,7 @@ mod unix {
         }
 
         fn wake_by_ref(self: &Arc<Self>) {
-            // A full socket has rung already.
+            // A full socket holds unread bytes already, which wake the reader.
             let _ = (&self.0).write(&[1]);
         }
     }
@@ -93,7 +96,7 @@ mod elsewhere {
 
     use crate::event_loop::EventLoop;
 
-    /// Ctrl-C keeps its default action here.
+    /// Without Unix signals Ctrl-C keeps its default action.
     pub(in super::super) struct Interrupts(Infallible);
 
     impl Interrupts {

@@ -27,12 +27,14 @@ use crate::task::{Builder, Task};
 
 /// Runs a coroutine on a new event loop, and closes the loop. asyncio's `run`.
 ///
-/// The loop has as many workers as the machine has cores; [`Runner::builder`] sets more. This thread only waits.
+/// The loop has as many workers as the machine has cores; [`Runner::builder`] offers more settings.
+/// The calling thread only waits.
 ///
-/// When the coroutine ends, every other task is cancelled once and waited for, up to the
-/// [shutdown timeout](RunnerBuilder::shutdown_timeout), and so are functions that run in [`to_thread`](crate::to_thread) or an executor.
-/// A task that lives on is named in a report to the exception handler and dropped; of functions the report says how many are left behind.
-/// `run` returns whatever the workers are stuck in.
+/// When the coroutine ends, every other task is cancelled once and waited for, up to the [shutdown
+/// timeout](RunnerBuilder::shutdown_timeout), and so are functions that run in
+/// [`to_thread`](crate::to_thread) or an executor. Tasks that still live after that are named in a
+/// report to the exception handler and dropped; for functions the report gives the number that are
+/// left behind. So `run` always returns, even if workers are stuck.
 ///
 /// # Examples
 ///
@@ -44,15 +46,18 @@ use crate::task::{Builder, Task};
 ///
 /// # Errors
 ///
-/// What the coroutine returned; [`RuntimeError`] if called from a running event loop; [`std::io::Error`] if the system refuses a
-/// thread; [`KeyboardInterrupt`] if the user pressed Ctrl-C and the coroutine gave way, or twice.
+/// The error that the coroutine returned; [`RuntimeError`] if called from a running event loop;
+/// [`std::io::Error`] if the system refuses a thread; [`KeyboardInterrupt`] if the user pressed
+/// Ctrl-C once and the coroutine ended because of it, or pressed it twice.
 ///
 /// # Cancellation
 ///
-/// Ctrl-C cancels the coroutine, at the await at which it stands: a coroutine that computes and never awaits does not notice. A second
-/// one ends `run` at once. Only on the main thread, and only where nobody else had taken over
-/// the signal. A handler that the program [adds](EventLoop::add_signal_handler) to the loop for `SIGINT` takes the place of this for as long as it is there.
-/// Whoever takes the signal over while `run` waits (by signal-hook, or tokio) is told of it, too; but once `run` has returned it also does what it does by default.
+/// Ctrl-C cancels the coroutine at the await at which it is suspended: a coroutine that computes
+/// and never awaits does not notice it. A second Ctrl-C ends `run` at once. This holds only on the
+/// main thread, and only if no other code handles the signal already. A handler for `SIGINT` that
+/// the program [adds](EventLoop::add_signal_handler) to the loop replaces this behaviour as long as
+/// it is there. Code that installs a handler while `run` waits (by signal-hook, or tokio) gets the
+/// signal too; but once `run` has returned, the signal also performs its default action.
 #[track_caller]
 pub fn run<C: Coroutine>(main: C) -> Result<C::Item> {
     Runner::builder().run(main)
@@ -73,7 +78,7 @@ pub struct Runner {
     event_loop: EventLoop,
     context: Context,
     shutdown_timeout: Duration,
-    /// Ctrl-C was pressed twice: nobody wants to wait for clean-up either.
+    /// Ctrl-C was pressed twice: `close` does not wait for clean-up.
     is_hurried: AtomicBool,
     is_closed: AtomicBool,
 }
@@ -88,7 +93,7 @@ impl Runner {
         Runner::builder().build()
     }
 
-    /// A runner with settings of its own.
+    /// Sets up a runner.
     pub fn builder() -> RunnerBuilder {
         RunnerBuilder::new()
     }
@@ -103,15 +108,16 @@ impl Runner {
         }
     }
 
-    /// The loop, which runs tasks from now on until [`close`](Runner::close), inside [`run`](Runner::run) and between.
+    /// The loop. It runs tasks from now on until [`close`](Runner::close), during
+    /// [`run`](Runner::run) and between its calls.
     pub fn get_loop(&self) -> EventLoop {
         self.event_loop.clone()
     }
 
-    /// Runs a coroutine to its end. Other tasks live on until [`close`](Runner::close).
+    /// Runs a coroutine to its end. Other tasks continue until [`close`](Runner::close).
     ///
-    /// Several threads may call this at once: the coroutines run side by side on the one loop and share its context, so what one sets in
-    /// a context variable the other sees. (asyncio refuses.)
+    /// Several threads may call this at once: the coroutines run concurrently on the one loop and
+    /// share its context, so each sees the context variables that another sets. (asyncio refuses.)
     ///
     /// # Errors
     ///
@@ -120,12 +126,13 @@ impl Runner {
     pub fn run<C: Coroutine>(&self, main: C) -> Result<C::Item> {
         let hold = Hold::default();
         let result = self.run_held(main, &hold);
-        // The others live on, and so does their time.
+        // The other tasks continue, so their time must move on.
         hold.release();
         result
     }
 
-    /// As [`run`](Self::run), but virtual time stands still from main's end on until the hold is released.
+    /// As [`run`](Self::run), but virtual time is paused from the end of main until the hold is
+    /// released.
     #[track_caller]
     fn run_held<C: Coroutine>(&self, main: C, hold: &Hold) -> Result<C::Item> {
         refuse_inside_loop("Runner.run()")?;
@@ -136,7 +143,8 @@ impl Runner {
         let builder = Builder::new().context(self.context.clone());
         let task = builder.spawn_on(self.event_loop.scheduler(), hold.around(main), Location::caller());
         let ended = wait_for_main(task, &waiter);
-        // Relaxed: read by whoever closes the runner, who has this call's result or shares the runner by other means.
+        // Relaxed: read by the thread that closes the runner, which has this call's result or
+        // shares the runner by other means.
         self.is_hurried.fetch_or(matches!(ended, Ended::Hurried), Ordering::Relaxed);
         match ended {
             Ended::Main(result) => result,
@@ -144,14 +152,15 @@ impl Runner {
         }
     }
 
-    /// Cancels the tasks that are left, waits for them up to the shutdown timeout, and closes the loop. Again: does nothing.
+    /// Cancels the remaining tasks, waits for them up to the shutdown timeout, and closes the loop.
+    /// Calling it again does nothing.
     ///
-    /// Called on one of the loop's own workers it closes the loop without waiting.
+    /// When called on one of the loop's own workers it closes the loop without waiting.
     pub fn close(&self) {
         self.close_held(&Hold::default());
     }
 
-    /// As [`close`](Self::close); the hold is released when every task has been asked to stop.
+    /// As [`close`](Self::close); the hold is released when every task has been cancelled.
     fn close_held(&self, hold: &Hold) {
         // Relaxed: only one caller wins the swap, and it publishes nothing.
         if !self.is_closed.swap(true, Ordering::Relaxed) {
@@ -190,7 +199,7 @@ enum Ended<T> {
     Hurried,
 }
 
-/// Waits for main; the first Ctrl-C cancels it, the second one does not wait any longer.
+/// Waits for main. The first Ctrl-C cancels main, the second one ends the wait.
 fn wait_for_main<T: Send + 'static>(task: Task<T>, waiter: &Waiter) -> Ended<T> {
     let waker = waiter.waker();
     let mut cx = PollContext::from_waker(&waker);
@@ -198,7 +207,7 @@ fn wait_for_main<T: Send + 'static>(task: Task<T>, waiter: &Waiter) -> Ended<T> 
     let mut is_interrupted = false;
     loop {
         if let Poll::Ready(result) = task.poll_join(&mut cx) {
-            // Whoever else has cancelled main too wants to see the cancellation.
+            // If other code has cancelled main too, the error must stay a cancellation.
             let is_ours = is_interrupted
                 && result.as_ref().is_err_and(crate::Error::is_cancelled)
                 && task.uncancel() == 0;

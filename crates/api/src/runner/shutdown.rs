@@ -1,26 +1,31 @@
-//! What becomes of the tasks that are left when main has ended?
+//! What happens to the tasks that are left when main has ended?
 //!
 //! ```text
-//!  open             foreign threads, workers and pool hand in what they like
-//!    | finish
-//!  clean-up         foreign threads are refused. In rounds: every task that was not asked is asked to stop, once; then all of
-//!    |              these are waited for, then functions in threads; whatever they hand in meanwhile is the next round.
-//!    | nothing is left, or the time is up
-//!  the last look    everybody is refused. If there is time, one more round for what came in after the last one.
-//!    |
-//!  giving up        signal handlers go, the scheduler is closed: what is left is dropped, what is inside a poll is left behind
-//!    |
-//!  closed           one report tells all that was given up on
+//!   open          foreign threads, workers and pool threads may add tasks and functions
+//!     | finish
+//!   clean-up      foreign threads are refused. In rounds: every task that has not been cancelled
+//!     |           yet is cancelled, once; the round waits for all of these, then for functions
+//!     |           in threads; what they add meanwhile belongs to the next round
+//!     | nothing is left, or the time is up
+//!   last round    all additions are refused. If there is time, one more round for tasks and
+//!     |           functions that were added after the last one
+//!   giving up     signal handlers are removed, the scheduler is closed: tasks that are left are
+//!     |           dropped, those inside a poll are left behind
+//!   closed        one report names everything that was given up
 //! ```
 //!
-//! Who owns what: the calling thread owns the rounds and the clock; the workers own the tasks until the scheduler is closed, from then on its closing
-//! thread does. The scheduler's `close.rs` has the invariant on which the last look rests: what is handed in is either found by it, or was refused.
+//! Ownership: the calling thread owns the rounds and the clock. The workers own the tasks until the
+//! scheduler is closed; from then on its closing thread owns them. The last round relies on the
+//! invariant in the scheduler's `close.rs`: an addition is either found by the last round, or was
+//! refused.
 //!
-//! Every step looks at the clock, also between two tasks of a round. When the time is up, tasks that are on their way out get [`GRACE`], and the
-//! threads [`LEAST_PATIENCE`] together with that; nothing else is waited for.
+//! Every step checks the clock, also between two tasks of a round. When the time is up, tasks that
+//! are about to end get [`GRACE`], and the threads get [`LEAST_PATIENCE`] including that; nothing
+//! else is waited for.
 //!
-//! A task is asked only once, whoever would ask it: a task that awaits another one passes requests on, but not a shutdown's to a task
-//! that has been told of it (`cancel/route.rs`). So n tasks cost n requests and n polls, however they await each other.
+//! A task is cancelled only once in a shutdown. A task that awaits another one passes requests on,
+//! but the shutdown's request is not passed on to a task that the shutdown itself has cancelled
+//! (`cancel/route.rs`). So n tasks cost n requests and n polls, however they await each other.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -37,25 +42,27 @@ use crate::event_loop::EventLoop;
 use crate::event_loop::report::{self, GivenUp, Waited};
 use crate::task::{Notify, TaskHandle, TaskRefExt, TaskSlot, notify};
 
-/// Threads that have nothing left to do need a moment to end, even where nobody waits for tasks.
+/// Even where no task is waited for, idle threads need a moment to end.
 const LEAST_PATIENCE: Duration = Duration::from_millis(100);
-/// The same where that time has been used up by so many tasks, or by a slow exception handler.
+/// The same for the case that many tasks or a slow exception handler have used up that time.
 const LEAST_OF_ALL: Duration = Duration::from_millis(20);
-/// So long tasks are waited for that were asked in time, if one after the other ends. A part of the least patience.
+/// How long to wait for tasks that were cancelled in time, as long as they end one after the other.
+/// A part of the least patience.
 const GRACE: Duration = Duration::from_millis(50);
-/// If none has ended for so long, none is about to.
+/// If no task has ended for this long, none is about to.
 const NO_PROGRESS: Duration = Duration::from_millis(10);
-/// Tasks that are asked between two looks at the clock.
+/// The number of tasks that are cancelled between two checks of the clock.
 const BETWEEN_LOOKS: usize = 256;
 
-/// Cancels every task once, waits, and closes the loop: bounded, whatever the tasks do.
+/// Cancels every task once, waits, and closes the loop. Its duration is bounded, whatever the tasks
+/// do.
 pub(super) struct Shutdown<'a> {
     event_loop: &'a EventLoop,
-    /// What the report says about the patience.
+    /// How long the report says the tasks were waited for.
     waited: Waited,
-    /// `None`: so much patience that the clock cannot show its end.
+    /// `None`: the end of the patience is too far ahead for the clock to represent.
     deadline: Option<Instant>,
-    /// Those that were asked and were not done when the time was up.
+    /// The tasks that were cancelled and had not ended when the time was up.
     survivors: Vec<TaskHandle>,
     failures: report::Failures,
 }
@@ -65,7 +72,7 @@ pub(super) struct Shutdown<'a> {
 #[must_use]
 enum Wait {
     AllEnded,
-    /// Or the user has lost patience.
+    /// The deadline has passed, or the user has pressed Ctrl-C again.
     TimeIsUp,
 }
 
@@ -89,7 +96,7 @@ impl<'a> Shutdown<'a> {
         self.deadline = Some(Instant::now());
     }
 
-    /// `hold` keeps virtual time from moving on until every task has been asked to stop.
+    /// `hold` pauses virtual time until every task has been cancelled.
     pub(super) fn finish(mut self, hold: &Hold) {
         let scheduler = self.event_loop.scheduler();
         let is_inside = Scheduler::with_current(|current| current.is_some_and(|it| it.ptr_eq(scheduler)));
@@ -104,24 +111,27 @@ impl<'a> Shutdown<'a> {
         let cleaned_up = self.clean_up(&waiter, hold);
         scheduler.refuse_everybody();
         if cleaned_up == Wait::AllEnded {
-            // The last look: what came in between the two is all there will ever be.
+            // The last round: nothing can be added any more after the tasks that came in between.
             let _ = self.clean_up(&waiter, hold);
         }
         drop(waiter);
-        // Before the loop is closed, which may take its time: a signal in between does what it does by default, instead of nothing.
+        // Before the loop is closed, which may take long: a signal in between performs its default
+        // action, instead of nothing.
         self.event_loop.close_signals();
         let end = self.deadline.and_then(|deadline| deadline.checked_add(LEAST_PATIENCE));
         let stuck = scheduler.close(time_until(end).map_or(Duration::MAX, |left| left.max(LEAST_OF_ALL)));
         self.report_what_is_left(&stuck);
     }
 
-    /// In rounds, until there is neither a task nor a function: what is made during the shutdown gets its turn when what was there before has ended.
+    /// Runs rounds until there is neither a task nor a function left. What is added during a round
+    /// belongs to the next one.
     fn clean_up(&mut self, waiter: &Waiter, hold: &Hold) -> Wait {
         let scheduler = self.event_loop.scheduler();
         loop {
             let asked = self.ask_and_wait(waiter, hold);
             let Some(asked) = asked else { return Wait::TimeIsUp };
-            // The loop still runs: a signal while functions end in their threads is the handler's.
+            // The loop still runs: a signal that arrives while functions end in their threads calls
+            // its handler.
             let had_functions =
                 scheduler.wait_for_blocking(time_until(self.deadline).unwrap_or(Duration::MAX));
             if self.is_time_up() {
@@ -133,11 +143,11 @@ impl<'a> Shutdown<'a> {
         }
     }
 
-    /// One round: the number of those that were asked and have ended. `None`: the time is up.
+    /// One round. Returns how many tasks were cancelled and have ended; `None`: the time is up.
     fn ask_and_wait(&mut self, waiter: &Waiter, hold: &Hold) -> Option<usize> {
         let countdown = Arc::new(Countdown { unfinished: AtomicUsize::new(1), waker: waiter.waker() });
         let asked = self.ask_all(&countdown);
-        // What they do now may take time.
+        // The clean-up of the tasks may need virtual time to pass.
         hold.release();
         countdown.down();
         let end = self.wait(waiter, &countdown);
@@ -157,12 +167,12 @@ impl<'a> Shutdown<'a> {
         None
     }
 
-    /// Asks all that are there now, or as many as there is time for. They are collected before the first one is
-    /// asked: a task that a clean-up makes gets its turn in the next round.
+    /// Cancels all tasks that exist now, or as many as there is time for. All are collected before
+    /// the first one is cancelled: a task that a clean-up makes belongs to the next round.
     fn ask_all(&self, countdown: &Arc<Countdown>) -> Vec<TaskHandle> {
         let mut found = Vec::new();
         for portion in self.event_loop.scheduler().tasks_by_portions() {
-            // Some are asked in any case, so that the report can name them.
+            // Some tasks are cancelled in any case, so that the report can name them.
             if found.len() >= BETWEEN_LOOKS && self.is_time_up() {
                 break;
             }
@@ -174,7 +184,7 @@ impl<'a> Shutdown<'a> {
                 break;
             }
             let Some(slot) = task.slot::<TaskSlot>() else { continue };
-            // Its error is reported here, and only here.
+            // The error of the task is reported here, and nowhere else.
             slot.mark_retrieved();
             countdown.unfinished.fetch_add(1, Ordering::Relaxed);
             notify(&task, Arc::clone(countdown) as Arc<dyn Notify>, 0);
@@ -203,7 +213,7 @@ impl<'a> Shutdown<'a> {
         self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
-    /// Only now is it known which of those that did not stop could be dropped.
+    /// Called after the close: only then is it known which of the survivors could be dropped.
     fn report_what_is_left(mut self, stuck: &[TaskRef]) {
         let mut given_up = GivenUp::new(self.waited);
         for task in stuck {
@@ -212,10 +222,10 @@ impl<'a> Shutdown<'a> {
         let stuck: HashSet<&TaskRef> = stuck.iter().collect();
         for task in self.survivors.iter().filter(|task| !stuck.contains(task.task_ref())) {
             let slot = task.task_ref().task_slot();
-            // Done: dropped by the close. Not done: about to be dropped.
+            // Done: the close has dropped it. Not done: it is about to be dropped.
             let is_given_up = task.task_ref().failure().map_or(!task.done(), |error| was_dropped(&error));
             if !is_given_up {
-                // It came to its end by itself, a little late.
+                // It ended by itself, a little late.
                 self.failures.note(task);
             } else if slot.requests().load().is_pending() {
                 given_up.unheard();
@@ -235,7 +245,8 @@ fn time_until(deadline: Option<Instant>) -> Option<Duration> {
     deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
 }
 
-/// The time is up; but if tasks are on their way out, which shows as one ends after the other, they get there.
+/// Called when the time is up. Tasks that are about to end may do so: this waits as long as one
+/// ends after the other.
 fn wait_while_they_end(waiter: &Waiter, countdown: &Countdown) -> Wait {
     let end = Instant::now() + GRACE;
     let (mut unfinished, mut since) = (countdown.unfinished(), Instant::now());
@@ -262,9 +273,9 @@ fn was_dropped(error: &Error) -> bool {
         .is_some_and(|cancelled| cancelled.message() == Some(EVENT_LOOP_IS_CLOSED))
 }
 
-/// Wakes when the last of several tasks has ended.
+/// Wakes the waiter when the last of several tasks has ended.
 struct Countdown {
-    /// One more than tasks as long as tasks are being asked.
+    /// While tasks are still being cancelled, this is one more than the number of unfinished tasks.
     unfinished: AtomicUsize,
     waker: Waker,
 }
@@ -278,7 +289,7 @@ impl Countdown {
     }
 
     fn unfinished(&self) -> usize {
-        // Relaxed: a number to compare.
+        // Relaxed: the number is only compared.
         self.unfinished.load(Ordering::Relaxed)
     }
 

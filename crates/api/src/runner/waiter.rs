@@ -1,4 +1,4 @@
-//! How does the calling thread wait, and hear of Ctrl-C meanwhile?
+//! How does the calling thread wait for main and for Ctrl-C at the same time?
 
 use std::sync::Arc;
 use std::task::{Wake, Waker};
@@ -8,17 +8,18 @@ use std::time::Duration;
 use super::interrupt::Interrupts;
 use crate::event_loop::EventLoop;
 
-/// The calling thread of `run`: it runs no tasks, so that it can return whatever the workers are stuck in.
+/// The calling thread of `run`. It runs no tasks, so that it can return even if the workers are
+/// stuck.
 ///
-/// A parked thread is not woken by a signal. Where Ctrl-C is ours, the thread waits on a socket instead, which the signal handler
-/// writes to.
+/// A signal does not wake a parked thread. If this thread handles Ctrl-C, it waits on a socket
+/// instead, to which the signal handler writes.
 pub(super) enum Waiter {
     Parked(Thread),
     Interruptible(Interrupts),
 }
 
 impl Waiter {
-    /// Ctrl-C is heard unless a handler of this loop hears it.
+    /// Ctrl-C is handled unless a handler of this loop handles it.
     pub(super) fn new(event_loop: &EventLoop) -> Waiter {
         match Interrupts::listen(event_loop) {
             Some(interrupts) => Waiter::Interruptible(interrupts),
@@ -42,7 +43,7 @@ impl Waiter {
         }
     }
 
-    /// Whether Ctrl-C was pressed since this was last asked.
+    /// Whether Ctrl-C was pressed since the last call.
     pub(super) fn take_interrupt(&self) -> bool {
         match self {
             Waiter::Parked(_) => false,

@@ -1,10 +1,11 @@
-//! What does the process do when a signal arrives?
+//! When does a signal perform its default action, and when does it notify runs and loops instead?
 //!
-//! signal-hook installs a handler with the system, once for each signal, which calls the actions that are registered; it cannot be taken out again. So the first of us who
-//! wants to be told of a signal has its default action registered as well, which is switched off as long as anybody is told.
+//! signal-hook installs one handler with the system for each signal, which calls the registered
+//! actions; it cannot be uninstalled. So before Selvedge first handles a signal, it also registers
+//! the signal's default action, which is switched off while any run or loop handles the signal.
 //!
-//! Runs and loops are told side by side, so those who are told are counted: a flag that each sets and clears for itself would be cleared by the first one
-//! that leaves.
+//! Several runs and loops may handle one signal, so they are counted. A plain flag that each of
+//! them sets and clears would be cleared by the first one that leaves.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -17,27 +18,28 @@ use rustix::io::Errno;
 use signal_hook::consts::{FORBIDDEN, SIGIO, SIGPIPE};
 use signal_hook::{SigId, flag, low_level};
 
-/// What a shell adds to the number of the signal that ended a program.
+/// A shell reports a program that was ended by a signal with this plus the signal's number.
 const ENDED_BY_SIGNAL: i32 = 128;
 
-/// What a signal does when nobody is told of it.
+/// What a signal does while no run or loop handles it.
 pub(crate) struct DefaultAction {
     signal: i32,
     is_on: Arc<AtomicBool>,
-    /// Those who are told. `is_on` changes under its lock, with it.
+    /// The number of runs and loops that handle the signal. `is_on` changes together with it, under
+    /// its lock.
     told: Mutex<usize>,
     was_free: bool,
 }
 
-/// Somebody is told of a signal while this lives, and the signal does not do what it does by default.
+/// A run or a loop handles a signal while this lives: the default action is off.
 #[must_use]
 pub(crate) struct Told {
-    // Dropped in this order: a signal in between does what it does by default, instead of nothing.
+    // Dropped in this order: a signal in between performs its default action, instead of nothing.
     _suspended: Suspended,
     _actions: [Action; 2],
 }
 
-/// The signal raises the flag while this lives, and does what it does by default as well.
+/// While this lives, the signal raises the flag and also performs its default action.
 #[must_use]
 pub(crate) struct Raising {
     default_action: Arc<DefaultAction>,
@@ -49,8 +51,9 @@ struct Suspended(Arc<DefaultAction>);
 
 struct Action(SigId);
 
-/// False for `SIGKILL` and `SIGSTOP`, which the system lets nobody catch, and for `SIGSEGV`, `SIGILL` and `SIGFPE`: after a fault of its own the program would have to go
-/// on with the instruction at fault.
+/// False for `SIGKILL` and `SIGSTOP`, which the system does not allow to be caught, and for
+/// `SIGSEGV`, `SIGILL` and `SIGFPE`: after such a fault of its own the program would have to repeat
+/// the faulting instruction.
 pub(crate) fn can_be_caught(signal: i32) -> bool {
     !FORBIDDEN.contains(&signal)
 }
@@ -60,7 +63,7 @@ impl DefaultAction {
     ///
     /// # Errors
     ///
-    /// The system's: `EINVAL` if the number is no signal's.
+    /// The system's error: `EINVAL` if the number is not a signal's.
     pub(crate) fn of(signal: i32) -> io::Result<Arc<DefaultAction>> {
         static KNOWN: Mutex<BTreeMap<i32, Arc<DefaultAction>>> = Mutex::new(BTreeMap::new());
         let mut known = KNOWN.lock();
@@ -77,13 +80,14 @@ impl DefaultAction {
         Ok(action)
     }
 
-    /// Whether nobody had taken the signal over, or had it ignored, before one of us was first told of it. If somebody had, what they wanted is what it does by
-    /// default.
+    /// Whether the signal was neither handled nor ignored when Selvedge first used it. If it was,
+    /// that behaviour counts as its default action.
     pub(crate) fn was_free(&self) -> bool {
         self.was_free
     }
 
-    /// From now on the signal raises the flag. The signal handlers that did not know of it yet have ended.
+    /// Registers the flag: from now on the signal raises it. When this returns, all signal handlers
+    /// that did not know the flag have ended.
     pub(crate) fn raise(self: Arc<Self>, flag: &Arc<AtomicBool>) -> io::Result<Raising> {
         let raises = Action(flag::register(self.signal, Arc::clone(flag))?);
         Ok(Raising { default_action: self, flag: Arc::clone(flag), raises })
@@ -92,7 +96,8 @@ impl DefaultAction {
     fn suspend(self: Arc<Self>) -> Suspended {
         let mut told = self.told.lock();
         *told += 1;
-        // Ordering: SeqCst, with the signal handler, which reads it on whatever thread the signal arrives.
+        // Ordering: SeqCst, with the signal handler, which reads it on any thread at which the
+        // signal arrives.
         self.is_on.store(false, Ordering::SeqCst);
         drop(told);
         Suspended(self)
@@ -100,17 +105,19 @@ impl DefaultAction {
 }
 
 impl Raising {
-    /// From now on the signal sends a byte to `bell` after it has raised the flag, instead of what it does by default. A bell that has no room for the byte has rung already:
-    /// it must not block.
+    /// Registers the bell: from now on the signal raises the flag, then sends a byte to `bell`, and
+    /// no longer performs its default action. `bell` must be non-blocking: if it has no space for
+    /// the byte, it holds unread bytes already.
     ///
-    /// The signal handlers that were at work when this was called have ended.
+    /// When this returns, all signal handlers that were running at the call have ended.
     pub(crate) fn ring(self, bell: &UnixStream) -> io::Result<Told> {
         let Raising { default_action, flag, raises } = self;
-        // It happens after the flag has been raised: the system's handler keeps to the order in which they were registered.
+        // The byte is sent after the flag has been raised: the system's handler calls the actions
+        // in the order of their registration.
         let rings = Action(low_level::pipe::register(default_action.signal, bell.try_clone()?)?);
         // Ordering: SeqCst, with the signal handler's store.
         if flag.load(Ordering::SeqCst) {
-            // Perhaps by one that did not know the bell yet.
+            // The flag may have been raised by a signal handler that did not know the bell yet.
             let _ = (&*bell).write(&[1]);
         }
         Ok(Told { _suspended: default_action.suspend(), _actions: [raises, rings] })
@@ -138,12 +145,14 @@ fn install(signal: i32, is_on: Arc<AtomicBool>) -> io::Result<SigId> {
     if low_level::signal_name(signal).is_some() && !is_misjudged(signal) {
         return flag::register_conditional_default(signal, is_on);
     }
-    // Real-time signals and a few that other systems do not have: all of them end the program. To be ended by them is out of reach here; what a shell makes of
-    // that is not.
+    // Real-time signals, and a few that other systems do not have. All of them end the program.
+    // This process cannot end itself by such a signal, but it can return the status that a shell
+    // would report.
     flag::register_conditional_shutdown(signal, ENDED_BY_SIGNAL.saturating_add(signal), is_on)
 }
 
-/// Linux ends a program by `SIGIO`; signal-hook's table has it ignored, as it is elsewhere.
+/// `SIGIO` ends a program on Linux; signal-hook's table says that it is ignored, as it is
+/// elsewhere.
 fn is_misjudged(signal: i32) -> bool {
     cfg!(any(target_os = "linux", target_os = "android")) && signal == SIGIO
 }
@@ -152,12 +161,14 @@ fn is_taken(signal: i32) -> io::Result<bool> {
     says_taken(std::fs::read_to_string("/proc/self/status"), signal)
 }
 
-/// Whether the signal has a handler or is ignored, where the system tells. Where it does not, or must not, the signal is taken to be free, but for the one that the
-/// standard library has ignored in every program.
+/// Whether the signal has a handler or is ignored, according to the system's status file. If that
+/// cannot be read, the signal counts as free, except `SIGPIPE`, which the standard library ignores
+/// in every program.
 fn says_taken(status: io::Result<String>, signal: i32) -> io::Result<bool> {
     let status = match status {
         Ok(status) => status,
-        // There was no descriptor left for the question, or no memory. A guess would stay for good.
+        // The file could not be read for lack of descriptors or memory. A guess would be kept for
+        // ever.
         Err(error) if lacks_resources(&error) => return Err(error),
         Err(_) => return Ok(signal == SIGPIPE),
     };
@@ -188,7 +199,7 @@ mod tests {
         assert_eq!([SIGPIPE, SIGTERM, SIGINT, 64, 65].map(says), [true, true, false, false, false].map(Some));
     }
 
-    /// In a sandbox.
+    /// As in a sandbox that hides the status file.
     #[test]
     fn what_the_system_does_not_tell_is_guessed() {
         for errno in [Errno::NOENT, Errno::ACCESS, Errno::PERM, Errno::LOOP, Errno::IO] {

@@ -1,6 +1,6 @@
 //! The numbers of signals, for [`EventLoop::add_signal_handler`](crate::EventLoop::add_signal_handler).
 //!
-//! Unix only. Any other number that the system knows will do as well, such as those of real-time signals.
+//! Unix only. Any other number that the system knows works too, such as those of real-time signals.
 
 mod default_action;
 
@@ -8,25 +8,28 @@ use signal_hook::consts;
 
 pub(crate) use self::default_action::{DefaultAction, Raising, Told, can_be_caught};
 
-/// A timer of `alarm` or `setitimer` has run out. Ends the program by default, as do the others unless they say something else.
+/// A timer of `alarm` or `setitimer` has expired. By default this signal ends the program, as do
+/// the others unless their description says otherwise.
 pub const SIGALRM: i32 = consts::SIGALRM;
 /// A child has ended or stopped. Ignored by default.
 pub const SIGCHLD: i32 = consts::SIGCHLD;
-/// The program goes on after a stop, whether it catches this or not.
+/// Continues the program after a stop, whether it catches this signal or not.
 pub const SIGCONT: i32 = consts::SIGCONT;
-/// The terminal is gone. Servers use it to have their settings read again.
+/// The terminal has been closed. Many servers reload their settings on this signal.
 pub const SIGHUP: i32 = consts::SIGHUP;
 /// Ctrl-C.
 pub const SIGINT: i32 = consts::SIGINT;
-/// A descriptor is ready, for those who asked for a signal. Ends the program on Linux, and is ignored elsewhere.
+/// A descriptor is ready, if the program has requested a signal for that. Ends the program on
+/// Linux, and is ignored elsewhere.
 pub const SIGIO: i32 = consts::SIGIO;
-/// A write to a pipe or socket that nobody reads. Rust programs start with this ignored, and get an error from the write.
+/// A write to a pipe or socket without a reader. Rust programs start with this signal ignored, and
+/// the write returns an error.
 pub const SIGPIPE: i32 = consts::SIGPIPE;
-/// A profiling timer has run out.
+/// A profiling timer has expired.
 pub const SIGPROF: i32 = consts::SIGPROF;
 /// Ctrl-\. By default the program ends.
 pub const SIGQUIT: i32 = consts::SIGQUIT;
-/// Somebody asks the program to end: `kill`, a service manager, a container's runtime.
+/// A request to end the program: from `kill`, a service manager, a container runtime.
 pub const SIGTERM: i32 = consts::SIGTERM;
 /// Ctrl-Z. By default the program stops.
 pub const SIGTSTP: i32 = consts::SIGTSTP;
@@ -40,11 +43,11 @@ pub const SIGURG: i32 = consts::SIGURG;
 pub const SIGUSR1: i32 = consts::SIGUSR1;
 /// For the program's own use.
 pub const SIGUSR2: i32 = consts::SIGUSR2;
-/// A timer of computing time has run out.
+/// A timer of CPU time has expired.
 pub const SIGVTALRM: i32 = consts::SIGVTALRM;
 /// The terminal has another size. Ignored by default.
 pub const SIGWINCH: i32 = consts::SIGWINCH;
-/// The limit of computing time is reached.
+/// The limit of CPU time is reached.
 pub const SIGXCPU: i32 = consts::SIGXCPU;
 /// The limit of a file's size is reached.
 pub const SIGXFSZ: i32 = consts::SIGXFSZ;

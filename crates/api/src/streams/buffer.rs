@@ -1,17 +1,18 @@
-//! Where do bytes lie between the socket and the program?
+//! Where are bytes stored between the socket and the program?
 
 use std::fmt;
 
-/// Bytes that come in at the end and go out at the front. Empty, it holds no memory to speak of.
+/// Bytes that are appended at the end and taken from the front. When it is empty it holds little
+/// memory.
 #[derive(Default)]
 pub(super) struct Buffer {
-    /// All of it has a value, so that a socket can read into the part behind `end`.
+    /// All of it is initialised, so that a socket can read into the part after `end`.
     bytes: Vec<u8>,
     start: usize,
     end: usize,
 }
 
-/// An empty buffer keeps so much, at most, for the next bytes.
+/// The most memory that an empty buffer keeps for the next bytes.
 const KEPT: usize = 4 * 1024;
 
 impl Buffer {
@@ -27,10 +28,11 @@ impl Buffer {
         &self.bytes[self.start..self.end]
     }
 
-    /// Room for `n` bytes behind what is there; [`fill`](Self::fill) says how many of them came.
+    /// `n` bytes of space after the content; [`fill`](Self::fill) then says how many of them were
+    /// filled.
     pub(super) fn room(&mut self, n: usize) -> &mut [u8] {
         if self.bytes.len() - self.end < n {
-            // Moving pays only if it makes more room than it moves.
+            // Moving the content pays only if it frees at least as much space as it moves.
             if self.start >= self.len() {
                 self.bytes.copy_within(self.start..self.end, 0);
                 self.end -= self.start;
@@ -43,7 +45,7 @@ impl Buffer {
         &mut self.bytes[self.end..self.end + n]
     }
 
-    /// The first `n` bytes of the room are there now.
+    /// The first `n` bytes of the space are content now.
     pub(super) fn fill(&mut self, n: usize) {
         self.end += n;
     }
@@ -53,7 +55,7 @@ impl Buffer {
         self.fill(bytes.len());
     }
 
-    /// The first `n` bytes are gone.
+    /// Removes the first `n` bytes.
     pub(super) fn consume(&mut self, n: usize) {
         self.start += n;
         debug_assert!(self.start <= self.end, "only what is there can go");
@@ -69,7 +71,7 @@ impl Buffer {
         }
     }
 
-    /// Keeps no memory for bytes that may be long in coming.
+    /// Releases the memory of an empty buffer, for a wait that may be long.
     pub(super) fn rest(&mut self) {
         if self.is_empty() {
             *self = Buffer::default();
@@ -79,7 +81,8 @@ impl Buffer {
     /// Takes the first `n` bytes out, or all if there are fewer.
     pub(super) fn take(&mut self, n: usize) -> Vec<u8> {
         let n = n.min(self.len());
-        // All of a buffer that is mostly full is given away as it is.
+        // If all content is taken and the buffer is mostly full, the buffer itself is returned,
+        // without a copy.
         if self.start == 0 && n == self.end && 2 * n > self.bytes.len() {
             self.bytes.truncate(n);
             return std::mem::take(self).bytes;

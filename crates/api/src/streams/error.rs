@@ -1,9 +1,10 @@
-//! What can go wrong with what was read?
+//! Which errors can reading a stream return?
 
 use std::error::Error as StdError;
 use std::fmt;
 
-/// The stream ended before all that was asked for had come. asyncio's class of that name.
+/// The stream ended before everything that was asked for had come. asyncio's class of the same
+/// name.
 ///
 /// # Examples
 ///
@@ -28,17 +29,18 @@ pub struct IncompleteReadError {
 }
 
 impl IncompleteReadError {
-    /// So much was read of what was expected; `None` if nobody knows how much that is, as before a separator.
+    /// `partial` was read of the `expected` bytes; `None` if the expected length is unknown, as
+    /// before a separator.
     pub fn new(partial: Vec<u8>, expected: impl Into<Option<usize>>) -> IncompleteReadError {
         IncompleteReadError { partial, expected: expected.into() }
     }
 
-    /// What was read before the end. It is not in the reader any more.
+    /// The bytes that were read before the end. They are no longer in the reader.
     pub fn partial(&self) -> &[u8] {
         &self.partial
     }
 
-    /// How much was asked for, if that was a number.
+    /// How many bytes were asked for, if that is known.
     pub fn expected(&self) -> Option<usize> {
         self.expected
     }
@@ -62,7 +64,7 @@ impl fmt::Debug for IncompleteReadError {
 
 impl StdError for IncompleteReadError {}
 
-/// No separator came within the reader's limit. asyncio's class of that name.
+/// No separator came within the reader's limit. asyncio's class of the same name.
 ///
 /// # Examples
 ///
@@ -75,7 +77,7 @@ impl StdError for IncompleteReadError {}
 /// feed.feed_data(b"too long\n")?;
 /// let error = reader.readuntil(b"\n").await.unwrap_err();
 /// let overrun: &LimitOverrunError = error.downcast_ref().expect("it is too long");
-/// // It is all still there.
+/// // All bytes are still in the reader.
 /// assert_eq!(reader.readexactly(overrun.consumed()).await?, b"too long");
 /// # Ok(())
 /// # }).unwrap();
@@ -91,7 +93,7 @@ impl LimitOverrunError {
         LimitOverrunError { message, consumed }
     }
 
-    /// So many bytes can be read that belong to no separator.
+    /// How many bytes can be read that are not part of a separator.
     pub fn consumed(&self) -> usize {
         self.consumed
     }

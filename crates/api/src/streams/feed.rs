@@ -1,4 +1,4 @@
-//! How are bytes given to a reader that has no socket?
+//! How does a program supply bytes to a reader that has no socket?
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,10 +7,11 @@ use super::buffer::Buffer;
 use super::watched::Watched;
 use crate::error::{Error, Result, RuntimeError};
 
-/// Feeds a [`StreamReader`](super::StreamReader) that has no socket, from any thread: for tests, and for protocols of one's own. asyncio's `feed_data`,
-/// `feed_eof` and `set_exception`, which are methods of the reader there.
+/// Feeds a [`StreamReader`](super::StreamReader) that has no socket, from any thread: for tests,
+/// and for custom protocols. Corresponds to asyncio's `feed_data`, `feed_eof` and `set_exception`,
+/// which are methods of the reader there.
 ///
-/// Clones feed the same reader. When all of them are gone, the stream ends.
+/// Clones feed the same reader. The stream ends when all of them are dropped.
 ///
 /// # Examples
 ///
@@ -36,20 +37,20 @@ use crate::error::{Error, Result, RuntimeError};
 #[derive(Clone)]
 pub struct StreamFeed(Arc<Feeding>);
 
-/// Tells the reader when the last feed has gone.
+/// Ends the stream when the last feed is dropped.
 struct Feeding(Arc<Fed>);
 
-/// What has been fed and not read.
+/// The bytes that have been fed and not yet read.
 pub(super) struct Fed(Watched<State>);
 
 struct State {
-    /// What the reader has not taken over yet.
+    /// Bytes that the reader has not taken over yet.
     bytes: Buffer,
-    /// That, and what lies unread in the reader.
+    /// The length of `bytes` plus that of the unread bytes in the reader.
     unread: usize,
     limit: usize,
     is_paused: bool,
-    /// The reader has gone.
+    /// The reader has been dropped.
     is_unread_for_ever: bool,
     end: Option<Result<()>>,
 }
@@ -62,7 +63,7 @@ pub(super) fn new(limit: usize) -> (StreamFeed, Arc<Fed>) {
 }
 
 impl StreamFeed {
-    /// Appends bytes. Nothing is refused for being too much: see [`drain`](Self::drain).
+    /// Appends bytes, without an upper limit: see [`drain`](Self::drain).
     ///
     /// # Errors
     ///
@@ -81,13 +82,13 @@ impl StreamFeed {
         })
     }
 
-    /// The stream ends here. Again: does nothing.
+    /// Ends the stream. Calling it again does nothing.
     pub fn feed_eof(&self) {
         self.0.0.end(Ok(()));
     }
 
-    /// The stream ends here, with an error. Whoever reads gets it when all that was fed before is read. (asyncio's reader raises it at once, and what it
-    /// holds is lost.)
+    /// Ends the stream with an error. The reader returns it when everything that was fed before has
+    /// been read. (asyncio's reader raises it at once, and its unread bytes are lost.)
     ///
     /// # Examples
     ///
@@ -108,12 +109,14 @@ impl StreamFeed {
         self.0.0.end(Err(error.into()));
     }
 
-    /// More than twice the reader's limit lies unread; false again when no more than the limit does. asyncio pauses the transport meanwhile.
+    /// Whether more than twice the reader's limit is unread. It becomes false again when no more
+    /// than the limit is unread. asyncio pauses the transport in between.
     pub fn is_paused(&self) -> bool {
         self.state().with(|state| state.is_paused)
     }
 
-    /// Waits while the reader [has too much](Self::is_paused). Who feeds much calls it after each piece.
+    /// Waits while the reader [has too much](Self::is_paused) unread. A task that feeds large
+    /// amounts should call it after each piece.
     ///
     /// # Examples
     ///
@@ -150,7 +153,7 @@ impl Drop for Feeding {
 
 impl Fed {
     fn end(&self, how: Result<()>) {
-        // One that comes too late is dropped after the lock: an error is foreign code.
+        // A second end is dropped outside the lock: its error may run foreign code.
         let mut how = Some(how);
         self.0.change(|state| {
             if state.end.is_none() {
@@ -159,10 +162,11 @@ impl Fed {
         });
     }
 
-    /// Waits for bytes, and moves them to `buffer`. False: there will be no more.
+    /// Waits for bytes, and moves them to `buffer`. False: no more will come.
     pub(super) async fn take_over(&self, buffer: &mut Buffer) -> Result<bool> {
         if self.0.with(|state| state.is_paused && state.bytes.is_empty()) {
-            // Too much lies there for everybody but the one who asks, whom it does not do.
+            // The reader needs more bytes than the limit allows, so the pause must end, or both
+            // would wait for ever.
             self.0.change(|state| state.is_paused = false);
         }
         let look = |state: &mut State| {
@@ -180,7 +184,7 @@ impl Fed {
         self.0.until(look).await?
     }
 
-    /// The reader has given so much away.
+    /// The reader has returned `n` bytes to the program.
     pub(super) fn consumed(&self, n: usize) {
         let resumes = self.0.with(|state| {
             state.unread -= n;
@@ -191,7 +195,7 @@ impl Fed {
         }
     }
 
-    /// There is no reader any more.
+    /// The reader has been dropped: everything unread is discarded.
     pub(super) fn forsake(&self) {
         self.0.change(|state| {
             state.is_unread_for_ever = true;

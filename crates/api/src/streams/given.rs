@@ -1,4 +1,4 @@
-//! Which sockets that are there already can carry a connection or a server?
+//! Which existing sockets can carry a connection or a server?
 
 use super::listener::Listener;
 use super::transport::Transport;
@@ -6,7 +6,8 @@ use crate::net::{TcpListener, TcpStream};
 #[cfg(unix)]
 use crate::net::{UnixListener, UnixStream};
 
-/// What [`open_connection_on`](super::open_connection_on) takes: TCP's streams and Unix's. There is nothing to implement.
+/// What [`open_connection_on`](super::open_connection_on) takes: TCP and Unix streams. Sealed:
+/// there is nothing to implement.
 #[diagnostic::on_unimplemented(
     message = "a connection cannot be opened on `{Self}`",
     label = "expected a stream of `selvedge::net`",
@@ -14,7 +15,8 @@ use crate::net::{UnixListener, UnixStream};
 )]
 pub trait IntoConnection: sealed::IntoTransport {}
 
-/// What [`start_server_on`](super::start_server_on) takes: TCP's listeners and Unix's. There is nothing to implement.
+/// What [`start_server_on`](super::start_server_on) takes: TCP and Unix listeners. Sealed: there is
+/// nothing to implement.
 #[diagnostic::on_unimplemented(
     message = "a server cannot be started on `{Self}`",
     label = "expected a listener of `selvedge::net`",

@@ -1,4 +1,4 @@
-//! Which of several addresses answers first?
+//! Which of several addresses answers a connection attempt first?
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -13,8 +13,8 @@ use crate::waiting::{Sleep, sleep};
 
 type Attempt = Pin<Box<dyn Future<Output = Result<TcpStream>> + Send>>;
 
-/// Tries the addresses in turn, the next one as soon as the one before has failed or has not answered for `delay`. The first to answer wins, and
-/// the other attempts are given up.
+/// Tries the addresses in turn. The next attempt starts as soon as the one before has failed or has
+/// not answered for `delay`. The first to answer wins, and the other attempts are dropped.
 pub(super) async fn connect(addrs: Vec<SocketAddr>, delay: Duration) -> Result<TcpStream> {
     let mut race = Race {
         waiting: interleaved(addrs).into(),
@@ -29,7 +29,7 @@ pub(super) async fn connect(addrs: Vec<SocketAddr>, delay: Duration) -> Result<T
 struct Race {
     waiting: VecDeque<SocketAddr>,
     running: Vec<Attempt>,
-    /// When the next address has its turn.
+    /// Ends when it is time to try the next address.
     next: Sleep,
     delay: Duration,
     failures: Failures,
@@ -75,7 +75,7 @@ impl Race {
     }
 }
 
-/// The families in turn, beginning with the first address's; asyncio's `interleave=1`.
+/// Alternates the two families, beginning with that of the first address; asyncio's `interleave=1`.
 fn interleaved(addrs: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let Some(first) = addrs.first() else { return addrs };
     let (one, other): (Vec<_>, Vec<_>) =

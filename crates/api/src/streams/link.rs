@@ -1,4 +1,4 @@
-//! What do a reader and a writer of one connection share?
+//! What do the reader and the writer of one connection share?
 
 use std::io;
 use std::net::{Shutdown, SocketAddr};
@@ -14,14 +14,15 @@ use super::watched::Watched;
 use crate::error::{Error, Result};
 use crate::event_loop::{EventLoop, get_running_loop};
 
-/// A connection, and what is on its way out.
+/// A connection, and the bytes on their way out.
 pub(super) struct Link {
     transport: Transport,
     peer: Option<SocketAddr>,
-    /// Where the rest of what was written is sent.
+    /// The loop whose background task sends what could not be sent at once.
     event_loop: EventLoop,
     outgoing: Watched<Outgoing>,
-    /// With the server that it belongs to, until it is closed. Its end wakes others, so it happens under no lock.
+    /// The entry in the server that this connection belongs to, until it is closed. Dropping it
+    /// wakes tasks, so it must be dropped outside every lock.
     membership: Mutex<Option<Membership>>,
 }
 
@@ -48,7 +49,7 @@ impl Link {
         &self.outgoing
     }
 
-    /// Sends what there is room for now, and the rest in the background.
+    /// Sends as much as there is space for now, and the rest in the background.
     pub(super) fn write<'a>(self: &Arc<Self>, slices: impl Iterator<Item = &'a [u8]>) -> Result<()> {
         let duty =
             self.outgoing.with(|outgoing| outgoing.write(slices, |bytes| self.transport.try_write(bytes)))?;
@@ -62,7 +63,7 @@ impl Link {
 
     pub(super) fn close(self: &Arc<Self>) {
         let duty = self.outgoing.change(Outgoing::close);
-        // What cannot be closed is closed.
+        // If the duty fails, the connection is closed already.
         let _ = self.discharge(duty);
     }
 
@@ -82,14 +83,15 @@ impl Link {
     fn shut_down(&self, how: Shutdown) {
         self.transport.shutdown(how);
         if how == Shutdown::Both {
-            // Only now do those who wait for the end look for it.
+            // The change comes after the shutdown, so that tasks that wait for the end check only
+            // now.
             self.outgoing.change(|_| ());
             let membership = self.membership.lock().take();
             drop(membership);
         }
     }
 
-    /// Ends the connection at once, with what is unsent.
+    /// Ends the connection at once, and drops unsent bytes.
     pub(super) fn abort(&self, error: Option<Error>) {
         if self.outgoing.change(|outgoing| outgoing.abort(error)) {
             self.shut_down(Shutdown::Both);
@@ -98,7 +100,8 @@ impl Link {
 }
 
 impl Drop for Link {
-    /// Bytes that came and were not read would make the operating system reset the connection, and the peer could lose what it has not read yet.
+    /// Reads the bytes that came and were not read. Otherwise the operating system would reset the
+    /// connection on closing, and the peer could lose bytes that it has not read yet.
     fn drop(&mut self) {
         if self
             .outgoing
@@ -109,7 +112,7 @@ impl Drop for Link {
     }
 }
 
-/// Who sends what was written and could not be sent at once.
+/// The background task that sends bytes that could not be sent at once.
 struct Sender {
     link: Arc<Link>,
     is_done: bool,
@@ -141,7 +144,7 @@ async fn send(mut sender: Sender) {
             match link.outgoing.with(Outgoing::all_sent) {
                 Duty::Send => {}
                 duty => {
-                    // There is nothing left to fail.
+                    // The connection has ended: there is nothing left to fail.
                     let _ = link.discharge(duty);
                     break;
                 }
@@ -152,7 +155,7 @@ async fn send(mut sender: Sender) {
 }
 
 impl Drop for Sender {
-    /// Dropped before its time: the loop was closed.
+    /// A drop before the end means that the loop was closed.
     fn drop(&mut self) {
         if !self.is_done {
             let error = io::Error::other("the event loop was closed before all that was written was sent");

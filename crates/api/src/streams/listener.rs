@@ -1,4 +1,4 @@
-//! Where does a server listen?
+//! How does a server listen, and what does it accept?
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use crate::net::{Failures, Side, TcpListener, TcpStream, listen_at};
 #[cfg(unix)]
 use crate::net::{UnixListener, UnixStream, about, is_abstract, listen_at_name, shown, unix_address};
 
-/// A connection that no loop watches yet.
+/// An accepted connection that is not registered with any loop yet.
 pub(super) enum Accepted {
     Tcp(mio::net::TcpStream, SocketAddr),
     #[cfg(unix)]
@@ -20,8 +20,8 @@ pub(super) enum Accepted {
 }
 
 impl Accepted {
-    /// Has the running loop watch it; also says where it comes from if that can be told. A loop that is being closed wakes foreign wakers here, so not under
-    /// a lock.
+    /// Registers the connection with the running loop, and returns the peer's address if it has
+    /// one. Must not be called under a lock: a loop that is being closed wakes foreign wakers here.
     pub(super) fn watch(self) -> Result<(Transport, Option<SocketAddr>)> {
         match self {
             Accepted::Tcp(stream, peer) => Ok((Transport::Tcp(TcpStream::watch(stream)?), Some(peer))),
@@ -31,20 +31,20 @@ impl Accepted {
     }
 }
 
-/// A listening socket of either kind.
+/// A listening socket, TCP or Unix.
 #[derive(Debug)]
 pub enum Listener {
     Tcp(TcpListener),
     #[cfg(unix)]
     Unix {
         listener: UnixListener,
-        /// What the server has made, and removes.
+        /// The file that the server has created and must remove.
         file: Option<SocketFile>,
     },
 }
 
 impl Listener {
-    /// Listens at every one of the addresses, but those whose family this machine does not have.
+    /// Listens at every address, except those whose family this machine does not have.
     pub(super) fn bind(addrs: Vec<SocketAddr>, backlog: u32) -> Result<Vec<Listener>> {
         let mut listeners = Vec::new();
         let mut failures = Failures::default();
@@ -60,7 +60,8 @@ impl Listener {
         if listeners.is_empty() { Err(failures.into_error()) } else { Ok(listeners) }
     }
 
-    /// Listens at a path. A socket that lies there makes way: as in asyncio, the server that left it is taken to be gone.
+    /// Listens at a path. An existing socket at the path is removed: as in asyncio, the server that
+    /// left it there is assumed to have ended.
     #[cfg(unix)]
     pub(super) fn bind_unix(path: &Path, backlog: u32) -> Result<Listener> {
         use std::os::unix::fs::FileTypeExt;
@@ -75,7 +76,7 @@ impl Listener {
         Ok(Listener::Unix { listener, file })
     }
 
-    /// Has the running loop watch it, whichever has done so until now.
+    /// Moves the listener from its loop to the running loop.
     pub(super) fn move_here(self) -> Result<Listener> {
         Ok(match self {
             Listener::Tcp(listener) => Listener::Tcp(listener.move_here()?),
@@ -103,17 +104,18 @@ impl Listener {
     }
 }
 
-/// A name may have addresses of IPv6 on a machine that has none.
+/// A name may have IPv6 addresses although the machine has no IPv6.
 fn is_missing_family(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AddrNotAvailable || error.kind() == io::ErrorKind::Unsupported
 }
 
-/// The file of a Unix socket, which goes with its server, as in asyncio, if nobody has put another one there.
+/// The file of a Unix socket, which is removed with its server, as in asyncio, unless another file
+/// has replaced it.
 #[cfg(unix)]
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,
-    /// Device and number.
+    /// Device and inode number.
     identity: Option<(u64, u64)>,
 }
 

@@ -1,14 +1,18 @@
 //! asyncio's streams: connections as a reader and a writer, and servers.
 //!
-//! [`open_connection`] and [`start_server`], and their twins for Unix sockets and for sockets that are there already, are also at the crate's root, as in asyncio. Each wait is a leaf: a cancellation
-//! arrives there as `Err(CancelledError)`, and no byte is lost by it. Below them are the sockets of [`net`](crate::net).
+//! [`open_connection`] and [`start_server`], and their variants for Unix sockets and for existing
+//! sockets, are also at the crate's root, as in asyncio. Each wait is a leaf: a cancellation
+//! arrives there as `Err(CancelledError)`, and loses no byte. The streams are built on the sockets
+//! of [`net`](crate::net).
 //!
-//! What is better than asyncio's:
+//! Differences from asyncio:
 //!
-//! * That a second coroutine reads from the same reader is an error of the compiler's.
-//! * A cancelled or timed out [`read_to_end`](StreamReader::read_to_end) keeps what it has read; an error comes after the bytes that came before it.
-//! * Nothing is read from a connection before somebody asks, so a connection whose program is busy elsewhere holds no memory.
-//! * [`StreamWriter::write`] says so if the connection is known to be lost.
+//! * A second coroutine that reads from the same reader is a compile-time error.
+//! * A cancelled or timed out [`read_to_end`](StreamReader::read_to_end) keeps what it has read; an
+//!   error comes after the bytes that came before it.
+//! * Nothing is read from a connection before the program asks for it, so a connection whose
+//!   program is busy elsewhere holds no memory.
+//! * [`StreamWriter::write`] returns an error if the connection is known to be lost.
 //!
 //! # Examples
 //!

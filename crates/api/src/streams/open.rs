@@ -1,4 +1,4 @@
-//! How does a connection come about?
+//! How is a connection opened?
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
@@ -41,32 +41,39 @@ use crate::net::{Target, TcpStream, ToSocketAddrs, lookup};
 ///
 /// # Errors
 ///
-/// [`std::io::Error`] of the last address that was tried (`ConnectionRefused` …); [`RuntimeError`](crate::RuntimeError) outside of a loop, or for a limit of zero.
-/// There is no time limit but the operating system's, of minutes: put it into a [`timeout`](crate::timeout()).
+/// [`std::io::Error`] of the last address that was tried (`ConnectionRefused` …);
+/// [`RuntimeError`](crate::RuntimeError) outside of a loop, or for a limit of zero. The only time
+/// limit is the operating system's, which is minutes long: wrap the call in a
+/// [`timeout`](crate::timeout()).
 ///
 /// # Cancellation
 ///
-/// The connection that was coming about is closed.
+/// The connection that was being made is closed.
 pub fn open_connection(target: impl ToSocketAddrs) -> OpenConnection {
     OpenConnection { target: Where::Inet(target.target()), limit: DEFAULT_LIMIT, delay: None }
 }
 
-/// Connects to a Unix socket, by its path or its [abstract name](crate::net::UnixListener#abstract-names), and returns a reader and a writer. As [`open_connection`] otherwise.
+/// Connects to a Unix socket, by its path or its [abstract
+/// name](crate::net::UnixListener#abstract-names), and returns a reader and a writer. Otherwise as
+/// [`open_connection`].
 ///
 /// # Errors
 ///
-/// [`std::io::Error`]: `NotFound`, `ConnectionRefused` …; [`RuntimeError`](crate::RuntimeError) outside of a loop, or for a limit of zero.
+/// [`std::io::Error`]: `NotFound`, `ConnectionRefused` …; [`RuntimeError`](crate::RuntimeError)
+/// outside of a loop, or for a limit of zero.
 #[cfg(unix)]
 pub fn open_unix_connection(path: impl AsRef<Path>) -> OpenConnection {
     OpenConnection { target: Where::Unix(path.as_ref().into()), limit: DEFAULT_LIMIT, delay: None }
 }
 
-/// Makes a reader and a writer of a [`TcpStream`] or a [`UnixStream`](crate::net::UnixStream), which is connected already: asyncio's `open_connection(sock=…)`.
+/// Makes a reader and a writer from a connected [`TcpStream`] or
+/// [`UnixStream`](crate::net::UnixStream): asyncio's `open_connection(sock=…)`.
 ///
-/// For a stream that was accepted, came from elsewhere (`from_std`), or has options of its own, which it keeps. It is closed when the reader and the writer are
-/// done with it.
+/// For a stream that was accepted, was made elsewhere (`from_std`), or has options of its own,
+/// which it keeps. The stream is closed when both the reader and the writer have finished with it.
 ///
-/// A stream that was made in another loop is the running one's from then on; that other loop may end.
+/// A stream that was made in another loop belongs to the running loop from then on; the other loop
+/// may end.
 ///
 /// # Examples
 ///
@@ -86,16 +93,19 @@ pub fn open_unix_connection(path: impl AsRef<Path>) -> OpenConnection {
 ///
 /// # Errors
 ///
-/// [`RuntimeError`](crate::RuntimeError) outside of a loop, or for a limit of zero; [`std::io::Error`] if the loop cannot watch the stream. The stream is closed then.
+/// [`RuntimeError`](crate::RuntimeError) outside of a loop, or for a limit of zero;
+/// [`std::io::Error`] if the loop cannot watch the stream. In these cases the stream is closed.
 ///
 /// # Cancellation
 ///
-/// There is nothing to wait for, and the await ends at once. The stream of an [`OpenConnection`] that is dropped is closed.
+/// There is nothing to wait for: the await ends at once. Dropping an [`OpenConnection`] closes its
+/// stream.
 pub fn open_connection_on(stream: impl IntoConnection) -> OpenConnection {
     OpenConnection { target: Where::On(stream.into_transport()), limit: DEFAULT_LIMIT, delay: None }
 }
 
-/// A connection that comes about when this is awaited. Made by [`open_connection`], [`open_unix_connection`] and [`open_connection_on`].
+/// A connection that is opened when this is awaited. Made by [`open_connection`],
+/// [`open_unix_connection`] and [`open_connection_on`].
 #[derive(Debug)]
 #[must_use = "nothing connects unless it is awaited"]
 pub struct OpenConnection {
@@ -104,7 +114,7 @@ pub struct OpenConnection {
     delay: Option<Duration>,
 }
 
-/// What to connect to, or where to listen; or what does so already.
+/// The address to connect to or to listen at, or an existing socket.
 #[derive(Debug)]
 pub(super) enum Where<S> {
     Inet(Target),
@@ -120,9 +130,11 @@ impl OpenConnection {
         self
     }
 
-    /// Where a name stands for several addresses, tries the next one when the one before has not answered for so long, and takes whichever answers first
-    /// ("Happy Eyeballs", RFC 8305, which recommends 250 ms); addresses of IPv6 and IPv4 in turn. By default each is tried to its end. Without effect for a Unix
-    /// socket, and for what is connected already.
+    /// If a name stands for several addresses, tries the next address when the one before has not
+    /// answered for `delay`, and uses the first that answers ("Happy Eyeballs", RFC 8305, which
+    /// recommends 250 ms). IPv6 and IPv4 addresses alternate. By default each address is tried
+    /// until it answers or fails. Without effect for a Unix socket and for a stream that is already
+    /// connected.
     ///
     /// # Examples
     ///
@@ -134,8 +146,8 @@ impl OpenConnection {
     /// let server = selvedge::start_server(async |_, _| Ok(()), "127.0.0.1:0").await?;
     /// let good = server.local_addrs()[0];
     /// let bad = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-    /// let (_, writer) =
-    ///     selvedge::open_connection(&[bad, good][..]).happy_eyeballs_delay(Duration::from_millis(250)).await?;
+    /// let connection = selvedge::open_connection(&[bad, good][..]);
+    /// let (_, writer) = connection.happy_eyeballs_delay(Duration::from_millis(250)).await?;
     /// assert_eq!(writer.peer_addr(), Some(good));
     /// # Ok(())
     /// # }).unwrap();

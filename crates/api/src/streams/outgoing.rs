@@ -1,4 +1,4 @@
-//! What has been written and not been sent, and what is to happen when it is?
+//! Which written bytes are still unsent, and what happens once they are sent?
 
 use std::io;
 use std::net::Shutdown;
@@ -8,9 +8,9 @@ use super::error::IncompleteReadError;
 use crate::error::{Error, Result, RuntimeError};
 use crate::net::{Bytes, Done};
 
-/// Above so many unsent bytes `drain` waits …
+/// With more unsent bytes than this, `drain` waits …
 pub(super) const HIGH_WATER: usize = 64 * 1024;
-/// … until there are so few.
+/// … until no more than this are left.
 pub(super) const LOW_WATER: usize = HIGH_WATER / 4;
 
 /// The writing side of a connection; guarded by a lock.
@@ -22,39 +22,40 @@ pub(super) const LOW_WATER: usize = HIGH_WATER / 4;
 pub(super) struct Outgoing {
     bytes: Buffer,
     phase: Phase,
-    /// Somebody sends what lies here.
+    /// A background task is sending `bytes`.
     is_sending: bool,
-    /// There was more than the high-water mark, and has not been so little as the low one since.
+    /// The unsent bytes have exceeded the high-water mark, and have not fallen to the low-water
+    /// mark since.
     is_paused: bool,
     error: Option<Error>,
-    /// How the peer was missed after that, or before: by whoever read.
+    /// The reader's error about the peer's end, if a coroutine got one.
     missed: Option<Error>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Open,
-    /// Nothing more is written; the peer is told when the rest is sent.
+    /// Nothing more is written; the peer sees the end when the rest is sent.
     Ended,
     /// When the rest is sent, both directions end.
     Closing,
     Closed,
 }
 
-/// What the caller is to do when it has released the lock.
+/// What the caller must do after it has released the lock.
 #[derive(Debug)]
 #[must_use]
 pub(super) enum Duty {
     Nothing,
-    /// Have somebody send the rest.
+    /// Start a background task that sends the rest.
     Send,
-    /// All has been sent: shut this down.
+    /// Everything is sent: shut this down.
     ShutDown(Shutdown),
-    /// It cannot be sent.
+    /// The bytes cannot be sent.
     Fail(Error),
 }
 
-/// How an attempt to send went.
+/// The result of an io operation that sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sent {
     Some,
@@ -67,7 +68,7 @@ impl Outgoing {
         Outgoing { bytes, phase: Phase::Open, is_sending: false, is_paused: false, error: None, missed: None }
     }
 
-    /// Sends what there is room for if nothing waits to be sent before it, and keeps the rest.
+    /// Sends as much as there is space for, unless earlier bytes still wait, and keeps the rest.
     pub(super) fn write<'a>(
         &mut self,
         slices: impl Iterator<Item = &'a [u8]>,
@@ -95,7 +96,7 @@ impl Outgoing {
         Ok(if starts { Duty::Send } else { Duty::Nothing })
     }
 
-    /// Sends what there is room for.
+    /// Sends as much as there is space for.
     pub(super) fn send(&mut self, to: &dyn Bytes) -> io::Result<Done<Sent>> {
         if self.bytes.is_empty() {
             return Ok(Done::whole(Sent::All));
@@ -108,24 +109,24 @@ impl Outgoing {
         Ok(written.map(|_| if self.bytes.is_empty() { Sent::All } else { Sent::Some }))
     }
 
-    /// After an attempt: whether somebody who waits for less to be here may go on.
+    /// Called after a send. True if the tasks that wait in `drain` may continue.
     pub(super) fn resumes(&mut self) -> bool {
         let resumes = self.is_paused && self.bytes.len() <= LOW_WATER;
         self.is_paused &= !resumes;
         resumes
     }
 
-    /// Nobody sends any longer, as all is sent.
+    /// The background task has sent everything it knows of.
     pub(super) fn all_sent(&mut self) -> Duty {
         if !self.bytes.is_empty() {
-            // Something was written since.
+            // More was written since.
             return Duty::Send;
         }
         self.is_sending = false;
         self.finish()
     }
 
-    /// Nothing more is written.
+    /// Ends writing; what was written is still sent.
     pub(super) fn end(&mut self) -> Result<Duty> {
         self.check()?;
         if self.phase == Phase::Ended {
@@ -135,7 +136,7 @@ impl Outgoing {
         Ok(self.finish())
     }
 
-    /// Nothing more is written or read.
+    /// Ends writing and reading; what was written is still sent.
     pub(super) fn close(&mut self) -> Duty {
         if self.is_closing() {
             return Duty::Nothing;
@@ -155,7 +156,7 @@ impl Outgoing {
         }
     }
 
-    /// What lies here is not sent any more. False if it was over before.
+    /// Discards the unsent bytes. False if the connection was closed already.
     pub(super) fn abort(&mut self, error: Option<Error>) -> bool {
         let is_first = self.phase != Phase::Closed;
         if is_first {
@@ -169,13 +170,13 @@ impl Outgoing {
         is_first
     }
 
-    /// The peer ended in the middle of what somebody read.
+    /// Records an error of the reader: the stream ended in the middle of a piece.
     pub(super) fn note_missed(&mut self, error: &Error) {
         self.missed = Some(error.clone());
     }
 
-    /// Whether `error`, with which a coroutine failed, says no more than that this connection's peer has gone. The same kind of error may
-    /// come from another connection, and then it is one.
+    /// Whether `error`, with which a coroutine failed, only means that the peer of this connection
+    /// has gone. An error of the same kind may come from another connection; that one is reported.
     pub(super) fn is_loss(&self, error: &Error) -> bool {
         use io::ErrorKind as Kind;
         let is_gone = |kind: io::ErrorKind| {
@@ -194,7 +195,7 @@ impl Outgoing {
         ours && (error.io_kind().is_some_and(is_gone) || error.is::<IncompleteReadError>())
     }
 
-    /// The error of a connection that cannot be written to any more.
+    /// The error of a connection that can no longer be written to.
     pub(super) fn check(&self) -> Result<()> {
         match &self.error {
             Some(error) => Err(error.clone()),
@@ -205,7 +206,8 @@ impl Outgoing {
         }
     }
 
-    /// What ended the connection in both directions. (A broken pipe follows an end that the peer has sent.)
+    /// The error that ended the connection in both directions. (A broken pipe only follows an end
+    /// that the peer has sent.)
     pub(super) fn reset(&self) -> Option<Error> {
         self.error.clone().filter(|error| error.io_kind() != Some(io::ErrorKind::BrokenPipe))
     }
@@ -214,12 +216,12 @@ impl Outgoing {
         matches!(self.phase, Phase::Closing | Phase::Closed)
     }
 
-    /// How `wait_closed` ends; `None`: not yet.
+    /// The result of `wait_closed`; `None`: not closed yet.
     pub(super) fn closed(&self) -> Option<Result<()>> {
         (self.phase == Phase::Closed).then(|| self.error.clone().map_or(Ok(()), Err))
     }
 
-    /// How `drain` ends; `None`: not yet.
+    /// The result of `drain`; `None`: it must wait.
     pub(super) fn drained(&self) -> Option<Result<()>> {
         match self.check() {
             Ok(()) if self.is_paused => None,

@@ -1,4 +1,4 @@
-//! How is a stream read by pieces that the program understands?
+//! How does a program read a stream in pieces: bytes, lines, up to a separator?
 
 use std::fmt;
 use std::future::poll_fn;
@@ -18,19 +18,22 @@ use crate::error::{Error, Result, RuntimeError};
 /// The default [limit](StreamReader) of a reader, in bytes: asyncio's.
 pub const DEFAULT_LIMIT: usize = 64 * 1024;
 
-/// The first read of a connection asks for so much; each that gets all it asked for doubles it …
+/// The size of a connection's first read. Each read that is filled completely doubles the size …
 const FIRST_CHUNK: usize = 4 * 1024;
 /// … up to this.
 const LARGEST_CHUNK: usize = 64 * 1024;
 
-/// The reading side of a connection: asyncio's class of that name.
+/// The reading side of a connection: asyncio's class of the same name.
 ///
-/// It reads from the socket when the program asks and what has come does not do, and holds at most twice its **limit** unless more is asked for by
-/// [`readexactly`](Self::readexactly). The limit is also the longest piece that [`readuntil`](Self::readuntil) and [`readline`](Self::readline) return, without the
-/// separator. What the program does not ask for stays with the operating system, which slows the peer down.
+/// It reads from the socket only when the program asks for more than the reader already holds, and
+/// holds at most twice its **limit** unless [`readexactly`](Self::readexactly) needs more. The
+/// limit is also the longest piece that [`readuntil`](Self::readuntil) and
+/// [`readline`](Self::readline) return, not counting the separator. Bytes that the program does not
+/// ask for stay with the operating system, which slows the peer down.
 ///
-/// Its methods take `&mut self`, so two coroutines cannot read from it at once; asyncio finds out when it happens ("`read()` called while another
-/// coroutine is already waiting for incoming data").
+/// Its methods take `&mut self`, so two coroutines cannot read from it at once; asyncio detects
+/// this only at run time ("`read()` called while another coroutine is already waiting for incoming
+/// data").
 ///
 /// # Examples
 ///
@@ -65,21 +68,21 @@ const LARGEST_CHUNK: usize = 64 * 1024;
 ///
 /// # Errors
 ///
-/// [`CancelledError`](crate::CancelledError); [`std::io::Error`] (`ConnectionReset` …) once what had come before it is read, and from then on
-/// each time.
+/// [`CancelledError`](crate::CancelledError); [`std::io::Error`] (`ConnectionReset` …) once the
+/// bytes that came before the error have been read, and on each call after that.
 ///
 /// # Cancellation
 ///
-/// No byte is lost: what a method has read before it was told lies in the reader, and the next one returns it. A method that finds what it needs
-/// in the reader can be cancelled too.
+/// No byte is lost: what a method has read before it was cancelled stays in the reader, and the
+/// next call returns it. A method that finds enough bytes in the reader can be cancelled too.
 pub struct StreamReader {
     source: Source,
     buffer: Buffer,
     limit: usize,
     chunk: usize,
-    /// There is no more to come.
+    /// The stream has ended; no more bytes will come.
     is_over: bool,
-    /// Why not.
+    /// The error that ended the stream, if any.
     error: Option<Error>,
 }
 
@@ -89,7 +92,7 @@ enum Source {
 }
 
 impl StreamReader {
-    /// A reader that is fed by hand.
+    /// A reader without a socket, and the feed that supplies its bytes.
     ///
     /// # Errors
     ///
@@ -109,7 +112,8 @@ impl StreamReader {
         StreamReader { source, buffer, limit, chunk: FIRST_CHUNK, is_over: false, error: None }
     }
 
-    /// Reads what is there, at most `n` bytes, and waits if there is nothing. Empty at the end of the stream, or if `n` is zero. asyncio's `read(-1)` is
+    /// Reads what is available, at most `n` bytes, and waits if there is nothing. The result is
+    /// empty at the end of the stream, or if `n` is zero. asyncio's `read(-1)` is
     /// [`read_to_end`](Self::read_to_end).
     pub async fn read(&mut self, n: usize) -> Result<Vec<u8>> {
         if n > 0 && self.buffer.is_empty() {
@@ -120,11 +124,11 @@ impl StreamReader {
         Ok(self.take(n))
     }
 
-    /// Reads until the peer ends its side; asyncio's `read(-1)`. How much that is, is the peer's choice.
+    /// Reads until the peer ends its side; asyncio's `read(-1)`. The peer decides how much that is.
     ///
     /// # Cancellation
     ///
-    /// What has been read so far stays in the reader. (asyncio loses it.)
+    /// The bytes that have been read so far stay in the reader. (asyncio loses them.)
     pub async fn read_to_end(&mut self) -> Result<Vec<u8>> {
         while self.come(usize::MAX).await? {}
         Ok(self.take(usize::MAX))
@@ -134,7 +138,7 @@ impl StreamReader {
     ///
     /// # Errors
     ///
-    /// [`IncompleteReadError`], which holds what there was, if the stream ends before that.
+    /// [`IncompleteReadError`], which holds the bytes that came, if the stream ends before that.
     pub async fn readexactly(&mut self, n: usize) -> Result<Vec<u8>> {
         if self.buffer.len() >= n {
             checkpoint().await?;
@@ -147,12 +151,14 @@ impl StreamReader {
         Ok(self.take(n))
     }
 
-    /// Reads up to and including a separator: the one that ends first, if there are [several](Separator).
+    /// Reads up to and including a separator. If there are [several](Separator), the one that ends
+    /// first counts.
     ///
     /// # Errors
     ///
-    /// [`IncompleteReadError`], which holds what there was, if the stream ends before that. [`LimitOverrunError`] if what comes before the separator is longer than
-    /// the limit; it stays in the reader. [`RuntimeError`] if there is no separator, or an empty one.
+    /// [`IncompleteReadError`], which holds the bytes that came, if the stream ends before the
+    /// separator. [`LimitOverrunError`] if the piece before the separator is longer than the limit;
+    /// the bytes stay in the reader. [`RuntimeError`] if there is no separator, or an empty one.
     ///
     /// # Examples
     ///
@@ -174,11 +180,13 @@ impl StreamReader {
         }
     }
 
-    /// Reads a line with its `\n`; at the end of the stream what is left, which is empty when there is nothing.
+    /// Reads a line with its `\n`. At the end of the stream it returns the rest, which may be
+    /// empty.
     ///
     /// # Errors
     ///
-    /// [`LimitOverrunError`] if the line is longer than the limit. It is gone then, as far as it has come. (asyncio calls that a `ValueError`.)
+    /// [`LimitOverrunError`] if the line is longer than the limit. The part of the line that has
+    /// come is discarded. (asyncio raises a `ValueError`.)
     pub async fn readline(&mut self) -> Result<Vec<u8>> {
         let error = match self.readuntil(b"\n").await {
             Ok(line) => return Ok(line),
@@ -218,17 +226,19 @@ impl StreamReader {
         Ok((!line.is_empty()).then_some(line))
     }
 
-    /// The end has been read, and all that came before it. (asyncio reads ahead, so its reader may know earlier.)
+    /// Whether the end of the stream and all bytes before it have been read. (asyncio reads ahead,
+    /// so its reader may know earlier.)
     pub fn at_eof(&self) -> bool {
         self.is_over && self.error.is_none() && self.buffer.is_empty()
     }
 
-    /// How many bytes have been read from the socket and not been asked for.
+    /// How many bytes the reader has received from the socket that the program has not yet taken.
     pub fn buffered(&self) -> usize {
         self.buffer.len()
     }
 
-    /// Waits for more bytes, on the way to `wanted` in all. False: there are none to come. All waiting happens here.
+    /// Waits for more bytes until the buffer holds `wanted`, in one or more calls. False: no more
+    /// will come. All waits of the reader happen here.
     async fn come(&mut self, wanted: usize) -> Result<bool> {
         if self.is_over {
             checkpoint().await?;
@@ -264,14 +274,15 @@ impl StreamReader {
                 self.is_over = true;
                 self.error = Some(error.clone());
                 if let Source::Link(link) = &self.source {
-                    // What was lost is lost in both directions.
+                    // A lost connection is lost in both directions.
                     link.abort(Some(error.clone()));
                 }
                 Err(error)
             }
             Ok(false) => {
                 self.is_over = true;
-                // The operating system tells a reset once: to the writer, if that came first.
+                // The operating system reports a reset only once. If the writer got it, the error is
+                // taken from there.
                 if let Source::Link(link) = &self.source {
                     self.error = link.outgoing().with(|outgoing| outgoing.reset());
                 }
@@ -314,7 +325,8 @@ pub(super) fn check_limit(limit: usize) -> Result<()> {
     Ok(())
 }
 
-/// Waits for nothing; but a request arrives here, so that a loop over what is in the reader can be cancelled.
+/// Does not wait, but delivers a request, so that a loop over bytes that are already in the reader
+/// can be cancelled.
 async fn checkpoint() -> Result<()> {
     poll_fn(|cx| Poll::Ready(Leaf::new().cancelled(cx).map_or(Ok(()), Err))).await
 }

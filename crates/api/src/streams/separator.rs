@@ -5,7 +5,8 @@ use memchr::memmem;
 use super::LimitOverrunError;
 use crate::error::{Result, RuntimeError};
 
-/// What ends a piece: bytes, or the first of several alternatives. There is nothing to implement.
+/// What ends a piece: bytes, or the first of several alternatives. Sealed: there is nothing to
+/// implement.
 ///
 /// # Examples
 ///
@@ -63,7 +64,8 @@ impl<S: sealed::Sealed + ?Sized> sealed::Sealed for &S {
     }
 }
 
-/// Looks for separators in what has come so far, each time from where the last look ended.
+/// Searches for separators in the bytes that have come so far. Each search starts where the last
+/// one ended.
 pub(super) struct Search<'a, S: ?Sized> {
     separator: &'a S,
     shortest: usize,
@@ -83,7 +85,8 @@ impl<'a, S: Separator + ?Sized> Search<'a, S> {
         Ok(Search { separator, shortest, longest, limit, offset: 0 })
     }
 
-    /// The length of the piece that ends first, its separator included; `None`: more is needed.
+    /// The length of the piece that ends first, including its separator; `None`: more bytes are
+    /// needed.
     pub(super) fn look(&mut self, bytes: &[u8]) -> Result<Option<usize>, LimitOverrunError> {
         if bytes.len() - self.offset < self.shortest {
             return Ok(None);
@@ -98,7 +101,7 @@ impl<'a, S: Separator + ?Sized> Search<'a, S> {
             }
             return Ok(Some(start + length));
         }
-        // The longest separator may have come in part.
+        // The last bytes may be the beginning of the longest separator.
         self.offset = (bytes.len() + 1).saturating_sub(self.longest);
         if self.offset > self.limit {
             let message = "Separator is not found, and chunk exceed the limit";

@@ -1,4 +1,4 @@
-//! How does a server come to its connections?
+//! How does a server start, accept connections and run their coroutines?
 
 use std::fmt;
 use std::future::{Future, IntoFuture, poll_fn};
@@ -26,24 +26,31 @@ use crate::net::{DEFAULT_BACKLOG, Side, ToSocketAddrs, lookup};
 use crate::task::{self, current_task};
 use crate::waiting::{Sleep, sleep};
 
-/// How long a server pauses when the operating system has no descriptor for a connection: asyncio's constant.
+/// How long a server pauses when the operating system has no descriptor for a connection. asyncio
+/// uses the same time.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
-/// So many connections are accepted before others have their turn.
+/// How many connections are accepted before other tasks get their turn.
 const ACCEPTED_AT_ONCE: usize = 64;
 
-/// Listens for TCP connections, and runs `callback` as a task for each, with its reader and its writer.
+/// Listens for TCP connections, and for each runs `callback` as a task with its reader and its
+/// writer.
 ///
-/// The server listens at every address that `target` stands for. Port 0 lets the operating system choose one for each: [`Server::local_addrs`] tells.
+/// The server listens at every address that `target` stands for. With port 0 the operating system
+/// chooses a port for each: [`Server::local_addrs`] returns them.
 ///
-/// The callback is called for each connection. So what its coroutines share goes along as a clone, as below: an `async` closure that captures (`async move |reader, writer| …`) cannot
-/// be called twice, and is refused ("async closure does not implement `Fn`").
+/// The callback is called once for each connection. Its coroutines share values through clones, as
+/// below: an `async` closure that captures (`async move |reader, writer| …`) cannot be called
+/// twice, and is refused ("async closure does not implement `Fn`").
 ///
-/// An error that the callback returns goes to the loop's exception handler ("Unhandled exception in `client_connected_cb`"), and its connection is closed. A client that vanishes is
-/// no such error: if the callback fails with what its own reader or writer said of that (`ConnectionReset`, `BrokenPipe`, an
-/// [`IncompleteReadError`](crate::IncompleteReadError)), that is a line on standard error in [debug mode](EventLoop::set_debug), and nothing else. The connection is closed, too,
-/// when the task panics ("Task exception was never retrieved") or is cancelled. When the operating system has no more descriptors, that is reported too, and the server accepts nothing for a
-/// second.
+/// An error that the callback returns goes to the loop's exception handler ("Unhandled exception in
+/// `client_connected_cb`"), and its connection is closed. A client that disconnects does not count
+/// as an error: if the callback fails with its own reader's or writer's error about that
+/// (`ConnectionReset`, `BrokenPipe`, an [`IncompleteReadError`](crate::IncompleteReadError)), the
+/// only effect is a line on standard error in [debug mode](EventLoop::set_debug). The connection is
+/// closed, too, when the task panics ("Task exception was never retrieved") or is cancelled. When
+/// the operating system has no more descriptors, the exception handler gets a report, and the
+/// server accepts nothing for a second.
 ///
 /// # Examples
 ///
@@ -54,7 +61,7 @@ const ACCEPTED_AT_ONCE: usize = 64;
 /// use selvedge::{open_connection, start_server};
 ///
 /// # selvedge::run(async {
-/// // What all connections share goes along as a clone.
+/// // All connections share this through clones.
 /// let count = Arc::new(AtomicUsize::new(0));
 /// let server = start_server(move |_, writer| {
 ///     let count = count.clone();
@@ -74,7 +81,8 @@ const ACCEPTED_AT_ONCE: usize = 64;
 ///
 /// # Errors
 ///
-/// [`std::io::Error`] (`AddrInUse`, `PermissionDenied` …); [`RuntimeError`](crate::RuntimeError) outside of a loop, or for a limit of zero.
+/// [`std::io::Error`] (`AddrInUse`, `PermissionDenied` …); [`RuntimeError`](crate::RuntimeError)
+/// outside of a loop, or for a limit of zero.
 #[track_caller]
 pub fn start_server<C, F>(callback: C, target: impl ToSocketAddrs) -> StartServer
 where
@@ -84,9 +92,11 @@ where
     StartServer::new(callback, Where::Inet(target.target()))
 }
 
-/// Listens at a path of the file system, or at an [abstract name](crate::net::UnixListener#abstract-names). As [`start_server`] otherwise.
+/// Listens at a path of the file system, or at an [abstract
+/// name](crate::net::UnixListener#abstract-names). Otherwise as [`start_server`].
 ///
-/// As in asyncio, a socket that lies at the path makes way, and the server removes its own when it is closed.
+/// As in asyncio, an existing socket at the path is removed first, and the server removes its own
+/// socket when it is closed.
 ///
 /// # Examples
 ///
@@ -113,13 +123,16 @@ where
     StartServer::new(callback, Where::Unix(path.as_ref().into()))
 }
 
-/// Serves the connections of a [`TcpListener`](crate::net::TcpListener) or a [`UnixListener`](crate::net::UnixListener): asyncio's `start_server(sock=…)`. As
-/// [`start_server`] otherwise.
+/// Serves the connections of a [`TcpListener`](crate::net::TcpListener) or a
+/// [`UnixListener`](crate::net::UnixListener): asyncio's `start_server(sock=…)`. Otherwise as
+/// [`start_server`].
 ///
-/// For a listener that came from elsewhere (`from_std`: a service manager, a socket with options of its own), and for who wants to know the address before anybody is
-/// served. The server closes it. The file of a Unix socket stays, as the server has not made it.
+/// For a listener that was made elsewhere (`from_std`: by a service manager, or with options of its
+/// own), and for programs that need the address before the first connection is served. The server
+/// closes the listener. The file of a Unix socket stays, because the server has not created it.
 ///
-/// A listener that was made in another loop is the running one's from then on; that other loop may end.
+/// A listener that was made in another loop belongs to the running loop from then on; the other
+/// loop may end.
 ///
 /// # Examples
 ///
@@ -142,7 +155,8 @@ where
 ///
 /// # Errors
 ///
-/// [`RuntimeError`](crate::RuntimeError) outside of a loop, or for a limit of zero; [`std::io::Error`] if the loop cannot watch the listener. The listener is closed then.
+/// [`RuntimeError`](crate::RuntimeError) outside of a loop, or for a limit of zero;
+/// [`std::io::Error`] if the loop cannot watch the listener. In these cases the listener is closed.
 #[track_caller]
 pub fn start_server_on<C, F>(callback: C, listener: impl IntoServer) -> StartServer
 where
@@ -152,11 +166,13 @@ where
     StartServer::new(callback, Where::On(listener.into_listener()))
 }
 
-/// A server that starts when this is awaited. Made by [`start_server`], [`start_unix_server`] and [`start_server_on`].
+/// A server that starts when this is awaited. Made by [`start_server`], [`start_unix_server`] and
+/// [`start_server_on`].
 #[must_use = "nothing is served unless it is awaited"]
 pub struct StartServer {
     settings: Settings,
-    /// Knows the callback. Its type is not in the server's, so that an unfit callback is told where it is handed in, and nowhere else.
+    /// Contains the callback. Its type is not part of the server's type, so that the compiler
+    /// reports an unsuitable callback where it is passed in, and only there.
     start: Box<dyn FnOnce(Settings) -> Starting + Send>,
 }
 
@@ -190,8 +206,10 @@ impl StartServer {
         self
     }
 
-    /// How many connections may wait to be accepted. 1,024 by default (asyncio: 100); the operating system has a bound of its own (Linux: `net.core.somaxconn`), which a larger
-    /// number stands for. Clients that find no place try again only after a second. Without effect for a listener that is there already: it has its own.
+    /// How many connections may wait to be accepted. 1,024 by default (asyncio: 100). The operating
+    /// system has a limit of its own (Linux: `net.core.somaxconn`), which replaces a larger number.
+    /// When the queue is full, clients try again only after a second. Without effect for an
+    /// existing listener: it has a limit already.
     pub fn backlog(mut self, backlog: u32) -> StartServer {
         self.settings.backlog = backlog;
         self
@@ -251,12 +269,12 @@ where
     Ok(server)
 }
 
-/// What every connection of a server has in common.
+/// What all connections of a server share.
 struct Host<C> {
     callback: C,
     limit: usize,
     created_at: &'static Location<'static>,
-    /// Of whoever started the server. Each connection's task has a copy.
+    /// The context in which the server was started. Each connection's task gets a copy.
     context: Context,
     event_loop: EventLoop,
     shared: Arc<Shared>,
@@ -281,7 +299,8 @@ where
         }
         for _ in 0..ACCEPTED_AT_ONCE {
             if let Some(pause) = &mut self.pause {
-                // An error would say that the loop is closed, and so would the next accept.
+                // An error means that the loop is closed; the next accept fails for the same
+                // reason.
                 match Pin::new(pause).poll(cx) {
                     Poll::Ready(_) => self.pause = None,
                     Poll::Pending => return Poll::Pending,
@@ -310,15 +329,16 @@ where
     }
 }
 
-/// Whatever ends it, the server accepts no more. Most likely its loop is being closed; then nobody would ever answer who connects, nor wake who waits for
-/// the server to be closed.
+/// Closes the server when this ends for any reason. The most likely reason is that its loop is
+/// being closed. Otherwise connections would be accepted by the system and never answered, and a
+/// task that waits for the server to be closed would never be woken.
 impl<C> Drop for Accepting<C> {
     fn drop(&mut self) {
         self.host.shared.close();
     }
 }
 
-/// The peer gave up before it was accepted.
+/// The peer gave up before its connection was accepted.
 fn is_over_already(error: &Error) -> bool {
     error.io_kind() == Some(std::io::ErrorKind::ConnectionAborted)
 }
@@ -340,7 +360,8 @@ where
             let mut ends = ends;
             match (host.callback)(reader, writer).await {
                 Ok(()) => {
-                    // Who reads and writes may live on elsewhere.
+                    // The reader and the writer may have been moved elsewhere, where they are still
+                    // in use.
                     ends.0 = None;
                     Ok(())
                 }

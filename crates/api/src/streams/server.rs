@@ -1,4 +1,4 @@
-//! What is a server, seen from the program?
+//! What can a program do with a running server?
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,10 +12,12 @@ use super::watched::Watched;
 use crate::error::{Result, RuntimeError};
 use crate::net::Side;
 
-/// Accepts connections and runs a coroutine for each: asyncio's class of that name. Made by [`start_server`](crate::start_server),
-/// [`start_unix_server`](crate::start_unix_server) and [`start_server_on`](crate::start_server_on).
+/// Accepts connections and runs a coroutine for each: asyncio's class of the same name. Made by
+/// [`start_server`](crate::start_server), [`start_unix_server`](crate::start_unix_server) and
+/// [`start_server_on`](crate::start_server_on).
 ///
-/// Clones are the same server. It goes on when all of them are dropped, until it is closed or the loop is, as a task does.
+/// Clones are the same server. Like a task, it continues when all of them are dropped, until the
+/// server or the loop is closed.
 ///
 /// # Examples
 ///
@@ -52,7 +54,7 @@ pub struct Server {
 pub(super) type Shared = Watched<State>;
 
 pub(super) struct State {
-    /// Empty once it is closed.
+    /// Empty once the server is closed.
     listeners: Vec<Listener>,
     clients: BTreeMap<u64, Weak<Link>>,
     next: u64,
@@ -75,19 +77,21 @@ impl Server {
         &self.shared
     }
 
-    /// Accepts no more connections; those that exist go on. Who connects from now on is refused, and the address is free. Again: does nothing.
+    /// Stops accepting connections; existing ones continue. New connections are refused, and the
+    /// address is free. Calling it again does nothing.
     pub fn close(&self) {
         self.shared.close();
     }
 
-    /// Whether it accepts connections.
+    /// Whether the server accepts connections.
     pub fn is_serving(&self) -> bool {
         self.shared.with(|state| !state.is_closed())
     }
 
-    /// Waits until the server is closed and so are all its connections: by their coroutines, their peers, or [`close_clients`](Self::close_clients). It is
-    /// connections that count, as in asyncio: a coroutine whose connection was closed under it may still be at work. Who wants coroutines to come to their end tells
-    /// them (by a future that they wait for beside their reader), and closes nothing.
+    /// Waits until the server and all its connections are closed: by their coroutines, by their
+    /// peers, or by [`close_clients`](Self::close_clients). As in asyncio only connections count: a
+    /// coroutine whose connection was closed from outside may still run. To let coroutines finish,
+    /// notify them instead (by a future that they await besides their reader), and close nothing.
     ///
     /// # Errors
     ///
@@ -100,17 +104,21 @@ impl Server {
         self.shared.until(|state| (state.is_closed() && state.clients.is_empty()).then_some(())).await
     }
 
-    /// Waits until the server is closed, and then for its connections, as [`wait_closed`](Self::wait_closed) does. For programs that do nothing but serve.
+    /// Waits until the server is closed, and then for its connections, as
+    /// [`wait_closed`](Self::wait_closed) does. For programs that only serve.
     ///
     /// # Errors
     ///
-    /// [`CancelledError`](crate::CancelledError); [`RuntimeError`] if the server is closed already, or awaited here by another task. (asyncio's also ends with a
-    /// `CancelledError` when somebody calls `close`; here that is a good end.)
+    /// [`CancelledError`](crate::CancelledError); [`RuntimeError`] if the server is closed already,
+    /// or another task is in this method. (In asyncio a call of `close` also ends it with a
+    /// `CancelledError`; here it then succeeds.)
     ///
     /// # Cancellation
     ///
-    /// Closes the server, and waits for its connections before it returns the error, as asyncio's does: for as long as their coroutines and their peers like. A second request ends
-    /// that wait. So the first Ctrl-C seems to do nothing while somebody is connected. Where that is not meant, close the connections too:
+    /// Closes the server, and then, like asyncio, waits for its connections before it returns the
+    /// error; this takes as long as the coroutines and peers take. A second request ends that wait.
+    /// So the first Ctrl-C seems to do nothing while a client is connected. If you do not want
+    /// that, close the connections too:
     ///
     /// ```
     /// # async fn serve(server: selvedge::streams::Server) -> selvedge::Result<()> {
@@ -137,33 +145,38 @@ impl Server {
         let _serving = Serving(&self.shared);
         let served = self.shared.until(|state| state.is_closed().then_some(())).await;
         self.close();
-        // Whatever ends this wait, a request that came before it comes first.
+        // A request that ended the first wait is returned, whatever the second wait returns.
         let waited = self.wait_closed().await;
         served.and(waited)
     }
 
-    /// Where it listens: several addresses if the name it was given stands for several. Empty once it is closed, and for a Unix socket.
+    /// The addresses at which it listens: several if its name stands for several. Empty once the
+    /// server is closed, and for a Unix socket.
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
         self.shared.with(|state| state.listeners.iter().filter_map(Listener::local_addr).collect())
     }
 
-    /// How many connections there are.
+    /// The number of open connections.
     pub fn clients(&self) -> usize {
         self.shared.with(|state| state.clients.len())
     }
 
-    /// Closes all connections, each when what was written is sent: [`StreamWriter::close`](super::StreamWriter::close) for each. The server itself goes on. So do the connections'
-    /// coroutines; what they write from then on fails.
+    /// Closes all connections, each as soon as everything written has been sent: calls
+    /// [`StreamWriter::close`](super::StreamWriter::close) for each. The server and the coroutines
+    /// of the connections continue; later writes of those coroutines fail.
     pub fn close_clients(&self) {
         self.each_client(Link::close);
     }
 
-    /// Closes all connections at once, and drops what was not sent: [`StreamWriter::abort`](super::StreamWriter::abort) for each.
+    /// Closes all connections at once, and drops bytes that have not been sent: calls
+    /// [`StreamWriter::abort`](super::StreamWriter::abort) for each.
     pub fn abort_clients(&self) {
         self.each_client(|link| link.abort(None));
     }
 
-    /// Those that are there at the call. Closing one takes it out of the map, so not under the lock, which is held for a few at a time.
+    /// Calls `f` for each connection that exists at the call. Closing a connection takes the lock
+    /// to remove it from the map, so `f` is called outside the lock; the lock is held to collect a
+    /// few at a time.
     fn each_client(&self, mut f: impl FnMut(&Arc<Link>)) {
         const PORTION: usize = 64;
         let (mut start, end) = (0, self.shared.with(|state| state.next));
@@ -179,7 +192,7 @@ impl Server {
     }
 }
 
-/// Somebody is in `serve_forever`.
+/// Marks that a task is in `serve_forever`.
 struct Serving<'a>(&'a Shared);
 
 impl Drop for Serving<'_> {
@@ -189,13 +202,14 @@ impl Drop for Serving<'_> {
 }
 
 impl Watched<State> {
-    /// Accepts no more.
+    /// Stops accepting.
     pub(super) fn close(&self) {
         let listeners = self.change(|state| std::mem::take(&mut state.listeners));
         drop(listeners);
     }
 
-    /// Accepts from a listener; `None`: the server is closed. Under the lock, so that its address is free as soon as `close` returns.
+    /// Accepts from a listener; `None`: the server is closed. Runs under the lock, so that the
+    /// address is free as soon as `close` returns.
     pub(super) fn poll_accept(
         &self,
         index: usize,
@@ -205,27 +219,29 @@ impl Watched<State> {
         self.with(|state| Some(state.listeners.get(index)?.poll_accept(side, cx)))
     }
 
-    /// What `until` looks for who accepts.
+    /// The condition for `until` with which accepting ends.
     pub(super) fn is_closed(state: &mut State) -> Option<()> {
         state.is_closed().then_some(())
     }
 }
 
-/// A connection's place with its server. Its end lets those look again who wait for the server to be empty.
+/// A connection's entry in its server. Its drop wakes the tasks that wait until the server has no
+/// connections.
 pub(super) struct Membership {
     shared: Arc<Shared>,
     number: u64,
 }
 
 impl Membership {
-    /// Enters a connection.
+    /// Adds a connection to the server.
     pub(super) fn enter(shared: &Arc<Shared>, link: &Arc<Link>) {
         let number = shared.with(|state| {
             state.next += 1;
             state.next
         });
         link.join(Membership { shared: Arc::clone(shared), number });
-        // Only now: whoever finds the connection here may close it, and with that its membership ends.
+        // The connection enters the map only after `join`: a thread that finds it there may close
+        // it, which ends the membership.
         shared.with(|state| state.clients.insert(number, Arc::downgrade(link)));
     }
 }

@@ -1,4 +1,4 @@
-//! What carries a stream?
+//! Which kinds of socket can carry a stream?
 
 use std::io;
 use std::net::{Shutdown, SocketAddr};
@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::net::UnixStream;
 use crate::net::{Bytes, Done, TcpStream};
 
-/// A connection of either kind.
+/// A connection, TCP or Unix.
 #[derive(Debug)]
 pub enum Transport {
     Tcp(TcpStream),
@@ -19,7 +19,7 @@ pub enum Transport {
 }
 
 impl Transport {
-    /// Has the running loop watch it, whichever has done so until now.
+    /// Moves the connection from its loop to the running loop.
     pub(super) fn move_here(self) -> Result<Transport> {
         Ok(match self {
             Transport::Tcp(stream) => Transport::Tcp(stream.move_here()?),
@@ -28,7 +28,7 @@ impl Transport {
         })
     }
 
-    /// Makes attempts in one direction until one comes to something. A leaf.
+    /// Repeats an io operation in one direction until it succeeds or fails. A leaf.
     pub(super) async fn attempt<T>(
         &self,
         direction: Direction,
@@ -41,7 +41,7 @@ impl Transport {
         }
     }
 
-    /// Writes what there is room for, without waiting.
+    /// Writes as much as there is space for, without waiting.
     pub(super) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Transport::Tcp(stream) => stream.try_write(bytes),
@@ -51,7 +51,7 @@ impl Transport {
     }
 
     pub(super) fn shutdown(&self, how: Shutdown) {
-        // It fails if the connection is gone, which is an end too.
+        // This fails if the connection is closed already, which is an end too.
         let _ = match self {
             Transport::Tcp(stream) => stream.shutdown(how),
             #[cfg(unix)]
@@ -59,14 +59,14 @@ impl Transport {
         };
     }
 
-    /// Throws away what has come and was not read, within reason.
+    /// Discards bytes that came and were not read, up to a fixed amount.
     pub(super) fn discard(&self) {
         const MOST: usize = 16;
         let mut chunk = [0; 8 * 1024];
         for _ in 0..MOST {
             let read = match self {
                 Transport::Tcp(stream) => stream.try_read(&mut chunk),
-                // Here a close resets nothing.
+                // Closing a Unix socket resets nothing.
                 #[cfg(unix)]
                 Transport::Unix(_) => return,
             };

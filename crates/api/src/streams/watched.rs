@@ -1,4 +1,4 @@
-//! How does a coroutine wait until something that is shared has come to pass?
+//! How does a coroutine wait until a shared value satisfies a condition?
 
 use std::future::Future;
 use std::panic::Location;
@@ -13,8 +13,8 @@ use crate::cancel::Leaf;
 use crate::contain::wake_quietly;
 use crate::error::Result;
 
-/// A value under a lock, and who waits for it to change. Their wakers are cloned, woken and dropped after the lock; what `with` and `change` are given runs under
-/// it.
+/// A value under a lock, and the tasks that wait for it to change. Their wakers are cloned, woken
+/// and dropped outside the lock; the closures of `with` and `change` run under it.
 pub(super) struct Watched<S>(Mutex<Inner<S>>);
 
 struct Inner<S> {
@@ -23,7 +23,7 @@ struct Inner<S> {
     next: u64,
 }
 
-/// Tells one who waits from the others.
+/// Identifies one waiter among the others.
 #[derive(Default)]
 pub(super) struct Place(Option<u64>);
 
@@ -32,12 +32,12 @@ impl<S> Watched<S> {
         Watched(Mutex::new(Inner { state, waiting: WaitList::new(), next: 0 }))
     }
 
-    /// Looks at it, or changes what nobody waits for.
+    /// Reads the value, or changes a part of it that no task waits for.
     pub(super) fn with<R>(&self, f: impl FnOnce(&mut S) -> R) -> R {
         f(&mut self.0.lock().state)
     }
 
-    /// Changes it, and lets all who wait look again.
+    /// Changes the value, and wakes all waiters so that they check it again.
     pub(super) fn change<R>(&self, f: impl FnOnce(&mut S) -> R) -> R {
         let mut inner = self.0.lock();
         let result = f(&mut inner.state);
@@ -47,7 +47,7 @@ impl<S> Watched<S> {
         result
     }
 
-    /// Waits until `look` finds what it looks for. A leaf.
+    /// Waits until `look` returns a value. A leaf.
     pub(super) fn until<T, F>(&self, look: F) -> Until<'_, S, F>
     where
         F: FnMut(&mut S) -> Option<T>,
@@ -55,7 +55,7 @@ impl<S> Watched<S> {
         Until { watched: self, place: Place::default(), leaf: Leaf::new(), has_begun: false, look }
     }
 
-    /// Ready if `look` finds something; else the task is woken after the next change.
+    /// Ready if `look` returns a value; else the task is woken after the next change.
     pub(super) fn poll_look<T>(
         &self,
         place: &mut Place,
@@ -68,7 +68,7 @@ impl<S> Watched<S> {
         }
         let waker = cx.waker().clone();
         let mut inner = self.0.lock();
-        // It may have changed since.
+        // The value may have changed since the first check.
         if let Some(found) = look(&mut inner.state) {
             drop(inner);
             self.leave(place);
@@ -82,7 +82,7 @@ impl<S> Watched<S> {
         Poll::Pending
     }
 
-    /// Waits no longer.
+    /// Ends the wait.
     pub(super) fn leave(&self, place: &mut Place) {
         let Some(number) = place.0.take() else { return };
         let gone = self.0.lock().waiting.remove(number);
@@ -100,7 +100,7 @@ pub(super) struct Until<'a, S, F> {
     look: F,
 }
 
-// What looks is called, never pinned.
+// The closure is called, never pinned.
 impl<S, F> Unpin for Until<'_, S, F> {}
 
 impl<S, F, T> Future for Until<'_, S, F>
@@ -109,8 +109,8 @@ where
 {
     type Output = Result<T>;
 
-    /// A request comes before the first look, so that a loop over what is always so can be cancelled; later, what has come to pass comes
-    /// before it.
+    /// A request is delivered before the first check, so that a loop over a condition that always
+    /// holds can be cancelled. In later polls a satisfied condition wins over a request.
     #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
         let this = self.get_mut();

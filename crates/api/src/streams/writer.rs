@@ -1,4 +1,4 @@
-//! How is a stream written without waiting for each piece?
+//! How does a program write a stream without waiting for each piece?
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -7,16 +7,20 @@ use std::sync::Arc;
 use super::link::Link;
 use crate::error::Result;
 
-/// The writing side of a connection: asyncio's class of that name.
+/// The writing side of a connection: asyncio's class of the same name.
 ///
-/// [`write`](Self::write) does not wait: what the operating system does not take at once is kept, and sent in the background, whether anybody
-/// waits for it or not. [`drain`](Self::drain) waits while more than 64 KiB are kept; who calls it after each write never has more than that and one write in
-/// memory, however slow the peer is. Several tasks may write through one reference, each write whole.
+/// [`write`](Self::write) does not wait: bytes that the operating system does not take at once are
+/// kept and sent in the background, even if no task waits for that. [`drain`](Self::drain) waits
+/// while more than 64 KiB are kept. A task that calls it after each write never has more than that
+/// plus one write in memory, however slow the peer is. Several tasks may write through one
+/// reference; each write is sent whole.
 ///
-/// What is not sent when the loop is closed is lost, and the peer sees an ordinary end, as with asyncio: await [`wait_closed`](Self::wait_closed) before main returns.
+/// Bytes that are unsent when the loop is closed are lost, and the peer sees an ordinary end, as
+/// with asyncio: await [`wait_closed`](Self::wait_closed) before main returns.
 ///
-/// Dropped, it ends its side when the rest is sent, as [`write_eof`](Self::write_eof) does; the reader may go on. The connection is closed when both are gone,
-/// or by [`close`](Self::close).
+/// Dropping the writer ends its direction when the rest is sent, as [`write_eof`](Self::write_eof)
+/// does; the reader may continue. The connection is closed when both are dropped, or by
+/// [`close`](Self::close).
 ///
 /// # Examples
 ///
@@ -44,12 +48,13 @@ use crate::error::Result;
 ///
 /// # Errors
 ///
-/// A connection that is lost stays lost: each method returns the [`std::io::Error`] that ended it (`BrokenPipe`, `ConnectionReset` …), also if it came up while
-/// reading or in the background; after [`close`](Self::close), `ConnectionReset` "Connection lost".
+/// A lost connection stays lost: each method returns the [`std::io::Error`] that ended it
+/// (`BrokenPipe`, `ConnectionReset` …), also if it occurred while reading or in the background;
+/// after [`close`](Self::close), `ConnectionReset` "Connection lost".
 ///
 /// # Cancellation
 ///
-/// Ends the wait, and takes nothing back of what was written.
+/// Ends the wait. Bytes that were written are still sent.
 pub struct StreamWriter {
     link: Arc<Link>,
 }
@@ -63,25 +68,29 @@ impl StreamWriter {
     ///
     /// # Errors
     ///
-    /// [`RuntimeError`](crate::RuntimeError) after [`write_eof`](Self::write_eof); the [`std::io::Error`] of a connection that is known to be lost. (asyncio drops
-    /// what is written then, and says so at the next `drain`.) That it succeeded does not say that the bytes arrive.
+    /// [`RuntimeError`](crate::RuntimeError) after [`write_eof`](Self::write_eof); the
+    /// [`std::io::Error`] of a connection that is known to be lost. (asyncio drops the bytes in
+    /// this case, and reports it at the next `drain`.) Success does not mean that the bytes will
+    /// arrive.
     pub fn write(&self, bytes: impl AsRef<[u8]>) -> Result<()> {
         self.link.write(std::iter::once(bytes.as_ref()))
     }
 
-    /// Sends several pieces, with nothing of anybody else's in between.
+    /// Sends several pieces, with no other task's bytes between them.
     pub fn writelines<I>(&self, pieces: I) -> Result<()>
     where
         I: IntoIterator,
         I::Item: AsRef<[u8]>,
     {
         let pieces: Vec<I::Item> = pieces.into_iter().collect();
-        // The program's code, which may use this writer, or panic: not under the lock.
+        // `as_ref` is the program's code, which may use this writer or panic: never call it under
+        // the lock.
         let pieces: Vec<&[u8]> = pieces.iter().map(AsRef::as_ref).collect();
         self.link.write(pieces.into_iter())
     }
 
-    /// Waits while more than 64 KiB are unsent, until it is 16 KiB or less; else it returns at once. Any number of tasks may wait.
+    /// If more than 64 KiB are unsent, waits until no more than 16 KiB are; else it returns at
+    /// once. Any number of tasks may wait.
     ///
     /// # Errors
     ///
@@ -108,7 +117,8 @@ impl StreamWriter {
         self.link.outgoing().until(|outgoing| outgoing.drained()).await?
     }
 
-    /// Ends this side when the rest is sent: the peer then reads the end, and may go on writing. Again: does nothing.
+    /// Ends this direction when the rest is sent: the peer then reads the end, and may continue to
+    /// write. Calling it again does nothing.
     ///
     /// # Errors
     ///
@@ -117,14 +127,16 @@ impl StreamWriter {
         self.link.end()
     }
 
-    /// Whether [`write_eof`](Self::write_eof) can be used: always with TCP and Unix sockets. For those who port a program that asks.
+    /// Whether [`write_eof`](Self::write_eof) can be used: always with TCP and Unix sockets. For
+    /// ported programs that check this.
     pub fn can_write_eof(&self) -> bool {
         true
     }
 
-    /// Closes both directions when the rest is sent, in the background. Again: does nothing. A coroutine that reads finds the end.
+    /// Closes both directions when the rest is sent, in the background. Calling it again does
+    /// nothing. A coroutine that reads gets the end of the stream.
     ///
-    /// The descriptor is given back when the reader and the writer are dropped too.
+    /// The descriptor is released when the reader and the writer are dropped too.
     pub fn close(&self) {
         self.link.close();
     }
@@ -134,37 +146,41 @@ impl StreamWriter {
         self.link.outgoing().with(|outgoing| outgoing.is_closing())
     }
 
-    /// Waits until the connection is closed and the rest is sent, after [`close`](Self::close). For ever if nobody closes it.
+    /// Waits until the connection is closed and the rest is sent, after [`close`](Self::close).
+    /// Without a `close` it may wait for ever.
     ///
     /// # Errors
     ///
-    /// The [`std::io::Error`] for which the rest could not be sent.
+    /// The [`std::io::Error`] because of which the rest could not be sent.
     pub async fn wait_closed(&self) -> Result<()> {
         self.link.outgoing().until(|outgoing| outgoing.closed()).await?
     }
 
-    /// Closes both directions at once, and drops the rest. asyncio's `writer.transport.abort()`.
+    /// Closes both directions at once, and drops unsent bytes. asyncio's
+    /// `writer.transport.abort()`.
     pub fn abort(&self) {
         self.link.abort(None);
     }
 
-    /// How many bytes are kept to be sent. asyncio's `writer.transport.get_write_buffer_size()`.
+    /// The number of unsent bytes. asyncio's `writer.transport.get_write_buffer_size()`.
     pub fn unsent(&self) -> usize {
         self.link.outgoing().with(|outgoing| outgoing.unsent())
     }
 
-    /// The peer's address when the connection began; `None` for a Unix socket. asyncio's `get_extra_info("peername")`.
+    /// The address of the peer when the connection began; `None` for a Unix socket. asyncio's
+    /// `get_extra_info("peername")`.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.link.peer()
     }
 
-    /// This end's address; `None` for a Unix socket. asyncio's `get_extra_info("sockname")`.
+    /// The address of this end; `None` for a Unix socket. asyncio's `get_extra_info("sockname")`.
     pub fn local_addr(&self) -> Option<SocketAddr> {
         self.link.transport().local_addr()
     }
 }
 
-/// Lends the operating system's descriptor, for its options. asyncio's `get_extra_info("socket")`.
+/// Access to the operating system's descriptor, for its options. asyncio's
+/// `get_extra_info("socket")`.
 #[cfg(unix)]
 impl std::os::fd::AsFd for StreamWriter {
     fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
@@ -174,7 +190,7 @@ impl std::os::fd::AsFd for StreamWriter {
 
 impl Drop for StreamWriter {
     fn drop(&mut self) {
-        // It fails where there is nothing left to end.
+        // This fails if the direction has ended already.
         let _ = self.link.end();
     }
 }

@@ -1,4 +1,4 @@
-//! How does a coroutine have a blocking function run?
+//! How does a coroutine call a blocking function?
 
 use std::fmt;
 use std::future::Future;
@@ -18,11 +18,14 @@ use crate::error::{EVENT_LOOP_IS_CLOSED, Error, InvalidStateError, Result, Runti
 use crate::sync::{Mutex, lock_to_wait, mutation};
 use crate::task;
 
-/// Calls a function that blocks, or computes for long, on a thread of the pool, in a copy of the caller's context.
+/// Calls a function that blocks, or computes for long, on a thread of the pool, in a copy of the
+/// caller's context.
 ///
-/// It is queued at the first poll. What the function returns is the value, so one that returns a `Result` takes two `?`. How many run at the same time is
-/// bounded: [`max_blocking_threads`](crate::RunnerBuilder::max_blocking_threads). A function that computes for long may as well be called in a
-/// task: what its worker holds is taken over by others.
+/// The call is queued at the first poll. The function's return value is the value of the await, so
+/// a function that returns a `Result` takes two `?`. The number of functions that run at the same
+/// time is limited: [`max_blocking_threads`](crate::RunnerBuilder::max_blocking_threads). A
+/// function that computes for long can also be called in a task: other threads then take over what
+/// its worker holds.
 ///
 /// # Examples
 ///
@@ -36,20 +39,22 @@ use crate::task;
 ///
 /// # Errors
 ///
-/// [`PanicError`](crate::PanicError) if the function panicked; [`RuntimeError`] outside of a loop, on a closed one, or if the system refuses a thread;
-/// [`InvalidStateError`] if it is awaited again after it has ended.
+/// [`PanicError`](crate::PanicError) if the function panicked; [`RuntimeError`] outside of a loop,
+/// on a closed one, or if the system refuses a thread; [`InvalidStateError`] if it is awaited again
+/// after it has ended.
 ///
 /// # Cancellation
 ///
-/// Ends the await at once. The function is not called if it has not been; a running one cannot be stopped: it runs on, and its value
-/// is dropped.
+/// Ends the await at once. A function that has not started is not called. A running function cannot
+/// be stopped: it continues, and its value is dropped.
 ///
-/// While a function runs, a loop in [virtual time](crate::RunnerBuilder::virtual_time) does not move its clock, so such a function must not wait for a
-/// sleep of that loop.
+/// While a function runs, a loop in [virtual time](crate::RunnerBuilder::virtual_time) does not
+/// move its clock, so such a function must not wait for a sleep of that loop.
 ///
-/// The loop is not closed before a running function has returned, but waits for it no longer than the
-/// [shutdown timeout](crate::RunnerBuilder::shutdown_timeout). After that the exception handler is told how many still run, and their
-/// threads are left behind: they end with the program.
+/// Closing the loop waits for running functions, but no longer than the [shutdown
+/// timeout](crate::RunnerBuilder::shutdown_timeout). After that the exception handler gets the
+/// number of functions that still run, and their threads are left behind: they end with the
+/// program.
 pub fn to_thread<F, T>(f: F) -> ToThread<F, T>
 where
     F: FnOnce() -> T + Send + 'static,
@@ -90,7 +95,7 @@ where
                 if let Some(scheduler) = scheduler {
                     return BlockingTask::start(scheduler, in_context);
                 }
-                // What the function has captured is the program's.
+                // The function's captured values are the program's: their drop may panic.
                 drop_flat(in_context);
                 BlockingTask::failed(task::no_running_loop())
             });
@@ -109,20 +114,23 @@ impl<F, T: Send + 'static> fmt::Debug for ToThread<F, T> {
     }
 }
 
-/// A function that was given to the pool: the future of [`run_in_executor`](crate::EventLoop::run_in_executor).
+/// A function that was given to the pool: the future of
+/// [`run_in_executor`](crate::EventLoop::run_in_executor).
 ///
-/// Awaiting it returns what the function returned. Dropping it, or cancelling the await, keeps the function from being called if it
-/// has not been. Errors and cancellation are those of [`to_thread`].
+/// Awaiting it returns the function's value. If it is dropped, or the await is cancelled, before
+/// the function has started, the function is not called. Errors and cancellation are those of
+/// [`to_thread`].
 ///
-/// A value that nobody took is dropped with this, and where this is gone already when the function returns. Should its destructor panic, the panic ends there, as with
-/// [`Task`](crate::Task).
+/// A value that was never taken is dropped with this, or, if this was dropped earlier, when the
+/// function returns. If its destructor panics, the panic ends there, as with [`Task`](crate::Task).
 #[must_use = "the function is not called if this is dropped before its turn comes"]
 pub struct BlockingTask<T: Send + 'static> {
     job: Arc<Job<T>>,
     leaf: Leaf,
 }
 
-/// What the awaiter and the pool thread share. The lock is held for moments; the function runs without it.
+/// What the awaiter and the pool thread share. The lock is held only briefly; the function runs
+/// without it.
 struct Job<T>(Mutex<JobState<T>>);
 
 struct JobState<T> {
@@ -134,7 +142,7 @@ enum Progress<T> {
     Queued,
     Running,
     Done(Result<T>),
-    /// Nobody waits any more.
+    /// No awaiter is left.
     Abandoned,
 }
 
@@ -145,7 +153,8 @@ impl<T: Send + 'static> BlockingTask<T> {
     ) -> BlockingTask<T> {
         let (blocking, run) = BlockingTask::prepare(scheduler, function);
         if let Err(refused) = scheduler.spawn_blocking(running::counted(scheduler, run)) {
-            // The job was dropped, which told the awaiter; this says what the scheduler or the system answered.
+            // Dropping the job has completed the wait with an error already; this error says what
+            // the scheduler or the system answered.
             let message = if refused.is_closed {
                 EVENT_LOOP_IS_CLOSED.to_owned()
             } else {
@@ -156,14 +165,14 @@ impl<T: Send + 'static> BlockingTask<T> {
         blocking
     }
 
-    /// The two ends of one call: what awaits it, and what makes it.
+    /// The two ends of one call: the future that awaits it, and the closure that performs it.
     pub(super) fn prepare(
         scheduler: &Scheduler,
         function: impl FnOnce() -> T + Send + 'static,
     ) -> (BlockingTask<T>, impl FnOnce() + Send + 'static) {
         let job = Arc::new(Job(Mutex::new(JobState { progress: Progress::Queued, waker: None })));
         let ours = BlockingTask { job: Arc::clone(&job), leaf: Leaf::new() };
-        // A closed pool drops its queue: whoever waits must not wait for ever.
+        // A closed pool drops its queue. The drop of `Run` then ends the wait of the awaiter.
         let run = Run { job, function: Some(Contained::new(function)), scheduler: scheduler.clone() };
         (ours, move || run.call())
     }
@@ -174,7 +183,7 @@ impl<T: Send + 'static> BlockingTask<T> {
     }
 }
 
-/// The pool's end. Dropped uncalled, it says so to the awaiter.
+/// The pool's end. If it is dropped without being called, the awaiter gets an error.
 struct Run<T: Send + 'static, F: 'static> {
     job: Arc<Job<T>>,
     function: Option<Contained<F>>,
@@ -207,7 +216,7 @@ impl<T: Send + 'static, F: 'static> Drop for Run<T, F> {
 }
 
 impl<T: Send + 'static> Job<T> {
-    /// False if nobody wants the call any more.
+    /// False if the call is no longer wanted.
     fn begin(&self) -> bool {
         let mut state = self.0.lock();
         let is_wanted = matches!(state.progress, Progress::Queued);
@@ -221,7 +230,7 @@ impl<T: Send + 'static> Job<T> {
         let mut state = self.0.lock();
         if matches!(state.progress, Progress::Abandoned) {
             drop(state);
-            // The value nobody waits for is dropped here, after the lock.
+            // The value has no awaiter: it is dropped here, outside the lock.
             return drop_flat(result);
         }
         state.progress = Progress::Done(result);

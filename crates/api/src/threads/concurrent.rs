@@ -1,4 +1,4 @@
-//! How does a thread outside the loop wait for a coroutine?
+//! How does a thread outside the loop start a coroutine and wait for it?
 
 use std::fmt;
 use std::panic::Location;
@@ -16,7 +16,8 @@ use crate::event_loop::EventLoop;
 use crate::sync::{Instant, Mutex, MutexGuard, Thread, mutation, park, thread, thread_locals};
 use crate::task::{self, CallbackId, Task, TaskHandle, TaskRefExt, TaskSlot};
 
-/// Starts a coroutine on a loop, from any thread. The loop is one that runs: [`get_running_loop`](crate::get_running_loop), handed to the thread, or
+/// Starts a coroutine on a loop, from any thread. The loop must be running: pass the thread the
+/// result of [`get_running_loop`](crate::get_running_loop), or use
 /// [`Runner::get_loop`](crate::Runner::get_loop).
 ///
 /// # Examples
@@ -34,8 +35,8 @@ use crate::task::{self, CallbackId, Task, TaskHandle, TaskRefExt, TaskSlot};
 ///
 /// # Errors
 ///
-/// If the loop is closed, or is being closed and this is none of its threads, the coroutine never starts, and the future's result is a
-/// [`RuntimeError`] "Event loop is closed".
+/// If the loop is closed, or is being closed and the caller is not one of its threads, the
+/// coroutine never starts, and the future's result is a [`RuntimeError`] "Event loop is closed".
 #[track_caller]
 pub fn run_coroutine_threadsafe<C: Coroutine>(coro: C, event_loop: &EventLoop) -> ConcurrentFuture<C::Item> {
     if event_loop.refuses() {
@@ -45,9 +46,10 @@ pub fn run_coroutine_threadsafe<C: Coroutine>(coro: C, event_loop: &EventLoop) -
     ConcurrentFuture::of(task::spawn_on(event_loop.scheduler(), coro, slot))
 }
 
-/// A coroutine that runs on a loop, held by a thread that can wait for it: Python's `concurrent.futures.Future`.
+/// A coroutine that runs on a loop, held by a thread that can wait for it: Python's
+/// `concurrent.futures.Future`.
 ///
-/// Dropping it lets the coroutine run on.
+/// The coroutine continues when this is dropped.
 ///
 /// # Examples
 ///
@@ -62,24 +64,25 @@ pub fn run_coroutine_threadsafe<C: Coroutine>(coro: C, event_loop: &EventLoop) -
 /// # Ok::<(), selvedge::Error>(())
 /// ```
 ///
-/// A value that nobody took is dropped with the last of this and the task. Should its destructor panic, the panic ends there, as with [`Task`].
+/// A value that was never taken is dropped with the last of this and the task. If its destructor
+/// panics, the panic ends there, as with [`Task`].
 #[must_use = "dropping this loses the coroutine's result; say `drop(future)` if that is meant"]
 pub struct ConcurrentFuture<T: Send + 'static> {
     /// `None` if the loop was closed before the coroutine could start.
     task: Option<TaskRef>,
-    /// Held by the thread that waits, for as long as it waits: a task has room for one waker only.
+    /// Locked by the waiting thread for the whole wait: a task has space for only one waker.
     state: Mutex<State<T>>,
 }
 
 struct State<T: Send + 'static> {
     task: Option<Task<T>>,
-    /// The result, moved out of the task and not asked for yet.
+    /// The result, moved out of the task and not taken yet.
     result: Option<Result<T>>,
 }
 
 impl<T: Send + 'static> Drop for State<T> {
     fn drop(&mut self) {
-        // As a task's: its panic ends here.
+        // As in a task, a panic of the value's destructor ends here.
         drop_flat(self.result.take());
     }
 }
@@ -97,23 +100,27 @@ impl<T: Send + 'static> ConcurrentFuture<T> {
         ConcurrentFuture { task: None, state: Mutex::new(State { task: None, result: Some(Err(error)) }) }
     }
 
-    /// Blocks until the coroutine ends, for at most `timeout`, and returns its result. The result is moved out. `None` waits for as long as it takes;
-    /// zero does not wait. The time is the machine's, also where the loop's is virtual.
+    /// Blocks until the coroutine ends, for at most `timeout`, and returns its result. The result
+    /// is moved out. `None` waits without a limit; zero does not wait. The timeout is real time,
+    /// also where the loop's time is virtual.
     ///
     /// # Errors
     ///
-    /// [`TimeoutError`] if it takes longer (the coroutine goes on); what the coroutine failed with; [`InvalidStateError`] if the result
-    /// was moved out before; [`RuntimeError`] if called on a worker thread of a loop before the result is there: blocking a worker
-    /// on a task is the deadlock that asyncio does not notice. Await the task there instead.
+    /// [`TimeoutError`] if it takes longer (the coroutine continues); the error with which the
+    /// coroutine failed; [`InvalidStateError`] if the result was moved out before; [`RuntimeError`]
+    /// if called on a worker thread of a loop before the result is there: blocking a worker on a
+    /// task is a deadlock, which asyncio does not detect. Await the task there instead.
     pub fn result(&self, timeout: impl Into<Option<Duration>>) -> Result<T> {
         self.wait(timeout.into())?.result.take().unwrap_or_else(|| Err(task::result_was_taken()))
     }
 
-    /// [`result`](Self::result) for who only wants to know whether it failed; `None` if it did not. The result stays.
+    /// Waits as [`result`](Self::result) does, and returns only the error; `None` if the coroutine
+    /// succeeded. The result stays.
     ///
     /// # Errors
     ///
-    /// [`CancelledError`](crate::CancelledError) if it was cancelled; else as for [`result`](Self::result).
+    /// [`CancelledError`](crate::CancelledError) if it was cancelled; else as for
+    /// [`result`](Self::result).
     pub fn exception(&self, timeout: impl Into<Option<Duration>>) -> Result<Option<Error>> {
         let state = self.wait(timeout.into())?;
         match (&state.result, &self.task) {
@@ -124,12 +131,13 @@ impl<T: Send + 'static> ConcurrentFuture<T> {
         }
     }
 
-    /// Asks the coroutine to stop; false if it has ended. Unlike Python's, the future counts as cancelled only when the coroutine has ended so.
+    /// Requests the cancellation of the coroutine; false if it has ended. Unlike Python's, the
+    /// future counts as cancelled only when the coroutine has ended with that error.
     pub fn cancel(&self) -> bool {
         self.task.as_ref().is_some_and(|task| task.cancel(None))
     }
 
-    /// Whether the coroutine has ended, however it did.
+    /// Whether the coroutine has ended, in any way.
     pub fn done(&self) -> bool {
         self.task.as_ref().is_none_or(TaskRef::is_done)
     }
@@ -139,7 +147,7 @@ impl<T: Send + 'static> ConcurrentFuture<T> {
         self.task.as_ref().is_some_and(TaskRefExt::ended_cancelled)
     }
 
-    /// Whether it is too late to cancel although it is not done: never, as in asyncio.
+    /// Whether it is too late to cancel although the coroutine has not ended: never, as in asyncio.
     pub fn running(&self) -> bool {
         false
     }
@@ -148,7 +156,8 @@ impl<T: Send + 'static> ConcurrentFuture<T> {
     ///
     /// # Errors
     ///
-    /// [`InvalidStateError`] if the loop was closed before the coroutine could start: there is nobody to call it.
+    /// [`InvalidStateError`] if the loop was closed before the coroutine could start: no loop could
+    /// call `f`.
     pub fn add_done_callback(&self, f: impl FnOnce(&TaskHandle) + Send + 'static) -> Result<CallbackId> {
         match &self.task {
             Some(task) => Ok(TaskHandle::new(task.clone()).add_done_callback(f)),
@@ -156,9 +165,9 @@ impl<T: Send + 'static> ConcurrentFuture<T> {
         }
     }
 
-    /// Waits until the result is in the state, or was taken from there.
+    /// Waits until the result is in the state, or has been taken from it.
     fn wait(&self, timeout: Option<Duration>) -> Result<MutexGuard<'_, State<T>>> {
-        // A timeout that the clock cannot show is none.
+        // A timeout that the clock cannot represent counts as no timeout.
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         if !self.done() {
             if Scheduler::current_worker().is_some() {
@@ -201,7 +210,8 @@ pub(crate) fn block_on<T: Send + 'static>(
         if let Poll::Ready(result) = task.poll_join(&mut cx) {
             return Ok(result);
         }
-        // A wake between the poll and the parking is kept by the parking itself; other wakes of this thread only make it look again.
+        // If a wake comes between the poll and the parking, the parking returns at once. Other
+        // wakes of this thread only cause another poll.
         match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
             Some(left) if left.is_zero() => return Err(TimeoutError::new().into()),
             limit => park(limit),
@@ -221,8 +231,8 @@ impl Wake for Unpark {
     }
 }
 
-/// One waker for all that a thread ever waits for; one for each wait when the thread is ending, and its own
-/// is gone.
+/// Returns this thread's waker, which serves all its waits. A thread that is ending has none any
+/// more and gets a new waker for each wait.
 fn thread_waker() -> Waker {
     thread_locals! {
         static WAKER: Waker = new_waker();

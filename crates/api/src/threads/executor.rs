@@ -1,4 +1,4 @@
-//! How are blocking calls kept from taking all threads?
+//! How can a program limit the number of blocking calls that run at a time?
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -14,10 +14,11 @@ use crate::sync::Mutex;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// At most so many blocking calls at a time, for [`run_in_executor`](crate::EventLoop::run_in_executor).
+/// Runs at most a fixed number of blocking calls at a time, for
+/// [`run_in_executor`](crate::EventLoop::run_in_executor).
 ///
-/// It owns no threads: it is a limit with a queue, and the calls run on the loop's own pool. So nothing has to be joined. Clones are the
-/// same executor.
+/// It owns no threads: it is a limit with a queue, and the calls run on the loop's own pool. So
+/// there is nothing to join. Clones are the same executor.
 ///
 /// # Examples
 ///
@@ -42,7 +43,7 @@ struct Shared {
 #[derive(Default)]
 struct Queue {
     jobs: VecDeque<Job>,
-    /// Threads that are working the queue off, or have been asked for.
+    /// The threads that work on the queue, or have been requested for it.
     workers: usize,
     is_shut_down: bool,
 }
@@ -60,8 +61,8 @@ impl ThreadPoolExecutor {
         Ok(ThreadPoolExecutor { shared: Arc::new(Shared { max_workers, queue: Mutex::default() }) })
     }
 
-    /// Takes no more calls: their futures end with a [`RuntimeError`]. Those that are queued or running go on, and nobody waits for them here.
-    /// (Python's waits by default.)
+    /// Accepts no more calls: their futures end with a [`RuntimeError`]. Queued and running calls
+    /// continue, and this method does not wait for them. (Python's waits by default.)
     pub fn shutdown(&self) {
         self.shared.queue.lock().is_shut_down = true;
     }
@@ -73,7 +74,8 @@ impl ThreadPoolExecutor {
     {
         let (blocking, job) = BlockingTask::prepare(scheduler, function);
         if scheduler.refuses() {
-            // Not only so that the answer comes at once: the queue may have jobs of others, which go on.
+            // Without this check the job could wait behind other jobs in the queue, which continue,
+            // before it is refused.
             drop(job);
             return blocking;
         }
@@ -94,7 +96,8 @@ impl ThreadPoolExecutor {
         let shared = Arc::clone(&self.shared);
         let work = running::counted(scheduler, move || shared.work());
         if scheduler.spawn_blocking(work).is_err() && self.shared.lose_worker() {
-            // No thread is left that would ever come to the queue. Dropping a job tells its awaiter.
+            // No pool thread will ever work on the queue. Dropping a job ends the wait of its
+            // awaiter.
             let stranded = std::mem::take(&mut self.shared.queue.lock().jobs);
             stranded.into_iter().for_each(contain::drop_flat);
         }
@@ -122,10 +125,11 @@ impl Shared {
         Pushed::NeedsWorker
     }
 
-    /// Works the queue off, on a thread of the pool.
+    /// Works on the queue, on a thread of the pool.
     fn work(&self) {
         while let Some(job) = self.next_job() {
-            // A job catches its function's panic; what else may panic is the drop of a value. The queue must go on.
+            // A job catches its function's panic, but the drop of a value may still panic. The rest
+            // of the queue must run nevertheless.
             contain::silently(job);
         }
     }
@@ -139,7 +143,7 @@ impl Shared {
         job
     }
 
-    /// Whether the queue has no worker left.
+    /// Removes a worker. True if the queue has none left.
     fn lose_worker(&self) -> bool {
         let mut queue = self.queue.lock();
         queue.workers -= 1;

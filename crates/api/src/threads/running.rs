@@ -1,4 +1,4 @@
-//! How many blocking functions run now?
+//! How many blocking functions are running now?
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,13 +7,13 @@ use selvedge_scheduler::{BlockingJob, Scheduler};
 
 use crate::event_loop::EventLoop;
 
-/// The threads of a loop's pool that are inside a function of the user's.
+/// Counts the threads of a loop's pool that are inside a user's function.
 #[derive(Clone, Default)]
 pub(crate) struct RunningFunctions(Arc<AtomicUsize>);
 
 impl RunningFunctions {
     pub(crate) fn count(&self) -> usize {
-        // Relaxed, here and below: a number to show, which nothing is read through.
+        // Relaxed, here and below: the number is only displayed; nothing is published through it.
         self.0.load(Ordering::Relaxed)
     }
 
@@ -23,7 +23,7 @@ impl RunningFunctions {
     }
 }
 
-/// Counts down also when the function panics.
+/// Decrements the count also when the function panics.
 struct Inside<'a>(&'a AtomicUsize);
 
 impl Drop for Inside<'_> {

@@ -1,10 +1,12 @@
-//! How long is it worth to wait awake?
+//! How long should a thread wait awake before it falls asleep?
 //!
-//! A short coroutine ends sooner than a thread falls asleep and wakes up, but only if a worker has a core to run it on. The operating
-//! system may have put the worker on the waiting thread's own core, so that thread first offers it; if the worker runs there, the coroutine has
-//! ended when the thread gets the core back. Where the worker has another core, spinning finds the result soonest. Where
-//! all cores are taken, a thread that spins keeps one from the worker it waits for, and one that offers its core may be long without. Nobody
-//! can ask the system, so each thread goes by what its last waits were like.
+//! A short coroutine ends sooner than a thread falls asleep and wakes up, but only if a worker has
+//! a core to run it on. The operating system may have put the worker on the waiting thread's own
+//! core, so the thread first yields that core; if the worker runs there, the coroutine has ended
+//! when the thread gets the core back. If the worker has another core, spinning finds the result
+//! soonest. If all cores are busy, a spinning thread takes a core from the worker it waits for, and
+//! a thread that yields its core may be long without one. The system does not report which case
+//! holds, so each thread judges by its last waits.
 
 use std::cell::Cell;
 use std::hint;
@@ -12,23 +14,24 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// About what falling asleep and being woken costs: to wait awake for longer cannot pay.
+/// About what falling asleep and being woken costs: waiting awake for longer cannot pay.
 const LONGEST: Duration = Duration::from_micros(30);
-/// Less than this finds nothing.
+/// A shorter wait would find nothing.
 const SHORTEST: Duration = Duration::from_micros(1);
-/// How often the core is offered: the worker may still be on its way the first time.
+/// How often the core is yielded: the first time the worker may not be runnable yet.
 const OFFERS: u32 = 3;
-/// So many waits later a thread that has given up tries again in earnest, and after as many again each time it fails: on a busy machine
-/// a core that is offered may come back milliseconds later, so that must stay rare.
+/// A thread that has given up tries again after this many waits, and again after as many each time
+/// it fails. This must stay rare: on a busy machine a yielded core may come back milliseconds
+/// later.
 const RETRY: u32 = 256;
-/// Looking at the clock takes longer than looking at the task.
+/// Reading the clock takes longer than checking the task.
 const LOOKS_PER_CLOCK: u32 = 32;
 
 thread_local!(static PATIENCE: Cell<Patience> = const { Cell::new(Patience { most: LONGEST, failures: 0 }) });
 
 #[derive(Clone, Copy)]
 struct Patience {
-    /// Zero: it falls asleep at once.
+    /// Zero: the thread falls asleep at once.
     most: Duration,
     failures: u32,
 }
@@ -47,24 +50,24 @@ impl Patience {
     }
 }
 
-/// Waits awake until `is_done`, or until that has taken too long.
+/// Waits awake until `is_done` returns true or the patience of this thread is used up.
 pub(super) fn until(is_done: impl Fn() -> bool) {
     if cfg!(selvedge_loom) {
-        // Under the models no time passes, so a spin would never end.
+        // In the loom models no time passes, so a spin would never end.
         return;
     }
     PATIENCE.with(|patience| {
         let most = patience.get().most;
         let was_worth_it = !most.is_zero() && {
             let start = Instant::now();
-            // A core that came back late was not worth offering.
+            // If the core came back late, yielding it was not worth it.
             (offer(&is_done) || spin(start, most, &is_done)) && start.elapsed() <= LONGEST
         };
         patience.set(patience.get().after(was_worth_it));
     });
 }
 
-/// Lets whoever waits for this core have it.
+/// Yields the core to other threads.
 fn offer(is_done: impl Fn() -> bool) -> bool {
     (0..OFFERS).any(|_| {
         thread::yield_now();
@@ -74,7 +77,7 @@ fn offer(is_done: impl Fn() -> bool) -> bool {
 
 fn spin(start: Instant, most: Duration, is_done: impl Fn() -> bool) -> bool {
     static IS_PARALLEL: OnceLock<bool> = OnceLock::new();
-    // On one core nobody could make progress meanwhile.
+    // On one core no other thread could make progress meanwhile.
     if !*IS_PARALLEL.get_or_init(|| num_cpus::get() > 1) {
         return false;
     }

@@ -5,7 +5,8 @@ pub(super) use self::linux::Alarm;
 #[cfg(not(target_os = "linux"))]
 pub(super) use self::other::Alarm;
 
-/// Linux's `epoll_wait` counts in milliseconds, and rounds a wait of a second to one more; a timer with a descriptor of its own is exact.
+/// Linux's `epoll_wait` counts in milliseconds, and rounds up, so that a wait of a second may take
+/// longer. A timer with its own descriptor is exact.
 #[cfg(target_os = "linux")]
 mod linux {
     use std::io;
@@ -23,7 +24,7 @@ mod linux {
 
     pub(in super::super) struct Alarm {
         timer: OwnedFd,
-        /// When it rings; zero: not at all.
+        /// When the timer expires; zero: never.
         due: u64,
     }
 
@@ -37,13 +38,15 @@ mod linux {
             Ok(Self { timer, due: 0 })
         }
 
-        /// Sets itself, and returns the limit that the poll itself must keep.
+        /// Sets the timer, and returns the timeout that the poll itself must use.
         ///
-        /// It is edge-triggered: each setting rings once, and nobody has to read it.
+        /// The timer is edge-triggered: each setting expires once, and its descriptor need not be
+        /// read.
         pub(in super::super) fn set(&mut self, limit: Limit) -> Option<Duration> {
             let (due, wait) = match limit {
                 Limit::Glance => return Some(Duration::ZERO),
-                // Neither has to be set again: none, and one that still lies ahead.
+                // Nothing has to be set if there is no deadline, or the deadline is set already and
+                // lies ahead.
                 Limit::None if self.due == 0 => return None,
                 Limit::Until { due, now } if due == self.due && now < due => return None,
                 Limit::None => (0, Duration::ZERO),
@@ -52,7 +55,7 @@ mod linux {
             let value = Timespec::try_from(wait).expect("64 bits of nanoseconds are few seconds");
             let setting = Itimerspec { it_interval: NEVER, it_value: value };
             if timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &setting).is_err() {
-                // The poll's own limit is coarse, and does.
+                // The poll's own timeout is coarse, but sufficient.
                 return (due != 0).then_some(wait);
             }
             self.due = due;
@@ -61,7 +64,7 @@ mod linux {
     }
 }
 
-/// Elsewhere the poll's own limit is exact enough.
+/// On other systems the poll's own timeout is exact enough.
 #[cfg(not(target_os = "linux"))]
 mod other {
     use std::io;

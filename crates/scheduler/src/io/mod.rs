@@ -1,14 +1,14 @@
-//! How does a socket tell the task that waits for it?
+//! How does a socket's readiness reach the task that waits for it?
 //!
-//! The operating system is asked by whoever holds the driver's seat (`driver.rs`): an idle worker, which waits, or a busy one, which only
-//! glances now and then. What it says is noted at each socket, and who waits there is woken. Nothing of this exists before the first
-//! socket does.
+//! The holder of the driver (`driver.rs`) polls the operating system: an idle worker, which waits,
+//! or a busy one, which polls now and then without waiting. Each event is noted at its socket, and
+//! the tasks that wait there are woken. Nothing of this is created before the first socket.
 //!
 //! | file | question |
 //! |---|---|
-//! | `source.rs` | what is a socket ready for, and who waits for that? |
-//! | `reactor.rs` | which sockets are there? |
-//! | `poller.rs` | how is the operating system asked? |
+//! | `source.rs` | what is a socket ready for, and which tasks wait for that? |
+//! | `reactor.rs` | which sockets are registered? |
+//! | `poller.rs` | how does the scheduler poll the operating system? |
 //! | `alarm.rs` | how does a wait for sockets end in time for a timer? |
 
 mod alarm;
@@ -25,10 +25,10 @@ pub(crate) use self::reactor::Reactor;
 pub(crate) use self::source::{Change, Source};
 pub use self::source::{Changes, Direction, Ready, Waiter};
 
-/// A socket's tie to the scheduler that watches it.
+/// Connects a socket with the scheduler that watches it.
 ///
-/// It is to be ended by [`deregister`](Self::deregister), which needs the socket; dropped alone it ends at the latest when the
-/// socket is closed, as far as the operating system is concerned.
+/// It should be ended by [`deregister`](Self::deregister), which needs the socket. If it is only
+/// dropped, the operating system ends its part at the latest when the socket is closed.
 #[derive(Debug)]
 pub struct Registration {
     source: Arc<Source>,
@@ -37,14 +37,15 @@ pub struct Registration {
 }
 
 impl Registration {
-    /// Ready when an attempt in `direction` is worth making, and `waiter` waits no longer; else it is woken once one is.
+    /// Ready when an io operation in `direction` is worth trying; `waiter` then no longer waits.
+    /// Else `waiter` is woken when one is.
     ///
-    /// A new registration is ready in both directions, as nobody has tried yet. Attempts by several tasks are fine: each has a waiter of its
-    /// own, and all are woken.
+    /// A new registration is ready in both directions, because no io operation has been tried yet.
+    /// Several tasks may perform io operations: each has its own waiter, and all are woken.
     ///
     /// # Errors
     ///
-    /// The scheduler is closed: nobody watches any more.
+    /// An error if the scheduler is closed: it watches no sockets any more.
     #[inline]
     pub fn poll_ready(
         &self,
@@ -55,14 +56,15 @@ impl Registration {
         self.source.poll_ready(direction, waiter, cx)
     }
 
-    /// The changes of `direction` that have been told so far: to be taken before the operating system is asked.
+    /// The number of changes of `direction` so far. Take it before you query the operating system.
     pub fn changes(&self, direction: Direction) -> Changes {
         self.source.changes(direction)
     }
 
-    /// Ready when a change has been told that is not among those of `since`, and `waiter` waits no longer; else it is woken by the next one. For who asks the
-    /// operating system by other means than an attempt: what attempts have found is not altered, and asked only by
-    /// [`allow_an_attempt`](Changes::allow_an_attempt).
+    /// Ready when a change has come that is not counted in `since`; `waiter` then no longer waits.
+    /// Else `waiter` is woken by the next change. For tasks that query the operating system instead
+    /// of performing io operations: the results of such operations are not altered, and only
+    /// [`allow_an_attempt`](Changes::allow_an_attempt) reads them.
     ///
     /// # Errors
     ///
@@ -76,40 +78,45 @@ impl Registration {
         self.source.poll_changed(since, waiter, cx)
     }
 
-    /// The attempt that `ready` allowed found nothing to do. What has come since then stands.
+    /// The io operation that `ready` allowed found nothing to do. Changes that came after `ready`
+    /// remain.
     pub fn clear(&self, ready: Ready) {
         self.source.clear(ready);
     }
 
-    /// The attempt that `ready` allowed left nothing for another one, unless the direction has ended. What has come since then stands.
+    /// The io operation that `ready` allowed left nothing for another one, unless the direction has
+    /// ended. Changes that came after `ready` remain.
     #[inline]
     pub fn drained(&self, ready: Ready) {
         self.source.drained(ready);
     }
 
-    /// For an attempt that is made without asking: what it hands to [`clear`](Self::clear) if it was in vain. To be taken before the attempt.
+    /// For an io operation without a preceding wait: the value to pass to [`clear`](Self::clear) if
+    /// it is unsuccessful. Take it before the operation.
     #[inline]
     pub fn unasked(&self, direction: Direction) -> Ready {
         self.source.unasked(direction)
     }
 
-    /// The caller has ended these directions of the socket. The operating system need not tell of that those who wait here: Linux keeps it from a Unix
-    /// socket's writer, who would wait for room that it has no use for.
+    /// The caller has ended these directions of the socket: wakes the waiters. The operating system
+    /// may not report that end: Linux does not report it to a writer of a Unix socket, which would
+    /// wait for ever.
     pub fn note_end(&self, read: bool, write: bool) {
         let change = Change { read: read.then_some(true), write: write.then_some(true) };
         for waker in self.source.note(change).into_iter().flatten() {
-            // Foreign code, which may panic.
+            // A wake runs foreign code, which may panic.
             crate::contain::silently(|| waker.wake());
         }
     }
 
-    /// `waiter` waits no longer.
+    /// `waiter` no longer waits.
     #[inline]
     pub fn forget(&self, direction: Direction, waiter: &mut Waiter) {
         self.source.forget(direction, waiter);
     }
 
-    /// Ends the watch over `socket`, which must be the one that was registered. Who waits for it is not woken.
+    /// Ends the registration of `socket`, which must be the one that was registered. Its waiters
+    /// are not woken.
     pub fn deregister(&self, socket: &mut (impl mio::event::Source + ?Sized)) {
         self.reactor.deregister(socket);
     }

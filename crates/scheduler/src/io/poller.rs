@@ -1,4 +1,4 @@
-//! How is the operating system asked?
+//! How does the scheduler poll the operating system for socket events?
 
 use std::io;
 use std::sync::Arc;
@@ -12,15 +12,15 @@ use super::alarm::Alarm;
 use crate::parker::Parker;
 use crate::sync::PollWaker;
 
-/// Ends a poll.
+/// The token of the wake that ends a poll.
 const WAKE: Token = Token(0);
 const ALARM: Token = Token(1);
 /// The sockets' tokens begin here.
 pub(super) const FIRST_SOCKET: usize = 2;
-/// Changes that one poll can tell. What is left is told by the next one.
+/// The most events that one poll returns. The rest is returned by the next poll.
 const BATCH: usize = 1024;
 
-/// The owner's half: whoever holds it may poll.
+/// The owner's half: its holder may poll.
 pub(crate) struct Poller {
     poll: Poll,
     events: Events,
@@ -30,9 +30,9 @@ pub(crate) struct Poller {
 /// How long a poll may wait.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Limit {
-    /// Not at all.
+    /// Do not wait.
     Glance,
-    /// For ever.
+    /// Wait without a limit.
     None,
     /// From `now` until `due`, in nanoseconds of the scheduler's clock.
     Until { due: u64, now: u64 },
@@ -47,8 +47,8 @@ impl Poller {
         Ok((Self { poll, events: Events::with_capacity(BATCH), alarm }, reactor))
     }
 
-    /// Waits in the parker's stead for sockets too. The wakers of those who waited for what has come go to `woken`. True: as in
-    /// [`Parker::park`].
+    /// Replaces the parker's wait by one that also waits for sockets. The wakers of tasks whose
+    /// sockets have changed are added to `woken`. The result is that of [`Parker::park`].
     pub(crate) fn park(
         &mut self,
         reactor: &Reactor,
@@ -59,7 +59,7 @@ impl Poller {
         parker.park_in_poll(reactor.waker(), || self.poll(reactor, limit, woken))
     }
 
-    /// Asks once.
+    /// Polls once.
     pub(crate) fn poll(&mut self, reactor: &Reactor, limit: Limit, woken: &mut Vec<Waker>) {
         let limit = match limit {
             Limit::Glance => Some(Duration::ZERO),

@@ -1,4 +1,4 @@
-//! Which sockets are there?
+//! Which sockets are registered with the scheduler?
 
 use std::io;
 use std::sync::Arc;
@@ -12,7 +12,8 @@ use super::source::{Change, Source};
 use super::{Registration, poller};
 use crate::sync::{Mutex, PollWaker};
 
-/// The remote half of a [`Poller`](super::Poller): whoever has it may register sockets, and end the poll.
+/// The remote half of a [`Poller`](super::Poller): any thread that has it may register sockets, and
+/// end the poll.
 #[derive(Debug)]
 pub(crate) struct Reactor {
     registry: Registry,
@@ -22,13 +23,14 @@ pub(crate) struct Reactor {
 
 #[derive(Debug, Default)]
 struct Sources {
-    /// By the number that the operating system gives back. One that is used again may get what was meant for its predecessor, if
-    /// that came in one batch with the change; then an attempt is made in vain, which undoes it.
+    /// Keyed by the number that the operating system returns with each event. A number that is used
+    /// again may get an event of its predecessor, if that was in the same batch as the change; then
+    /// one io operation is unsuccessful, which corrects the readiness.
     all: Slab<Arc<Source>>,
     is_closed: bool,
 }
 
-/// Urgent data are told apart: a read ends before them although there is more.
+/// Urgent data are reported separately, because a read ends before them although there is more.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE).add(Interest::PRIORITY);
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -61,31 +63,31 @@ impl Reactor {
             }
             sources.all.insert(Arc::clone(&source))
         };
-        // From here on dropping it takes the source out again.
+        // From here on, dropping the registration removes the source.
         let registration = Registration { source, reactor: Arc::clone(self), key };
         self.registry.register(socket, Token(key + poller::FIRST_SOCKET), INTEREST)?;
         Ok(registration)
     }
 
     pub(super) fn deregister(&self, socket: &mut (impl mio::event::Source + ?Sized)) {
-        // It fails where the operating system has forgotten the socket by itself.
+        // This fails if the operating system has already forgotten the socket.
         let _ = self.registry.deregister(socket);
     }
 
     pub(super) fn forget(&self, key: usize) {
-        // Wakers that still lie in it are foreign code: not under the lock.
+        // Wakers that are left in the source are foreign code: drop them outside the lock.
         let source = self.sources.lock().all.try_remove(key);
         drop(source);
     }
 
-    /// Notes at each socket what the operating system told. The wakers of those who waited go to `woken`.
+    /// Notes each event at its socket. The wakers of the waiting tasks are added to `woken`.
     pub(super) fn note<'a>(&self, events: impl Iterator<Item = &'a Event>, woken: &mut Vec<Waker>) -> usize {
-        // For after the lock.
+        // Long lists, which are traversed outside the lock.
         let mut crowds = Vec::new();
         let mut count = 0;
         let sources = self.sources.lock();
         for event in events {
-            // The poller's own events are below.
+            // The poller's own tokens are smaller.
             let key = event.token().0.checked_sub(poller::FIRST_SOCKET);
             if let Some(source) = key.and_then(|key| sources.all.get(key)) {
                 for list in source.note(Change::told_by(event)) {
@@ -99,20 +101,21 @@ impl Reactor {
         count
     }
 
-    /// The sockets that are watched.
+    /// The number of sockets that are watched.
     pub(crate) fn len(&self) -> usize {
         self.sources.lock().all.len()
     }
 
-    /// Stops watching: from here on whoever waits for a socket gets an error.
+    /// Stops watching: from now on every wait for a socket returns an error.
     pub(crate) fn close(&self) {
         let all = {
             let mut sources = self.sources.lock();
             sources.is_closed = true;
-            // Nobody looks for one of them any more, and no more come in.
+            // The map is not read any more, and no source is added to it.
             std::mem::take(&mut sources.all)
         };
-        // All are closed before anybody is woken: a waker is foreign code, and may wait for another socket's end.
+        // All sources are closed before the first wake: a waker is foreign code, and may wait for
+        // the end of another socket.
         let lists: Vec<_> = all.into_iter().flat_map(|(_, source)| source.close()).collect();
         for waker in lists.into_iter().flatten() {
             crate::contain::silently(|| waker.wake());
@@ -131,7 +134,8 @@ mod tests {
     use super::*;
     use crate::io::{Direction, Waiter};
 
-    /// The operating system told of a socket that is gone before it is noted, and another one has its number by now.
+    /// The operating system has reported an event of a socket that is deregistered before the event
+    /// is noted, when another socket has its number.
     #[test]
     fn what_was_meant_for_a_predecessor_costs_one_attempt() {
         let mut poll = Poll::new().expect("a poll");

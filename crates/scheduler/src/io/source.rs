@@ -1,25 +1,30 @@
-//! What is a socket ready for, and who waits for that?
+//! What is a socket ready for, and which tasks wait for that?
 //!
-//! The operating system tells each change once (edge-triggered). So readiness is remembered until an attempt finds that there is nothing to do
-//! (`clear`, `drained`), and counted, so that a change which came during that attempt is not forgotten with it.
+//! The operating system reports each change once (edge-triggered). So readiness is remembered until
+//! an io operation finds that there is nothing to do (`clear`, `drained`). Changes are counted, so
+//! that a change which comes during that operation is not forgotten with it.
 //!
-//! Each direction has a word of its own:
+//! Each direction has an atomic word of its own:
 //!
 //! ```text
 //! changes: 29 | CLOSED | OVER | READY
 //!
-//!            note, under the lock                       the counted changes are those that the attempt began with
-//! any ────────────────────────────▶ READY, changes + 1 ───────────────────────────────────────────────────────▶ not READY
+//!       note, under the lock                 settle, if no change came since the io operation began
+//! any ──────────────────────▶ READY, changes + 1 ────────────────────────────────────────▶ not READY
 //! ```
 //!
-//! The lock decides who waits. **Whoever is on the list saw under the lock that what it waits for had not come, and every change and the end of the watch are noted under the lock,
-//! after which nobody is on the list.** So no change is missed; and who finds another count of changes than when it got on the list has been taken off.
+//! The lock guards the lists of waiters. **A waiter that is on a list saw under the lock that the
+//! change it waits for had not come; every change and the end of the registration are noted under
+//! the lock, and empty the list.** So no change is missed. A waiter that finds another count of
+//! changes than when it was added to the list has been removed from it.
 //!
-//! Who asks the operating system by other means than an attempt (`poll_changed`) neither looks at READY nor clears it: it takes the count of changes, asks, and gets on the list if it sees under
-//! the lock that the count is still the same.
+//! A task that queries the operating system itself instead of performing io operations
+//! (`poll_changed`) neither reads nor clears READY: it takes the count of changes, queries, and is
+//! added to the list if the count is still the same under the lock.
 //!
-//! A change is noted with Release and looked at with Acquire: who sees it makes an attempt that finds what it tells of. All else about the word is Relaxed: it publishes
-//! nothing, and what it decides for those who wait is ordered by the lock.
+//! A change is noted with Release and read with Acquire: a task that sees the change performs an io
+//! operation that finds what the change reported. Everything else about the word is Relaxed: it
+//! publishes nothing, and its effect on waiters is ordered by the lock.
 
 use std::io;
 use std::num::NonZeroU32;
@@ -31,31 +36,34 @@ use crate::sync::{AtomicU32, Mutex, Ordering, mutation, weaken};
 use crate::wait_list::WaitList;
 
 const READY: u32 = 1 << 0;
-/// It was told that it will be ready for ever: the peer has ended this direction, or the connection. Not to be relied on: it may have been meant for
-/// another socket that had the same number, and an error that looks like an end may pass. So an attempt in vain disproves it.
+/// The system reported that the direction will be ready for ever: the peer has ended this
+/// direction, or the connection. This is not reliable: the report may have been meant for another
+/// socket that had the same number, and an error that looks like an end may pass. So an
+/// unsuccessful io operation clears it.
 const OVER: u32 = 1 << 1;
-/// Nobody watches any more.
+/// The registration has ended: no changes are noted any more.
 const CLOSED: u32 = 1 << 2;
 const CHANGE_SHIFT: u32 = 3;
 const CHANGE_ONE: u32 = 1 << CHANGE_SHIFT;
 
-/// What is waited for.
+/// The direction of an io operation or a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Direction {
-    /// Something to read or to accept, or the end of it.
+    /// Something to read or to accept, or the end of the stream.
     Read,
-    /// Room to write, or a connection that has come about.
+    /// Space to write, or a connection that has been made.
     Write,
 }
 
-/// An attempt is worth making. It goes back to [`Registration::clear`](super::Registration::clear) if it was in vain.
+/// An io operation is worth trying. If it is unsuccessful, this is passed to
+/// [`Registration::clear`](super::Registration::clear).
 #[derive(Debug, Clone, Copy)]
 pub struct Ready {
     direction: Direction,
     seen: Seen,
 }
 
-/// How many changes a direction had had at one moment.
+/// The number of changes that a direction had had at one moment.
 #[derive(Debug, Clone, Copy)]
 pub struct Changes {
     direction: Direction,
@@ -63,17 +71,18 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// No attempt has been in vain since the last of them, as far as attempts were reported.
+    /// Whether no io operation has been unsuccessful since the last change, among those that were
+    /// reported to this registration.
     pub fn allow_an_attempt(self) -> bool {
         self.seen.is_ready()
     }
 }
 
-/// Tells one who waits for a socket from the others.
+/// Identifies one waiter of a socket among the others.
 #[derive(Debug, Default)]
 pub struct Waiter(Option<Place>);
 
-/// Where a waiter got on the list.
+/// A waiter's entry in a list.
 #[derive(Debug, Clone, Copy)]
 struct Place {
     number: NonZeroU32,
@@ -87,18 +96,19 @@ impl Place {
 }
 
 impl Waiter {
-    /// Not waiting.
+    /// A waiter that does not wait.
     pub const fn new() -> Self {
         Self(None)
     }
 
-    /// The last poll ended `Pending`, and nobody has called [`forget`](super::Registration::forget) since.
+    /// Whether the last poll ended `Pending` and [`forget`](super::Registration::forget) has not
+    /// been called since.
     pub const fn is_waiting(&self) -> bool {
         self.0.is_some()
     }
 }
 
-/// One look at a direction's word.
+/// A snapshot of a direction's word.
 #[derive(Debug, Clone, Copy)]
 struct Seen(u32);
 
@@ -116,7 +126,8 @@ impl Seen {
     }
 }
 
-/// What the operating system tells: which directions have become ready, and whether for ever, or so that only an attempt in vain shows the end of it.
+/// What the operating system reports: which directions have become ready, and whether for ever or
+/// in such a way that only an unsuccessful io operation shows the end of it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Change {
     pub(crate) read: Option<bool>,
@@ -125,11 +136,12 @@ pub(crate) struct Change {
 
 impl Change {
     pub(super) fn told_by(event: &Event) -> Self {
-        // An error goes to whoever tries next, in whatever direction.
+        // An error is returned by the next io operation, in either direction.
         let is_error = event.is_error();
         let read = event.is_readable() || event.is_read_closed() || is_error;
         let write = event.is_writable() || event.is_write_closed() || is_error;
-        // With urgent data a read may get less than it asked for although there is more, as with the end.
+        // With urgent data a read may return less than it asked for although there is more. The end
+        // of the stream has the same effect.
         let is_read_over = event.is_read_closed() || event.is_priority();
         Self {
             read: (read || is_read_over).then_some(is_read_over),
@@ -138,7 +150,7 @@ impl Change {
     }
 }
 
-/// A socket, as those who watch it see it.
+/// A socket's readiness, and the tasks that wait for it.
 #[derive(Debug)]
 pub(crate) struct Source {
     read: AtomicU32,
@@ -146,7 +158,7 @@ pub(crate) struct Source {
     waiting: Mutex<Waiting>,
 }
 
-/// Who waits.
+/// The waiters of both directions.
 #[derive(Debug, Default)]
 struct Waiting {
     read: List,
@@ -155,7 +167,7 @@ struct Waiting {
     last: u32,
 }
 
-/// Those who wait for one direction of a socket.
+/// The waiters of one direction.
 pub(crate) type List = WaitList<Waker>;
 
 impl Waiting {
@@ -166,7 +178,8 @@ impl Waiting {
         }
     }
 
-    /// For a new waiter. The numbers begin again at the end of their range, when there may be some of the first ones left.
+    /// The number of a new waiter. At the end of the range the numbers begin again; some early
+    /// waiters may still be on the list then, so their numbers are skipped.
     fn number(&mut self, direction: Direction) -> NonZeroU32 {
         loop {
             let next = NonZeroU32::MIN.saturating_add(self.last);
@@ -179,7 +192,7 @@ impl Waiting {
 }
 
 impl Source {
-    /// Nobody has tried yet, so it is worth trying.
+    /// Ready in both directions: no io operation has been tried yet, so one is worth trying.
     pub(crate) fn new() -> Self {
         Self { read: AtomicU32::new(READY), write: AtomicU32::new(READY), waiting: Mutex::default() }
     }
@@ -198,7 +211,7 @@ impl Source {
         Seen(self.word(direction).load(weaken("look-relaxed", Ordering::Acquire)))
     }
 
-    /// What there is to say at once; None: wait.
+    /// The result if there is one at once; `None`: wait.
     #[inline]
     fn answer(direction: Direction, seen: Seen) -> Option<io::Result<Ready>> {
         if seen.is_closed() {
@@ -222,7 +235,7 @@ impl Source {
         self.wait(direction, waiter, cx, seen, |seen| Self::answer(direction, seen))
     }
 
-    /// What an attempt that is made unasked reports to `clear` if it is in vain.
+    /// What an io operation without a preceding wait passes to `clear` if it is unsuccessful.
     #[inline]
     pub(crate) fn unasked(&self, direction: Direction) -> Ready {
         Ready { direction, seen: self.look(direction) }
@@ -245,7 +258,8 @@ impl Source {
         self.wait(since.direction, waiter, cx, since.seen, answer)
     }
 
-    /// `before` the lock there was nothing to do.
+    /// Adds a waiter to the list, unless there is a result. `before` is the snapshot, taken before
+    /// the lock, that had no result.
     fn wait<T>(
         &self,
         direction: Direction,
@@ -254,7 +268,7 @@ impl Source {
         before: Seen,
         answer: impl Fn(Seen) -> Option<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        // Cloning a waker is foreign code: not under the lock.
+        // Cloning a waker runs foreign code: not under the lock.
         let waker = cx.waker().clone();
         let mut waiting = self.waiting.lock();
         let seen = self.look(direction);
@@ -274,12 +288,15 @@ impl Source {
         Poll::Pending
     }
 
-    /// The attempt was in vain. What was told before it was not so, or is so no longer; also that it is over.
+    /// The io operation was unsuccessful. Everything that was reported before it is untrue or no
+    /// longer true, including OVER.
     pub(crate) fn clear(&self, ready: Ready) {
         self.settle(ready, |seen| seen & !(READY | OVER));
     }
 
-    /// The attempt brought less than was asked for, so another one would be in vain. But it would find the end, which is told only once.
+    /// The io operation returned less than was asked for, so another one would find nothing. The
+    /// exception is the end of the stream: the system reports it only once, so READY stays if OVER
+    /// is set.
     #[inline]
     pub(crate) fn drained(&self, ready: Ready) {
         self.settle(ready, |seen| if seen & OVER == 0 { seen & !READY } else { seen });
@@ -289,7 +306,8 @@ impl Source {
     fn settle(&self, ready: Ready, settled: impl Fn(u32) -> u32) {
         let word = self.word(ready.direction);
         let mut now = ready.seen;
-        // Who sees another count of changes than the attempt began with has learned nothing of the last one.
+        // If the count of changes differs from that at the beginning of the io operation, the
+        // operation says nothing about the last change.
         while now.has_the_changes_of(ready.seen) || mutation("clear-forgets-a-change") {
             let new = settled(now.0);
             match word.compare_exchange_weak(now.0, new, Ordering::Relaxed, Ordering::Relaxed) {
@@ -306,7 +324,7 @@ impl Source {
         }
     }
 
-    /// `now` is how the direction's word looks.
+    /// `now` is a snapshot of the direction's word.
     #[inline]
     fn forget_at(&self, direction: Direction, waiter: &mut Waiter, now: Seen) {
         if let Some(place) = waiter.0.take() {
@@ -322,7 +340,8 @@ impl Source {
         drop(gone);
     }
 
-    /// Notes a change, and returns those who waited for it: a crowd is not gone through under a lock.
+    /// Notes a change, and returns the waiters that it wakes. They are woken outside the lock,
+    /// because there may be many.
     #[must_use = "they have to be woken"]
     pub(crate) fn note(&self, change: Change) -> [List; 2] {
         let mut waiting = self.waiting.lock();
@@ -336,7 +355,7 @@ impl Source {
         })
     }
 
-    /// Nobody watches any more. Returns those who waited.
+    /// Ends the registration. Returns all waiters.
     #[must_use = "they have to be woken"]
     pub(crate) fn close(&self) -> [List; 2] {
         let mut waiting = self.waiting.lock();
@@ -355,7 +374,8 @@ mod tests {
         source.note(change).iter().map(List::len).sum()
     }
 
-    /// The first, one in the middle and the last: those who are left are woken, once, and by their own direction.
+    /// The waiter that leaves is the first, one in the middle, or the last. The remaining ones are
+    /// woken, once, and only by their own direction.
     #[test]
     fn a_waiter_that_leaves_takes_nobody_with_it() {
         let source = Source::new();
@@ -368,7 +388,7 @@ mod tests {
             let mut waiters: [Waiter; 4] = Default::default();
             for waiter in &mut waiters {
                 assert!(source.poll_ready(read, waiter, &mut cx).is_pending() && waiter.is_waiting());
-                // Polled again it is there once.
+                // A waiter that is polled again is on the list once.
                 assert!(source.poll_ready(read, waiter, &mut cx).is_pending());
             }
             source.forget(read, &mut waiters[leaves]);
@@ -384,7 +404,8 @@ mod tests {
         }
     }
 
-    /// Who asks by other means waits although an attempt is allowed, leaves that as it is, and is woken by the next change or the end.
+    /// A task that queries the system itself waits although READY is set, leaves READY as it is,
+    /// and is woken by the next change or the end.
     #[test]
     fn a_wait_for_a_change_leaves_the_readiness_alone() {
         let source = Source::new();

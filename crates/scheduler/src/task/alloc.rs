@@ -1,14 +1,14 @@
 //! Where does the memory of tasks come from?
 //!
-//! Tasks come and go by the million, in few sizes, and often end on another thread than the one that made
-//! them, which general allocators handle worst. So a cell's memory is kept for the next task: on a shelf of
-//! the thread, whose surplus moves in batches to a depot that all threads share. Both are bounded; the depot
-//! is emptied when all workers are idle, and at `close`.
+//! Tasks begin and end by the million, in few sizes, and often end on another thread than the one
+//! that made them. General allocators handle this pattern worst. So a cell's memory is kept for the
+//! next task: on a shelf of the thread, whose surplus moves in batches to a depot that all threads
+//! share. Both are bounded; the depot is emptied when all workers are idle, and at `close`.
 //!
-//! Each free block holds a pointer to the next one. Sizes are rounded up to a multiple of sixteen plus eight,
-//! which fits malloc's chunks.
+//! Each free block holds a pointer to the next one. Sizes are rounded up to a multiple of sixteen
+//! plus eight, which fits malloc's chunks.
 //!
-//! Free blocks are poisoned for `AddressSanitizer`, so it reports any access to a cell that has been freed.
+//! Free blocks are poisoned for `AddressSanitizer`, so that it reports any access to a freed cell.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::cell::UnsafeCell;
@@ -16,21 +16,21 @@ use std::ptr::NonNull;
 
 use parking_lot::Mutex;
 
-/// Blocks that move between shelf and depot together.
+/// The number of blocks that move between shelf and depot together.
 const BATCH: usize = 64;
-/// A shelf never holds more of one size.
+/// A shelf holds fewer blocks than this of each size.
 const SHELF_MAX: usize = 2 * BATCH;
-/// Larger cells come from the allocator and go back to it.
+/// The number of size classes. Larger cells use the allocator directly.
 const CLASSES: usize = 33;
-/// What the depot keeps of one size at the most, in bytes.
+/// The most bytes that the depot keeps of one size.
 const DEPOT_BYTES: usize = 8 << 20;
-/// Where a free block's link lies: not where a cell has its state word, since that is what stale pointers
-/// lead to.
+/// The offset of a free block's link. It is not the offset of a cell's state word, because stale
+/// pointers lead there.
 const LINK: usize = 16;
-/// Models must see each cell come and go.
+/// The loom models must see each cell being allocated and freed.
 const RECYCLES: bool = cfg!(not(selvedge_loom));
 
-/// Moves `value` into a room of its own.
+/// Moves `value` into an allocation of its own.
 #[inline]
 pub(super) fn put<T>(value: T) -> NonNull<T> {
     let room = match class_of(Layout::new::<T>()) {
@@ -38,16 +38,16 @@ pub(super) fn put<T>(value: T) -> NonNull<T> {
         None => allocate(Layout::new::<T>()),
     };
     let room = room.cast::<T>();
-    // SAFETY: the room is ours alone, and has `T`'s size and alignment.
+    // SAFETY: this function owns the allocation exclusively, and it has `T`'s size and alignment.
     unsafe { room.write(value) };
     room
 }
 
-/// Gives a room back.
+/// Frees an allocation.
 ///
 /// # Safety
 ///
-/// `room` must come from `put` with the same `T`, and what lies in it must have been dropped.
+/// `room` must come from `put` with the same `T`, and its value must have been dropped.
 #[inline]
 pub(super) unsafe fn free<T>(room: NonNull<T>) {
     let Some(class) = class_of(Layout::new::<T>()) else {
@@ -56,12 +56,13 @@ pub(super) unsafe fn free<T>(room: NonNull<T>) {
         return;
     };
     let room = room.cast();
-    // SAFETY: the caller gives the room away, and it has the size of its class.
+    // SAFETY: the caller gives up the allocation, and it has the size of its class.
     let shelved = SHELF.try_with(|shelf| shelf.put(class, unsafe { Room::new(room) }));
     if shelved.is_err() {
-        // The thread is ending, and its shelf is gone. A room that is on no shelf has no link: it goes back alone.
+        // The thread is ending, and its shelf is gone. An allocation that is on no shelf has no
+        // link: it is freed alone.
         //
-        // SAFETY: all rooms of a class are allocated with its layout.
+        // SAFETY: all allocations of a class are made with its layout.
         unsafe { dealloc(room.cast().as_ptr(), layout_of(class)) };
     }
 }
@@ -69,12 +70,12 @@ pub(super) unsafe fn free<T>(room: NonNull<T>) {
 #[inline]
 fn take(class: usize) -> NonNull<()> {
     let shelved = SHELF.try_with(|shelf| shelf.take(class).or_else(|| take_from_depot(shelf, class)));
-    // A thread that is ending, and has no shelf, gets by with the allocator.
+    // A thread that is ending has no shelf and uses the allocator.
     let room = shelved.ok().flatten();
     room.map_or_else(|| allocate(layout_of(class)), |room| room.0)
 }
 
-/// Frees what the depot holds. Shelves keep theirs: fewer than `SHELF_MAX` blocks of each size.
+/// Frees the depot's blocks. Shelves keep theirs: fewer than `SHELF_MAX` blocks of each size.
 pub(crate) fn trim() {
     for (class, depot) in DEPOT.classes.iter().enumerate() {
         let batches = std::mem::take(&mut *depot.lock());
@@ -104,29 +105,30 @@ fn allocate(layout: Layout) -> NonNull<()> {
     NonNull::new(room.cast()).unwrap_or_else(|| handle_alloc_error(layout))
 }
 
-/// Memory for a cell of some class, in which nothing lies and to which nobody else points.
+/// Memory for a cell of some class. It holds no value, and no other pointer to it exists.
 struct Room(NonNull<()>);
 
-/// A room that waits to be used again. Its link is written, so it may be the first of a chain.
+/// An allocation that waits to be used again. Its link is written, so it may be the first of a
+/// chain.
 struct Block(NonNull<()>);
 
 struct Link {
     next: Option<Block>,
 }
 
-// SAFETY: a free block belongs to whoever holds this, and memory may be freed on any thread.
+// SAFETY: this value owns the free block, and memory may be freed on any thread.
 unsafe impl Send for Block {}
 
 impl Room {
     /// # Safety
     ///
-    /// `room` must have the size and alignment of a class, and be nobody else's.
+    /// `room` must have the size and alignment of a class, and the caller must own it exclusively.
     #[inline]
     unsafe fn new(room: NonNull<()>) -> Self {
         Self(room)
     }
 
-    /// The only way to a block: its link is written here.
+    /// The only way to make a block: its link is written here.
     #[inline]
     fn link(self, class: usize, next: Option<Block>) -> Block {
         poison::all_but_link(self.0, layout_of(class).size());
@@ -139,24 +141,24 @@ impl Room {
 impl Block {
     #[inline]
     fn link(&self) -> NonNull<Link> {
-        // SAFETY: the smallest class has room for a link behind so many bytes.
+        // SAFETY: the smallest class has space for a link at this offset.
         unsafe { self.0.byte_add(LINK) }.cast()
     }
 
     #[inline]
     fn set_next(&self, next: Option<Block>) {
-        // SAFETY: the block is ours, and a link has no destructor to run on what lay there.
+        // SAFETY: this value owns the block, and overwriting a link needs no destructor.
         unsafe { self.link().write(Link { next }) };
     }
 
     #[inline]
     fn take_next(&self) -> Option<Block> {
-        // SAFETY: the block is ours, and its link was written when it was made; it is not read again before
-        // it is written.
+        // SAFETY: this value owns the block, and its link was written when it was made; it is not
+        // read again before it is written.
         unsafe { self.link().read() }.next
     }
 
-    /// Takes it out of its chain.
+    /// Removes the block from its chain.
     #[inline]
     fn unlink(self, class: usize) -> (Room, Option<Block>) {
         let next = self.take_next();
@@ -169,7 +171,7 @@ impl Block {
         let mut block = Some(self);
         while let Some(one) = block {
             let (room, next) = one.unlink(class);
-            // SAFETY: all rooms of a class are allocated with its layout.
+            // SAFETY: all allocations of a class are made with its layout.
             unsafe { dealloc(room.0.cast().as_ptr(), layout_of(class)) };
             block = next;
         }
@@ -202,11 +204,12 @@ mod poison {
         fn __asan_address_is_poisoned(address: *const c_void) -> std::ffi::c_int;
     }
 
-    /// The link stays: by it `LeakSanitizer` finds the rest of a chain.
+    /// The link stays readable: through it `LeakSanitizer` finds the rest of a chain.
     pub(super) fn all_but_link(room: NonNull<()>, size: usize) {
         let room = room.as_ptr().cast::<c_void>();
         let behind = LINK + size_of::<Link>();
-        // SAFETY: the caller's room has this size; only the sanitizer's notes about it change.
+        // SAFETY: the caller's allocation has this size; only the sanitizer's shadow memory
+        // changes.
         unsafe { __asan_poison_memory_region(room, LINK) };
         // SAFETY: as above.
         let rest = unsafe { room.byte_add(behind) };
@@ -221,7 +224,7 @@ mod poison {
 
     #[cfg(test)]
     pub(super) fn is_poisoned(room: NonNull<()>, at: usize) -> bool {
-        // SAFETY: it looks at the sanitizer's notes alone.
+        // SAFETY: this only reads the sanitizer's shadow memory.
         unsafe { __asan_address_is_poisoned(room.as_ptr().cast::<c_void>().wrapping_byte_add(at)) != 0 }
     }
 }
@@ -241,7 +244,8 @@ std::thread_local! {
 impl Shelf {
     #[inline]
     fn take(&self, class: usize) -> Option<Room> {
-        // SAFETY: a shelf is its thread's alone, and no method of it calls another one or foreign code while this lives.
+        // SAFETY: a shelf belongs to its thread alone, and no method of it calls another one or
+        // foreign code while this reference lives.
         let stacks = unsafe { &mut *self.0.get() };
         let stack = &mut stacks[class];
         let (room, rest) = stack.top.take()?.unlink(class);
@@ -262,12 +266,13 @@ impl Shelf {
         }
         stack.len -= BATCH;
         let batch = split(&mut stack.top);
-        // The shelf is let go: what follows may call the allocator, which is foreign code.
+        // The shelf is no longer borrowed: what follows may call the allocator, which is foreign
+        // code.
         put_into_depot(class, batch);
     }
 }
 
-/// Takes the upper blocks off, which are the ones touched last; the lower ones stay.
+/// Removes the upper blocks, which were used last; the lower ones stay.
 #[cold]
 fn split(top: &mut Option<Block>) -> Block {
     let batch = top.take().expect("a full shelf is not empty");
@@ -281,9 +286,10 @@ fn split(top: &mut Option<Block>) -> Block {
 }
 
 impl Block {
-    /// A second name for the next block. The caller must use only one of them.
+    /// A second pointer to the next block. The caller must use only one of the two.
     fn peek_next(&self) -> Option<Block> {
-        // SAFETY: the block is ours and its link is written; reading it does not change the chain.
+        // SAFETY: this value owns the block, and its link is written; reading it does not change
+        // the chain.
         let link = unsafe { self.link().as_ref() };
         link.next.as_ref().map(|next| Block(next.0))
     }
@@ -299,7 +305,7 @@ impl Drop for Shelf {
     }
 }
 
-/// What threads leave to each other, in batches.
+/// The blocks that threads pass to each other, in batches.
 struct Depot {
     classes: [Mutex<Vec<Block>>; CLASSES],
 }
@@ -318,7 +324,8 @@ fn put_into_depot(class: usize, batch: Block) {
     batch.release(class);
 }
 
-/// Puts a batch on the thread's shelf, whose stack for this size is empty, and takes one block of it.
+/// Puts a batch on the thread's shelf, whose stack for this size is empty, and takes one block of
+/// it.
 #[cold]
 fn take_from_depot(shelf: &Shelf, class: usize) -> Option<Room> {
     let batch = DEPOT.classes[class].lock().pop()?;
@@ -348,7 +355,7 @@ mod tests {
             let distinct: std::collections::HashSet<_> = held.iter().copied().collect();
             assert_eq!(distinct.len(), held.len());
             for (n, room) in held.iter().enumerate() {
-                // SAFETY: the room is ours until it is freed below.
+                // SAFETY: the test owns the allocation until it frees it below.
                 assert_eq!(unsafe { room.as_ref() }, &[n as u64; 13]);
             }
             rooms.extend(distinct);
@@ -374,7 +381,7 @@ mod tests {
         let class = class_of(Layout::new::<[u64; 40]>()).expect("small enough");
         let taken = SHELF.with(|shelf| take_from_depot(shelf, class));
         let taken = taken.expect("the other thread left more than its shelf holds");
-        // SAFETY: it came out of the depot for this caller, has this size, and nothing lies in it.
+        // SAFETY: it was taken from the depot for this caller, has this size, and holds no value.
         unsafe { free(taken.0.cast::<[u64; 40]>()) };
         trim();
         assert!(DEPOT.classes[class].lock().is_empty());
@@ -384,7 +391,7 @@ mod tests {
     // SAFETY: the test hands each pointer to one thread.
     unsafe impl Send for SendPtr {}
 
-    /// A room that comes back when the thread's shelf is gone, and one that is taken then.
+    /// One allocation is freed when the thread's shelf is gone, and one is made then.
     #[test]
     fn a_thread_that_is_ending_has_no_shelf_and_needs_none() {
         struct Late(Option<NonNull<[u64; 13]>>);
@@ -406,7 +413,7 @@ mod tests {
             static LATE: std::cell::RefCell<Late> = const { std::cell::RefCell::new(Late(None)) };
         }
         let ending = || LATE.with(|late| late.borrow_mut().0 = Some(put([1_u64; 13])));
-        // A batch in the depot must not be taken apart for it.
+        // A batch in the depot must not be split for it.
         put_into_depot(class_of(Layout::new::<[u64; 13]>()).expect("small enough"), a_batch());
         std::thread::spawn(ending).join().expect("no panic");
     }
@@ -414,7 +421,7 @@ mod tests {
     fn a_batch() -> Block {
         let class = class_of(Layout::new::<[u64; 13]>()).expect("small enough");
         let room = || {
-            // SAFETY: it is new, and has the layout of the class.
+            // SAFETY: the allocation is new, and has the layout of the class.
             unsafe { Room::new(allocate(layout_of(class))) }
         };
         let chain = (0..BATCH).fold(None, |chain, _| Some(room().link(class, chain)));

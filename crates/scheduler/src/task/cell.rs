@@ -1,4 +1,4 @@
-//! How does a task lie in memory?
+//! How is a task laid out in memory?
 
 use std::any::TypeId;
 use std::mem::ManuallyDrop;
@@ -12,7 +12,7 @@ use super::state::State;
 use super::{JoinHandle, Outcome, PollEnd, Runnable, Slot, TaskRef};
 use crate::sync::UnsafeCell;
 
-/// What every task begins with, whatever its future.
+/// The beginning of every task, whatever its future.
 #[repr(C)]
 pub(super) struct Header {
     pub(super) state: State,
@@ -21,7 +21,8 @@ pub(super) struct Header {
     pub(super) join_waker: UnsafeCell<JoinWaker>,
 }
 
-/// A whole task. The slot follows the header directly, so that it is found without knowing the future's type.
+/// A whole task. The slot follows the header directly, so that it is found without the future's
+/// type.
 #[repr(C)]
 pub(super) struct Cell<F: Future, S> {
     pub(super) header: Header,
@@ -29,7 +30,8 @@ pub(super) struct Cell<F: Future, S> {
     pub(super) stage: UnsafeCell<Stage<F>>,
 }
 
-/// The future and its output take turns in one room. The state word knows whose turn it is (rules *Runner*, *Output*).
+/// The future and its output use the same memory one after the other. The state word says which of
+/// them is there (rules *Runner*, *Output*).
 pub(super) union Stage<F: Future> {
     pub(super) future: ManuallyDrop<F>,
     pub(super) output: ManuallyDrop<F::Output>,
@@ -37,15 +39,16 @@ pub(super) union Stage<F: Future> {
 
 pub(super) type PollFn = unsafe fn(NonNull<Header>, &dyn PollEnd) -> harness::Polled;
 
-/// What depends on the types of future and slot.
+/// The functions that depend on the types of future and slot.
 pub(super) struct Vtable {
     /// Polls once; the caller's `Runnable` is used up unless the answer is `Polled::Requeue`.
     pub(super) poll: PollFn,
-    /// Drops the future unfinished and completes the task with `Outcome::closed`; uses up the caller's `Runnable`.
+    /// Drops the unfinished future and completes the task with `Outcome::closed`; uses up the
+    /// caller's `Runnable`.
     pub(super) cancel: unsafe fn(NonNull<Header>),
     /// Hands the output, which must be there, to `Outcome::abandoned`.
     pub(super) abandon: unsafe fn(NonNull<Header>),
-    /// Where the output lies.
+    /// The address of the output.
     pub(super) output: unsafe fn(NonNull<Header>) -> NonNull<()>,
     /// Frees the cell, whose stage must be empty.
     pub(super) dealloc: unsafe fn(NonNull<Header>),
@@ -82,7 +85,8 @@ impl Header {
     }
 }
 
-/// Allocates a task: the right to poll it, and the handle that owns its output. It has to be registered before it is polled or dropped.
+/// Allocates a task. Returns the right to poll it, and the handle that owns its output. The task
+/// must be registered before it is polled or dropped.
 pub(super) fn new_task<F, S>(future: F, slot: S, weight: u8) -> (Runnable, JoinHandle<F::Output>)
 where
     F: Future + Send + 'static,
@@ -100,15 +104,15 @@ where
         stage: UnsafeCell::new(Stage { future: ManuallyDrop::new(future) }),
     };
     let ptr = alloc::put(cell).cast::<Header>();
-    // SAFETY: a new task is born queued with two references: the first wake's right goes into the runnable; of the references
-    // one is the runtime's, the other becomes the handle's.
+    // SAFETY: a new task begins queued and with two references: the right of the first wake becomes
+    // the runnable; one reference is the runtime's, the other becomes the handle's.
     let runnable = unsafe { Runnable::from_raw(ptr) };
     // SAFETY: as above.
     let task = unsafe { TaskRef::from_raw(ptr) };
     (runnable, JoinHandle::new(task))
 }
 
-/// The kind under which tasks made from `F` are recorded.
+/// Identifies the type of a task's future, for records by type.
 pub(crate) fn kind_of<F, S>() -> usize
 where
     F: Future + Send + 'static,

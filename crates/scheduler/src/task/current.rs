@@ -1,7 +1,7 @@
 //! Which task does this thread poll, and has that task woken itself?
 //!
-//! A task that wakes itself during its own poll (a yield) needs no read-modify-write: the runner is this very thread, and
-//! reads a flag of its own when the poll ends.
+//! A task that wakes itself during its own poll (a yield) needs no read-modify-write: its runner is
+//! this thread, which reads a thread-local flag when the poll ends.
 
 use std::cell::Cell as Local;
 use std::ptr::{self, NonNull};
@@ -13,8 +13,8 @@ crate::sync::thread_locals! {
     static WOKE_ITSELF: Local<bool> = const { Local::new(false) };
 }
 
-/// The calling thread polls a task until this is dropped; then the task it polled before is current again (a poll inside
-/// a poll happens when a coroutine drives another executor).
+/// Marks `task` as the one that this thread polls, until this is dropped. Then the task that was
+/// polled before is current again (polls nest when a coroutine drives another executor).
 pub(super) struct Enter {
     task: *const Header,
     outer: *const Header,
@@ -52,13 +52,13 @@ pub(super) fn current() -> Option<NonNull<Header>> {
     NonNull::new(CURRENT.get().cast_mut())
 }
 
-/// The task that this thread polls has noted a wake in [`wake_if_current`].
+/// Whether the task that this thread polls has noted a wake in [`wake_if_current`].
 #[inline]
 pub(super) fn has_woken_itself() -> bool {
     WOKE_ITSELF.get()
 }
 
-/// Notes the wake if `task` is the one that this thread polls; false: it must be woken through its state.
+/// Notes the wake if this thread polls `task`. False: the task must be woken through its state.
 #[inline]
 pub(super) fn wake_if_current(task: NonNull<Header>) -> bool {
     let is_current = ptr::eq(CURRENT.get(), task.as_ptr());

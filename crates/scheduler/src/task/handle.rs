@@ -1,4 +1,5 @@
-//! How do others refer to a task: untyped and counted, or as the owner of its output?
+//! How does other code refer to a task: with a counted, untyped reference, or as the owner of its
+//! output?
 
 use std::any::TypeId;
 use std::fmt;
@@ -19,17 +20,18 @@ use crate::sync::mutation;
 /// Why the right to poll could not be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unclaimed {
-    /// Somebody polls the task, or it is queued.
+    /// The task is being polled, or is queued.
     Busy,
-    /// It is done.
+    /// The task is done.
     Complete,
 }
 
 /// A counted, untyped reference to a task. Equal and hashed by identity.
 pub struct TaskRef(NonNull<Header>);
 
-// SAFETY: through a reference one reaches the state word, which is atomic, and the slot, which is `Send + Sync`. The last
-// reference may free the cell on any thread; its stage is empty by then, and wakers are `Send`.
+// SAFETY: a reference gives access to the atomic state word and to the slot, which is `Send +
+// Sync`. The last reference may free the cell on any thread; its stage is empty by then, and wakers
+// are `Send`.
 unsafe impl Send for TaskRef {}
 // SAFETY: as above.
 unsafe impl Sync for TaskRef {}
@@ -37,7 +39,8 @@ unsafe impl Sync for TaskRef {}
 impl TaskRef {
     /// # Safety
     ///
-    /// The caller owns a reference, and gives it up; or wraps the result in `ManuallyDrop` and keeps the cell alive.
+    /// The caller owns a reference, and gives it up; or it wraps the result in `ManuallyDrop` and
+    /// keeps the cell alive.
     #[inline]
     pub(super) unsafe fn from_raw(task: NonNull<Header>) -> Self {
         Self(task)
@@ -62,7 +65,8 @@ impl TaskRef {
     /// Calls `f` with the task that the calling thread is polling. No reference is counted.
     #[inline]
     pub fn with_current<R>(f: impl FnOnce(Option<&TaskRef>) -> R) -> R {
-        // The reference is never given back. A task is current only as long as its runner holds the runtime's reference (rule *Alive*).
+        // The reference is never given back. A task is current only as long as its runner holds the
+        // runtime's reference (rule *Alive*).
         let task = current::current().map(|task| ManuallyDrop::new(TaskRef(task)));
         f(task.as_deref())
     }
@@ -73,7 +77,8 @@ impl TaskRef {
         waker::task_of(waker) == Some(self.0)
     }
 
-    /// The task that the calling thread is polling has been woken by this thread since the poll began, so another one follows.
+    /// Whether this thread has woken the task that it is polling since the poll began. Another poll
+    /// then follows.
     #[inline]
     pub fn current_has_woken_itself() -> bool {
         current::has_woken_itself()
@@ -96,17 +101,18 @@ impl TaskRef {
         }
         // SAFETY: the slot follows the header within the same allocation (`Cell` is `repr(C)`).
         let slot = unsafe { self.0.byte_add(Header::slot_offset::<S>()) };
-        // SAFETY: its type is `S`, it is never changed, and lives as long as this reference.
+        // SAFETY: its type is `S`, it is never changed, and it lives as long as this reference.
         Some(unsafe { slot.cast::<S>().as_ref() })
     }
 
-    /// The output is there, or was. A task that is done is never polled again.
+    /// Whether the output exists, or has existed. A task that is done is never polled again.
     #[inline]
     pub fn is_done(&self) -> bool {
         self.header().state.load().is_complete()
     }
 
-    /// The task's last polls were long, so it queues with the heavy ones.
+    /// Whether the task is cpu-bound: its last polls were long, so it waits in the queue of the
+    /// cpu-bound tasks.
     pub fn is_heavy(&self) -> bool {
         self.header().state.load().is_heavy()
     }
@@ -117,12 +123,12 @@ impl TaskRef {
         unsafe { waker::wake_task(self.0) };
     }
 
-    /// Queues a task that was [spawned suspended](crate::Scheduler::spawn_suspended), behind all others. Nothing happens if it was woken or
-    /// started before.
+    /// Queues a task that was [spawned suspended](crate::Scheduler::spawn_suspended), behind all
+    /// others. Does nothing if the task was woken or started before.
     pub fn start(&self) {
         match self.claim() {
             Ok(runnable) => runnable.schedule_new(),
-            // Woken before; or somebody asks where it stands, and would let it lie.
+            // The task was woken before; or it is being probed, and the probe would not queue it.
             Err(Unclaimed::Busy) => {
                 if !mutation("start-leaves-a-busy-task") {
                     self.wake();
@@ -135,27 +141,28 @@ impl TaskRef {
     /// Takes the right to poll, if the task is suspended.
     pub(crate) fn claim(&self) -> Result<Runnable, Unclaimed> {
         match self.header().state.claim() {
-            // SAFETY: the claim handed us the right to poll.
+            // SAFETY: the claim has given the caller the right to poll.
             Claim::Granted => Ok(unsafe { Runnable::from_raw(self.0) }),
             Claim::Busy => Err(Unclaimed::Busy),
             Claim::Complete => Err(Unclaimed::Complete),
         }
     }
 
-    /// The caller holds the right to poll since [`claim`](Self::claim), and is about to give it up without having answered any wake: one that has come
-    /// meanwhile leads to another poll.
+    /// Called before the right to poll, held since [`claim`](Self::claim), is given up without
+    /// having answered any wake: if a wake has come meanwhile, the task is polled again.
     pub(crate) fn wake_again_if_woken(&self) {
         if self.header().state.is_woken_since_claim() {
             self.wake();
         }
     }
 
-    /// As [`address_of`](super::address_of) tells of the task's wakers.
+    /// The same value as [`address_of`](super::address_of) returns for the task's wakers.
     pub(crate) fn address(&self) -> usize {
         self.0.addr().get()
     }
 
-    /// Asks for one call of [`Slot::completed`]. True: too late, the task is done, and this call asked for nothing.
+    /// Requests one call of [`Slot::completed`]. True: too late, the task is done, and there will
+    /// be no call because of this request.
     pub fn watch_completion(&self) -> bool {
         self.header().state.watch()
     }
@@ -181,7 +188,7 @@ impl TaskRef {
         self.header().state.set_weight(weight);
     }
 
-    /// The kind of coroutine, see `kind_of`.
+    /// The type of the task's future, see `kind_of`.
     pub(crate) fn kind(&self) -> usize {
         self.header().vtable.poll as usize
     }
@@ -198,7 +205,7 @@ impl Clone for TaskRef {
 impl Drop for TaskRef {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: the reference is ours, and ends here.
+        // SAFETY: this value owns the reference, which ends here.
         unsafe { harness::drop_ref(self.0) };
     }
 }
@@ -226,13 +233,14 @@ impl fmt::Debug for TaskRef {
     }
 }
 
-/// The owner of a task's output. Dropping it detaches the task, which lives on.
+/// The owner of a task's output. Dropping it detaches the task, which continues.
 pub struct JoinHandle<T> {
     task: TaskRef,
     output: PhantomData<fn() -> T>,
 }
 
-// SAFETY: the handle is the only way to the output, which it hands out by value or by reference: `T: Send` lets it change threads.
+// SAFETY: the handle is the only way to the output, which it hands out by value or by reference:
+// `T: Send` lets it change threads.
 unsafe impl<T: Send> Send for JoinHandle<T> {}
 // SAFETY: a shared handle gives `&T` (`peek`) and nothing else of `T`.
 unsafe impl<T: Sync> Sync for JoinHandle<T> {}
@@ -268,7 +276,8 @@ impl<T> JoinHandle<T> {
         if !now.is_complete() || !now.has_handle() {
             return None;
         }
-        // SAFETY: rule *Output*: complete with HANDLE, so the output is there and ours.
+        // SAFETY: rule *Output*: complete with HANDLE, so the output exists and belongs to this
+        // handle.
         let output = unsafe { self.output_ptr().read() };
         state.output_taken();
         Some(output)
@@ -280,7 +289,7 @@ impl<T> JoinHandle<T> {
         if !now.is_complete() || !now.has_handle() {
             return None;
         }
-        // SAFETY: rule *Output*; it leaves its place through `&mut self` only.
+        // SAFETY: rule *Output*; the output leaves its place through `&mut self` only.
         Some(unsafe { self.output_ptr().as_ref() })
     }
 
@@ -289,11 +298,11 @@ impl<T> JoinHandle<T> {
         unsafe { (self.task.header().vtable.output)(self.task.0) }.cast()
     }
 
-    /// Leaves a waker for the end of the task; false if the task is done.
+    /// Stores a waker for the end of the task; false if the task is done.
     fn wait(&mut self, waker: &Waker) -> bool {
         let header = self.task.header();
         if header.state.load().has_join_waker() {
-            // SAFETY: rule *Join waker*: with the flag everybody may read.
+            // SAFETY: rule *Join waker*: with the flag every thread may read.
             let same = header.join_waker.with(|room| unsafe { would_wake(room, waker) });
             if same {
                 return !self.task.is_done();
@@ -303,8 +312,9 @@ impl<T> JoinHandle<T> {
             }
         }
         let new = JoinWaker::new(waker);
-        // The old waker's drop is foreign code: it runs once the room is consistent again.
-        // SAFETY: rule *Join waker*: the flag is not set, so the room is ours.
+        // The old waker's drop is foreign code: it runs once the field is consistent again.
+        //
+        // SAFETY: rule *Join waker*: the flag is not set, so the field belongs to this handle.
         let old = header.join_waker.with_mut(|room| unsafe { room.replace(new) });
         let waiting = header.state.set_join_waker();
         drop(old);
@@ -316,7 +326,7 @@ impl<T> JoinHandle<T> {
 ///
 /// `room` must be readable.
 unsafe fn would_wake(room: *const JoinWaker, waker: &Waker) -> bool {
-    // SAFETY: the caller vouches for it.
+    // SAFETY: the caller guarantees it.
     unsafe { &*room }.will_wake(waker)
 }
 
@@ -324,12 +334,12 @@ impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
         let header = self.task.header();
         match header.state.drop_handle() {
-            // SAFETY: the output is there and was ours; HANDLE has no reader after us.
+            // SAFETY: the output exists and belonged to this handle; nothing reads HANDLE after it.
             DropHandle::DropOutput => unsafe { (header.vtable.abandon)(self.task.0) },
             DropHandle::DropWaker => {
                 // SAFETY: rule *Join waker*: the flag is off, and the handle still exists.
                 let waker = header.join_waker.with_mut(|room| unsafe { room.replace(JoinWaker::none()) });
-                // It may be foreign code.
+                // The waker may be foreign code.
                 silently(|| drop(waker));
             }
             DropHandle::Nothing => {}

@@ -1,4 +1,4 @@
-//! What happens around a poll: the future's turn, its panic, its end?
+//! What happens around a poll: how are panics caught, and how does a task end?
 
 use std::any::Any;
 use std::mem::ManuallyDrop;
@@ -15,7 +15,7 @@ use super::{Outcome, PollEnd, Slot, TaskRef, current, waker};
 use crate::contain::silently;
 use crate::sync::mutation;
 
-/// What a poll leaves to the holder of the right to poll.
+/// What the holder of the right to poll must do after a poll.
 #[must_use]
 pub(super) enum Polled {
     /// The right is used up: the task waits to be woken, or is complete.
@@ -38,19 +38,20 @@ where
     let state = &cell.header.state;
     let seen = state.begin_poll();
     let entered = current::Enter::new(task);
-    // SAFETY: used during this poll only, in which the task is not complete.
+    // SAFETY: the waker is used during this poll only, in which the task is not complete.
     let waker = unsafe { waker::borrowed(task) };
     let mut cx = Context::from_waker(&waker);
     let polled = guard_unless("poll-unguarded", || {
-        // SAFETY: rule *Runner*: nobody else touches the stage, and it holds the future.
+        // SAFETY: rule *Runner*: no other thread accesses the stage, and it holds the future.
         cell.stage.with_mut(|stage| unsafe { poll_future(stage, &mut cx) })
     });
-    // SAFETY: the task is not complete before this function says so; the reference is never given back.
+    // SAFETY: the task is not complete before this function completes it; the reference is never
+    // given back.
     let this = ManuallyDrop::new(unsafe { TaskRef::from_raw(task) });
     if end.is_notable() {
         end.note(&this);
     }
-    // Nothing that follows may unwind: there would be no output to tell of it.
+    // Nothing that follows may unwind: the task would be left without an output.
     let output = match polled {
         Ok(Poll::Pending) => {
             if entered.woke_itself() {
@@ -65,19 +66,19 @@ where
         Ok(Poll::Ready(output)) => output,
         Err(payload) => or_abort(|| F::Output::panicked(&this, payload)),
     };
-    // SAFETY: still the runner; the future has ended.
+    // SAFETY: this function still holds the right to poll, and the future has ended.
     unsafe { finish::<F, S>(task, output, entered) };
     Polled::Done
 }
 
 /// # Safety
 ///
-/// `stage` must hold the future, pinned there, and be the caller's alone.
+/// `stage` must hold the future, pinned there, and the caller must have exclusive access.
 #[inline]
 unsafe fn poll_future<F: Future>(stage: *mut Stage<F>, cx: &mut Context<'_>) -> Poll<F::Output> {
-    // SAFETY: the caller vouches for the pointer.
+    // SAFETY: the caller guarantees that the pointer is valid.
     let stage = unsafe { &mut *stage };
-    // SAFETY: the caller vouches for the future in it.
+    // SAFETY: the caller guarantees that the stage holds the future.
     let future = unsafe { &mut stage.future };
     // SAFETY: a cell never moves, and its future is dropped in place.
     unsafe { Pin::new_unchecked(&mut **future) }.poll(cx)
@@ -100,7 +101,7 @@ where
     unsafe { finish::<F, S>(task, output, entered) };
 }
 
-/// Drops the future, puts the output in its place, and tells whoever waits.
+/// Drops the future, puts the output in its place, and wakes the awaiter.
 ///
 /// # Safety
 ///
@@ -111,10 +112,12 @@ where
     F::Output: Outcome,
     S: Slot,
 {
-    // SAFETY: the caller names the type; the runtime's reference is dropped only at the end of this function.
+    // SAFETY: the caller names the type; the runtime's reference is dropped only at the end of this
+    // function.
     let cell = unsafe { task.cast::<Cell<F, S>>().as_ref() };
     let header = &cell.header;
-    // SAFETY: the runtime's reference is held to the end of this function; this one is never given back.
+    // SAFETY: the runtime's reference is held to the end of this function; this one is never given
+    // back.
     let this = ManuallyDrop::new(unsafe { TaskRef::from_raw(task) });
     let dropped = guard_unless("drop-unguarded", || {
         // SAFETY: rule *Runner*; the future is not used after this.
@@ -122,24 +125,24 @@ where
     });
     let output = match dropped {
         Ok(()) => output,
-        // A destructor that panics is a panic of its task, and outlives the result that it had.
+        // If the future's destructor panics, the task ends with that panic instead of its result.
         Err(payload) => {
             silently(|| drop(output));
             or_abort(|| F::Output::panicked(&this, payload))
         }
     };
-    // SAFETY: rule *Home*: this is the runner, and the task is still registered.
+    // SAFETY: rule *Home*: this function holds the right to poll, and the task is still registered.
     let shard = unsafe { header.home.shard() };
     // SAFETY: as above.
     let shard = unsafe { shard.as_ref() };
-    // SAFETY: as above; the runner strikes it out once, here.
+    // SAFETY: as above; the task is removed once, here.
     unsafe { shard.remove(header.home) };
 
     if header.state.load().has_handle() {
         cell.stage.with_mut(|stage| {
-            // SAFETY: rule *Runner*: nobody else touches the stage.
+            // SAFETY: rule *Runner*: no other thread accesses the stage.
             let stage = unsafe { &mut *stage };
-            // The future is gone: nothing is overwritten that should be dropped.
+            // The future has been dropped: the write overwrites no value that needs a drop.
             stage.output = ManuallyDrop::new(output);
         });
         if header.state.complete_quietly() {
@@ -152,13 +155,15 @@ where
         let before = header.state.complete();
         notify_slot(&cell.slot, before.is_watched(), &this);
     }
-    // The slot's destructor is foreign code, and may ask for the current task: not for one whose cell is being freed.
+    // The slot's destructor is foreign code, which may read the current task: it must not be this
+    // one, whose cell is being freed.
     drop(entered);
     // SAFETY: the runtime's reference, which ends with the task.
     drop(unsafe { TaskRef::from_raw(task) });
 }
 
-/// Completes a task whose output is in place while somebody waits for it, or while its handle is being dropped.
+/// Completes a task whose output is in place while an awaiter or watcher exists, or while its
+/// handle is being dropped.
 ///
 /// # Safety
 ///
@@ -171,11 +176,12 @@ where
 {
     let before = cell.header.state.complete();
     if before.has_join_waker() {
-        // SAFETY: rule *Join waker*: the flag is set for good, and this is the runner.
+        // SAFETY: rule *Join waker*: the flag no longer changes, and the caller is the runner.
         cell.header.join_waker.with(|waker| unsafe { wake_joiner(waker) });
     }
     if !before.has_handle() {
-        // SAFETY: the handle went before the task completed, so the output stayed the runner's.
+        // SAFETY: the handle was dropped before the task completed, so the output stayed the
+        // runner's.
         unsafe { abandon::<F, S>(task) };
     }
     // SAFETY: the runtime's reference is still held; this one is never given back.
@@ -193,27 +199,28 @@ fn notify_slot<S: Slot>(slot: &S, watched: bool, task: &TaskRef) {
 ///
 /// `waker` must be readable; otherwise as for [`JoinWaker::wake`].
 unsafe fn wake_joiner(waker: *const JoinWaker) {
-    // SAFETY: the caller vouches for it.
+    // SAFETY: the caller guarantees it.
     let waker = unsafe { &*waker };
-    // SAFETY: the caller is the runner, and does this once.
+    // SAFETY: the caller is the runner, and calls this once.
     silently(|| unsafe { waker.wake() });
 }
 
 /// # Safety
 ///
-/// `stage` must hold the future and be the caller's alone.
+/// `stage` must hold the future, and the caller must have exclusive access.
 unsafe fn drop_future<F: Future>(stage: *mut Stage<F>) {
-    // SAFETY: the caller vouches for the pointer.
+    // SAFETY: the caller guarantees that the pointer is valid.
     let stage = unsafe { &mut *stage };
-    // SAFETY: the caller vouches for the future in it.
+    // SAFETY: the caller guarantees that the stage holds the future.
     let future = unsafe { &mut stage.future };
-    // SAFETY: the caller vouches for the future, and does not use it again.
+    // SAFETY: the caller guarantees that the stage holds the future, and does not use it again.
     unsafe { ManuallyDrop::drop(future) };
 }
 
 /// # Safety
 ///
-/// `task` must be a `Cell<F, S>` whose stage holds the output, and that output must be the caller's. It is gone afterwards.
+/// `task` must be a `Cell<F, S>` whose stage holds the output, and the output must belong to the
+/// caller. The output no longer exists afterwards.
 pub(super) unsafe fn abandon<F, S>(task: NonNull<Header>)
 where
     F: Future + Send + 'static,
@@ -222,7 +229,7 @@ where
 {
     // SAFETY: the caller names the type.
     let room = unsafe { output::<F, S>(task) }.cast::<F::Output>();
-    // SAFETY: the caller vouches for the output, which leaves its room here.
+    // SAFETY: the caller guarantees the output, which is moved out of the stage here.
     let output = unsafe { room.read() };
     // SAFETY: the caller keeps the cell alive; this reference is never given back.
     let this = ManuallyDrop::new(unsafe { TaskRef::from_raw(task) });
@@ -235,7 +242,7 @@ where
 pub(super) unsafe fn output<F: Future, S>(task: NonNull<Header>) -> NonNull<()> {
     // SAFETY: the caller names the type.
     let cell = unsafe { task.cast::<Cell<F, S>>().as_ref() };
-    // A union's fields lie at its beginning.
+    // The fields of a union are at its beginning.
     cell.stage.with_mut(|stage| NonNull::new(stage.cast()).expect("a field has an address"))
 }
 
@@ -244,10 +251,10 @@ pub(super) unsafe fn output<F: Future, S>(task: NonNull<Header>) -> NonNull<()> 
 /// `task` must be a `Cell<F, S>` to which no reference is left, and whose stage is empty.
 pub(super) unsafe fn dealloc<F: Future, S>(task: NonNull<Header>) {
     let cell = task.cast::<Cell<F, S>>();
-    // SAFETY: nobody else can reach the cell.
+    // SAFETY: no other thread can reach the cell.
     let header = unsafe { &mut *task.as_ptr() };
     if header.state.load().has_join_waker() {
-        // SAFETY: as above. With the flag the task's runner has woken the joiner.
+        // SAFETY: as above. Because the flag is set, the task's runner has woken the awaiter.
         header.join_waker.with_mut(|waker| unsafe { &mut *waker }.forget_task());
     }
     #[cfg(selvedge_loom)]
@@ -255,22 +262,24 @@ pub(super) unsafe fn dealloc<F: Future, S>(task: NonNull<Header>) {
     unsafe {
         super::model::seal(cell);
     }
-    // SAFETY: the cell is valid and nobody else can reach it. Its stage drops nothing by itself.
+    // SAFETY: the cell is valid and no other thread can reach it. The drop of its stage does
+    // nothing.
     silently(|| unsafe { cell.drop_in_place() });
-    // A model leaves the room as it is, so that whoever still looks at it is found out.
+    // A model does not free the allocation, so that it detects any later access to it.
     if cfg!(not(selvedge_loom)) {
-        // SAFETY: `new_task` got the room from there, and what lay in it has been dropped.
+        // SAFETY: `new_task` made the allocation with `alloc::put`, and its value has been dropped.
         unsafe { alloc::free(cell) };
     }
 }
 
-/// Catches what foreign code panics with, unless a model leaves that out.
+/// Catches the panic of foreign code, unless a model's mutation disables that.
 #[inline]
 fn guard_unless<R>(fault: &str, foreign: impl FnOnce() -> R) -> Result<R, Box<dyn Any + Send>> {
     if mutation(fault) { Ok(foreign()) } else { catch_unwind(AssertUnwindSafe(foreign)) }
 }
 
-/// Makes an output. One that cannot be made leaves a task without an end, which nobody could be told: better none of it.
+/// Makes an output. If that panics, the task would have no end and its awaiter would wait for ever,
+/// so the process is aborted.
 fn or_abort<R>(make: impl FnOnce() -> R) -> R {
     catch_unwind(AssertUnwindSafe(make)).unwrap_or_else(|_| {
         eprintln!("selvedge: `Outcome::panicked` or `Outcome::closed` panicked, which they must not");
@@ -278,7 +287,7 @@ fn or_abort<R>(make: impl FnOnce() -> R) -> R {
     })
 }
 
-/// Drops one reference, and the cell with the last.
+/// Drops a reference, and with the last one the cell.
 ///
 /// # Safety
 ///
@@ -289,7 +298,8 @@ pub(super) unsafe fn drop_ref(task: NonNull<Header>) {
     let header = unsafe { task.as_ref() };
     let vtable = header.vtable;
     match header.state.drop_ref() {
-        // SAFETY: no reference is left, so neither runtime nor handle are: the stage is empty.
+        // SAFETY: no reference is left, so neither the runtime nor a handle has one: the stage is
+        // empty.
         Unref::Dealloc => unsafe { (vtable.dealloc)(task) },
         Unref::Nothing => {}
     }

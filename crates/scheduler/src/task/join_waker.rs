@@ -1,6 +1,7 @@
-//! The waker of whoever awaits a task, in one word.
+//! How is the waker of a task's awaiter stored in one word?
 //!
-//! Nearly always that is another task of ours, for which a pointer is enough. Any other waker is boxed.
+//! The awaiter is nearly always another task, for which a pointer is enough. Any other waker is
+//! boxed.
 
 use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
@@ -58,8 +59,9 @@ impl JoinWaker {
         self.0.cast::<Waker>().map_addr(|address| address & !BOXED)
     }
 
-    /// Wakes whoever it is. A task's reference is used up on the way; the word still points there, and must be told
-    /// ([`forget_task`](Self::forget_task)) before it is dropped. It is not changed here because the handle may be reading it.
+    /// Wakes the awaiter, if there is one. A task's reference is used up by the wake, but the word
+    /// still points to the task: call [`forget_task`](Self::forget_task) before the word is
+    /// dropped. The word is not changed here because the handle may be reading it.
     ///
     /// # Safety
     ///
@@ -73,7 +75,7 @@ impl JoinWaker {
         }
     }
 
-    /// The reference to a task has been used up by `wake`.
+    /// Called when `wake` has used up the reference to a task.
     pub(super) fn forget_task(&mut self) {
         if self.0.addr() & BOXED == 0 {
             self.0 = ptr::null_mut();
@@ -83,7 +85,7 @@ impl JoinWaker {
     pub(super) fn will_wake(&self, waker: &Waker) -> bool {
         match self.target() {
             Target::Nobody => false,
-            // The addresses are compared and not followed: `wake` may be using the reference up.
+            // The addresses are compared and not followed: `wake` may be using up the reference.
             Target::Task(task) => waker::task_of(waker) == Some(task.as_raw()),
             Target::Other(own) => own.will_wake(waker),
         }

@@ -1,21 +1,27 @@
-//! A task's cell: one allocation that holds a future, later its output, and whoever wants to know.
+//! What are the parts of a task's cell, and which thread may access which part when? (A cell is one
+//! allocation that holds a future, later its output, and its wakers.)
 //!
-//! This folder and `queue/next.rs` are the only places in the scheduler with unsafe code. Threads share the cell's fields
-//! by these rules; SAFETY comments cite them by name.
+//! This folder and `queue/next.rs` are the only places in the scheduler with unsafe code. Threads
+//! share the cell's fields by these rules; SAFETY comments cite them by name.
 //!
-//! * **Alive** A pointer to a cell is valid as long as one of these exists: a counted reference (`TaskRef`, a waker), or
-//!   the task is not complete, because then the runtime's reference is not dropped.
-//! * **Runner** The right to poll is a value, [`Runnable`]. At most one exists per task (see `state.rs`), and only while
-//!   the task is not complete. Its holder alone touches `stage`, until `complete` hands it on.
-//! * **Output** Once the task is complete with `HANDLE` set, `stage` holds the output, and the [`JoinHandle`] alone touches it, until it
-//!   takes the output or goes. Without `HANDLE` it is empty, and nobody touches it.
-//! * **Join waker** Without `JOIN_WAKER` the room belongs to the handle (to the dropper of the last reference if there
-//!   is no handle). With it, everybody may read and nobody may write. The flag never changes after `COMPLETE`, and the
-//!   reference to a task that lies there is then used up by the runner.
-//! * **Place** The places of pages are touched under the lock of their shard, and only there.
-//! * **Home** `home` may be followed by the holder of the right to poll, until the task is struck out: neither a page that has a task
-//!   is freed, nor the `OwnedTasks` that it belongs to.
-//! * **Fixed** `vtable` and the slot's address never change. `home` is written once, before anybody else knows the task.
+//! * **Alive** A pointer to a cell is valid as long as a counted reference (`TaskRef`, a waker)
+//!   exists, or the task is not complete: until then the runtime's reference is not dropped.
+//! * **Runner** The right to poll is a value, [`Runnable`]. At most one exists per task (see
+//!   `state.rs`), and only while the task is not complete. Only its holder accesses `stage`, until
+//!   `complete` hands it on.
+//! * **Output** Once the task is complete with `HANDLE` set, `stage` holds the output, and only the
+//!   [`JoinHandle`] accesses it, until it takes the output or is dropped. Without `HANDLE` the
+//!   stage is empty, and no thread accesses it.
+//! * **Join waker** Without `JOIN_WAKER` the `join_waker` field belongs to the handle (to the
+//!   dropper of the last reference if there is no handle). With it, every thread may read the field
+//!   and none may write it. The flag never changes after `COMPLETE`. The runner then uses up the
+//!   reference to a task that the field holds.
+//! * **Place** The places of pages are accessed under the lock of their shard, and only there.
+//! * **Home** The holder of the right to poll may follow `home` until the task is removed from the
+//!   owned tasks: neither a page that has a task is freed, nor the `OwnedTasks` that the page
+//!   belongs to.
+//! * **Fixed** `vtable` and the slot's address never change. `home` is written once, before any
+//!   other thread knows the task.
 
 mod alloc;
 mod cell;
@@ -46,46 +52,49 @@ use std::any::Any;
 /// Why a task is queued.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Why {
-    /// It has been started, and not been polled yet.
+    /// The task was spawned and has not been polled yet.
     Started,
     Woken {
-        /// Its last polls were long.
+        /// The task is cpu-bound: its last polls were long.
         heavy: bool,
     },
 }
 
-/// What a task asks of the scheduler that it belongs to.
+/// What a task needs from the scheduler that it belongs to.
 pub(crate) trait Schedule: Send + Sync + 'static {
-    /// Queues a task from a thread that is none of the scheduler's workers.
+    /// Queues a task from a thread that is not one of the scheduler's workers.
     fn schedule(&self, task: Runnable, why: Why);
 }
 
-/// Queues a task of the scheduler at this address if the calling thread is one of its workers; else gives it back. The address is compared, never followed.
+/// Queues a task of the scheduler at this address if the calling thread is one of its workers;
+/// otherwise returns the task. The address is compared, never followed.
 pub(crate) type ScheduleHere = fn(*const (), Runnable, Why) -> Result<(), Runnable>;
 
-/// What the worker that polls a task has to know before the task can run elsewhere.
+/// What the worker that polls a task must record before the task can run elsewhere.
 pub(crate) trait PollEnd {
-    /// The poll's code has run. True: call `note`.
+    /// Called when the poll's code has run. True: `note` must be called.
     fn is_notable(&self) -> bool;
-    /// The caller is still the only one who may poll the task.
+    /// Called while the caller still holds the only right to poll the task.
     fn note(&self, task: &TaskRef);
 }
 
-/// What the layer above keeps in every task's cell.
+/// The data that the layer above keeps in every task's cell.
 pub trait Slot: Send + Sync + 'static {
-    /// Runs once after the task is done, on the thread that completed it, if [`TaskRef::watch_completion`] returned
-    /// false. No lock is held. A panic is caught and dropped.
+    /// Runs once after the task is done, on the thread that completed it, if
+    /// [`TaskRef::watch_completion`] returned false. No lock is held. A panic is caught and
+    /// dropped.
     fn completed(&self, task: &TaskRef);
 }
 
-/// What a task can end with.
+/// The value with which a task ends.
 ///
 /// `panicked` and `closed` must not panic: the process is aborted if they do.
 pub trait Outcome: Send + 'static {
-    /// The poll of `task`, or the drop of its future, panicked with `payload`. The task is not done yet.
+    /// The poll of `task`, or the drop of its future, panicked with `payload`. The task is not done
+    /// yet.
     fn panicked(task: &TaskRef, payload: Box<dyn Any + Send>) -> Self;
     /// The scheduler was closed before `task` ended. The task is not done yet.
     fn closed(task: &TaskRef) -> Self;
-    /// Nobody holds a handle to `task` any more, so nobody will see its output. Runs in place of a plain drop.
+    /// No handle to `task` is left, so its output will never be read. Runs instead of a plain drop.
     fn abandoned(self, task: &TaskRef);
 }

@@ -1,9 +1,11 @@
 //! Which tasks are alive?
 //!
-//! They are registered in shards, each with a lock of its own, so that threads which spawn and finish tasks seldom meet.
+//! They are registered in shards, each with its own lock, so that threads which spawn and finish
+//! tasks seldom contend.
 //!
-//! Each shard has a [`Door`], which only ever narrows, under the lock under which tasks come in. So once `narrow` has returned, a task that
-//! somebody hands in is either refused, or among those that every later look finds.
+//! Each shard has a [`Door`]. It only ever narrows, under the lock under which tasks are
+//! registered. So once `narrow` has returned, a task that is spawned is either refused, or is found
+//! by every later walk.
 
 use std::sync::{Arc, Weak};
 
@@ -15,32 +17,37 @@ use super::{JoinHandle, Outcome, Runnable, Schedule, ScheduleHere, Slot, TaskRef
 use crate::door::Door;
 use crate::sync::{Mutex, mutation};
 
-/// Shards for what a worker spawns, each.
+/// The number of shards for the tasks that each worker spawns.
 const OWN_SHARDS: usize = if cfg!(selvedge_loom) { 1 } else { 8 };
-/// Spawns in a row that go to the same one of these: about half of what a thief takes at once.
+/// The number of consecutive spawns that use the same one of these shards: about half of what a
+/// thief takes at once.
 const OWN_STAY: usize = 16;
-/// Shards for what foreign threads spawn.
+/// The number of shards for the tasks that foreign threads spawn.
 const FOREIGN_SHARDS: usize = if cfg!(selvedge_loom) { 2 } else { 16 };
-/// The same for these.
+/// The number of consecutive spawns that use the same one of these shards.
 const FOREIGN_STAY: usize = 128;
 
-/// A task that came when the door was closed. To be dropped.
+/// A task that was spawned when the door was closed. It must be dropped.
 #[must_use = "its handle waits for the drop"]
 pub(crate) struct RefusedTask {
-    // The task knows where it is registered: its scheduler must outlive it. So the fields are dropped in this order.
+    // The task refers to its registration, so its scheduler must outlive it. The fields are dropped
+    // in this order.
     _right: Runnable,
     _owner: Option<Arc<dyn Schedule>>,
 }
 
 /// All live tasks of a scheduler.
 pub(crate) struct OwnedTasks {
-    /// Tasks' pages point into this box: it never moves, and is freed only if no task is left.
+    /// The pages of the tasks point into this box: it never moves, and is freed only if no task is
+    /// left.
     shards: Box<[CachePadded<Shard>]>,
-    /// How many of them belong to workers; the others take what foreign threads spawn.
+    /// The number of shards that belong to workers; the others take the tasks that foreign threads
+    /// spawn.
     own: usize,
 }
 
-/// Some of the live tasks. Its lock is nearly always taken by the worker whose shard it is.
+/// Some of the live tasks. Its lock is nearly always taken by the worker to which the shard
+/// belongs.
 pub(super) struct Shard {
     list: Mutex<List>,
     owner: Weak<dyn Schedule>,
@@ -50,7 +57,7 @@ pub(super) struct Shard {
 struct List {
     tasks: Pages,
     door: Door,
-    /// Who goes through the pages, and needs them to stay where they are.
+    /// The number of walks through the pages, during which pages must not move.
     walks: usize,
 }
 
@@ -61,8 +68,9 @@ impl OwnedTasks {
         Self { shards: (0..own + FOREIGN_SHARDS).map(shard).collect(), own }
     }
 
-    /// The shard for a task that the calling thread spawns, a worker or a foreign one. It stays with one for a while and then moves on, so that it is
-    /// seldom at the same one as those who run what it spawned earlier, and take their tasks out.
+    /// The shard for a task that the calling thread, a worker or a foreign thread, spawns. A thread
+    /// uses one shard for a while and then another, so that it seldom contends with the workers
+    /// that run its earlier tasks and remove them.
     #[inline]
     fn next_shard(&self, worker: Option<usize>) -> usize {
         crate::sync::thread_locals! {
@@ -76,8 +84,8 @@ impl OwnedTasks {
         }
     }
 
-    /// Creates a task. `is_own` says whether the calling thread is one of the scheduler's. If the door is
-    /// closed to it, there is no `Runnable`, and the handle resolves to `Outcome::closed`.
+    /// Creates a task. `is_own` says whether the calling thread is one of the scheduler's. If the
+    /// door is closed to it, there is no `Runnable`, and the handle resolves to `Outcome::closed`.
     #[inline]
     pub(crate) fn spawn<F, S>(
         &self,
@@ -108,12 +116,13 @@ impl OwnedTasks {
         self.by_portions().flatten().collect()
     }
 
-    /// The tasks, page by page: whoever has little time may stop in between. A shard is locked for one page at a time, so nobody waits for n of them.
+    /// The tasks, page by page: a caller with little time may stop in between. A shard is locked
+    /// for one page at a time, so other threads never wait for a whole walk.
     pub(crate) fn by_portions(&self) -> impl Iterator<Item = Vec<TaskRef>> {
         self.portions_of(|_| true)
     }
 
-    /// Those of the tasks that have one of these addresses.
+    /// The tasks that have one of these addresses.
     pub(crate) fn at_addresses(&self, addresses: &[usize]) -> Vec<TaskRef> {
         if addresses.is_empty() {
             return Vec::new();
@@ -135,14 +144,14 @@ impl OwnedTasks {
         self.shards.iter().map(|shard| shard.len()).sum()
     }
 
-    /// Frees memory that a crowd of tasks has left.
+    /// Frees memory that many ended tasks have left.
     pub(crate) fn trim(&self) {
         for shard in &self.shards {
             shard.trim();
         }
     }
 
-    /// Lets in only those for whom `door` is open, from now on.
+    /// From now on admits only those threads for which `door` is open.
     pub(crate) fn narrow(&self, door: Door) {
         for shard in &self.shards {
             let mut list = shard.list.lock();
@@ -153,9 +162,9 @@ impl OwnedTasks {
 
 impl Drop for OwnedTasks {
     fn drop(&mut self) {
-        // Normally `close` leaves no task. If one is left (the operating system refused the closing thread,
-        // and time was up), its `home` still points into a shard: leaking the shards is better than a
-        // dangling pointer.
+        // Normally `close` leaves no task. If one is left (the operating system refused the closing
+        // thread, and the time was up), its `home` still points into a shard: leaking the shards is
+        // better than a dangling pointer.
         if self.len() > 0 {
             std::mem::forget(std::mem::take(&mut self.shards));
         }
@@ -168,7 +177,7 @@ impl Shard {
         Self { list, owner, schedule_here }
     }
 
-    /// The runtime to which the tasks of this shard belong.
+    /// The scheduler to which the tasks of this shard belong.
     pub(super) fn owner(&self) -> &Weak<dyn Schedule> {
         &self.owner
     }
@@ -177,7 +186,8 @@ impl Shard {
         self.schedule_here
     }
 
-    /// Registers a task. False: the shard is closed, and the task must not live; nobody but the caller polls it.
+    /// Registers a task. False: the shard is closed, and the task must not live; only the caller
+    /// may poll it.
     ///
     /// # Safety
     ///
@@ -191,19 +201,20 @@ impl Shard {
         let home = if is_open { list.tasks.insert(task, self) } else { list.tasks.refuse(self) };
         // SAFETY: the caller keeps the cell alive.
         let room = unsafe { &raw mut (*task.as_ptr()).home };
-        // SAFETY: nobody else knows the task yet; those who find it among the owned tasks come after this, by the lock.
+        // SAFETY: no other thread knows the task yet; threads that find it among the owned tasks do
+        // so after this write, because of the lock.
         unsafe { room.write(home) };
         is_open
     }
 
-    /// Strikes out the task that is registered at `home`.
+    /// Removes the task that is registered at `home`.
     ///
     /// # Safety
     ///
     /// It must be registered with this shard, and no longer be polled.
     pub(super) unsafe fn remove(&self, home: Home) {
         let mut list = self.list.lock();
-        // SAFETY: the caller vouches for it.
+        // SAFETY: the caller guarantees it.
         unsafe { list.tasks.remove(home) };
     }
 
@@ -211,7 +222,8 @@ impl Shard {
         self.list.lock().tasks.len()
     }
 
-    /// Frees pages that have no tasks, a few under the lock at a time. Not while somebody goes through them; the next call makes up for that.
+    /// Frees pages that have no tasks, a few under the lock at a time. Stops while a walk goes
+    /// through them; the next call does the rest.
     fn trim(&self) {
         let mut below = None;
         loop {
@@ -227,17 +239,18 @@ impl Shard {
     }
 }
 
-/// Goes through the tasks whose address is meant, and holds a shard's lock for one page at a time.
+/// Walks through the tasks whose address `is_meant` accepts. It holds a shard's lock for one page
+/// at a time.
 ///
-/// A task that stays registered while the walk is at its shard is found exactly once: neither pages nor the
-/// tasks on them move meanwhile.
+/// A task that stays registered while the walk is at its shard is found exactly once: neither pages
+/// nor the tasks on them move meanwhile.
 struct Walk<'a, P> {
     /// The current shard, and those still to visit.
     shards: &'a [CachePadded<Shard>],
     /// The next page. If it is not zero, the shard's `walks` counts this walk.
     page: usize,
-    /// One past the last page to visit. Later pages were allocated after the walk began, and have no older
-    /// tasks.
+    /// One past the last page to visit. Later pages were allocated after the walk began, and have
+    /// no older tasks.
     end: usize,
     is_meant: P,
 }
@@ -246,7 +259,7 @@ impl<P: Fn(usize) -> bool> Iterator for Walk<'_, P> {
     type Item = Vec<TaskRef>;
 
     fn next(&mut self) -> Option<Vec<TaskRef>> {
-        // The allocator is not called under the lock.
+        // Allocated before the lock is taken.
         let mut found = Vec::with_capacity(PLACES);
         loop {
             let (shard, rest) = self.shards.split_first()?;
@@ -258,9 +271,10 @@ impl<P: Fn(usize) -> bool> Iterator for Walk<'_, P> {
             if self.page < self.end {
                 let meant = list.tasks.on_page(self.page).filter(|task| (self.is_meant)(task.addr().get()));
                 found.extend(meant.map(|task| {
-                    // SAFETY: a registered task is valid: it holds the runtime's reference until after it is struck out.
+                    // SAFETY: a registered task is valid: it holds the runtime's reference until
+                    // after it has been removed.
                     unsafe { task.as_ref() }.state.add_ref();
-                    // SAFETY: the reference just counted.
+                    // SAFETY: the reference has just been counted.
                     unsafe { TaskRef::from_raw(task) }
                 }));
                 self.page += 1;
@@ -288,7 +302,7 @@ mod tests {
     use super::super::Why;
     use super::*;
 
-    /// A scheduler that has gone.
+    /// A scheduler that no longer exists.
     struct Gone;
 
     impl Schedule for Gone {
@@ -302,7 +316,7 @@ mod tests {
     }
 
     impl Shard {
-        /// For tests of its pages.
+        /// A shard without a scheduler, for the tests of its pages.
         pub(in super::super) fn of_nobody() -> Self {
             Self::new(Weak::<Gone>::new(), |_, task, _| Err(task))
         }
@@ -350,7 +364,7 @@ mod tests {
         }
     }
 
-    /// Others come, go and are trimmed away meanwhile.
+    /// Other tasks begin, end and are trimmed away during the walk.
     #[test]
     fn a_walk_finds_once_what_stays() {
         let owned = owned_by_nobody(1);

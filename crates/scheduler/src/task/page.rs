@@ -1,15 +1,16 @@
 //! Where is a live task registered?
 //!
-//! In a place (an entry) of a page. Pages are aligned, so a place's address tells its page. So one pointer
-//! leads a task to its place, its shard and its scheduler. Registering or removing a task touches no other
-//! task; a linked list would touch the neighbours, a cache miss each when tasks end in another order than
-//! they began.
+//! In a place (an entry) of a page. Pages are aligned, so the address of a place gives its page. So
+//! one pointer leads a task to its place, its shard and its scheduler. Registering or removing a
+//! task touches no other task. A linked list would touch the neighbours: a cache miss each, when
+//! tasks end in another order than they began.
 //!
-//! Removing a task only empties its place; no count is kept for a page. When the current page is used up, a
-//! clock hand goes round the pages and takes the first one with at least `WORTH` vacant places. After
-//! `PASSED` pages in vain a new page is allocated, unless more than half of all places are vacant: then the
-//! hand must find one. So the places are at most about twice the largest number of tasks, and the search is
-//! short on average; one search may go over all pages of a shard.
+//! Removing a task only empties its place; pages keep no count. When the current page is used up, a
+//! clock hand goes round the pages and takes the first one with at least `WORTH` vacant places.
+//! After `PASSED` unsuitable pages a new page is allocated, unless more than half of all places are
+//! vacant: then the hand continues until it finds a page. So there are at most about twice as many
+//! places as the largest number of tasks, and the search is short on average; one search may visit
+//! all pages of a shard.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::cell::Cell as Local;
@@ -20,23 +21,24 @@ use super::ScheduleHere;
 use super::cell::Header;
 use super::owned::Shard;
 
-/// Where pages begin: at multiples of this.
+/// Pages begin at multiples of this.
 const ALIGNMENT: usize = 1024;
-/// The bytes of a page. With what glibc's `malloc` puts in front of it, one fits behind the other.
+/// The size of a page in bytes. With the header that glibc's `malloc` adds, pages lie directly
+/// behind each other.
 const SIZE: usize = ALIGNMENT - 16;
-/// What comes before the places.
+/// The bytes before the places.
 const HEAD: usize = 3 * size_of::<usize>();
 pub(super) const PLACES: usize = (SIZE - HEAD) / size_of::<Place>();
 /// A page with fewer vacant places is passed over …
 const WORTH: usize = PLACES / 4;
-/// … and so many in a row are, before there is a new page instead.
+/// … and after this many pages in a row a new page is allocated instead.
 const PASSED: usize = 2;
-/// Pages that a shard may have beyond twice what its tasks need.
+/// The pages that a shard may have in addition to twice what its tasks need.
 const SPARE: usize = 2;
-/// Pages that one call of `trim` looks at.
+/// The number of pages that one call of `trim` examines.
 const TRIMMED_AT_ONCE: usize = 16;
 
-/// Some places, which are touched under the shard's lock (rule *Place*).
+/// Some places. They are accessed under the shard's lock (rule *Place*).
 #[repr(C)]
 struct Page {
     shard: NonNull<Shard>,
@@ -64,16 +66,17 @@ impl Page {
             schedule_here: shard.schedule_here(),
             places: [const { Local::new(Place::VACANT) }; PLACES],
         };
-        // SAFETY: the room is large enough, more than aligned, and ours.
+        // SAFETY: the allocation is large enough and sufficiently aligned, and this function owns
+        // it.
         unsafe { page.write(empty) };
         page
     }
 
     /// # Safety
     ///
-    /// `page` must come from `allocate`, and nobody may point to it any more.
+    /// `page` must come from `allocate`, and no other pointer to it may be used any more.
     unsafe fn free(page: NonNull<Page>) {
-        // SAFETY: the caller vouches for it; a page has no destructor.
+        // SAFETY: the caller guarantees it; a page has no destructor.
         unsafe { dealloc(page.as_ptr().cast(), LAYOUT) };
     }
 
@@ -88,7 +91,7 @@ struct Place(*mut Header);
 
 impl Place {
     const VACANT: Self = Self(std::ptr::null_mut());
-    /// Of a task that nobody finds. No task has an odd address.
+    /// The place of a task that walks must not find. No task has an odd address.
     const UNSEEN: Self = Self(std::ptr::without_provenance_mut(1));
 
     fn is_vacant(self) -> bool {
@@ -100,12 +103,12 @@ impl Place {
     }
 }
 
-/// A task's place, as the task knows it.
+/// The pointer from a task to its place.
 #[derive(Clone, Copy)]
 pub(super) struct Home(NonNull<Local<Place>>);
 
 impl Home {
-    /// Of a task that has no place yet.
+    /// For a task that has no place yet.
     pub(super) const NONE: Self = Self(NonNull::dangling());
 
     fn new(page: NonNull<Page>, number: usize) -> Self {
@@ -117,7 +120,8 @@ impl Home {
         self.0.addr().get() & !(ALIGNMENT - 1)
     }
 
-    /// It may point to all of the page, because the place's address was made from a pointer that may.
+    /// The result may access the whole page, because the place's address was derived from a pointer
+    /// to the page.
     fn page(self) -> NonNull<Page> {
         let start = self.0.as_ptr().map_addr(|place| place & !(ALIGNMENT - 1));
         NonNull::new(start.cast()).expect("no page begins at address zero")
@@ -133,7 +137,8 @@ impl Home {
         unsafe { self.page().as_ref() }.shard
     }
 
-    /// The scheduler that the task belongs to, by its address, and how its own threads queue the task.
+    /// The address of the scheduler that the task belongs to, and the function with which that
+    /// scheduler's own threads queue the task.
     ///
     /// # Safety
     ///
@@ -146,23 +151,23 @@ impl Home {
     }
 }
 
-/// A shard's pages. Lies behind the shard's lock. (So the allocator is called under it.)
+/// A shard's pages. They are guarded by the shard's lock. (So the allocator is called under it.)
 pub(super) struct Pages {
     all: Vec<NonNull<Page>>,
     /// Where these pages begin.
     addresses: BTreeSet<usize>,
-    /// The page that new tasks go to.
+    /// The page in which new tasks are registered.
     current: usize,
     /// The first place of `current` that has not been tried yet.
     next: usize,
-    /// The page that was searched last for vacant places.
+    /// The page that was last examined for vacant places.
     hand: usize,
     len: usize,
-    /// How many tasks there were at the last `trim`; `usize::MAX` if a page was allocated since.
+    /// The number of tasks at the last `trim`; `usize::MAX` if a page was allocated since.
     trimmed: usize,
 }
 
-// SAFETY: the pages are this value's own, and tasks may be referred to from any thread.
+// SAFETY: this value owns the pages, and tasks may be referred to from any thread.
 unsafe impl Send for Pages {}
 
 impl Pages {
@@ -178,24 +183,26 @@ impl Pages {
         }
     }
 
-    /// The tasks that are registered, without those that were refused.
+    /// The number of registered tasks, without those that were refused.
     pub(super) const fn len(&self) -> usize {
         self.len
     }
 
     fn page(&self, index: usize) -> &Page {
-        // SAFETY: a page among ours is not freed, and its cells are touched through this value alone.
+        // SAFETY: a page in `all` is not freed, and its cells are accessed through this value
+        // alone.
         unsafe { self.all[index].as_ref() }
     }
 
-    /// Registers a task of `shard`, whose pages these are.
+    /// Registers a task of `shard`, to which these pages belong.
     #[inline]
     pub(super) fn insert(&mut self, task: NonNull<Header>, shard: &Shard) -> Home {
         self.len += 1;
         self.occupy(Place(task.as_ptr()), shard)
     }
 
-    /// A home for a task that is refused: it needs one until it is dropped, but is not among the tasks.
+    /// A home for a refused task: the task needs one until it is dropped, but is not among the
+    /// registered tasks.
     pub(super) fn refuse(&mut self, shard: &Shard) -> Home {
         self.occupy(Place::UNSEEN, shard)
     }
@@ -216,7 +223,7 @@ impl Pages {
         }
     }
 
-    /// Goes on to another page.
+    /// Moves on to another page.
     #[cold]
     fn turn(&mut self, shard: &Shard) {
         self.next = 0;
@@ -237,28 +244,30 @@ impl Pages {
         self.trimmed = usize::MAX;
     }
 
-    /// More than half of all places are vacant.
+    /// Whether more than half of all places are vacant.
     fn has_plenty(&self) -> bool {
         self.all.len() > 2 * self.len.div_ceil(PLACES) + SPARE
     }
 
-    /// Strikes out the task at `home`.
+    /// Removes the task at `home`.
     ///
     /// # Safety
     ///
-    /// `home` must come from `insert` or `refuse` of this value, and not have been struck out since.
+    /// `home` must come from `insert` or `refuse` of this value, and must not have been removed
+    /// since.
     #[inline]
     pub(super) unsafe fn remove(&mut self, home: Home) {
-        // SAFETY: a page that has a task is not freed, and its cells are touched through this value alone.
+        // SAFETY: a page that has a task is not freed, and its cells are accessed through this
+        // value alone.
         let place = unsafe { home.0.as_ref() }.replace(Place::VACANT);
         self.len -= usize::from(place.task().is_some());
     }
 
-    /// Frees pages without tasks, if more than half of all places are vacant. Without a new page it does so
-    /// again only when half of the tasks that were left have ended.
+    /// Frees pages without tasks, if more than half of all places are vacant. Unless a new page is
+    /// allocated, it does so again only when half of the remaining tasks have ended.
     ///
-    /// Looks at up to `TRIMMED_AT_ONCE` pages below page `below` (from the end if `None`). Returns the
-    /// `below` of the next call, or `None` when it is done.
+    /// Examines up to `TRIMMED_AT_ONCE` pages below page `below` (from the end if `None`). Returns
+    /// the `below` of the next call, or `None` when it is done.
     pub(super) fn trim(&mut self, below: Option<usize>) -> Option<usize> {
         if below.is_none() && (!self.has_plenty() || self.len > self.trimmed / 2) {
             return None;
@@ -269,7 +278,7 @@ impl Pages {
             if self.page(index).vacancies() == PLACES {
                 let page = self.all.swap_remove(index);
                 self.addresses.remove(&page.addr().get());
-                // SAFETY: it was allocated for us, and nobody has a place there.
+                // SAFETY: `allocate` made it, and no task has a place in it.
                 unsafe { Page::free(page) };
             }
         }
@@ -286,7 +295,7 @@ impl Pages {
         self.addresses.contains(&address)
     }
 
-    /// How many pages there are. A page keeps its number until the next call of `trim`.
+    /// The number of pages. A page keeps its number until the next call of `trim`.
     pub(super) fn pages(&self) -> usize {
         self.all.len()
     }
@@ -299,9 +308,9 @@ impl Pages {
 
 impl Drop for Pages {
     fn drop(&mut self) {
-        // `OwnedTasks` forgets a shard that has tasks, as each follows its home.
+        // `OwnedTasks` leaks a shard that still has tasks, because each task follows its home.
         for page in self.all.drain(..) {
-            // SAFETY: it was allocated for us, and nobody has a place there.
+            // SAFETY: `allocate` made it, and no task has a place in it.
             unsafe { Page::free(page) };
         }
     }
@@ -313,7 +322,7 @@ mod tests {
 
     use super::*;
 
-    /// Never followed.
+    /// A pointer that is never followed.
     fn task(number: usize) -> NonNull<Header> {
         NonNull::new(std::ptr::without_provenance_mut(64 * (number + 1))).expect("not zero")
     }
@@ -333,7 +342,7 @@ mod tests {
         assert_eq!((pages.len(), found.len()), (expected.len(), expected.len()));
         for (number, home) in expected {
             assert!(found.contains(&task(*number)));
-            // SAFETY: it is registered.
+            // SAFETY: the task is registered.
             assert_eq!(unsafe { home.0.as_ref() }.get().task(), Some(task(*number)));
         }
     }
@@ -351,11 +360,11 @@ mod tests {
             };
             for number in 0..5 * PLACES {
                 live.push((number, pages.insert(task(number), &shard)));
-                // SAFETY: it is registered.
+                // SAFETY: the task is registered.
                 assert_eq!(unsafe { live[live.len() - 1].1.shard() }, NonNull::from(&shard));
                 if below(3) == 0 {
                     let (_, home) = live.swap_remove(below(live.len()));
-                    // SAFETY: it was registered here, and has left `live`.
+                    // SAFETY: the task was registered here, and has left `live`.
                     unsafe { pages.remove(home) };
                 }
                 if number % 50 == 0 {
@@ -381,11 +390,11 @@ mod tests {
         let shard = Shard::of_nobody();
         let mut pages = Pages::new();
         let home = pages.refuse(&shard);
-        // SAFETY: it has a place.
+        // SAFETY: the task has a place.
         assert_eq!(unsafe { home.shard() }, NonNull::from(&shard));
         check(&pages, &[]);
         let other = pages.insert(task(0), &shard);
-        // SAFETY: it is struck out once.
+        // SAFETY: the task is removed once.
         unsafe { pages.remove(home) };
         check(&pages, &[(0, other)]);
         // SAFETY: as above.
@@ -399,12 +408,12 @@ mod tests {
         let mut live: Vec<_> =
             (0..10 * PLACES).map(|number| (number, pages.insert(task(number), &shard))).collect();
         assert_eq!(pages.all.len(), 10);
-        // Half of the tasks go and others come, again and again: every page has its turn.
+        // Half of the tasks end and others begin, again and again: every page is used.
         for round in 0..20 {
             let stays = |(number, _): &(usize, Home)| number % 2 != round % 2;
             let (staying, leaving): (Vec<_>, Vec<_>) = live.into_iter().partition(stays);
             for (_, home) in leaving {
-                // SAFETY: each is struck out once.
+                // SAFETY: each task is removed once.
                 unsafe { pages.remove(home) };
             }
             live = staying;
@@ -415,7 +424,7 @@ mod tests {
         }
     }
 
-    /// Two full pages of tasks that stay, and one task at a time that comes and goes.
+    /// Two full pages of tasks that stay, and one task at a time that begins and ends.
     #[test]
     fn full_pages_do_not_hide_vacant_places() {
         let shard = Shard::of_nobody();
@@ -424,7 +433,7 @@ mod tests {
             let live: Vec<_> = (0..stay).map(|number| (number, pages.insert(task(number), &shard))).collect();
             for number in stay..stay + 100_000 {
                 let home = pages.insert(task(number), &shard);
-                // SAFETY: it is struck out once.
+                // SAFETY: the task is removed once.
                 unsafe { pages.remove(home) };
             }
             check(&pages, &live);
@@ -441,20 +450,21 @@ mod tests {
             (0..100 * PLACES).map(|number| (number, pages.insert(task(number), &shard))).collect();
         trim(&mut pages);
         assert_eq!(pages.all.len(), 100);
-        // One is left in every tenth page.
+        // One task is left in every tenth page.
         let (staying, leaving): (Vec<_>, Vec<_>) =
             live.into_iter().partition(|(number, _)| *number % (10 * PLACES) == 0);
         for (_, home) in leaving {
-            // SAFETY: each is struck out once.
+            // SAFETY: each task is removed once.
             unsafe { pages.remove(home) };
         }
         live = staying;
-        // A walk that begins between two portions keeps the rest from being trimmed; the next call starts again.
+        // A walk that begins between two portions stops the rest of the trimming; the next call
+        // starts again.
         assert!(pages.trim(None).is_some());
         trim(&mut pages);
         check(&pages, &live);
         assert!(pages.all.len() <= 10 + SPARE, "{} pages", pages.all.len());
-        // Whoever comes now finds a place there.
+        // New tasks find places there.
         for number in 1..=3 * PLACES {
             live.push((1_000_000 + number, pages.insert(task(1_000_000 + number), &shard)));
         }

@@ -1,4 +1,4 @@
-//! The right to poll a task, as a value.
+//! How is the right to poll a task represented?
 
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
@@ -8,16 +8,17 @@ use super::harness::Polled;
 use super::state::EndPoll;
 use super::{PollEnd, TaskRef, Why, waker};
 
-/// The only right to poll a task that is not complete. Queues hold these.
+/// The only right to poll a task that is not complete. Queues hold values of this type.
 ///
 /// Dropping one cancels the task: its future is dropped and its handle resolves to `Outcome::closed`.
 #[derive(Debug)]
 pub(crate) struct Runnable(NonNull<Header>);
 
-// SAFETY: the future and the slot are `Send`, and a runnable is the only right to touch the future (rule *Runner*).
+// SAFETY: the future and the slot are `Send`, and a runnable is the only right to touch the future
+// (rule *Runner*).
 unsafe impl Send for Runnable {}
 
-/// What a poll left.
+/// The result of a poll.
 #[must_use]
 pub(crate) enum Ran {
     /// The task waits, or is complete.
@@ -35,7 +36,7 @@ impl Runnable {
         Self(task)
     }
 
-    /// For a slot that is an atomic word; `from_word` undoes it.
+    /// For a slot that is an atomic word; `from_word` is the inverse.
     #[inline]
     pub(crate) fn into_word(self) -> *mut () {
         ManuallyDrop::new(self).0.as_ptr().cast()
@@ -70,7 +71,7 @@ impl Runnable {
         unsafe { home.scheduler() }.0 == owner
     }
 
-    /// Gives the right to poll up without a poll. Returned if the task was woken meanwhile.
+    /// Gives up the right to poll without a poll. Returns it if the task was woken meanwhile.
     pub(crate) fn suspend(self) -> Option<Runnable> {
         let this = ManuallyDrop::new(self);
         // SAFETY: rule *Runner*: the task is not complete, so the cell is valid.
@@ -86,7 +87,7 @@ impl Runnable {
         self.submit(Why::Started);
     }
 
-    /// Queues the task where it belongs.
+    /// Queues the task with its scheduler.
     pub(crate) fn schedule(self) {
         let heavy = self.with_task(TaskRef::is_heavy);
         self.submit(Why::Woken { heavy });
@@ -98,7 +99,7 @@ impl Runnable {
         unsafe { waker::submit(task, why) };
     }
 
-    /// As [`address_of`](super::address_of) tells of the task's wakers.
+    /// The same value as [`address_of`](super::address_of) returns for the task's wakers.
     #[inline]
     pub(crate) fn address(&self) -> usize {
         self.0.addr().get()
@@ -107,7 +108,8 @@ impl Runnable {
     /// The task, without counting a reference.
     #[inline]
     pub(crate) fn with_task<R>(&self, f: impl FnOnce(&TaskRef) -> R) -> R {
-        // SAFETY: the task is not complete while this runnable exists; the reference is never given back.
+        // SAFETY: the task is not complete while this runnable exists; the reference is never given
+        // back.
         let task = ManuallyDrop::new(unsafe { TaskRef::from_raw(self.0) });
         f(&task)
     }

@@ -1,4 +1,5 @@
-//! What is a task doing, and who still refers to it? One word, changed only through the verbs below.
+//! What is a task doing, and how many references to it exist? One word, changed only by the methods
+//! below.
 //!
 //! ```text
 //!  63            32 31              8 7    4   3        2       1           0
@@ -7,11 +8,13 @@
 //! +----------------+-----------------+------+--------+--------+------------+----------+
 //! ```
 //!
-//! `wakes` counts the wakes since the last poll began. Zero means *idle*: nobody holds the right to poll. Whoever lifts
-//! it from zero receives that right as a `Runnable` and must queue it; every later wake only counts. The runner
-//! remembers how many wakes it saw when its poll began and takes them off when the poll ends pending. What is left came
-//! meanwhile and is owed another poll. So a poll needs no write to announce that it begins, and a wake that is merged
-//! into an earlier one is still a read-modify-write on this word: what the waker wrote before is visible to the poll.
+//! `wakes` counts the wakes since the last poll began. Zero means *idle*: the right to poll does
+//! not exist. The wake that raises `wakes` from zero creates that right as a `Runnable`, which its
+//! caller must queue; every later wake only counts. The runner remembers how many wakes it saw when
+//! its poll began, and subtracts them when the poll ends pending. If any are left, they came during
+//! the poll, and another poll must follow. So a poll needs no write to announce that it begins, and
+//! a wake that is merged into an earlier one is still a read-modify-write on this word: what the
+//! waker wrote before is visible to the poll.
 //!
 //! ```text
 //!            wake: Submit                     begin_poll
@@ -23,11 +26,13 @@
 //!                                                                COMPLETE
 //! ```
 //!
-//! `claim` takes the same step from idle as a wake does, but only from there: who looks at a suspended task polls it at once instead of
-//! queueing it, and a task in whatever other state is none the wiser.
+//! `claim` takes the same step from idle as a wake does, but only from there: a probe of a
+//! suspended task polls it at once instead of queueing it, and leaves a task in any other state
+//! unchanged.
 //!
-//! `refs` counts the handles, the wakers, and one for the runtime as long as the task is not complete. A queue's entry
-//! needs no count of its own: it exists only while the task is not complete.
+//! `refs` counts the handles, the wakers, and one reference of the runtime as long as the task is
+//! not complete. A queue's entry needs no count of its own: it exists only while the task is not
+//! complete.
 
 use crate::sync::{AtomicU64, Ordering, acquire_after_last, look, mutation, update, weaken};
 use std::fmt;
@@ -45,19 +50,20 @@ const WAKE_MASK: u64 = 0x00ff_ffff << WAKE_SHIFT;
 const REF_SHIFT: u32 = 32;
 const REF_ONE: u64 = 1 << REF_SHIFT;
 
-/// Wakes are no longer counted one by one from here on. The distance to the field's end is more than the number of
-/// threads that can pass the check at the same time.
+/// From this number on, wakes are no longer counted one by one. The distance to the end of the
+/// field is greater than the number of threads that can pass the check at the same time.
 const WAKES_ENOUGH: u64 = 1 << 20;
-/// A count of references that only a leak in a loop reaches. Past it the process ends, as `Arc` does.
+/// A number of references that only a leak in a loop reaches. Above it the process aborts, as with
+/// `Arc`.
 const REFS_TOO_MANY: u64 = 1 << 30;
 
-/// The heaviest a task can be, see [`State::set_weight`].
+/// The greatest weight of a cpu-bound task, see [`State::set_weight`].
 pub(crate) const MAX_WEIGHT: u8 = 15;
 
 /// A task's state word.
 pub(crate) struct State(AtomicU64);
 
-/// One look at the word.
+/// A snapshot of the word.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Snapshot(u64);
 
@@ -65,7 +71,7 @@ impl Snapshot {
     pub(crate) fn is_complete(self) -> bool {
         self.0 & COMPLETE != 0
     }
-    /// The join waker's room is filled, and its writer keeps its hands off it.
+    /// The `join_waker` field is filled, and the handle does not write it.
     pub(crate) fn has_join_waker(self) -> bool {
         self.0 & JOIN_WAKER != 0
     }
@@ -73,7 +79,7 @@ impl Snapshot {
     pub(crate) fn has_handle(self) -> bool {
         self.0 & HANDLE != 0
     }
-    /// Somebody asked for `Slot::completed`.
+    /// `Slot::completed` was requested.
     pub(crate) fn is_watched(self) -> bool {
         self.0 & WATCHED != 0
     }
@@ -111,64 +117,66 @@ impl fmt::Debug for Snapshot {
     }
 }
 
-/// What a wake leaves to its caller.
+/// What the caller of a wake must do.
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Wake {
     /// The caller now holds the only right to poll the task, and must queue it.
     Submit {
-        /// The task goes to the queue of the heavy.
+        /// The task goes to the queue of the cpu-bound tasks.
         heavy: bool,
     },
-    /// Somebody else holds that right already, or the task is complete.
+    /// The right to poll exists already, or the task is complete.
     Nothing,
 }
 
-/// What an attempt to take the right to poll found.
+/// The result of an attempt to take the right to poll.
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Claim {
     /// The task was idle: the caller now holds the only right to poll it.
     Granted,
-    /// Somebody else holds that right. Nothing was counted.
+    /// The right to poll exists already. Nothing was counted.
     Busy,
     /// The task is complete.
     Complete,
 }
 
-/// What the end of a poll leaves to the runner.
+/// What the runner must do after a poll.
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum EndPoll {
-    /// The right to poll is gone: the runner must not touch the task any more.
+    /// The runner has lost the right to poll, and must not touch the task any more.
     Idle,
-    /// The task was woken meanwhile: the runner still holds the right and must queue it.
+    /// The task was woken during the poll: the runner still holds the right to poll and must queue
+    /// the task.
     Requeue,
 }
 
-/// What the drop of a reference leaves to its owner.
+/// What the caller must do after dropping a reference.
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Unref {
-    /// That was the last one: free the cell.
+    /// That was the last reference: free the cell.
     Dealloc,
-    /// Others are left.
+    /// Other references are left.
     Nothing,
 }
 
-/// What the drop of the output's owner leaves to it. In each case its reference is still to be dropped.
+/// What the caller must do after dropping the output's owner. In each case the owner's reference
+/// must still be dropped.
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum DropHandle {
-    /// The output lies in the cell and belongs to the caller: drop it.
+    /// The output is in the cell and belongs to the caller: drop it.
     DropOutput,
-    /// The waker's room belongs to the caller: empty it.
+    /// The `join_waker` field belongs to the caller: empty it.
     DropWaker,
-    /// Nothing but the reference.
+    /// Only the reference has to be dropped.
     Nothing,
 }
 
-/// The wakes that a poll answers: from `begin_poll` to `end_poll`.
+/// The wakes that a poll answers: passed from `begin_poll` to `end_poll`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Seen(u64);
 
@@ -182,7 +190,8 @@ impl State {
 
     #[inline]
     pub(crate) fn load(&self) -> Snapshot {
-        // Ordering: Acquire pairs with the Release of `complete` and `end_poll`: who sees COMPLETE sees the output.
+        // Ordering: Acquire pairs with the Release of `complete` and `end_poll`: a thread that sees
+        // COMPLETE sees the output.
         Snapshot(self.0.load(Ordering::Acquire))
     }
 
@@ -191,18 +200,20 @@ impl State {
     pub(crate) fn wake(&self) -> Wake {
         loop {
             let now = Snapshot(look(&self.0, Ordering::Relaxed));
-            // Relaxed suffices for a task that is complete: no poll will follow that could miss what we wrote.
+            // Relaxed is sufficient for a complete task: no poll will follow that could miss the
+            // caller's writes.
             if now.is_complete() {
                 return Wake::Nothing;
             }
             if mutation("merged-wake-does-not-write") && now.wakes() > 0 {
                 return Wake::Nothing;
             }
-            // Past the limit the write changes nothing, but it is still a write: it publishes.
+            // At the limit the write changes nothing, but it is still a write: it publishes.
             let one = if now.wakes() < WAKES_ENOUGH { WAKE_ONE } else { 0 };
-            // Ordering: Release pairs with the Acquire of `begin_poll` and `end_poll`, also when the wake is merged into
-            // an earlier one: what happened before it is seen by the poll that answers it. Acquire pairs with
-            // the Release of `end_poll`, so that the next runner inherits what the last one wrote.
+            // Ordering: Release pairs with the Acquire of `begin_poll` and `end_poll`, also when
+            // the wake is merged into an earlier one: what happened before it is seen by the poll
+            // that answers it. Acquire pairs with the Release of `end_poll`, so that the next
+            // runner inherits what the last one wrote.
             let before = Snapshot(self.0.fetch_add(one, weaken("wake-relaxed", Ordering::AcqRel)));
             if before.is_complete() || before.wakes() > 0 {
                 return Wake::Nothing;
@@ -210,7 +221,8 @@ impl State {
             if one != 0 {
                 return Wake::Submit { heavy: before.is_heavy() };
             }
-            // The runner went idle between the look and the write that changed nothing: count after all.
+            // The runner became idle between the load and the write that changed nothing: count
+            // this wake after all.
         }
     }
 
@@ -224,8 +236,8 @@ impl State {
             if now.wakes() > 0 && !mutation("claim-though-busy") {
                 return Claim::Busy;
             }
-            // Relaxed: a claim publishes nothing, and what the last runner wrote is acquired by `begin_poll`: a read-modify-write carries on
-            // what `end_poll` released.
+            // Relaxed: a claim publishes nothing, and what the last runner wrote is acquired by
+            // `begin_poll`: a read-modify-write continues the release sequence of `end_poll`.
             let new = now.0 + WAKE_ONE;
             match self.0.compare_exchange_weak(now.0, new, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return Claim::Granted,
@@ -234,19 +246,22 @@ impl State {
         }
     }
 
-    /// Whoever claimed the task, and still holds the right to poll it, asks whether it has been woken meanwhile. The claim counts for one.
+    /// Whether the task has been woken since the caller claimed it. The caller must still hold the
+    /// right to poll. The claim itself counts as one wake.
     pub(crate) fn is_woken_since_claim(&self) -> bool {
         self.load().wakes() > 1 && !mutation("probe-answers-wakes")
     }
 
-    /// Counts a wake and gives a reference back, in one step; None: nothing was done, because the task is complete or
-    /// its wakes are no longer counted.
+    /// Counts a wake and drops a reference, in one step. `None`: nothing was done, because the task
+    /// is complete or its wakes are no longer counted.
     #[inline]
     pub(crate) fn wake_and_unref(&self) -> Option<Wake> {
         let mut now = Snapshot(look(&self.0, Ordering::Relaxed));
-        // On a task that is not complete the runtime's reference remains, so this is never the last one.
+        // On a task that is not complete the runtime's reference remains, so this is never the last
+        // one.
         while !now.is_complete() && now.wakes() < WAKES_ENOUGH {
-            // Ordering: as in `wake`; Release also hands our uses of the cell to the last dropper.
+            // Ordering: as in `wake`; Release also hands the caller's uses of the cell to the last
+            // dropper.
             let new = now.0 + WAKE_ONE - REF_ONE;
             let ordering = weaken("wake-and-unref-relaxed", Ordering::AcqRel);
             match self.0.compare_exchange_weak(now.0, new, ordering, Ordering::Relaxed) {
@@ -258,21 +273,22 @@ impl State {
         None
     }
 
-    /// The runner begins a poll.
+    /// Called when the runner begins a poll.
     #[inline]
     pub(crate) fn begin_poll(&self) -> Seen {
         // Ordering: Acquire pairs with the Release of `wake`.
         let now = Snapshot(self.0.load(Ordering::Acquire));
         debug_assert!(now.wakes() > 0 && !now.is_complete(), "polled without the right to: {now:?}");
-        // A wake that came during a poll with a full count would leave no trace: so one is kept for another poll.
+        // A wake that came during a poll with a full count would leave no trace: so one wake is
+        // kept for another poll.
         Seen(now.wakes().min(WAKES_ENOUGH - 1))
     }
 
-    /// The poll that began with `seen` ended pending.
+    /// Called when the poll that began with `seen` ended pending.
     #[inline]
     pub(crate) fn end_poll(&self, seen: Seen) -> EndPoll {
-        // Ordering: Release hands the future to the next runner through `wake`; Acquire pairs with the wakes that came
-        // during the poll and are answered by the next one.
+        // Ordering: Release hands the future to the next runner through `wake`; Acquire pairs with
+        // the wakes that came during the poll and are answered by the next one.
         let before = Snapshot(self.0.fetch_sub(seen.0 << WAKE_SHIFT, Ordering::AcqRel));
         debug_assert!(before.wakes() >= seen.0);
         if before.wakes() > seen.0 && !mutation("wake-in-poll-forgotten") {
@@ -282,19 +298,21 @@ impl State {
         }
     }
 
-    /// The output is in its place (or there is none: no handle was left when the runner looked).
+    /// Called when the output is in its place (or there is none, because the runner found no
+    /// handle).
     ///
-    /// Returns what stood before: a join waker or watcher found there must be served by the caller.
+    /// Returns the state before: the caller must serve a join waker or watcher that it finds there.
     #[inline]
     pub(crate) fn complete(&self) -> Snapshot {
-        // Ordering: Release publishes the output to `load`, `set_join_waker` and `drop_handle`; Acquire pairs with
-        // `set_join_waker`, whose waker the caller reads.
+        // Ordering: Release publishes the output to `load`, `set_join_waker` and `drop_handle`;
+        // Acquire pairs with `set_join_waker`, whose waker the caller reads.
         let before = Snapshot(self.0.fetch_or(COMPLETE, weaken("complete-relaxed", Ordering::AcqRel)));
         debug_assert!(!before.is_complete());
         before
     }
 
-    /// `complete` and the drop of the runtime's reference in one step, if a handle and nobody else waits for the end.
+    /// `complete` and the drop of the runtime's reference in one step, if a handle exists and
+    /// neither a join waker nor a watcher waits for the end.
     #[inline]
     pub(crate) fn complete_quietly(&self) -> bool {
         let seen = look(&self.0, Ordering::Relaxed);
@@ -313,7 +331,8 @@ impl State {
             .is_ok()
     }
 
-    /// The handle has written a waker into its room. False: the task completed first, the room is still the handle's.
+    /// Called when the handle has written a waker into the `join_waker` field. False: the task
+    /// completed first, and the field still belongs to the handle.
     pub(crate) fn set_join_waker(&self) -> bool {
         // Ordering: Release publishes the waker to `complete`; Acquire pairs with its Release.
         let before = update(&self.0, Ordering::AcqRel, Ordering::Acquire, |word| {
@@ -322,7 +341,8 @@ impl State {
         before.is_ok()
     }
 
-    /// The handle takes the waker's room back. False: the task completed first, and its runner may be reading it.
+    /// The handle takes the `join_waker` field back. False: the task completed first, and its
+    /// runner may be reading the field.
     pub(crate) fn take_join_waker(&self) -> bool {
         // Ordering: as in `set_join_waker`; nothing is published.
         let before = update(&self.0, Ordering::AcqRel, Ordering::Acquire, |word| {
@@ -331,13 +351,14 @@ impl State {
         before.is_ok()
     }
 
-    /// The handle has moved the output out.
+    /// Called when the handle has moved the output out.
     #[inline]
     pub(crate) fn output_taken(&self) {
         let now = Snapshot(self.0.load(Ordering::Acquire));
         debug_assert!(now.is_complete() && now.has_handle());
-        // Relaxed: only the handle looks at HANDLE once the task is complete, and the handle is what calls this. If it
-        // holds the only reference too, nobody else can change the word, and a store does.
+        // Relaxed: only the handle reads HANDLE once the task is complete, and the handle calls
+        // this. If it also holds the only reference, no other thread can change the word, and a
+        // store is sufficient.
         if now.is_only_reference() {
             self.0.store(now.0 & !HANDLE, Ordering::Relaxed);
         } else {
@@ -345,13 +366,14 @@ impl State {
         }
     }
 
-    /// The handle goes.
+    /// Called when the handle is dropped.
     pub(crate) fn drop_handle(&self) -> DropHandle {
         let before = update(&self.0, Ordering::AcqRel, Ordering::Acquire, |word| {
             (word & COMPLETE == 0 || mutation("leave-though-complete"))
                 .then_some(word & !(HANDLE | JOIN_WAKER))
         });
-        // Ordering: Acquire pairs with the Release of `complete` (the output, or the end of its reads of the waker).
+        // Ordering: Acquire pairs with the Release of `complete` (the output, or the end of its
+        // reads of the waker).
         match before {
             Ok(word) if word & JOIN_WAKER != 0 => DropHandle::DropWaker,
             Err(word) if word & HANDLE != 0 => DropHandle::DropOutput,
@@ -359,17 +381,19 @@ impl State {
         }
     }
 
-    /// Asks for `Slot::completed`. True: too late, the task is complete.
+    /// Requests `Slot::completed`. True: too late, the task is complete.
     pub(crate) fn watch(&self) -> bool {
-        // Ordering: Release publishes what the watcher prepared to `complete`; Acquire pairs with its Release.
+        // Ordering: Release publishes what the watcher prepared to `complete`; Acquire pairs with
+        // its Release.
         Snapshot(self.0.fetch_or(WATCHED, Ordering::AcqRel)).is_complete()
     }
 
-    /// The runner changes the task's weight.
+    /// Sets the task's weight. Only the runner calls this.
     pub(crate) fn set_weight(&self, weight: u8) {
         let now = Snapshot(self.0.load(Ordering::Relaxed)).weight();
         let weight = weight.min(MAX_WEIGHT);
-        // Relaxed: a hint to the next waker; only the runner writes these bits, so the sum cannot leave the field.
+        // Relaxed: a hint to the next waker; only the runner writes these bits, so the sum cannot
+        // leave the field.
         if weight > now {
             self.0.fetch_add(u64::from(weight - now) * WEIGHT_ONE, Ordering::Relaxed);
         } else if weight < now {
@@ -377,7 +401,7 @@ impl State {
         }
     }
 
-    /// One more reference, made from one that exists.
+    /// Adds a reference, copied from one that exists.
     #[inline]
     pub(crate) fn add_ref(&self) {
         // Relaxed: the reference that is copied keeps the cell alive, as in `Arc`.
@@ -387,16 +411,18 @@ impl State {
         }
     }
 
-    /// One reference less.
+    /// Drops a reference.
     #[inline]
     pub(crate) fn drop_ref(&self) -> Unref {
-        // Ordering: Acquire pairs with the Release of the other droppers. A single reference on a complete task is ours
-        // alone: nobody can add to it, so the read-modify-write is spared.
+        // Ordering: Acquire pairs with the Release of the other droppers. The only reference to a
+        // complete task belongs to the caller: no other thread can add one, so no read-modify-write
+        // is needed.
         let now = Snapshot(look(&self.0, Ordering::Acquire));
         if now.is_complete() && now.is_only_reference() {
             return Unref::Dealloc;
         }
-        // Ordering: Release hands our uses of the cell to the last dropper, whose `acquire_after_last` pairs with it.
+        // Ordering: Release hands the caller's uses of the cell to the last dropper, whose
+        // `acquire_after_last` pairs with it.
         let before = Snapshot(self.0.fetch_sub(REF_ONE, weaken("unref-relaxed", Ordering::Release)));
         debug_assert!(before.refs() > 0);
         if before.is_only_reference() {
@@ -410,7 +436,7 @@ impl State {
 
 #[cfg(selvedge_loom)]
 impl State {
-    /// Tells a model that nobody else uses the word from here on.
+    /// Declares to a model that no other thread uses the word from here on.
     pub(super) fn seal(&mut self) {
         self.0.with_mut(|_| ());
     }

@@ -10,7 +10,8 @@ use super::{Runnable, TaskRef, Why, current};
 
 static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop_waker);
 
-/// A waker for the duration of a poll. It borrows the runner's claim on the cell instead of counting a reference.
+/// A waker for the duration of a poll. It uses the runner's right to the cell instead of counting a
+/// reference.
 ///
 /// # Safety
 ///
@@ -18,8 +19,8 @@ static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, dr
 #[inline]
 pub(super) unsafe fn borrowed(task: NonNull<Header>) -> ManuallyDrop<Waker> {
     let raw = RawWaker::new(task.as_ptr().cast_const().cast(), &VTABLE);
-    // SAFETY: the functions below keep `RawWakerVTable`'s contract, and the caller keeps the cell alive; the result is never
-    // dropped, so no reference is given back that was not taken.
+    // SAFETY: the functions below keep `RawWakerVTable`'s contract, and the caller keeps the cell
+    // alive; the result is never dropped, so no reference is given back that was not taken.
     ManuallyDrop::new(unsafe { Waker::from_raw(raw) })
 }
 
@@ -33,11 +34,11 @@ pub(super) unsafe fn wake_task(task: NonNull<Header>) {
     if current::wake_if_current(task) {
         return;
     }
-    // SAFETY: the caller vouches for the cell.
+    // SAFETY: the caller guarantees that the cell is valid.
     let header = unsafe { task.as_ref() };
     match header.state.wake() {
         Wake::Submit { heavy } => {
-            // SAFETY: `wake` handed us the right to poll.
+            // SAFETY: `wake` has given the caller the right to poll.
             unsafe { submit(task, Why::Woken { heavy }) };
         }
         Wake::Nothing => {}
@@ -59,9 +60,11 @@ pub(super) unsafe fn submit(task: NonNull<Header>, why: Why) {
     // SAFETY: the right to poll becomes the runnable.
     let runnable = unsafe { Runnable::from_raw(task) };
     let Err(runnable) = schedule_here(scheduler, runnable, why) else { return };
-    // A thread that is no worker of that scheduler counts it while it notifies: the task may run, complete and be the last one before
-    // that. Without a scheduler the task is dropped, which cancels it.
-    // SAFETY: rule *Home*; the right to poll is back.
+    // A thread that is not a worker of that scheduler takes a reference to it while it notifies:
+    // the task may run, complete and hold the last reference before that. Without a scheduler the
+    // task is dropped, which cancels it.
+    //
+    // SAFETY: rule *Home*; this function holds the right to poll again.
     let shard = unsafe { home.shard() };
     // SAFETY: as above.
     let shard = unsafe { shard.as_ref() };
@@ -71,7 +74,7 @@ pub(super) unsafe fn submit(task: NonNull<Header>, why: Why) {
     }
 }
 
-/// As [`wake_task`], and gives a reference back: mostly in one step.
+/// As [`wake_task`], and drops a reference: mostly in one step.
 ///
 /// # Safety
 ///
@@ -83,7 +86,8 @@ pub(super) unsafe fn wake_and_unref(task: NonNull<Header>) {
         let header = unsafe { task.as_ref() };
         match header.state.wake_and_unref() {
             Some(Wake::Submit { heavy }) => {
-                // SAFETY: as in `wake_task`; the right to poll keeps the task from completing, and so the cell valid.
+                // SAFETY: as in `wake_task`; the right to poll keeps the task from completing, and
+                // so the cell valid.
                 return unsafe { submit(task, Why::Woken { heavy }) };
             }
             Some(Wake::Nothing) => return,
@@ -95,10 +99,10 @@ pub(super) unsafe fn wake_and_unref(task: NonNull<Header>) {
     drop(unsafe { TaskRef::from_raw(task) });
 }
 
-/// The task that `waker` wakes, if it is one of ours.
+/// The task that `waker` wakes, if it is a task of this crate.
 #[inline]
 pub(super) fn task_of(waker: &Waker) -> Option<NonNull<Header>> {
-    // A static has one address, so this tells for sure.
+    // A static has one address, so the comparison is exact.
     if std::ptr::eq(waker.vtable(), &raw const VTABLE) {
         NonNull::new(waker.data().cast_mut().cast::<Header>())
     } else {
@@ -106,14 +110,15 @@ pub(super) fn task_of(waker: &Waker) -> Option<NonNull<Header>> {
     }
 }
 
-/// Tells tasks apart by their wakers; zero for a waker that is none of ours.
+/// Identifies tasks by their wakers; zero for a waker of anything else.
 #[inline]
 pub(crate) fn address_of(waker: &Waker) -> usize {
     task_of(waker).map_or(0, |task| task.addr().get())
 }
 
-/// Asks for the memory of the task that `waker` wakes, which has lain idle for some time. Who is about to wake many tasks, each a
-/// miss of the cache, waits for them all at once instead of one after the other.
+/// Prefetches the memory of the task that `waker` wakes, which has been idle for some time. A
+/// caller that is about to wake many tasks, each a cache miss, can wait for all misses at once
+/// instead of one after the other.
 #[inline]
 pub(crate) fn prefetch(waker: &Waker) {
     /// Header, slot and most futures.
@@ -122,7 +127,7 @@ pub(crate) fn prefetch(waker: &Waker) {
     if let Some(task) = task_of(waker) {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         for line in 0..LINES {
-            // SAFETY: a hint, which may name any address.
+            // SAFETY: a prefetch is a hint and may name any address.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(task.as_ptr().cast::<i8>().wrapping_add(64 * line)) };
         }
     }

@@ -1,19 +1,23 @@
-//! Which presses of Ctrl-C are for main, and which for the loop's handler?
+//! Which arrivals of Ctrl-C are for main, and which for the loop's handler?
 //!
-//! A run asks later than they arrive, when a handler may have come or gone. So that is decided when one comes or goes, under the lock of the loop's
-//! [`Signals`](super::Signals): what arrived before it came is kept for the run, what arrived while it was there is not for the run.
+//! A run checks for Ctrl-C some time after it arrived, when a handler may have been added or
+//! removed in between. So the decision is made when a handler is added or removed, under the lock
+//! of the loop's [`Signals`](super::Signals): a Ctrl-C that arrived before the handler was added is
+//! kept for the run, and one that arrived while the loop had the handler is not for the run.
 //!
-//! A press while the handler is being added may have raised both flags, that of the run first. It is the handler's:
+//! A Ctrl-C that arrives while the handler is being added may have raised both flags, that of the
+//! run first. It belongs to the handler:
 //!
 //! ```text
-//! to add a handler                                                               the signal handler
-//! 1. its flag is registered                                                      1. raises the flag of the run
-//! 2. the flag of the run is taken down, and noted to have been up (`note`)       2. raises the flag of the handler
-//! 3. its bell is registered: the signal handlers that were at work have ended
-//! 4. what was noted is kept, unless the flag of the handler is up (`settle`)
+//! to add a handler                                          the signal handler
+//! 1. registers the handler's flag                           1. raises the run's flag
+//! 2. clears the run's flag, notes that it was up (`note`)   2. raises the handler's flag
+//! 3. registers its bell: signal handlers that were running have ended
+//! 4. keeps what was noted, unless the handler's flag is up (`settle`)
 //! ```
 //!
-//! A press that step 2 has seen has raised the handler's flag before step 4, or never will. One that it has not seen finds the handler registered.
+//! If step 2 has seen a Ctrl-C, its signal handler has raised the handler's flag before step 4 or
+//! will never raise it. If step 2 has not seen it, its signal handler finds the handler registered.
 
 use std::mem::take;
 use std::sync::Arc;
@@ -21,13 +25,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::EventLoop;
 
-/// What a run of the loop is told of Ctrl-C: the presses while the loop had no handler of its own for it.
+/// The Ctrl-C signals for a run of the loop: those that arrive while the loop has no handler of its
+/// own.
 pub(crate) struct CtrlC {
     event_loop: EventLoop,
     arrived: Arc<AtomicBool>,
 }
 
-/// The loop's side of a run's [`CtrlC`].
+/// The loop's part of a run's [`CtrlC`].
 #[derive(Default)]
 pub(super) struct Pressed {
     /// Raised by the signal handler.
@@ -35,12 +40,12 @@ pub(super) struct Pressed {
     earlier: Earlier,
 }
 
-/// What arrived before the handler came.
+/// What arrived before the handler was added.
 #[derive(Default)]
 enum Earlier {
     #[default]
     Nothing,
-    /// While the handler comes: it may be the handler's.
+    /// A Ctrl-C arrived while the handler was being added: it may belong to the handler.
     Noted,
     Kept,
 }
@@ -54,7 +59,7 @@ impl Pressed {
         Arc::clone(&self.arrived)
     }
 
-    /// A handler comes.
+    /// Called while a handler is being added.
     pub(super) fn note(&mut self) {
         let has_arrived = self.take_arrived();
         if has_arrived && matches!(self.earlier, Earlier::Nothing) {
@@ -62,14 +67,14 @@ impl Pressed {
         }
     }
 
-    /// The handler has come, or could not.
+    /// Called when the handler has been added, or adding it has failed.
     pub(super) fn settle(&mut self, is_the_handlers: bool) {
         if matches!(self.earlier, Earlier::Noted) {
             self.earlier = if is_the_handlers { Earlier::Nothing } else { Earlier::Kept };
         }
     }
 
-    /// A handler goes.
+    /// Called when a handler is removed.
     pub(super) fn drop_arrived(&self) {
         self.take_arrived();
     }
@@ -90,12 +95,12 @@ impl CtrlC {
         CtrlC { event_loop: event_loop.clone(), arrived: event_loop.signals().listen() }
     }
 
-    /// For the signal handler to raise.
+    /// The flag that the signal handler raises.
     pub(crate) fn flag(&self) -> &Arc<AtomicBool> {
         &self.arrived
     }
 
-    /// Whether Ctrl-C was pressed since this was last asked.
+    /// Whether Ctrl-C has arrived since the last call.
     pub(crate) fn take(&self) -> bool {
         self.event_loop.signals().take_press(&self.arrived)
     }
@@ -114,7 +119,8 @@ mod tests {
     use crate::runner::Runner;
     use crate::signal::SIGINT;
 
-    /// A press as the signal handler notes it, at each place between the coming and going of a handler.
+    /// Sets the flag as the signal handler does, at each point between adding and removing a
+    /// handler.
     #[test]
     fn what_arrives_without_a_handler_is_mains_whenever_main_asks() -> Result<()> {
         let runner = Runner::builder().workers(1).build()?;

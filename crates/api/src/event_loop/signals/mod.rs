@@ -1,13 +1,15 @@
 //! What does the loop do when a signal arrives?
 //!
 //! ```text
-//! the signal handler                                  a coroutine in the background
-//! 1. raises the flag of each loop's handler           1. reads what has been sent
-//! 2. sends a byte to each of these loops              2. takes down the flags, and calls the handlers of those that were up
+//! the signal handler                           a coroutine in the background
+//! 1. raises the flag of each loop's handler    1. reads the bytes that have been sent
+//! 2. sends a byte to each of these loops       2. clears the raised flags, calls their handlers
 //! ```
 //!
-//! So a flag that the second step misses has a byte behind it that is still to be read. The coroutine starts with the loop's first handler and lasts as long as
-//! the loop; to add and to remove changes only a table (`table`), and what is registered for the process (`signal/default_action.rs`).
+//! If the coroutine's second step misses a flag, the byte that belongs to it is still unread, so
+//! the coroutine runs again. The coroutine starts with the loop's first handler and lasts as long
+//! as the loop. Adding and removing handlers only changes a table (`table`) and the registrations
+//! of the process (`signal/default_action.rs`).
 
 mod ctrl_c;
 mod table;
@@ -30,28 +32,35 @@ use crate::net::{Done, Socket};
 use crate::signal::can_be_caught;
 use crate::waiting::sleep;
 
-/// The greatest number that a signal has. Which of those below are signals the system says when one is to be caught.
+/// The greatest number of a signal. Which smaller numbers are signals is decided by the system when
+/// a handler is installed.
 const GREATEST: i32 = if cfg!(any(target_os = "linux", target_os = "android")) { 64 } else { 128 };
-/// Bytes that are read at once: about as many as the socket has room for.
+/// The number of bytes of one read: about as many as fit into the socket.
 const AT_ONCE: usize = 512;
 
 impl EventLoop {
-    /// Calls `callback` each time the signal arrives, instead of what the signal does by default; several that arrive together may count as one. `signal` is one of
-    /// those in [`signal`](crate::signal). Unix only.
+    /// Calls `callback` each time the signal arrives, instead of the signal's default action.
+    /// Several signals that arrive together may cause one call. `signal` is one of those in
+    /// [`signal`](crate::signal). Unix only.
     ///
-    /// It is called on a worker, in a copy of the current context, and not again before it has returned. A panic is reported to the exception handler. A signal has one
-    /// handler in each loop: a second one replaces the first. It stays until it is [removed](Self::remove_signal_handler) or the loop is closed;
-    /// it is called also while the loop's end waits for tasks and for functions in threads.
+    /// `callback` runs on a worker, in a copy of the current context; its next call begins only
+    /// when it has returned. A panic is reported to the exception handler. A signal has one handler
+    /// in each loop: a second one replaces the first. The handler stays until it is
+    /// [removed](Self::remove_signal_handler) or the loop is closed; it is also called while a loop
+    /// that is ending waits for tasks and for functions in threads.
     ///
-    /// A handler for `SIGINT` takes the place of what [`run`](crate::run) does at Ctrl-C, which cancels main again as soon as the handler is removed.
+    /// A handler for `SIGINT` replaces what [`run`](crate::run) does at Ctrl-C. As soon as the
+    /// handler is removed, Ctrl-C cancels main again.
     ///
-    /// Any thread may call this, and several loops may have handlers for one signal: all are called. (asyncio: the main thread only.) What other code
-    /// of the process has installed for the signal goes on being called, too. If that came after the loop's first handler (by signal-hook, or tokio), the default action
-    /// comes back with the loop's end all the same.
+    /// Any thread may call this, and several loops may have handlers for one signal: all are
+    /// called. (asyncio: the main thread only.) Handlers that other code of the process has
+    /// installed for the signal are called, too. If they were installed after the loop's first
+    /// handler (by signal-hook, or tokio), the default action is nevertheless switched on again
+    /// when the loop ends.
     ///
     /// # Examples
     ///
-    /// A server that ends well when it is asked to:
+    /// A server that ends cleanly on `SIGTERM`:
     ///
     /// ```
     /// use selvedge::signal::SIGTERM;
@@ -61,7 +70,7 @@ impl EventLoop {
     /// let stop = event_loop.create_future();
     /// let asked = stop.clone();
     /// event_loop.add_signal_handler(SIGTERM, move || {
-    ///     // Whoever asks twice has been heard.
+    ///     // A second signal changes nothing.
     ///     let _ = asked.set_result(());
     /// })?;
     ///
@@ -77,10 +86,11 @@ impl EventLoop {
     ///
     /// # Errors
     ///
-    /// [`RuntimeError`] if the number is no signal's, if the signal cannot be caught (`SIGKILL`, `SIGSTOP`, and the program's own faults
-    /// `SIGSEGV`, `SIGILL` and `SIGFPE`), or if the loop is closed; [`std::io::Error`] if the system has no descriptor or memory left.
+    /// [`RuntimeError`] if the number is not a signal's, if the signal cannot be caught (`SIGKILL`,
+    /// `SIGSTOP`, and the program's own faults `SIGSEGV`, `SIGILL` and `SIGFPE`), or if the loop is
+    /// closed; [`std::io::Error`] if the system has no descriptor or memory left.
     pub fn add_signal_handler(&self, signal: i32, callback: impl Fn() + Send + Sync + 'static) -> Result<()> {
-        // Where it is refused, this is the last reference.
+        // If the handler is refused below, this holds its last reference.
         let last = Contained::new(Arc::new(Handler::new(callback, copy_context())));
         let handler = Arc::clone(last.get());
         check(signal)?;
@@ -89,24 +99,27 @@ impl EventLoop {
         }
         self.hear_signals()?;
         let former = self.signals().set(signal, handler)?;
-        // What it captured may do anything when it is dropped: the lock is released.
+        // Dropping the captured values runs foreign code: the lock is released before.
         silently(|| drop(former));
         Ok(())
     }
 
-    /// Takes the loop's handler for a signal away. From then on the signal does what it did before the first handler, unless another loop has one, too; at Ctrl-C
-    /// a [`run`](crate::run) of this loop cancels main. False if there was no handler.
+    /// Removes the loop's handler for a signal. From then on the signal does what it did before the
+    /// first handler, unless another loop has a handler too; Ctrl-C cancels main of a
+    /// [`run`](crate::run) of this loop. False if there was no handler.
     ///
-    /// On another worker the handler may be in a call that has begun.
+    /// A call of the handler that has begun on another worker continues.
     ///
-    /// A signal that has arrived, and whose handler has not been called yet, goes to nobody.
+    /// A signal that has arrived, and whose handler has not been called yet, is dropped.
     ///
-    /// A signal that had been ignored, as `nohup` has it for `SIGHUP`, is ignored again. (asyncio: it does what it does by default.) But in a child that is
-    /// started afterwards it does what it does by default: the system still has a handler of ours, which a child does not inherit.
+    /// A signal that had been ignored, as `nohup` does with `SIGHUP`, is ignored again. (asyncio
+    /// restores the default action.) But in a child that is started afterwards the default action
+    /// applies: the system still has a handler of this process installed, which a child does not
+    /// inherit.
     ///
     /// # Errors
     ///
-    /// [`RuntimeError`] if the number is no signal's.
+    /// [`RuntimeError`] if the number is not a signal's.
     pub fn remove_signal_handler(&self, signal: i32) -> Result<bool> {
         check(signal)?;
         Ok(self.signals().remove(signal))
@@ -116,7 +129,7 @@ impl EventLoop {
         self.shared().signals()
     }
 
-    /// Starts the coroutine, if this is the loop's first handler.
+    /// Starts the background coroutine, if this is the loop's first handler.
     fn hear_signals(&self) -> Result<()> {
         if self.signals().is_open()? {
             return Ok(());
@@ -140,7 +153,7 @@ fn no_signal(signal: i32) -> crate::Error {
     RuntimeError::new(format!("invalid signal number {signal}")).into()
 }
 
-/// Ends when the bell is gone, or the loop.
+/// Ends when the bell is dropped or the loop is closed.
 async fn call_handlers(signals: Arc<Signals>, bell: Socket<mio::net::UnixStream>) {
     let read = |mut bell: &mio::net::UnixStream| bell.read(&mut [0; AT_ONCE]).map(Done::whole);
     while let Ok(1..) = bell.attempt(Direction::Read, read).await {
@@ -149,7 +162,7 @@ async fn call_handlers(signals: Arc<Signals>, bell: Socket<mio::net::UnixStream>
             handler.call();
             last = signal;
         }
-        // Signals that come one after the other all the time keep nobody else waiting.
+        // Other tasks get their turn even if signals arrive without a pause.
         if sleep(Duration::ZERO).await.is_err() {
             return;
         }

@@ -1,6 +1,6 @@
-//! Which signals has the loop handlers for?
+//! For which signals does the loop have handlers?
 //!
-//! A handler that replaces another one is not registered anew, so no signal falls into a gap.
+//! Replacing a handler changes no registration, so no signal is lost in between.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -25,10 +25,10 @@ pub(crate) struct Signals(Mutex<State>);
 #[derive(Default)]
 struct State {
     is_closed: bool,
-    /// The end that the signal handler writes to; `None` before the first handler.
+    /// The end of the socket that the signal handler writes to; `None` before the first handler.
     bell: Option<UnixStream>,
     entries: BTreeMap<i32, Entry>,
-    /// Runs of this loop that have taken over Ctrl-C.
+    /// The runs of this loop that handle Ctrl-C.
     presses: Vec<Pressed>,
 }
 
@@ -48,10 +48,11 @@ impl Handler {
         Handler { callback: Box::new(callback), context }
     }
 
-    /// A panic is reported.
+    /// Calls the callback. A panic is reported.
     pub(super) fn call(self: Arc<Self>) {
         report_panic(|| self.context.run(&self.callback));
-        // Where it was removed meanwhile, the last reference goes here, with what the callback captured. Not in the call: two panics at once end the process.
+        // If the handler was removed meanwhile, this drops the last reference and the callback's
+        // captured values. It is a separate call, because two panics at once would end the process.
         report_panic(|| drop(self));
     }
 }
@@ -85,7 +86,7 @@ impl Signals {
         Ok(is_first)
     }
 
-    /// Returns the handler that was replaced.
+    /// Adds a handler. Returns the one that it replaced.
     pub(super) fn set(&self, signal: i32, handler: Arc<Handler>) -> Result<Option<Arc<Handler>>> {
         let mut state = self.0.lock();
         state.check()?;
@@ -101,7 +102,7 @@ impl Signals {
         Ok(None)
     }
 
-    /// Whether there was a handler.
+    /// Removes a handler. False if there was none.
     pub(super) fn remove(&self, signal: i32) -> bool {
         let entry = {
             let mut state = self.0.lock();
@@ -111,12 +112,12 @@ impl Signals {
             state.entries.remove(&signal)
         };
         let Some(handler) = entry.map(Entry::unregister) else { return false };
-        // What it captured may do anything when it is dropped: the lock is released.
+        // Dropping the captured values runs foreign code: the lock is released before.
         contain::silently(|| drop(handler));
         true
     }
 
-    /// Takes all handlers away, for good.
+    /// Removes all handlers, for good.
     pub(crate) fn close(&self) {
         let (entries, bell) = {
             let mut state = self.0.lock();
@@ -125,14 +126,15 @@ impl Signals {
             (std::mem::take(&mut state.entries), state.bell.take())
         };
         drop(bell);
-        // First every signal does what it does by default: what callbacks have captured is the user's, and its drop may last, or panic.
+        // First every signal gets its default action back: dropping the callbacks' captured values
+        // is the user's code, which may take long or panic.
         let handlers: Vec<_> = entries.into_values().map(Entry::unregister).collect();
         for handler in handlers {
             contain::silently(|| drop(handler));
         }
     }
 
-    /// A run hears Ctrl-C from now on, by the flag that it gets.
+    /// Registers a run for Ctrl-C, and returns the flag that Ctrl-C raises.
     pub(super) fn listen(&self) -> Arc<AtomicBool> {
         let pressed = Pressed::default();
         let flag = pressed.flag();
@@ -140,7 +142,7 @@ impl Signals {
         flag
     }
 
-    /// Whether a press has come for the run that listens with the flag.
+    /// Whether Ctrl-C has arrived for the run with this flag.
     pub(super) fn take_press(&self, flag: &Arc<AtomicBool>) -> bool {
         let mut state = self.0.lock();
         let has_handler = state.has_handler(SIGINT);
@@ -151,7 +153,7 @@ impl Signals {
         self.0.lock().presses.retain(|it| !it.has_flag(flag));
     }
 
-    /// The first handler after that of signal `last` whose signal has arrived.
+    /// The first handler, after that of signal `last`, whose signal has arrived.
     pub(super) fn next_arrived(&self, last: i32) -> Option<(i32, Arc<Handler>)> {
         let state = self.0.lock();
         let mut later = state.entries.range((Excluded(last), Unbounded));
@@ -179,8 +181,10 @@ impl State {
         let bell = self.bell.as_ref().expect("it is opened first, and taken when the loop is closed");
         let presses = if signal == SIGINT { &mut self.presses[..] } else { &mut [] };
         presses.iter_mut().for_each(Pressed::note);
-        // Whoever raised a flag that was noted has raised the other one after this, if it ever does: whenever something is registered or removed, signal-hook-registry
-        // waits for the signal handlers that read the former table (the write barrier of its `HalfLock`).
+        // If a signal handler has raised a flag that was noted, it has raised the other one before
+        // the next line has returned, or never will: whenever an action is registered or removed,
+        // signal-hook-registry waits for the signal handlers that read the former table (the write
+        // barrier of its `HalfLock`).
         let told = raising.ring(bell);
         // Ordering: SeqCst, with the signal handler's store.
         let is_the_handlers = told.is_ok() && has_arrived.load(Ordering::SeqCst);
@@ -199,7 +203,7 @@ impl State {
         if self.is_closed { Err(RuntimeError::new(EVENT_LOOP_IS_CLOSED).into()) } else { Ok(()) }
     }
 
-    /// The handler for Ctrl-C goes: what it was told of is none of main's business.
+    /// Called before the handler for Ctrl-C is removed: its signals must not reach main.
     fn release_presses(&mut self) {
         if self.has_handler(SIGINT) {
             self.presses.iter().for_each(Pressed::drop_arrived);
@@ -219,7 +223,7 @@ mod tests {
     use crate::context::copy_context;
     use crate::runner::Runner;
 
-    /// One press is counted once.
+    /// One Ctrl-C is counted once.
     #[test]
     fn a_press_while_a_handler_is_added_is_the_handlers_alone() -> Result<()> {
         let runner = Runner::builder().workers(1).build()?;
@@ -227,7 +231,7 @@ mod tests {
         let (_bell, ring) = UnixStream::pair()?;
         let presses = CtrlC::of(&event_loop);
         let _told = DefaultAction::of(SIGINT)?.raise(presses.flag())?.ring(&ring)?;
-        // The bell is there.
+        // Creates the bell.
         event_loop.add_signal_handler(SIGINT, || ())?;
         assert!(event_loop.remove_signal_handler(SIGINT)?);
 

@@ -47,7 +47,7 @@ fn a_wake_in_a_poll_counts_when_the_count_was_full_before() {
     assert_eq!(state.end_poll(seen), EndPoll::Idle);
 }
 
-/// A word that holds `flags`, so many wakes and references.
+/// A word that holds `flags`, and these numbers of wakes and references.
 fn word(flags: u64, wakes: u64, refs: u64) -> State {
     State(AtomicU64::new(flags | (wakes << WAKE_SHIFT) | (refs << REF_SHIFT)))
 }
@@ -183,7 +183,7 @@ fn the_last_reference_frees_the_cell() {
         assert_eq!(fields(&state), (flags, 1, 2));
         assert_eq!((state.drop_ref(), fields(&state)), (Unref::Nothing, (flags, 1, 1)));
         assert_eq!(state.drop_ref(), Unref::Dealloc);
-        // A single reference to a complete task is not even counted down.
+        // The only reference to a complete task is not even counted down.
         assert_eq!(fields(&state).2, u64::from(flags & COMPLETE != 0));
     }
 }
