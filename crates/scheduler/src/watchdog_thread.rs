@@ -13,6 +13,9 @@
 //! A poll that lasts only because its thread does not get a core is not stuck: a standby would want a core too, and would make the
 //! next poll look long.
 //!
+//! Rejected: to hand a worker's place to another thread, as Go does (the thread that returns finds its place taken, and every access
+//! to the place needs to know its owner); to read a clock at each poll (25 ns).
+//!
 //! Only the watchdog counts stuck polls, and it counts anew at each look, so no race can upset the balance. Workers store a number
 //! at each poll and read a mark when it ends, both Relaxed.
 

@@ -31,7 +31,9 @@ impl Local {
     }
 
     /// Queues a task that woke itself in the poll that has just ended. For a light one no worker is woken, as this one comes to
-    /// it. A cpu-bound one goes behind everything else, for which another worker is woken if there is anything.
+    /// it. A cpu-bound one goes behind everything else, for which another worker is woken if there is anything. If there is nothing,
+    /// none is woken: two workers would change places at each poll, and light work would fall to a thread that has just computed,
+    /// which Linux schedules late.
     #[inline]
     pub(super) fn push_again(&self, task: Runnable) {
         if !task.with_task(TaskRef::is_heavy) {

@@ -27,6 +27,9 @@
 //! any poll that is found to be long, and after a poll that queues several tasks. If a poll goes on against all experience, the
 //! watchdog marks it, and a marked poll keeps nothing. Cpu-bound polls keep nothing, and nothing is learned from them.
 //!
+//! Rejected: no wake for any single task after some unsuccessful wakes (single children waited a millisecond); "this worker keeps
+//! its task" instead of "this poll keeps its task" (two tasks that yield to each other stayed on one worker for up to 61 polls).
+//!
 //! **Bursts.** Timers and sockets wake many tasks at once. Most of their polls are short, so the worker runs them alone for
 //! [`TIMERS_BURST_NANOS`] or [`SOCKETS_BURST_NANOS`] before it wakes another one.
 //!
