@@ -32,7 +32,7 @@
 
 use crossbeam_utils::CachePadded;
 
-use crate::sync::{AtomicUsize, Mutex, Ordering, fence, mutation};
+use crate::sync::{AtomicUsize, Mutex, Ordering, fence};
 
 const SEARCHING_ONE: usize = 1;
 const SLEEPING_SHIFT: u32 = usize::BITS / 2;
@@ -96,9 +96,7 @@ impl Idle {
     #[inline]
     pub(crate) fn notify(&self) -> Option<usize> {
         // Ordering: P2, partner of the fence in `sleep`.
-        if !mutation("notify-without-fence") {
-            fence(Ordering::SeqCst);
-        }
+        fence(Ordering::SeqCst);
         self.notify_if_visible()
     }
 
@@ -161,9 +159,7 @@ impl Idle {
             self.word.fetch_add(SLEEPING_ONE - leaves, Ordering::Relaxed);
         }
         // Ordering: W2, partner of the fence in `notify`.
-        if !mutation("sleep-without-fence") {
-            fence(Ordering::SeqCst);
-        }
+        fence(Ordering::SeqCst);
     }
 
     /// The worker gets up by itself. An error: somebody woke it, so it counts as searching.

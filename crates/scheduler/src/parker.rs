@@ -17,7 +17,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::sync::{self, AtomicBool, Mutex, Ordering, PollWaker, Thread, mutation};
+use crate::sync::{self, AtomicBool, Mutex, Ordering, PollWaker, Thread};
 
 /// A worker's place to wait. The thread that sits there changes when a spare comes and goes.
 pub(crate) struct Parker {
@@ -55,7 +55,7 @@ impl Parker {
     /// Waits in `poll`, which `waker` ends. Not called at all if there is a token. True: as in `park`.
     pub(crate) fn park_in_poll(&self, waker: &Arc<PollWaker>, poll: impl FnOnce()) -> bool {
         self.sleeper.lock().poll = Some(Arc::clone(waker));
-        if mutation("poll-without-second-look") || !self.take_token() {
+        if !self.take_token() {
             poll();
             self.sleeper.lock().poll = None;
             return self.take_token();

@@ -17,7 +17,7 @@ use crate::parker::Parker;
 use crate::pool::Pool;
 use crate::queue::{Deque, Injector, Next, Stealer};
 use crate::runtimes;
-use crate::sync::{AtomicBool, AtomicU32, AtomicU64, HintU64, Mutex, Ordering, fence, mutation};
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, HintU64, Mutex, Ordering, fence};
 use crate::task::{OwnedTasks, Runnable, Schedule, ScheduleHere, TaskRef, Why};
 use crate::timers::{NEVER, TickLength, TimerSlot};
 use crate::watchdog::Watchdog;
@@ -242,9 +242,7 @@ impl Shared {
         self.heavy.push(task, is_suspect);
         // Ordering: partner of the fence in `Idle::sleep`. A worker gave its permit back before it lay down: either it sees the task in its
         // second look, or this one sees the permit.
-        if !mutation("heavy-push-without-fence") {
-            fence(Ordering::SeqCst);
-        }
+        fence(Ordering::SeqCst);
         if self.heavy.is_due() {
             self.notify();
         }

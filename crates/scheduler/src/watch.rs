@@ -22,7 +22,7 @@ use crate::clock::nanos;
 use crate::os;
 use crate::shared::{PollProgress, Post, Shared, WorkerSlot};
 use crate::sync::thread::Builder;
-use crate::sync::{Ordering, fence, mutation};
+use crate::sync::{Ordering, fence};
 
 /// Between two looks of the watch. A poll is stuck after one to two of these; one that is blocked after a few more where many threads want a core.
 const LOOK: Duration = Duration::from_millis(1);
@@ -161,9 +161,6 @@ impl<'a> Watch<'a> {
         for index in shared.workers()..shared.slots.len() {
             // Those that were dismissed and have not left yet count as active, and stay.
             let leave = &shared.slots[index].leave;
-            if mutation("reprieve-without-swap") && leave.load(Ordering::Relaxed) {
-                leave.store(false, Ordering::Relaxed);
-            }
             // Ordering: a swap, and Acquire pairs with the swap in `dismiss_all`: either that one comes later and stands, or the look at
             // `closing` below sees that everybody is to go.
             if leave.load(Ordering::Relaxed) {
@@ -201,9 +198,7 @@ impl<'a> Watch<'a> {
         self.shared.owned.trim();
         watchdog.watch_sleeps.store(true, Ordering::Relaxed);
         // Ordering: partner of the fence in `worker_awake`.
-        if !mutation("watch-sleeps-without-fence") {
-            fence(Ordering::SeqCst);
-        }
+        fence(Ordering::SeqCst);
         if self.shared.idle.sleeping() >= watchdog.active() && !self.shared.is_closing() {
             watchdog.watch.park(None);
         }
@@ -264,9 +259,7 @@ impl Shared {
         // Ordering: partner of the fence in `Idle::sleep`: a worker that found its slot empty because of the `take` below, and whoever
         // sees it asleep, also sees the flag.
         fence(Ordering::SeqCst);
-        if !mutation("next-is-not-shared")
-            && let Some(task) = slot.next.take()
-        {
+        if let Some(task) = slot.next.take() {
             self.injector.push(task);
             self.notify();
         }
@@ -277,7 +270,7 @@ impl Shared {
 
     /// Something that kept virtual time from moving on has ended, without waking anybody.
     fn recheck_rest(&self) {
-        if self.clock.is_virtual() && !mutation("moving-is-not-told") {
+        if self.clock.is_virtual() {
             self.driver.recheck(self);
         }
     }

@@ -4,7 +4,7 @@ use crate::clock::nanos;
 use crate::parker::Parker;
 use crate::spin::SpinBudget;
 use crate::sync::thread::JoinHandle;
-use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Instant, Mutex, Ordering, fence, mutation};
+use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Instant, Mutex, Ordering, fence};
 
 /// The watch's side and the workers' side of rescue.
 pub(crate) struct Watchdog {
@@ -85,9 +85,7 @@ impl Watchdog {
         }
         // Ordering: partner of the fence in `sleep_while_idle`: the worker has left the sleepers, the watch has said that it sleeps;
         // one of the two sees the other.
-        if !mutation("awake-without-fence") {
-            fence(Ordering::SeqCst);
-        }
+        fence(Ordering::SeqCst);
         if self.watch_sleeps.load(Ordering::Relaxed) {
             self.watch.unpark();
         }

@@ -27,7 +27,7 @@ use std::task::{Context, Poll, Waker};
 
 use mio::event::Event;
 
-use crate::sync::{AtomicU32, Mutex, Ordering, mutation, weaken};
+use crate::sync::{AtomicU32, Mutex, Ordering};
 use crate::wait_list::WaitList;
 
 const READY: u32 = 1 << 0;
@@ -195,7 +195,7 @@ impl Source {
     #[inline]
     fn look(&self, direction: Direction) -> Seen {
         // Ordering: Acquire pairs with the Release of `note`.
-        Seen(self.word(direction).load(weaken("look-relaxed", Ordering::Acquire)))
+        Seen(self.word(direction).load(Ordering::Acquire))
     }
 
     /// What there is to say at once; None: wait.
@@ -219,7 +219,7 @@ impl Source {
             self.forget_at(direction, waiter, seen);
             return Poll::Ready(answer);
         }
-        self.wait(direction, waiter, cx, seen, |seen| Self::answer(direction, seen))
+        self.wait(direction, waiter, cx, |seen| Self::answer(direction, seen))
     }
 
     /// What an attempt that is made unasked reports to `clear` if it is in vain.
@@ -242,33 +242,28 @@ impl Source {
             seen if seen.is_closed() => Some(Err(super::reactor::closed())),
             seen => (!seen.has_the_changes_of(since.seen)).then_some(Ok(())),
         };
-        self.wait(since.direction, waiter, cx, since.seen, answer)
+        self.wait(since.direction, waiter, cx, answer)
     }
 
-    /// `before` the lock there was nothing to do.
     fn wait<T>(
         &self,
         direction: Direction,
         waiter: &mut Waiter,
         cx: &mut Context<'_>,
-        before: Seen,
         answer: impl Fn(Seen) -> Option<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         // Cloning a waker is foreign code: not under the lock.
         let waker = cx.waker().clone();
         let mut waiting = self.waiting.lock();
         let seen = self.look(direction);
-        if let Some(answer) = answer(seen)
-            && !mutation("wait-without-second-look")
-        {
+        if let Some(answer) = answer(seen) {
             let gone = waiter.0.take().and_then(|place| waiting.list(direction).remove(place.key()));
             drop(waiting);
             drop((gone, waker));
             return Poll::Ready(answer);
         }
         let number = waiter.0.map_or_else(|| waiting.number(direction), |place| place.number);
-        let place =
-            Place { number, seen: if mutation("place-from-before-the-lock") { before } else { seen } };
+        let place = Place { number, seen };
         waiter.0 = Some(place);
         let old = waiting.list(direction).put(place.key(), waker);
         drop(waiting);
@@ -292,7 +287,7 @@ impl Source {
         let word = self.word(ready.direction);
         let mut now = ready.seen;
         // Who sees another count of changes than the attempt began with has learned nothing of the last one.
-        while now.has_the_changes_of(ready.seen) || mutation("clear-forgets-a-change") {
+        while now.has_the_changes_of(ready.seen) {
             let new = settled(now.0);
             match word.compare_exchange_weak(now.0, new, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return,

@@ -13,7 +13,6 @@ use super::join_waker::JoinWaker;
 use super::state::{Claim, DropHandle};
 use super::{Runnable, Slot, current, harness, waker};
 use crate::contain::silently;
-use crate::sync::mutation;
 
 /// Why the right to poll could not be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,11 +116,7 @@ impl TaskRef {
         match self.claim() {
             Ok(runnable) => runnable.schedule_new(),
             // Woken before; or somebody asks where it stands, and would let it lie.
-            Err(Unclaimed::Busy) => {
-                if !mutation("start-leaves-a-busy-task") {
-                    self.wake();
-                }
-            }
+            Err(Unclaimed::Busy) => self.wake(),
             Err(Unclaimed::Complete) => {}
         }
     }
@@ -292,7 +287,7 @@ impl<T> JoinHandle<T> {
             if same {
                 return !self.task.is_done();
             }
-            if !mutation("waker-is-replaced-in-place") && !header.state.take_join_waker() {
+            if !header.state.take_join_waker() {
                 return false;
             }
         }

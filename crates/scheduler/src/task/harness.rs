@@ -1,6 +1,5 @@
 //! What happens around a poll: the future's turn, its panic, its end?
 
-use std::any::Any;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -13,7 +12,6 @@ use super::join_waker::JoinWaker;
 use super::state::{EndPoll, Unref};
 use super::{Outcome, PollEnd, Slot, TaskRef, current, waker};
 use crate::contain::silently;
-use crate::sync::mutation;
 
 /// What a poll leaves to the holder of the right to poll.
 #[must_use]
@@ -41,10 +39,10 @@ where
     // SAFETY: used during this poll only, in which the task is not complete.
     let waker = unsafe { waker::borrowed(task) };
     let mut cx = Context::from_waker(&waker);
-    let polled = guard_unless("poll-unguarded", || {
+    let polled = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: rule *Runner*: nobody else touches the stage, and it holds the future.
         cell.stage.with_mut(|stage| unsafe { poll_future(stage, &mut cx) })
-    });
+    }));
     // SAFETY: the task is not complete before this function says so; the reference is never given back.
     let this = ManuallyDrop::new(unsafe { TaskRef::from_raw(task) });
     if end.is_notable() {
@@ -116,10 +114,10 @@ where
     let header = &cell.header;
     // SAFETY: the runtime's reference is held to the end of this function; this one is never given back.
     let this = ManuallyDrop::new(unsafe { TaskRef::from_raw(task) });
-    let dropped = guard_unless("drop-unguarded", || {
+    let dropped = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: rule *Runner*; the future is not used after this.
         cell.stage.with_mut(|stage| unsafe { drop_future(stage) });
-    });
+    }));
     let output = match dropped {
         Ok(()) => output,
         // A destructor that panics is a panic of its task, and outlives the result that it had.
@@ -262,12 +260,6 @@ pub(super) unsafe fn dealloc<F: Future, S>(task: NonNull<Header>) {
         // SAFETY: `new_task` got the room from there, and what lay in it has been dropped.
         unsafe { alloc::free(cell) };
     }
-}
-
-/// Catches what foreign code panics with, unless a model leaves that out.
-#[inline]
-fn guard_unless<R>(fault: &str, foreign: impl FnOnce() -> R) -> Result<R, Box<dyn Any + Send>> {
-    if mutation(fault) { Ok(foreign()) } else { catch_unwind(AssertUnwindSafe(foreign)) }
 }
 
 /// Makes an output. One that cannot be made leaves a task without an end, which nobody could be told: better none of it.

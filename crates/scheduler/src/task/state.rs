@@ -29,7 +29,7 @@
 //! `refs` counts the handles, the wakers, and one for the runtime as long as the task is not complete. A queue's entry
 //! needs no count of its own: it exists only while the task is not complete.
 
-use crate::sync::{AtomicU64, Ordering, acquire_after_last, look, mutation, update, weaken};
+use crate::sync::{AtomicU64, Ordering, acquire_after_last, look, update};
 use std::fmt;
 
 const COMPLETE: u64 = 1 << 0;
@@ -195,15 +195,12 @@ impl State {
             if now.is_complete() {
                 return Wake::Nothing;
             }
-            if mutation("merged-wake-does-not-write") && now.wakes() > 0 {
-                return Wake::Nothing;
-            }
             // Past the limit the write changes nothing, but it is still a write: it publishes.
             let one = if now.wakes() < WAKES_ENOUGH { WAKE_ONE } else { 0 };
             // Ordering: Release pairs with the Acquire of `begin_poll` and `end_poll`, also when the wake is merged into
             // an earlier one: what happened before it is seen by the poll that answers it. Acquire pairs with
             // the Release of `end_poll`, so that the next runner inherits what the last one wrote.
-            let before = Snapshot(self.0.fetch_add(one, weaken("wake-relaxed", Ordering::AcqRel)));
+            let before = Snapshot(self.0.fetch_add(one, Ordering::AcqRel));
             if before.is_complete() || before.wakes() > 0 {
                 return Wake::Nothing;
             }
@@ -221,7 +218,7 @@ impl State {
             if now.is_complete() {
                 return Claim::Complete;
             }
-            if now.wakes() > 0 && !mutation("claim-though-busy") {
+            if now.wakes() > 0 {
                 return Claim::Busy;
             }
             // Relaxed: a claim publishes nothing, and what the last runner wrote is acquired by `begin_poll`: a read-modify-write carries on
@@ -236,7 +233,7 @@ impl State {
 
     /// Whoever claimed the task, and still holds the right to poll it, asks whether it has been woken meanwhile. The claim counts for one.
     pub(crate) fn is_woken_since_claim(&self) -> bool {
-        self.load().wakes() > 1 && !mutation("probe-answers-wakes")
+        self.load().wakes() > 1
     }
 
     /// Counts a wake and gives a reference back, in one step; None: nothing was done, because the task is complete or
@@ -248,8 +245,7 @@ impl State {
         while !now.is_complete() && now.wakes() < WAKES_ENOUGH {
             // Ordering: as in `wake`; Release also hands our uses of the cell to the last dropper.
             let new = now.0 + WAKE_ONE - REF_ONE;
-            let ordering = weaken("wake-and-unref-relaxed", Ordering::AcqRel);
-            match self.0.compare_exchange_weak(now.0, new, ordering, Ordering::Relaxed) {
+            match self.0.compare_exchange_weak(now.0, new, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) if now.wakes() == 0 => return Some(Wake::Submit { heavy: now.is_heavy() }),
                 Ok(_) => return Some(Wake::Nothing),
                 Err(other) => now = Snapshot(other),
@@ -275,11 +271,7 @@ impl State {
         // during the poll and are answered by the next one.
         let before = Snapshot(self.0.fetch_sub(seen.0 << WAKE_SHIFT, Ordering::AcqRel));
         debug_assert!(before.wakes() >= seen.0);
-        if before.wakes() > seen.0 && !mutation("wake-in-poll-forgotten") {
-            EndPoll::Requeue
-        } else {
-            EndPoll::Idle
-        }
+        if before.wakes() > seen.0 { EndPoll::Requeue } else { EndPoll::Idle }
     }
 
     /// The output is in its place (or there is none: no handle was left when the runner looked).
@@ -289,7 +281,7 @@ impl State {
     pub(crate) fn complete(&self) -> Snapshot {
         // Ordering: Release publishes the output to `load`, `set_join_waker` and `drop_handle`; Acquire pairs with
         // `set_join_waker`, whose waker the caller reads.
-        let before = Snapshot(self.0.fetch_or(COMPLETE, weaken("complete-relaxed", Ordering::AcqRel)));
+        let before = Snapshot(self.0.fetch_or(COMPLETE, Ordering::AcqRel));
         debug_assert!(!before.is_complete());
         before
     }
@@ -302,11 +294,6 @@ impl State {
             return false;
         }
         debug_assert!(Snapshot(seen).refs() >= 2, "the runtime's reference and the handle's");
-        if mutation("quiet-without-looking") {
-            self.0.fetch_or(COMPLETE, Ordering::AcqRel);
-            self.0.fetch_sub(REF_ONE, Ordering::AcqRel);
-            return true;
-        }
         // Ordering: as in `complete`; the failure publishes nothing.
         self.0
             .compare_exchange(seen, (seen | COMPLETE) - REF_ONE, Ordering::AcqRel, Ordering::Relaxed)
@@ -317,7 +304,7 @@ impl State {
     pub(crate) fn set_join_waker(&self) -> bool {
         // Ordering: Release publishes the waker to `complete`; Acquire pairs with its Release.
         let before = update(&self.0, Ordering::AcqRel, Ordering::Acquire, |word| {
-            (word & COMPLETE == 0 || mutation("join-though-complete")).then_some(word | JOIN_WAKER)
+            (word & COMPLETE == 0).then_some(word | JOIN_WAKER)
         });
         before.is_ok()
     }
@@ -348,8 +335,7 @@ impl State {
     /// The handle goes.
     pub(crate) fn drop_handle(&self) -> DropHandle {
         let before = update(&self.0, Ordering::AcqRel, Ordering::Acquire, |word| {
-            (word & COMPLETE == 0 || mutation("leave-though-complete"))
-                .then_some(word & !(HANDLE | JOIN_WAKER))
+            (word & COMPLETE == 0).then_some(word & !(HANDLE | JOIN_WAKER))
         });
         // Ordering: Acquire pairs with the Release of `complete` (the output, or the end of its reads of the waker).
         match before {
@@ -397,7 +383,7 @@ impl State {
             return Unref::Dealloc;
         }
         // Ordering: Release hands our uses of the cell to the last dropper, whose `acquire_after_last` pairs with it.
-        let before = Snapshot(self.0.fetch_sub(REF_ONE, weaken("unref-relaxed", Ordering::Release)));
+        let before = Snapshot(self.0.fetch_sub(REF_ONE, Ordering::Release));
         debug_assert!(before.refs() > 0);
         if before.is_only_reference() {
             acquire_after_last(&self.0);

@@ -10,7 +10,7 @@ use super::Local;
 use crate::idle::{Found, Searching};
 use crate::queue::Steal;
 use crate::spin::SPIN_MAX_MICROS;
-use crate::sync::{Instant, Ordering, fence, mutation, spin_loop};
+use crate::sync::{Instant, Ordering, fence, spin_loop};
 use crate::task::Runnable;
 
 /// Rounds over all victims while somebody is in the way; then the worker looks again on its way to sleep.
@@ -156,7 +156,7 @@ impl Local {
 
     /// Ends a search that found work, and wakes a successor if there is more.
     fn stop_searching(&self, searching: Searching) {
-        if self.shared.idle.found(searching) == Found::NotifyAnother && !mutation("no-successor") {
+        if self.shared.idle.found(searching) == Found::NotifyAnother {
             // Ordering: a push that relied on this searcher came before its fence saw the searcher leave, so this look sees it.
             // The partner is the fence in `Idle::notify`.
             fence(Ordering::SeqCst);
@@ -176,7 +176,7 @@ impl Local {
                         self.note_haul();
                         return Some(task);
                     }
-                    Steal::Retry => busy = !mutation("retry-is-empty"),
+                    Steal::Retry => busy = true,
                     Steal::Empty => {}
                 }
             }
@@ -192,7 +192,7 @@ impl Local {
                         self.note_haul();
                         return Some(task);
                     }
-                    Steal::Retry => busy = !mutation("retry-is-empty"),
+                    Steal::Retry => busy = true,
                     Steal::Empty => {}
                 }
             }
@@ -214,11 +214,7 @@ impl Local {
         let idle = &self.shared.idle;
         let searched = searching.is_some();
         idle.sleep(self.index, searching);
-        if (self.shared.has_work_to_give()
-            && !mutation("sleep-without-second-look")
-            && !mutation("retry-is-empty"))
-            || self.is_dismissed()
-        {
+        if self.shared.has_work_to_give() || self.is_dismissed() {
             // Whoever sees work may look for it, however many search already.
             let right = idle.cancel_sleep(self.index).map_or_else(|right| right, |()| idle.search());
             // The watch may have seen this worker among the sleepers.
@@ -234,7 +230,7 @@ impl Local {
         if let Some(driving) = &driving {
             due = self.drive(driving, &mut woken);
         } else {
-            if self.shared.clock.is_virtual() && !mutation("rest-is-not-told") {
+            if self.shared.clock.is_virtual() {
                 self.shared.driver.recheck(&*self.shared);
             }
             self.slot().parker.park(None);
