@@ -122,6 +122,15 @@ loom: ## Model-check the protocols; LOOM_ARGS=FILTER
 loom-deep: ## The same with wider bounds, for by hand: takes minutes; LOOM_ARGS=FILTER
 	$(MAKE) loom LOOM_ARGS='--deep $(LOOM_ARGS)'
 
+# These need no models, and work where the models do not compile.
+.PHONY: faults-edit
+faults-edit: ## Copy the workspace, with the faults that the models must find, to target-faults/faulty
+	$(CARGO) run $(LOCKED) --quiet -p selvedge-loom-tests -- faults-edit
+
+.PHONY: faults-save
+faults-save: ## Write the faults in target-faults/faulty back to loom-tests/faults
+	$(CARGO) run $(LOCKED) --quiet -p selvedge-loom-tests -- faults-save
+
 .PHONY: test-depth
 test-depth: ## What is nested a hundred thousand deep, in release, on stacks of 2 MiB
 	RUST_MIN_STACK=2097152 $(CARGO) test $(LOCKED) --release -p selvedge-tests --test depth

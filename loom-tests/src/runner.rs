@@ -1,16 +1,19 @@
 //! How does each model, and each fault, run in its own process?
 
 use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::faulty;
 use crate::models::MODELS;
 use crate::support::{FOUND, Model, run_model};
 
 /// A fault that a model does not find within this time counts as not found.
 const PATIENCE: Duration = Duration::from_secs(120);
 const LOOK: Duration = Duration::from_millis(5);
-const MUTATION: &str = "SELVEDGE_MUTATION";
+/// Names the fault that is switched on, see `selvedge_scheduler::model::fault`.
+const FAULT: &str = "SELVEDGE_FAULT";
 
 struct Job {
     model: &'static Model,
@@ -50,7 +53,7 @@ pub(crate) fn main() -> ExitCode {
             eprintln!("there is no model `{name}`");
             return ExitCode::from(2);
         };
-        run_model(model, deep, std::env::var_os(MUTATION).is_some());
+        run_model(model, deep, std::env::var_os(FAULT).is_some());
         return ExitCode::SUCCESS;
     }
     let chosen: Vec<_> = MODELS.iter().filter(|model| model.name.contains(&filter)).collect();
@@ -58,10 +61,29 @@ pub(crate) fn main() -> ExitCode {
         eprintln!("no model has `{filter}` in its name");
         return ExitCode::from(2);
     }
-    run_all(&chosen, deep)
+    match programs(&chosen) {
+        Ok(programs) => run_all(&chosen, deep, &programs),
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(2)
+        }
+    }
 }
 
-fn run_all(chosen: &[&'static Model], deep: bool) -> ExitCode {
+/// The programs that run the models: this one over what ships, and another one over the same with faults.
+struct Programs {
+    shipped: PathBuf,
+    faulty: PathBuf,
+}
+
+fn programs(chosen: &[&Model]) -> Result<Programs, String> {
+    let shipped = std::env::current_exe().map_err(|error| format!("the path of this program: {error}"))?;
+    let has_controls = chosen.iter().any(|model| !model.controls.is_empty());
+    let faulty = if has_controls { faulty::build()? } else { PathBuf::new() };
+    Ok(Programs { shipped, faulty })
+}
+
+fn run_all(chosen: &[&'static Model], deep: bool, programs: &Programs) -> ExitCode {
     let mut jobs = Vec::new();
     for &model in chosen {
         jobs.push(Job { model, fault: None });
@@ -71,7 +93,7 @@ fn run_all(chosen: &[&'static Model], deep: bool) -> ExitCode {
     println!("{:<30} {:<32} {:>12} {:>8}  result", "model", "fault built in", "runs", "time");
     let mut failures = 0;
     let at_once = std::thread::available_parallelism().map_or(1, usize::from);
-    run_in_parallel(jobs, at_once, deep, |done| failures += usize::from(!report(&done)));
+    run_in_parallel(jobs, at_once, deep, programs, |done| failures += usize::from(!report(&done)));
     println!("\n{} models, {} failures, {:.0?}", chosen.len(), failures, began.elapsed());
     if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -96,13 +118,20 @@ fn report(done: &Done) -> bool {
     good
 }
 
-fn run_in_parallel(jobs: Vec<Job>, at_once: usize, deep: bool, mut each: impl FnMut(Done)) {
+fn run_in_parallel(
+    jobs: Vec<Job>,
+    at_once: usize,
+    deep: bool,
+    programs: &Programs,
+    mut each: impl FnMut(Done),
+) {
     let mut jobs = jobs.into_iter();
     let mut running: Vec<(Job, Child, Instant)> = Vec::new();
     loop {
         while running.len() < at_once {
             let Some(job) = jobs.next() else { break };
-            let child = start(&job, deep);
+            let program = if job.fault.is_some() { &programs.faulty } else { &programs.shipped };
+            let child = start(program, &job, deep);
             running.push((job, child, Instant::now()));
         }
         if running.is_empty() {
@@ -126,15 +155,14 @@ fn run_in_parallel(jobs: Vec<Job>, at_once: usize, deep: bool, mut each: impl Fn
     }
 }
 
-fn start(job: &Job, deep: bool) -> Child {
-    let own = std::env::current_exe().expect("a program has a path");
-    let mut command = Command::new(own);
-    command.args(["--only", job.model.name]).env_remove(MUTATION);
+fn start(program: &Path, job: &Job, deep: bool) -> Child {
+    let mut command = Command::new(program);
+    command.args(["--only", job.model.name]).env_remove(FAULT);
     if deep {
         command.arg("--deep");
     }
     if let Some(fault) = job.fault {
-        command.env(MUTATION, fault);
+        command.env(FAULT, fault);
     }
     command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("a process can be started")
 }

@@ -77,5 +77,8 @@ fn the_design_is_short() {
     let glossary = text.split_once("\n## Glossary").expect("there is a glossary").1;
     let glossary = glossary.split("\n## ").next().expect("there is always a first part");
     let terms = glossary.lines().filter(|line| line.starts_with("| ")).count().saturating_sub(1);
-    assert!((5..=GLOSSARY_TERMS).contains(&terms), "the glossary has {terms} terms, not 5 to {GLOSSARY_TERMS}");
+    assert!(
+        (5..=GLOSSARY_TERMS).contains(&terms),
+        "the glossary has {terms} terms, not 5 to {GLOSSARY_TERMS}"
+    );
 }

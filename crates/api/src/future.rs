@@ -15,7 +15,7 @@ use crate::contain::{self, Contained, SoonOrHere, drop_flat, wake_quietly};
 use crate::context::{Context, copy_context};
 use crate::error::{CancelledError, Error, InvalidStateError, Result};
 use crate::event_loop::{EventLoop, ExceptionContext, report};
-use crate::sync::{AtomicBool, Mutex, Ordering, lock_to_wait, mutation};
+use crate::sync::{AtomicBool, Mutex, Ordering, lock_to_wait};
 use crate::task::CallbackId;
 
 /// A result that is set by hand, for any number of awaiters. Made by [`EventLoop::create_future`].
@@ -198,7 +198,7 @@ impl<T: Clone + Send + Sync + 'static> Future<T> {
         let callback = Callback { context, function: Contained::new(Box::new(f)) };
         let mut waiting = self.shared.waiting.lock();
         let id = waiting.next_id();
-        if self.done() && !mutation("callback-though-done") {
+        if self.done() {
             drop(waiting);
             Shared::call_soon(&self.shared, vec![callback]);
         } else {
@@ -275,9 +275,8 @@ impl<T: Clone + Send + Sync + 'static> Shared<T> {
         if let Some(outcome) = self.retrieve() {
             return Some(outcome);
         }
-        let was_set = mutation("future-looks-before-its-lock").then(|| self.outcome.get().is_some());
         let (fresh, mut waiting) = lock_to_wait(&self.waiting, waker, |waiting| waiting.waker(*place));
-        if was_set.unwrap_or_else(|| self.outcome.get().is_some()) {
+        if self.outcome.get().is_some() {
             drop(waiting);
             return self.retrieve();
         }

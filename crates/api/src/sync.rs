@@ -34,20 +34,14 @@ mod imp {
     ) -> Result<u64, u64> {
         word.fetch_update(set, fetch, change)
     }
-
-    /// A spot at which a model can break the code, to show that it would notice. Here the code is never broken.
-    #[inline]
-    pub(crate) const fn mutation(_name: &str) -> bool {
-        false
-    }
 }
 
 #[cfg(selvedge_loom)]
 use selvedge_scheduler::model::seam as imp;
 
 pub(crate) use imp::{
-    AtomicBool, AtomicU64, AtomicUsize, Instant, Mutex, MutexGuard, Thread, mutation, park, thread,
-    thread_locals, update,
+    AtomicBool, AtomicU64, AtomicUsize, Instant, Mutex, MutexGuard, Thread, park, thread, thread_locals,
+    update,
 };
 pub(crate) use std::sync::atomic::Ordering;
 use std::task::Waker;

@@ -40,7 +40,7 @@ use std::time::Duration;
 use crate::door::{Door, NONE};
 use crate::queue::Steal;
 use crate::shared::{Scheduler, Shared};
-use crate::sync::{Instant, Ordering, mutation, spin_loop, thread};
+use crate::sync::{Instant, Ordering, spin_loop, thread};
 use crate::task::{Runnable, TaskRef};
 
 /// The pause between two rounds of `close` that wake and drop the remaining tasks.
@@ -130,10 +130,8 @@ impl Scheduler {
     fn drop_until(&self, deadline: Option<Instant>) {
         let mut round = 0;
         while self.live_tasks() > 0 {
-            if !mutation("close-looks-nowhere") {
-                self.drop_queued();
-            }
-            if is_over(deadline) || mutation("close-looks-once") {
+            self.drop_queued();
+            if is_over(deadline) {
                 break;
             }
             pause(round, deadline);

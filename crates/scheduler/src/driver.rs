@@ -31,7 +31,7 @@ use once_cell::sync::OnceCell;
 use crate::clock::Clock;
 use crate::io::{Limit, Poller, Reactor};
 use crate::parker::Parker;
-use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, fence, mutation};
+use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, fence};
 use crate::timers::{NEVER, TickLength};
 
 /// Timers that are due within this time of each other are fired together …
@@ -141,9 +141,7 @@ impl Driver {
     pub(crate) fn try_drive(&self, index: usize) -> Option<Driving<'_>> {
         let seat = self.seat.try_lock()?;
         // Relaxed: published by the fence in `announce`, as the limit is.
-        if !mutation("driver-keeps-its-name") {
-            self.holder.store(index, Ordering::Relaxed);
-        }
+        self.holder.store(index, Ordering::Relaxed);
         Some(Driving { driver: self, index, _seat: seat })
     }
 
@@ -177,9 +175,7 @@ impl Driver {
     #[inline]
     pub(crate) fn armed_earlier(&self, host: &impl Host, tick: u64) {
         // Ordering: A2, partner of the fence in `announce`.
-        if !mutation("arm-without-fence") {
-            fence(Ordering::SeqCst);
-        }
+        fence(Ordering::SeqCst);
         let waits_until = self.waits_until.load(Ordering::Relaxed);
         if waits_until == 0 && !host.has_watchdog() {
             // There is no holder, and no watchdog that would hand the driver over: a sleeping
@@ -202,7 +198,7 @@ impl Driving<'_> {
             // Ordering: H2, partner of the fence in `armed_earlier`.
             fence(Ordering::SeqCst);
             let again = host.next_deadline();
-            if again >= until || mutation("announce-without-second-look") {
+            if again >= until {
                 return until;
             }
             until = again;

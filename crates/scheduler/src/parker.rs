@@ -19,7 +19,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::sync::{self, AtomicBool, Mutex, Ordering, PollWaker, Thread, mutation};
+use crate::sync::{self, AtomicBool, Mutex, Ordering, PollWaker, Thread};
 
 /// The wait of one worker. Its thread changes when a standby begins or ends.
 pub(crate) struct Parker {
@@ -58,7 +58,7 @@ impl Parker {
     /// Waits in `poll`, which `waker` ends. Does not poll if there is a token. True: as in `park`.
     pub(crate) fn park_in_poll(&self, waker: &Arc<PollWaker>, poll: impl FnOnce()) -> bool {
         self.sleeper.lock().poll = Some(Arc::clone(waker));
-        if mutation("poll-without-second-look") || !self.take_token() {
+        if !self.take_token() {
             poll();
             self.sleeper.lock().poll = None;
             return self.take_token();

@@ -104,18 +104,6 @@ mod imp {
             None => thread::park(),
         }
     }
-
-    /// A spot at which a model can break the code, to show that it would notice. Here the code is never broken.
-    #[inline]
-    pub(crate) const fn mutation(_name: &str) -> bool {
-        false
-    }
-
-    /// As `mutation`, for an ordering, which a model can weaken to `Relaxed`.
-    #[inline]
-    pub(crate) const fn weaken(_name: &str, ordering: Ordering) -> Ordering {
-        ordering
-    }
 }
 
 #[cfg(selvedge_loom)]

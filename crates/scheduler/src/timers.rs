@@ -13,7 +13,7 @@ use crossbeam_utils::CachePadded;
 use selvedge_timer_wheel::{Key, Wheel};
 
 use crate::contain::silently;
-use crate::sync::{AtomicU64, Mutex, Ordering, mutation};
+use crate::sync::{AtomicU64, Mutex, Ordering};
 use crate::task::{self, Runnable, TaskRef};
 
 /// 2^13 ns are 8 µs: half a tick is the mean lateness that rounding costs.
@@ -122,7 +122,7 @@ impl TimerSlot {
     fn is_staged(&self, key: Key) -> bool {
         // Ordering: Acquire pairs with the Release of `note_staged`. The caller got the timer from whoever staged it, so it sees that or what came
         // later.
-        !mutation("stage-is-not-told") && self.told.staged.load(Ordering::Acquire) == key.to_bits()
+        self.told.staged.load(Ordering::Acquire) == key.to_bits()
     }
 
     /// The waker is dropped outside the lock. A timer that is staged elsewhere is never armed.
@@ -161,12 +161,6 @@ impl TimerSlot {
         for (room, expired) in batch.iter_mut().zip(wheel.poll(now)) {
             *room = Some(expired.value);
             taken += 1;
-        }
-        if mutation("publish-after-the-lock") {
-            let next = wheel.next_deadline().unwrap_or(NEVER);
-            drop(wheel);
-            self.told.next.store(next, Ordering::Relaxed);
-            return taken;
         }
         // Under the lock: a timer that is armed meanwhile must not be hidden by a stale value.
         self.told.next.store(wheel.next_deadline().unwrap_or(NEVER), Ordering::Relaxed);

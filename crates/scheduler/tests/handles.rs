@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use common::{
-    Count, DropCount, End, OnDrop, Signal, block_on, close, eventually, join, run, spawn, start, waker_of,
+    Count, DropCount, End, OnDrop, Signal, block_on, close, eventually, join, join_all, run, spawn, start,
+    waker_of,
 };
 use parking_lot::Mutex;
 use selvedge_scheduler::{JoinHandle, Scheduler};
@@ -141,11 +142,9 @@ fn a_task_leads_to_its_scheduler_as_long_as_it_lives() {
             assert!(handles.iter().all(|handle| is_found(handle.task())), "round {round}");
         }
         signals.iter().for_each(Signal::set);
-        for handle in handles.into_iter().flatten() {
-            let task = handle.task().clone();
-            join(handle);
-            assert!(task.is_done() && Scheduler::of(&task).is_none());
-        }
+        let tasks: Vec<_> = handles.iter().flatten().map(|handle| handle.task().clone()).collect();
+        join_all(handles.into_iter().flatten());
+        assert!(tasks.iter().all(|task| task.is_done() && Scheduler::of(task).is_none()));
     }
     schedulers.iter().for_each(close);
 }

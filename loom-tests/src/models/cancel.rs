@@ -125,6 +125,7 @@ pub(super) const ROUTE_JOINS_VS_SETTLES: Model =
             assert!(!routes[2].joins(&routes[1]), "nobody will be told");
         }
     })
+    .finds(&["settled-routes-are-joined"])
     .reaches(|| vec![("it joined", &JOINED), ("it was too late", &TOO_LATE)]);
 
 static JOINED: AtomicUsize = AtomicUsize::new(0);

@@ -9,7 +9,6 @@ use super::foreign::Entry;
 use super::route::{InHand, Meeting, UnderWay};
 use super::scope_stack::{self, DeliveredTo, ScopeStack};
 use crate::error::{CancelledError, Error};
-use crate::sync::mutation;
 
 /// What an awaitable of this library remembers of the requests around it. Every leaf future holds one, and asks it once in each
 /// poll, after it found that it has no result yet.
@@ -131,8 +130,7 @@ impl Leaf {
             _ => {}
         }
         let memory = self.memory();
-        let wakers =
-            if wakes_task || mutation("foreign-wakers-are-not-kept") { None } else { scope_stack::foreign() };
+        let wakers = if wakes_task { None } else { scope_stack::foreign() };
         // This ends the entry that there may have been.
         self.0 = State::Plain { seen: memory.seen, place: memory.place };
         if let Some(wakers) = wakers {
@@ -168,7 +166,7 @@ impl Leaf {
         // Another thread may have rescinded the request since it was compared; the delivery is what counts.
         let is_news = is_later(delivery.made, self.memory().seen);
         self.remember(Memory { seen: delivery.made, ..self.memory() });
-        (is_news || mutation("taken-though-rescinded")).then_some(Taken {
+        is_news.then_some(Taken {
             error: delivery.error,
             to: delivery.to,
             outermost: delivery.outermost,

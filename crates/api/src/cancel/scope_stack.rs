@@ -11,7 +11,7 @@ use super::route::InHand;
 use super::scope::Scope;
 use super::state::Requests;
 use crate::error::CancelledError;
-use crate::sync::{mutation, thread_locals};
+use crate::sync::thread_locals;
 use crate::task::TaskSlot;
 
 /// Without a destructor: frames leave nothing to drop, and the destructors of other thread-locals may still
@@ -258,9 +258,6 @@ pub(super) fn call_innermost() {
 /// during this poll.
 #[cold]
 pub(super) fn call_below(outermost: u64) {
-    if mutation("taken-and-nobody-is-called") {
-        return;
-    }
     let to_call = ScopeStack::with(|stack| stack.at(outermost, |scope| stack.to_call(scope)).flatten());
     if let Some((wakers, asked)) = to_call.flatten() {
         wakers.call(asked);

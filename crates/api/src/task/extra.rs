@@ -10,7 +10,7 @@ use crate::cancel::{CancelState, Delivery, ForeignWakers, ForeignWakersOwner, Me
 use crate::context::Context;
 use crate::error::Error;
 use crate::event_loop::{EventLoop, get_running_loop};
-use crate::sync::{AtomicBool, Mutex, Ordering, mutation};
+use crate::sync::{AtomicBool, Mutex, Ordering};
 
 /// A task's name, message, callbacks, own context and error: allocated when the first of them is needed.
 #[derive(Default)]
@@ -104,8 +104,7 @@ impl Extra {
     /// Counts a shutdown's request, unless the task was given it before.
     pub(super) fn tell_of_shutdown(&self, requests: &CancelState, route: Route) -> Told {
         let mut details = self.details.lock();
-        let earlier = details.shutdown.as_ref().filter(|_| !mutation("shutdown-tells-again"));
-        if let Some(shutdown) = earlier {
+        if let Some(shutdown) = &details.shutdown {
             return Told::Before(shutdown.route.clone());
         }
         details.shutdown = Some(Box::new(Shutdown { route: route.clone(), waits: false }));

@@ -9,7 +9,6 @@ use super::extra::Told;
 use super::slot::TaskSlot;
 use crate::cancel::{Request, Route, Taken};
 use crate::error::{Error, InvalidStateError, Result};
-use crate::sync::mutation;
 
 /// What became of a request that was passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +56,6 @@ impl TaskRefExt for TaskRef {
             return false;
         }
         match self.task_slot().request(message, route) {
-            Request::First if mutation("cancel-wakes-nobody") => {}
             Request::First => self.wake(),
             // Whoever made the pending request has woken the task, or is about to.
             Request::Joined => {}

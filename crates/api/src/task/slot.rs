@@ -12,7 +12,6 @@ use crate::cancel::{CancelState, Delivery, ForeignWakers, Request, Route};
 use crate::context::Bindings;
 use crate::error::{CancelledError, Error};
 use crate::event_loop::EventLoop;
-use crate::sync::mutation;
 
 /// What lies in the cell of each task. It is small because every task pays for it; whatever only some tasks need (a name, callbacks,
 /// an error) is in the box that is made when it is first needed.
@@ -146,9 +145,7 @@ impl TaskSlot {
     /// Notes how the task failed, for those who hold no right to its result. Happens before the task counts as done.
     pub(super) fn record_failure(&self, error: &Error) {
         if error.is_cancelled() {
-            if !mutation("cancelled-without-a-note") {
-                self.requests.end_cancelled();
-            }
+            self.requests.end_cancelled();
             if error.downcast_ref::<CancelledError>().is_none_or(|cancelled| cancelled.message().is_none()) {
                 return;
             }

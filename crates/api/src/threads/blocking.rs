@@ -15,7 +15,7 @@ use crate::cancel::Leaf;
 use crate::contain::{self, Contained, drop_flat};
 use crate::context::copy_context;
 use crate::error::{EVENT_LOOP_IS_CLOSED, Error, InvalidStateError, Result, RuntimeError};
-use crate::sync::{Mutex, lock_to_wait, mutation};
+use crate::sync::{Mutex, lock_to_wait};
 use crate::task;
 
 /// Calls a function that blocks, or computes for long, on a thread of the pool, in a copy of the
@@ -252,10 +252,8 @@ impl<T: Send + 'static> Job<T> {
     }
 
     fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<T>> {
-        let is_done = |state: &JobState<T>| matches!(state.progress, Progress::Done(_));
-        let was_done = mutation("job-looks-before-its-lock").then(|| is_done(&self.0.lock()));
         let (fresh, mut state) = lock_to_wait(&self.0, cx.waker(), |state| state.waker.as_ref());
-        if was_done.unwrap_or_else(|| is_done(&state)) {
+        if matches!(state.progress, Progress::Done(_)) {
             if let Progress::Done(result) = std::mem::replace(&mut state.progress, Progress::Abandoned) {
                 return Poll::Ready(result);
             }

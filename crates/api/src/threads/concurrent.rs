@@ -13,7 +13,7 @@ use crate::contain::drop_flat;
 use crate::coroutine::Coroutine;
 use crate::error::{EVENT_LOOP_IS_CLOSED, Error, InvalidStateError, Result, RuntimeError, TimeoutError};
 use crate::event_loop::EventLoop;
-use crate::sync::{Instant, Mutex, MutexGuard, Thread, mutation, park, thread, thread_locals};
+use crate::sync::{Instant, Mutex, MutexGuard, Thread, park, thread, thread_locals};
 use crate::task::{self, CallbackId, Task, TaskHandle, TaskRefExt, TaskSlot};
 
 /// Starts a coroutine on a loop, from any thread. The loop must be running: pass the thread the
@@ -182,10 +182,7 @@ impl<T: Send + 'static> ConcurrentFuture<T> {
             Some(deadline) => self.state.try_lock_until(deadline).ok_or_else(TimeoutError::new)?,
         };
         if let Some(task) = &mut state.task {
-            let result = match block_on(task, deadline) {
-                Err(late) if !mutation("timeout-gives-up-the-task") => return Err(late),
-                result => result.unwrap_or_else(Err),
-            };
+            let result = block_on(task, deadline)?;
             state.task = None;
             state.result = Some(result);
         }

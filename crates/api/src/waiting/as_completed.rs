@@ -17,7 +17,7 @@ use crate::cancel::Leaf;
 use crate::contain::wake_quietly;
 use crate::coroutine::Coroutine;
 use crate::error::{Result, TimeoutError};
-use crate::sync::{Mutex, lock_to_wait, mutation};
+use crate::sync::{Mutex, lock_to_wait};
 use crate::task::{self, Notify, Start, Task, notify, start_held};
 use crate::time;
 
@@ -139,7 +139,7 @@ impl Shared {
         }
         let (fresh, mut state) = lock_to_wait(&self.state, waker, |state| state.waker.as_ref());
         // It may have come since.
-        let next = if mutation("completed-looks-once") { None } else { state.completed.pop_front() };
+        let next = state.completed.pop_front();
         let former = if next.is_none() { fresh.and_then(|fresh| state.waker.replace(fresh)) } else { fresh };
         drop(state);
         drop(former);

@@ -17,7 +17,7 @@ use selvedge_scheduler::Moment;
 use crate::callgraph::capture;
 use crate::contain::wake_quietly;
 use crate::error::{Result, RuntimeError};
-use crate::sync::{Mutex, lock_to_wait, mutation};
+use crate::sync::{Mutex, lock_to_wait};
 use crate::task;
 use crate::time::{self, When};
 
@@ -180,10 +180,9 @@ impl fmt::Debug for Timeout {
 
 impl Deadline for Timeout {
     fn ticks(&self, waker: &Waker) -> Moment {
-        let seen = mutation("timeout-reads-before-its-lock").then(|| self.0.state.lock().ticks);
         // Read and registered under one lock: a deadline that moves later wakes the block.
         let (fresh, mut state) = lock_to_wait(&self.0.state, waker, |state| state.waker.as_ref());
-        let ticks = seen.unwrap_or(state.ticks);
+        let ticks = state.ticks;
         let former = fresh.and_then(|fresh| state.waker.replace(fresh));
         drop(state);
         drop(former);

@@ -32,7 +32,7 @@ use std::task::{Context, Poll, Waker};
 
 use mio::event::Event;
 
-use crate::sync::{AtomicU32, Mutex, Ordering, mutation, weaken};
+use crate::sync::{AtomicU32, Mutex, Ordering};
 use crate::wait_list::WaitList;
 
 const READY: u32 = 1 << 0;
@@ -208,7 +208,7 @@ impl Source {
     #[inline]
     fn look(&self, direction: Direction) -> Seen {
         // Ordering: Acquire pairs with the Release of `note`.
-        Seen(self.word(direction).load(weaken("look-relaxed", Ordering::Acquire)))
+        Seen(self.word(direction).load(Ordering::Acquire))
     }
 
     /// The result if there is one at once; `None`: wait.
@@ -232,7 +232,7 @@ impl Source {
             self.forget_at(direction, waiter, seen);
             return Poll::Ready(answer);
         }
-        self.wait(direction, waiter, cx, seen, |seen| Self::answer(direction, seen))
+        self.wait(direction, waiter, cx, |seen| Self::answer(direction, seen))
     }
 
     /// What an io operation without a preceding wait passes to `clear` if it is unsuccessful.
@@ -255,32 +255,29 @@ impl Source {
             seen if seen.is_closed() => Some(Err(super::reactor::closed())),
             seen => (!seen.has_the_changes_of(since.seen)).then_some(Ok(())),
         };
-        self.wait(since.direction, waiter, cx, since.seen, answer)
+        self.wait(since.direction, waiter, cx, answer)
     }
 
-    /// Adds a waiter to the list, unless there is a result. `before` is the snapshot, taken before
-    /// the lock, that had no result.
+    /// Adds a waiter to the list, unless there is a result.
     fn wait<T>(
         &self,
         direction: Direction,
         waiter: &mut Waiter,
         cx: &mut Context<'_>,
-        before: Seen,
         answer: impl Fn(Seen) -> Option<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         // Cloning a waker runs foreign code: not under the lock.
         let waker = cx.waker().clone();
         let mut waiting = self.waiting.lock();
         let seen = self.look(direction);
-        if let Some(answer) = answer(seen).filter(|_| !mutation("wait-without-second-look")) {
+        if let Some(answer) = answer(seen) {
             let gone = waiter.0.take().and_then(|place| waiting.list(direction).remove(place.key()));
             drop(waiting);
             drop((gone, waker));
             return Poll::Ready(answer);
         }
         let number = waiter.0.map_or_else(|| waiting.number(direction), |place| place.number);
-        let place =
-            Place { number, seen: if mutation("place-from-before-the-lock") { before } else { seen } };
+        let place = Place { number, seen };
         waiter.0 = Some(place);
         let old = waiting.list(direction).put(place.key(), waker);
         drop(waiting);
@@ -308,7 +305,7 @@ impl Source {
         let mut now = ready.seen;
         // If the count of changes differs from that at the beginning of the io operation, the
         // operation says nothing about the last change.
-        while now.has_the_changes_of(ready.seen) || mutation("clear-forgets-a-change") {
+        while now.has_the_changes_of(ready.seen) {
             let new = settled(now.0);
             match word.compare_exchange_weak(now.0, new, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return,

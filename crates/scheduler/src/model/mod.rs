@@ -3,10 +3,13 @@
 //! Nothing here decides anything: each function calls the shipped one of that name. A model plays the threads of a scheduler itself,
 //! so that it has few of them and knows what they do.
 
+mod faults;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering as PlainOrdering};
 use std::task::{Context, Poll, Waker};
 
+pub use self::faults::{fault, weaken};
 pub use crate::task::model::{Begun, Word};
 pub use crate::watchdog_thread::model::Watchdog;
 pub use crate::worker::model::{Right, Seat, Worker};

@@ -10,7 +10,7 @@ use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{self as plain, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 pub use loom::cell::UnsafeCell;
@@ -335,22 +335,6 @@ impl Condvar {
         NANOS.fetch_max(until.0.as_nanos() as u64, Ordering::Relaxed);
         WaitTimeoutResult(true)
     }
-}
-
-/// The fault that this process's model builds in, if any: `SELVEDGE_MUTATION` names it.
-fn chosen() -> Option<&'static str> {
-    static CHOSEN: OnceLock<Option<String>> = OnceLock::new();
-    CHOSEN.get_or_init(|| std::env::var("SELVEDGE_MUTATION").ok()).as_deref()
-}
-
-/// A spot at which a model can break the code, to show that it would notice.
-pub fn mutation(name: &str) -> bool {
-    chosen() == Some(name)
-}
-
-/// As `mutation`, for an ordering, which a model can weaken to `Relaxed`.
-pub fn weaken(name: &str, ordering: Ordering) -> Ordering {
-    if mutation(name) { Ordering::Relaxed } else { ordering }
 }
 
 /// Ends a poll. The models have no sockets: their poll is `wait`.

@@ -8,7 +8,7 @@
 
 use std::ptr;
 
-use crate::sync::{AtomicPtr, Ordering, mutation, weaken};
+use crate::sync::{AtomicPtr, Ordering};
 use crate::task::Runnable;
 
 /// Room for one runnable task.
@@ -30,7 +30,7 @@ impl Next {
     pub(crate) fn put(&self, task: Runnable) {
         debug_assert!(self.is_empty());
         // Ordering: Release pairs with the Acquire of `take`: the task's cell is visible to whoever takes it.
-        let ordering = weaken("put-relaxed", Ordering::Release);
+        let ordering = Ordering::Release;
         if cfg!(selvedge_loom) {
             // loom does not know that a thief's swap of nothing for nothing comes before this store, so a model swaps too.
             let old = self.0.swap(task.into_word(), ordering);
@@ -47,13 +47,7 @@ impl Next {
             return None;
         }
         // Ordering: Acquire pairs with the Release of `put`.
-        let word = if mutation("take-without-swap") {
-            let word = self.0.load(Ordering::Acquire);
-            self.0.store(ptr::null_mut(), Ordering::Relaxed);
-            word
-        } else {
-            self.0.swap(ptr::null_mut(), Ordering::Acquire)
-        };
+        let word = self.0.swap(ptr::null_mut(), Ordering::Acquire);
         // SAFETY: the word came from `into_word`, and the swap gave it to this caller alone.
         unsafe { Runnable::from_word(word) }
     }

@@ -15,7 +15,6 @@ use super::page::Home;
 use super::state::{Claim, DropHandle};
 use super::{Runnable, Slot, current, harness, waker};
 use crate::contain::silently;
-use crate::sync::mutation;
 
 /// Why the right to poll could not be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,11 +128,7 @@ impl TaskRef {
         match self.claim() {
             Ok(runnable) => runnable.schedule_new(),
             // The task was woken before; or it is being probed, and the probe would not queue it.
-            Err(Unclaimed::Busy) => {
-                if !mutation("start-leaves-a-busy-task") {
-                    self.wake();
-                }
-            }
+            Err(Unclaimed::Busy) => self.wake(),
             Err(Unclaimed::Complete) => {}
         }
     }
@@ -307,7 +302,7 @@ impl<T> JoinHandle<T> {
             if same {
                 return !self.task.is_done();
             }
-            if !mutation("waker-is-replaced-in-place") && !header.state.take_join_waker() {
+            if !header.state.take_join_waker() {
                 return false;
             }
         }

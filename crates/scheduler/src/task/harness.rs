@@ -1,6 +1,5 @@
 //! What happens around a poll: how are panics caught, and how does a task end?
 
-use std::any::Any;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -13,7 +12,6 @@ use super::join_waker::JoinWaker;
 use super::state::{EndPoll, Unref};
 use super::{Outcome, PollEnd, Slot, TaskRef, current, waker};
 use crate::contain::silently;
-use crate::sync::mutation;
 
 /// What the holder of the right to poll must do after a poll.
 #[must_use]
@@ -41,10 +39,10 @@ where
     // SAFETY: the waker is used during this poll only, in which the task is not complete.
     let waker = unsafe { waker::borrowed(task) };
     let mut cx = Context::from_waker(&waker);
-    let polled = guard_unless("poll-unguarded", || {
+    let polled = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: rule *Runner*: no other thread accesses the stage, and it holds the future.
         cell.stage.with_mut(|stage| unsafe { poll_future(stage, &mut cx) })
-    });
+    }));
     // SAFETY: the task is not complete before this function completes it; the reference is never
     // given back.
     let this = ManuallyDrop::new(unsafe { TaskRef::from_raw(task) });
@@ -119,10 +117,10 @@ where
     // SAFETY: the runtime's reference is held to the end of this function; this one is never given
     // back.
     let this = ManuallyDrop::new(unsafe { TaskRef::from_raw(task) });
-    let dropped = guard_unless("drop-unguarded", || {
+    let dropped = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: rule *Runner*; the future is not used after this.
         cell.stage.with_mut(|stage| unsafe { drop_future(stage) });
-    });
+    }));
     let output = match dropped {
         Ok(()) => output,
         // If the future's destructor panics, the task ends with that panic instead of its result.
@@ -270,12 +268,6 @@ pub(super) unsafe fn dealloc<F: Future, S>(task: NonNull<Header>) {
         // SAFETY: `new_task` made the allocation with `alloc::put`, and its value has been dropped.
         unsafe { alloc::free(cell) };
     }
-}
-
-/// Catches the panic of foreign code, unless a model's mutation disables that.
-#[inline]
-fn guard_unless<R>(fault: &str, foreign: impl FnOnce() -> R) -> Result<R, Box<dyn Any + Send>> {
-    if mutation(fault) { Ok(foreign()) } else { catch_unwind(AssertUnwindSafe(foreign)) }
 }
 
 /// Makes an output. If that panics, the task would have no end and its awaiter would wait for ever,

@@ -15,7 +15,7 @@ use super::cell::new_task;
 use super::page::{Home, PLACES, Pages};
 use super::{JoinHandle, Outcome, Runnable, Schedule, ScheduleHere, Slot, TaskRef};
 use crate::door::Door;
-use crate::sync::{Mutex, mutation};
+use crate::sync::Mutex;
 
 /// The number of shards for the tasks that each worker spawns.
 const OWN_SHARDS: usize = if cfg!(selvedge_loom) { 1 } else { 8 };
@@ -194,10 +194,8 @@ impl Shard {
     /// The task must be new: in no shard, and known to the caller alone.
     unsafe fn insert(&self, task: &Runnable, is_own: impl FnOnce() -> bool) -> bool {
         let task = task.with_task(TaskRef::as_raw);
-        let looked_early =
-            if mutation("door-is-read-before-its-lock") { Some(self.list.lock().door) } else { None };
         let mut list = self.list.lock();
-        let is_open = looked_early.unwrap_or(list.door).lets_in(is_own) || mutation("insert-though-closed");
+        let is_open = list.door.lets_in(is_own);
         let home = if is_open { list.tasks.insert(task, self) } else { list.tasks.refuse(self) };
         // SAFETY: the caller keeps the cell alive.
         let room = unsafe { &raw mut (*task.as_ptr()).home };

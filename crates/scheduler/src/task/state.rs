@@ -34,7 +34,7 @@
 //! not complete. A queue's entry needs no count of its own: it exists only while the task is not
 //! complete.
 
-use crate::sync::{AtomicU64, Ordering, acquire_after_last, look, mutation, update, weaken};
+use crate::sync::{AtomicU64, Ordering, acquire_after_last, look, update};
 use std::fmt;
 
 const COMPLETE: u64 = 1 << 0;
@@ -205,16 +205,13 @@ impl State {
             if now.is_complete() {
                 return Wake::Nothing;
             }
-            if mutation("merged-wake-does-not-write") && now.wakes() > 0 {
-                return Wake::Nothing;
-            }
             // At the limit the write changes nothing, but it is still a write: it publishes.
             let one = if now.wakes() < WAKES_ENOUGH { WAKE_ONE } else { 0 };
             // Ordering: Release pairs with the Acquire of `begin_poll` and `end_poll`, also when
             // the wake is merged into an earlier one: what happened before it is seen by the poll
             // that answers it. Acquire pairs with the Release of `end_poll`, so that the next
             // runner inherits what the last one wrote.
-            let before = Snapshot(self.0.fetch_add(one, weaken("wake-relaxed", Ordering::AcqRel)));
+            let before = Snapshot(self.0.fetch_add(one, Ordering::AcqRel));
             if before.is_complete() || before.wakes() > 0 {
                 return Wake::Nothing;
             }
@@ -233,7 +230,7 @@ impl State {
             if now.is_complete() {
                 return Claim::Complete;
             }
-            if now.wakes() > 0 && !mutation("claim-though-busy") {
+            if now.wakes() > 0 {
                 return Claim::Busy;
             }
             // Relaxed: a claim publishes nothing, and what the last runner wrote is acquired by
@@ -249,7 +246,7 @@ impl State {
     /// Whether the task has been woken since the caller claimed it. The caller must still hold the
     /// right to poll. The claim itself counts as one wake.
     pub(crate) fn is_woken_since_claim(&self) -> bool {
-        self.load().wakes() > 1 && !mutation("probe-answers-wakes")
+        self.load().wakes() > 1
     }
 
     /// Counts a wake and drops a reference, in one step. `None`: nothing was done, because the task
@@ -263,8 +260,7 @@ impl State {
             // Ordering: as in `wake`; Release also hands the caller's uses of the cell to the last
             // dropper.
             let new = now.0 + WAKE_ONE - REF_ONE;
-            let ordering = weaken("wake-and-unref-relaxed", Ordering::AcqRel);
-            match self.0.compare_exchange_weak(now.0, new, ordering, Ordering::Relaxed) {
+            match self.0.compare_exchange_weak(now.0, new, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) if now.wakes() == 0 => return Some(Wake::Submit { heavy: now.is_heavy() }),
                 Ok(_) => return Some(Wake::Nothing),
                 Err(other) => now = Snapshot(other),
@@ -291,11 +287,7 @@ impl State {
         // the wakes that came during the poll and are answered by the next one.
         let before = Snapshot(self.0.fetch_sub(seen.0 << WAKE_SHIFT, Ordering::AcqRel));
         debug_assert!(before.wakes() >= seen.0);
-        if before.wakes() > seen.0 && !mutation("wake-in-poll-forgotten") {
-            EndPoll::Requeue
-        } else {
-            EndPoll::Idle
-        }
+        if before.wakes() > seen.0 { EndPoll::Requeue } else { EndPoll::Idle }
     }
 
     /// Called when the output is in its place (or there is none, because the runner found no
@@ -306,7 +298,7 @@ impl State {
     pub(crate) fn complete(&self) -> Snapshot {
         // Ordering: Release publishes the output to `load`, `set_join_waker` and `drop_handle`;
         // Acquire pairs with `set_join_waker`, whose waker the caller reads.
-        let before = Snapshot(self.0.fetch_or(COMPLETE, weaken("complete-relaxed", Ordering::AcqRel)));
+        let before = Snapshot(self.0.fetch_or(COMPLETE, Ordering::AcqRel));
         debug_assert!(!before.is_complete());
         before
     }
@@ -320,11 +312,6 @@ impl State {
             return false;
         }
         debug_assert!(Snapshot(seen).refs() >= 2, "the runtime's reference and the handle's");
-        if mutation("quiet-without-looking") {
-            self.0.fetch_or(COMPLETE, Ordering::AcqRel);
-            self.0.fetch_sub(REF_ONE, Ordering::AcqRel);
-            return true;
-        }
         // Ordering: as in `complete`; the failure publishes nothing.
         self.0
             .compare_exchange(seen, (seen | COMPLETE) - REF_ONE, Ordering::AcqRel, Ordering::Relaxed)
@@ -336,7 +323,7 @@ impl State {
     pub(crate) fn set_join_waker(&self) -> bool {
         // Ordering: Release publishes the waker to `complete`; Acquire pairs with its Release.
         let before = update(&self.0, Ordering::AcqRel, Ordering::Acquire, |word| {
-            (word & COMPLETE == 0 || mutation("join-though-complete")).then_some(word | JOIN_WAKER)
+            (word & COMPLETE == 0).then_some(word | JOIN_WAKER)
         });
         before.is_ok()
     }
@@ -369,8 +356,7 @@ impl State {
     /// Called when the handle is dropped.
     pub(crate) fn drop_handle(&self) -> DropHandle {
         let before = update(&self.0, Ordering::AcqRel, Ordering::Acquire, |word| {
-            (word & COMPLETE == 0 || mutation("leave-though-complete"))
-                .then_some(word & !(HANDLE | JOIN_WAKER))
+            (word & COMPLETE == 0).then_some(word & !(HANDLE | JOIN_WAKER))
         });
         // Ordering: Acquire pairs with the Release of `complete` (the output, or the end of its
         // reads of the waker).
@@ -423,7 +409,7 @@ impl State {
         }
         // Ordering: Release hands the caller's uses of the cell to the last dropper, whose
         // `acquire_after_last` pairs with it.
-        let before = Snapshot(self.0.fetch_sub(REF_ONE, weaken("unref-relaxed", Ordering::Release)));
+        let before = Snapshot(self.0.fetch_sub(REF_ONE, Ordering::Release));
         debug_assert!(before.refs() > 0);
         if before.is_only_reference() {
             acquire_after_last(&self.0);

@@ -10,7 +10,7 @@ use selvedge_scheduler::TaskRef;
 use crate::cancel::{Route, Scope};
 use crate::contain::wake_quietly;
 use crate::error::{Error, Result, RuntimeError};
-use crate::sync::{Mutex, lock_to_wait, mutation};
+use crate::sync::{Mutex, lock_to_wait};
 use crate::task::{Notify, PassedOn, TaskRefExt, TaskSlot, notify};
 
 /// What the block, the body and the tasks share.
@@ -56,8 +56,6 @@ struct Duties {
     cancel_before: usize,
     owner: Option<u64>,
     wake: Option<Waker>,
-    /// Left for after the lock only by a fault that a model builds in.
-    ask_late: Option<Arc<Scope>>,
 }
 
 /// Cancels a task of the group. The request starts its route at the group's owner, which waits for the task:
@@ -78,7 +76,7 @@ fn cancel(task: &TaskRef, owner: Option<u64>, message: Option<Arc<str>>) {
 impl State {
     /// Nobody is in the group, or on the way in.
     fn is_deserted(&self) -> bool {
-        self.unfinished.is_empty() && (self.joining == 0 || mutation("group-ends-while-a-task-joins"))
+        self.unfinished.is_empty() && self.joining == 0
     }
 
     /// Everybody is asked to stop, once: a second request would disturb the clean-up that the first one began.
@@ -93,11 +91,7 @@ impl State {
             // Under the lock: `attach` stores the waker under it before the body is polled. If there is no
             // waker, the end of the last task has just taken it, and the poll that it causes must find this
             // request.
-            if mutation("group-asks-after-its-lock") {
-                duties.ask_late = Some(Arc::clone(scope));
-            } else {
-                let _ = scope.request();
-            }
+            let _ = scope.request();
             duties.wake = self.waker.take();
         }
         duties
@@ -122,7 +116,7 @@ impl Joining<'_> {
             state.unfinished.insert(index, task.clone());
             (index, state.phase != Phase::Open, state.owner)
         };
-        if is_late && !mutation("late-task-is-not-cancelled") {
+        if is_late {
             cancel(task, owner, None);
         }
         notify(task, Arc::clone(members) as Arc<dyn Notify>, index);
@@ -215,9 +209,6 @@ impl Members {
 
     fn fulfil(&self, duties: Duties, message: Option<&Arc<str>>) {
         self.each_before(duties.cancel_before, |task| cancel(&task, duties.owner, message.cloned()));
-        if let Some(scope) = duties.ask_late {
-            let _ = scope.request();
-        }
         if let Some(waker) = duties.wake {
             wake_quietly(waker);
         }
