@@ -36,4 +36,4 @@ pub(super) const PERMIT_RETURNS_VS_PUSH: Model =
         foreign.join().expect("no panic");
         assert_eq!((ledger.polls(), ledger.slots_dropped()), (4, 2));
     })
-    .finds(&["heavy-push-without-fence"]);
+    .finds(&["cpu-bound-push-without-fence"]);

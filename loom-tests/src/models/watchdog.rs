@@ -89,4 +89,4 @@ pub(super) const WATCH_SLEEPS_VS_WORKER_WAKES: Model =
         drop(worker);
         assert_eq!((ledger.polls(), ledger.slots_dropped()), (1, 1));
     })
-    .finds(&["awake-without-fence", "watch-sleeps-without-fence"]);
+    .finds(&["awake-without-fence", "watchdog-sleeps-without-fence"]);
