@@ -22,7 +22,6 @@ fn sources(folder: &Path, into: &mut Vec<PathBuf>) {
 
 /// What each file or folder below `src` imports from its neighbours there. Tests at the end of a
 /// file and comments do not count.
-/// file and comments do not count.
 fn imports() -> Imports {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
