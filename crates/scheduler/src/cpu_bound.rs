@@ -1,17 +1,22 @@
 //! Which tasks are cpu-bound, and how many of them may run at once?
 //!
-//! A task whose polls have lately been long is *cpu-bound* and queues apart: its polls are so long that one shared queue costs
-//! nothing. As many cpu-bound polls may run at once as there are workers, and the watchdog counts each of these workers as stuck,
-//! so a standby serves the light tasks meanwhile (`watchdog_thread.rs`). The operating system shares the cores between the two.
-//! That is why light tasks need no priority here and cpu-bound ones no quota: both have runnable threads.
+//! A task whose polls have lately been long is *cpu-bound* and waits in a queue that all workers
+//! share: its polls are so long that the shared queue costs nothing. As many cpu-bound polls may
+//! run at once as there are workers. The watchdog counts each of these workers as stuck, so a
+//! standby serves the light tasks meanwhile (`watchdog_thread.rs`). The operating system shares the
+//! cores between the two. That is why light tasks need no priority here and cpu-bound ones no
+//! quota: both have runnable threads.
 //!
-//! A new task is light, unless its kind has a record of long polls (`kinds.rs`). Then it is *on probation*: as likely as not its
-//! first poll will be long, but it may also be a health check on a connection of its own, which must not wait behind
-//! computations. So these tasks have a lane of their own, which comes first. As many of them run at once as there are workers,
-//! besides those that have been running for long: these keep no other task waiting. The bound on all of them is the number of
-//! places, of which the light and the cpu-bound tasks keep their share.
+//! A new task is light, unless its kind has a record of long polls (`kinds.rs`). Then it is *on
+//! probation*: as likely as not its first poll will be long, but it may also be a health check on a
+//! connection of its own, which must not wait behind computations. So these tasks have a lane of
+//! their own, which comes first. As many of them may run at once as there are workers. Those that
+//! have been running for long are not counted, so that they keep no other task waiting. In total
+//! they are bounded by the number of places, of which the light and the cpu-bound tasks keep their
+//! share.
 //!
-//! A permit is not held against a cpu-bound poll that lasts very long: it may wait for a cpu-bound task that is queued.
+//! A cpu-bound poll that lasts very long does not count against the bound either: it may wait for a
+//! cpu-bound task that is queued.
 //!
 //! More threads than cores are not free even where there is work for all of them, as Linux leaves a core idle for moments. Hence the
 //! bounds. Rejected: no standby for a worker that computes as long as another one is left that does not (uneven work took 7 to 12 %
@@ -22,7 +27,8 @@ use crate::queue::{Injector, Steal};
 use crate::sync::{AtomicUsize, Ordering, spin_loop};
 use crate::task::Runnable;
 
-/// The weight of a task after a long poll. Each short poll takes one off; at zero the task is light again.
+/// The weight of a task after a long poll. Each short poll takes one off; at zero the task is light
+/// again.
 pub(crate) const AFTER_LONG_POLL: u8 = 4;
 
 /// Where a task is queued.
@@ -35,12 +41,12 @@ pub(crate) enum Class {
 }
 
 impl Class {
-    /// Of a new task that weighs so much.
+    /// The class of a new task with this weight.
     pub(crate) fn at_birth(weight: u8) -> Self {
         if weight > 0 { Self::OnProbation } else { Self::Light }
     }
 
-    /// Of a task that has been polled before.
+    /// The class of a task that has been polled before.
     pub(crate) fn of_woken(is_cpu_bound: bool) -> Self {
         if is_cpu_bound { Self::CpuBound } else { Self::Light }
     }
@@ -56,7 +62,7 @@ pub(crate) struct CpuBound {
 struct Lane {
     queue: Injector,
     running: AtomicUsize,
-    /// How many may run. The watchdog raises it for polls that last long.
+    /// How many may run at once. The watchdog raises it while polls last long.
     limit: AtomicUsize,
 }
 
@@ -144,7 +150,7 @@ impl CpuBound {
         self.known.queue.len() + self.probation.queue.len()
     }
 
-    /// For the drain at the end.
+    /// For the drain when the scheduler closes.
     pub(crate) fn steal_one(&self) -> Steal {
         match self.probation.queue.steal_one() {
             Steal::Empty => self.known.queue.steal_one(),

@@ -45,7 +45,7 @@ impl FarTimers {
         self.any.load(Ordering::Relaxed)
     }
 
-    /// Returns the timer's number, which is at least [`FAR`].
+    /// Returns the timer's number, which is at least [`FAR`](crate::moment::FAR).
     pub(crate) fn insert(&self, deadline: Moment, waker: Waker) -> u64 {
         let mut waiting = self.waiting.lock();
         let number = u64::MAX - waiting.ever_armed;

@@ -1,7 +1,7 @@
 //! Which kinds of tasks have had long polls?
 //!
-//! A kind is the type of a task's future. The record of a kind decides whether a new task of it begins on probation
-//! (`cpu_bound.rs`).
+//! A kind is the type of a task's future. The record of a kind decides whether a new task of it
+//! begins on probation (`cpu_bound.rs`).
 
 use crate::sync::{AtomicUsize, HintU64, Ordering};
 
@@ -10,12 +10,15 @@ const ON_PROBATION: u8 = 1;
 const KINDS: usize = 64;
 const SCORE_BITS: u32 = 8;
 const SCORE_MASK: u64 = (1 << SCORE_BITS) - 1;
-/// What a long poll adds to its kind's score, of which a suspect's short poll takes one off: one long task in sixteen keeps the record. Births leave it as it is, or a
-/// crowd that is spawned at once would be half probation and half light, and compute on twice as many threads as there are workers.
+/// What a long poll adds to the score of its kind. A short poll of a task on probation takes one
+/// off, so one long poll in this many keeps the record. The creation of a task does not change
+/// the score. Otherwise, of many tasks that are spawned at once, half would be on probation and
+/// half light, and they would compute on twice as many threads as there are workers.
 const LONG_POLL: u64 = 16;
 const MAX_SCORE: u64 = 64;
 
-/// The record: a small table of hints. All of it is Relaxed: collisions and lost updates cost precision, nothing else.
+/// A small table of hints. Every access is Relaxed: collisions and lost updates cost precision,
+/// nothing else.
 pub(crate) struct Kinds {
     entries: [HintU64; KINDS],
     /// Stays zero in programs without long polls, which then read nothing else.
@@ -67,7 +70,7 @@ impl Kinds {
 mod tests {
     use super::*;
 
-    /// Far from zero in the bits that a kind's key keeps: an address of code.
+    /// An address of code, as every kind is, and not zero in the bits that the key of a kind keeps.
     const KIND: usize = 0x5555_1234_5670;
 
     #[test]

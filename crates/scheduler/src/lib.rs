@@ -1,41 +1,53 @@
-//! The executor under Selvedge: runs tasks on threads.
+//! Which parts does the executor under Selvedge have? It runs tasks on threads.
 //!
-//! It knows nothing of asyncio: no names, no contexts, no errors. What the layer above needs for each task travels in a slot of
-//! the task's cell ([`Slot`]), what a task ends with is told by [`Outcome`].
+//! It knows nothing of asyncio: no names, no contexts, no errors. What the layer above needs for
+//! each task is stored in a slot of the task's cell ([`Slot`]). [`Outcome`] describes how a task
+//! ends.
 //!
 //! | file | question |
 //! |---|---|
-//! | `scheduler.rs`, `config.rs` | how is it started and used? |
-//! | `spawn.rs` | how does a task come into being? |
-//! | `close.rs`, `door.rs`, `refused.rs` | how does it come to its end, who may hand in what until then, and what becomes of the rest? |
-//! | `task/` | what is a task's cell, and who may touch what in it? |
+//! | `scheduler.rs`, `config.rs` | how is a scheduler started, configured and used? |
+//! | `spawn.rs` | how is a task created, and where is it queued first? |
+//! | `close.rs` | how does a scheduler end? |
+//! | `door.rs` | which threads may still hand in tasks and blocking jobs? |
+//! | `refused.rs` | how are refused tasks and jobs dropped? |
+//! | `task/` | what is a task's cell, and which thread may touch what in it? |
 //! | `queue/` | where do runnable tasks wait? |
-//! | `worker/` | what does a worker do next, what every so often, and what if it has run out of work? |
-//! | `idle.rs`, `parker.rs`, `spin.rs` | which worker is woken, which may sleep, and how? |
-//! | `watch.rs`, `watchdog.rs`, `heavy.rs` | what if a poll takes long? |
-//! | `timer.rs`, `timers.rs`, `driver.rs`, `clock.rs` | when do timers fire, and who waits for them? |
-//! | `moment.rs`, `far.rs` | how far does time go, and where do virtual timers wait that no wheel can hold? |
-//! | `io/` | how does a socket tell the task that waits for it? |
-//! | `wait_list.rs` | how is it kept who waits for something? |
-//! | `clock_pause.rs` | who keeps virtual time from moving on? |
+//! | `worker/` | what does a worker do next, and what if it has no task of its own? |
+//! | `worker_slot.rs` | what do other threads see of a worker? |
+//! | `idle.rs`, `parker.rs` | which parked worker is woken, which worker may park, and how? |
+//! | `spin.rs` | how long does a worker go on searching before it parks? |
+//! | `watchdog_thread.rs`, `watchdog.rs` | which polls last long, and which thread serves the rest? |
+//! | `cpu_bound.rs`, `kinds.rs` | which tasks are cpu-bound, and how many may run at once? |
+//! | `timer.rs`, `timers.rs`, `clock.rs` | what is a timer, when does it fire, and which time is it? |
+//! | `driver.rs` | which idle worker waits for deadlines and sockets? |
+//! | `moment.rs` | what is a point in a scheduler's time? |
+//! | `far.rs` | where do the timers of virtual time wait that are too far ahead for a wheel? |
+//! | `clock_pause.rs` | what keeps virtual time from moving on? |
+//! | `io/` | how does a socket wake the task that waits for it? |
+//! | `wait_list.rs` | how is a list of waiters kept? |
 //! | `probe.rs` | what is a task doing at this moment? |
-//! | `pool.rs`, `os.rs` | which threads are there besides? |
-//! | `contain.rs` | how is foreign code kept from getting at us? |
+//! | `pool.rs` | which threads run blocking jobs and standbys? |
+//! | `os.rs` | what does the scheduler need from the operating system? |
+//! | `contain.rs` | how are panics and deeply nested drops in the program's code contained? |
 //! | `metrics.rs`, `counters.rs` | what has happened so far? |
 //! | `shared.rs` | what do all threads of a scheduler see? |
 //! | `runtimes.rs` | which schedulers are there in this process? |
-//! | `sync.rs` | on which atomics, cells, locks does it stand? |
+//! | `sync.rs` | on which atomics, cells, locks, threads and clocks does the scheduler stand? |
+//! | `model/` | which internals can the models in `loom-tests` reach? |
 //!
-//! Imports run downwards only (`tests/layers.rs` checks it):
+//! Imports run downwards only (`tests/layers.rs` checks that there are no cycles). Each module
+//! stands in a row above all that it imports:
 //!
 //! ```text
-//!  scheduler  spawn  close  probe  timer  metrics     the owner's view: start, spawn, look inside, close
-//!  worker/  watch                                     the workers' loop, and who watches it
-//!  shared                                             what all threads of a scheduler see: a struct of the parts below
-//!  driver  pool  watchdog  heavy  far  counters       the parts, each with its own fields
-//!  queue/  timers  io/  idle  parker  clock           data, without workers
-//!  task/                                              a leaf: it knows its scheduler as `trait Schedule`
-//!  door  contain  wait_list  moment  runtimes  sync
+//!  scheduler  spawn  probe  timer               the owner's view: start, spawn, look inside, wait
+//!  worker/  watchdog_thread  close  metrics     the loops of the threads, the end, the numbers
+//!  shared                                       what all threads see: a struct of the parts below
+//!  cpu_bound  driver  pool  worker_slot         the parts, each with its own fields
+//!  config  queue/  timers                       settings and data, without workers
+//!  task/  io/  os  watchdog                     a task knows its scheduler as `trait Schedule`
+//!  clock  clock_pause  counters  door  far  idle  kinds  parker  refused  spin
+//!  contain  moment  runtimes  sync  wait_list   on these everything stands
 //! ```
 
 #![deny(unsafe_code)]

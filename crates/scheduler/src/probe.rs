@@ -1,15 +1,21 @@
-//! What is a task doing at this moment, and may it be looked into?
+//! What is a task doing at this moment, and what does a suspended task wait for?
 //!
-//! A suspended task is polled once more, right here, by the thread that asks; the layer above has told its awaits beforehand that they are to
-//! say what they wait for, and nothing else. That takes the right to poll ([`TaskRef::claim`]), as a wake does, so nobody else polls
-//! meanwhile. A task that is being polled, or is queued for it, is not waited for: whoever holds the right to poll it may hold it for long.
+//! A suspended task is polled once more, inside the call, by the calling thread. The layer above
+//! has switched the task's awaits to capturing beforehand: they report what they wait for, and do
+//! nothing else. The poll needs the right to poll ([`TaskRef::claim`]), as a wake does, so no other
+//! thread polls the task meanwhile. If the task is being polled or is queued, the caller does not
+//! wait for it, because another thread may hold the right to poll it for long.
 //!
-//! Such a poll is a *question*, and answers no wake. A wake that comes during it leads to another poll as always. One that comes between the claim and
-//! the beginning of the poll looks to the poll as if it had to answer it, as any poll would; so a question, before it ends, looks at the count: its claim counts
-//! for one, and whatever is there besides is owed a poll (`TaskRef::wake_again_if_woken`).
+//! Such a poll is a *probe*, and answers no wake. A wake that comes during it leads to another
+//! poll, as always. A wake that comes between the claim and the beginning of the poll looks as if
+//! this poll had to answer it, as any other poll would. So before it ends, a probe looks at the
+//! count of wakes: its own claim counts for one, and if there are more, the task is owed a poll
+//! (`TaskRef::wake_again_if_woken`).
 //!
-//! Who polls what is read from the workers' [`PollProgress`](crate::worker_slot::PollProgress) by address. The address is compared, never followed, and the
-//! asker's reference keeps it from being used for another task. The answer is a moment's: all reads are Relaxed.
+//! Which worker polls which task is read from the workers'
+//! [`PollProgress`](crate::worker_slot::PollProgress), by the task's address. The address is
+//! compared, never followed, and the caller's reference keeps it from being used for another task.
+//! The answer holds for one moment only: all reads are Relaxed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,30 +27,33 @@ use crate::task::{TaskRef, Unclaimed};
 use crate::worker::{self, Local};
 use crate::worker_slot::WorkerSlot;
 
-/// What a look at a task found.
+/// What a probe of a task found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Probed {
-    /// It was suspended, and has been polled once by this look.
+    /// It was suspended, and this probe has polled it once.
     Polled,
     /// It is being polled, by the worker with this index.
     Running {
         /// As in [`Metrics::workers`](crate::Metrics::workers).
         worker: usize,
-        /// For how long, at least; `None`: less than the watch can see, or there is no watch.
+        /// For how long, at least. `None`: for less than the watchdog can see, or there is no
+        /// watchdog.
         lasted: Option<Duration>,
     },
     /// It is queued, or was woken or suspended a moment ago.
     Queued,
     /// It is done.
     Done,
-    /// It may be suspended, but only a worker of its scheduler can look.
+    /// It may be suspended, but only a worker of its scheduler can probe it.
     NotHere,
 }
 
 impl Scheduler {
-    /// Says what `task` is doing, and polls it once, inside this call, if it is suspended. Waits for nobody.
+    /// Returns what `task` is doing, and polls it once, inside this call, if it is suspended. Never
+    /// waits.
     ///
-    /// Looks into tasks of this scheduler on workers of this scheduler only; else a suspended task is [`Probed::NotHere`].
+    /// Polls only tasks of this scheduler, and only on a worker of this scheduler. Elsewhere a
+    /// suspended task is [`Probed::NotHere`].
     pub fn probe(&self, task: &TaskRef) -> Probed {
         if task.is_done() {
             return Probed::Done;
@@ -61,7 +70,8 @@ impl Scheduler {
                     Probed::Polled
                 }
                 Ok(runnable) => {
-                    // Polled for nothing, which does no harm.
+                    // The task belongs to another scheduler, which now polls it once for nothing.
+                    // That does no harm.
                     runnable.schedule();
                     Probed::NotHere
                 }
@@ -71,11 +81,13 @@ impl Scheduler {
         })
     }
 
-    /// The scheduler that `task` lives in. `None` if the task is done, or its scheduler is gone. No other task is looked at.
+    /// The scheduler that owns `task`. `None` if the task is done, or its scheduler is gone. Looks
+    /// at no other task.
     pub fn of(task: &TaskRef) -> Option<Scheduler> {
         let owner =
             runtimes::all::<Shared>().iter().map(Scheduler::handle_to).find(|it| it.0.owned.owns(task));
-        // A task that is not done has been at its place all the time. The page of one that is may belong to another scheduler now.
+        // A task that is not done has been at its place all the time. The page of a task that is
+        // done may belong to another scheduler now.
         owner.filter(|_| !task.is_done())
     }
 }
@@ -89,7 +101,7 @@ impl Shared {
         let worker = self.places().iter().position(polls)?;
         let progress = &self.slots[worker].progress;
         let first_seen = progress.first_seen.load(Ordering::Relaxed);
-        // Only of a poll that it has marked it is known that the watch has seen it before.
+        // The watchdog is known to have seen this poll before only if it has marked it.
         let is_marked = progress.marked.load(Ordering::Relaxed) == progress.poll.load(Ordering::Relaxed);
         let lasted = is_marked.then(|| Duration::from_nanos(self.watchdog.now().saturating_sub(first_seen)));
         Some(Probed::Running { worker, lasted })

@@ -1,4 +1,4 @@
-//! The scheduler as its owner sees it: start, spawn, look. How it is closed is in `close.rs`.
+//! How is a scheduler started and used? How it is closed is in `close.rs`.
 
 use std::fmt;
 use std::io;
@@ -22,8 +22,10 @@ impl Scheduler {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` for a number of workers that is zero or above [`MAX_WORKERS`](crate::MAX_WORKERS), for four times more spares than
-    /// that, and for a name with a zero byte; else what the operating system answers that refuses a thread. Nothing keeps running then.
+    /// `InvalidInput` if the number of workers is zero or above
+    /// [`MAX_WORKERS`](crate::MAX_WORKERS), if the number of standbys is above four times
+    /// `MAX_WORKERS`, or if the name contains a zero byte. Otherwise the error with which the
+    /// operating system refuses a thread. After an error no thread keeps running.
     pub fn start(config: Config) -> io::Result<Self> {
         config.check()?;
         let scheduler = Scheduler::handle_to(&Shared::new(config, worker::schedule_here));
@@ -44,7 +46,8 @@ impl Scheduler {
         watchdog_thread::start(shared)
     }
 
-    /// Creates a task and queues it. After [`close`](Self::close) it is never polled, and its handle resolves to [`Outcome::closed`].
+    /// Creates a task and queues it. After [`close`](Self::close) it is never polled, and its
+    /// handle resolves to [`Outcome::closed`].
     #[inline]
     pub fn spawn<F, S>(&self, future: F, slot: S) -> JoinHandle<F::Output>
     where
@@ -79,7 +82,8 @@ impl Scheduler {
         worker::with(|local| local.map(|local| local.index))
     }
 
-    /// The tasks that are not done, in portions: whoever has little time may stop in between.
+    /// The tasks that are not done, in portions: a caller with little time may stop between two
+    /// portions.
     pub fn tasks_by_portions(&self) -> impl Iterator<Item = Vec<TaskRef>> {
         self.0.owned.by_portions()
     }
@@ -98,15 +102,16 @@ impl Scheduler {
     ///
     /// # Errors
     ///
-    /// The scheduler is closed, or refuses the calling thread, or there is no thread to run the job and the operating system refuses one. The job is dropped.
+    /// The scheduler is closed, or it refuses the calling thread, or no thread is free to run the
+    /// job and the operating system refuses a new one. The job is dropped.
     pub fn spawn_blocking(&self, job: BlockingJob) -> Result<(), BlockingRefused> {
         self.0.pool.submit(&self.0, job)
     }
 
-    /// Waits for the blocking jobs to end, those that are queued and those that come meanwhile too, for at most `patience`. Tasks run on. Tells whether
-    /// there were any.
+    /// Waits until no blocking job is queued or running, for at most `patience`. Jobs that arrive
+    /// meanwhile count too. Tasks continue to run. Returns whether there were any jobs.
     ///
-    /// On a thread of the same scheduler nothing is waited for.
+    /// On a thread of the same scheduler it does not wait.
     pub fn wait_for_blocking(&self, patience: Duration) -> bool {
         !self.0.pool.is_own_thread() && self.0.pool.wait_for_jobs(Instant::now().checked_add(patience))
     }
@@ -117,24 +122,28 @@ impl Scheduler {
         self.0.clock.now()
     }
 
-    /// As [`now`](Self::now), to the nanosecond also where virtual time has gone further than 584 years; there `now` stands still.
+    /// As [`now`](Self::now), but exact to the nanosecond even after virtual time has passed 584
+    /// years, where `now` stands still.
     #[inline]
     pub fn moment(&self) -> Moment {
         self.0.clock.moment()
     }
 
-    /// What [`moment`](Self::moment) tells at a moment of the machine's clock: zero for one before the scheduler's start. A virtual clock is taken to run beside
-    /// the machine's from now on, and shows at least what it shows now.
+    /// What [`moment`](Self::moment) returns at `instant` of the machine's clock: zero for an
+    /// instant before the scheduler's start. A virtual clock is assumed to advance with the
+    /// machine's clock from now on, and the result is at least what it shows now.
     pub fn time_at(&self, instant: std::time::Instant) -> Moment {
         self.0.clock.at(instant)
     }
 
-    /// What was given as [`Config::hooks`]; the layer above finds its own type there again.
+    /// The value that was given as [`Config::hooks`]; the layer above finds its own type there
+    /// again.
     pub fn hooks(&self) -> &Arc<dyn Hooks> {
         &self.0.config.hooks
     }
 
-    /// As [`spawn`](Self::spawn), but on a worker of this scheduler the first poll happens at once, inside the call.
+    /// As [`spawn`](Self::spawn), but on a worker of this scheduler the first poll happens at once,
+    /// inside the call.
     pub fn spawn_eager<F, S>(&self, future: F, slot: S) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
@@ -147,7 +156,8 @@ impl Scheduler {
         })
     }
 
-    /// As [`spawn`](Self::spawn), but the task is suspended: it is polled once it is [started](TaskRef::start) or woken.
+    /// As [`spawn`](Self::spawn), but the task is suspended: it is polled once it is
+    /// [started](TaskRef::start) or woken.
     pub fn spawn_suspended<F, S>(&self, future: F, slot: S) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
@@ -157,11 +167,12 @@ impl Scheduler {
         worker::with(|local| self.0.spawn_suspended(local.filter(|local| self.is_of(local)), future, slot))
     }
 
-    /// Watches a socket. It stays with this scheduler, whoever waits for it.
+    /// Watches a socket. The socket stays with this scheduler, whichever task waits for it.
     ///
     /// # Errors
     ///
-    /// What the operating system answers, first of all that there are too many open files; the scheduler is closed.
+    /// The error of the operating system, most often that too many files are open; or an error
+    /// because the scheduler is closed.
     pub fn register(&self, socket: &mut (impl mio::event::Source + ?Sized)) -> io::Result<Registration> {
         let reactor = self.0.driver.open(&*self.0)?;
         // Ordering: partner of the fence in `Driver::close`.
@@ -172,7 +183,7 @@ impl Scheduler {
         reactor.register(socket)
     }
 
-    /// A look at the numbers.
+    /// A snapshot of the metrics.
     pub fn metrics(&self) -> Metrics {
         self.0.metrics()
     }
@@ -188,12 +199,14 @@ impl Scheduler {
     }
 }
 
-/// While it lives, the virtual time of its scheduler stands still. Real time does not mind.
+/// While this value lives, the virtual time of its scheduler stands still. Real time is not
+/// affected.
 #[must_use = "time moves on when this is dropped"]
 pub struct TimeHold(Scheduler);
 
 impl Scheduler {
-    /// Keeps virtual time from moving on. Taken inside a task, it holds before the worker can rest.
+    /// Pauses virtual time. A pause that begins inside a task takes effect before that task's
+    /// worker can rest.
     pub fn hold_time(&self) -> TimeHold {
         self.shared().clock_pauses.begin();
         TimeHold(self.clone())

@@ -21,7 +21,7 @@ use crate::timers::{NEVER, TickLength, TimerSlot};
 use crate::watchdog::Watchdog;
 use crate::worker_slot::WorkerSlot;
 
-/// A running scheduler. Cheap to clone, usable from any thread.
+/// A running scheduler. Cheap to clone, and usable from any thread.
 ///
 /// It runs until [`close`](Self::close) is called: its threads keep it alive.
 #[derive(Clone)]
@@ -102,21 +102,23 @@ impl Shared {
         &self.slots[..self.watchdog.places_used()]
     }
 
-    /// Every worker sleeps, no blocking job runs and the clock is not paused, so nothing happens until a timer fires or a foreign
-    /// thread does something.
+    /// Every worker sleeps, no blocking job runs and the clock is not paused, so nothing happens
+    /// until a timer fires or a foreign thread does something.
     pub(crate) fn is_quiescent(&self) -> bool {
         let active = self.watchdog.active();
         let Some(asleep) = self.idle.all_sleep(active) else { return false };
-        // After the look at the sleepers: see `clock_pause.rs`.
+        // This must come after the look at the sleepers: see `clock_pause.rs`.
         if self.clock_pauses.any() {
             return false;
         }
-        // A task may be on its way between two queues: a worker that moves it has woken in between, and the watchdog shows it.
+        // A task may be between two queues. If a worker moves it, that worker has woken meanwhile,
+        // and the second look at the sleepers shows it. If the watchdog moves it,
+        // `is_moving_a_task` shows it.
         let nothing_waits = self.pool.is_quiet() && !self.has_work() && !self.watchdog.is_moving_a_task();
         nothing_waits && self.idle.all_sleep(active) == Some(asleep)
     }
 
-    /// Moves a virtual clock to the earliest deadline of an armed timer. False: there is none.
+    /// Moves a virtual clock to the earliest deadline of an armed timer. False: no timer is armed.
     pub(crate) fn advance_virtual_time(&self) -> bool {
         let earliest = self.timers.iter().map(TimerSlot::refresh).min().unwrap_or(NEVER);
         if earliest != NEVER {
@@ -144,7 +146,8 @@ impl Shared {
         &self.timers
     }
 
-    /// The earliest tick of all wheels, or an earlier one; [`far::TICK`] if there are none but far ones.
+    /// The earliest tick of all wheels, or an earlier one. [`far::TICK`] if only far timers are
+    /// armed.
     pub(crate) fn next_deadline(&self) -> u64 {
         match self.timers.iter().map(TimerSlot::next).min().unwrap_or(NEVER) {
             NEVER if self.far.any() => far::TICK,
@@ -152,7 +155,7 @@ impl Shared {
         }
     }
 
-    /// Queues a task from a thread that is no worker of ours.
+    /// Queues a task from a thread that is no worker of this scheduler.
     pub(crate) fn inject(&self, task: Runnable, class: Class) {
         if class == Class::Light {
             self.injector.push(task);
@@ -162,12 +165,13 @@ impl Shared {
         }
     }
 
-    /// Queues a cpu-bound task, or one on probation. If no permit is left, no worker is woken: the one that returns a permit looks
-    /// at the lane.
+    /// Queues a cpu-bound task, or one on probation. If no permit is left, no worker is woken: the
+    /// worker that returns a permit looks at the lane.
     pub(crate) fn push_cpu_bound(&self, task: Runnable, on_probation: bool) {
         self.cpu_bound.push(task, on_probation);
-        // Ordering: partner of the fence in `Idle::sleep`. A worker returns its permit before it enters the sleepers: either it
-        // sees the task in its second look, or this thread sees the permit.
+        // Ordering: partner of the fence in `Idle::sleep`. A worker returns its permit before it
+        // enters the sleepers: either it sees the task in its second look, or this thread sees the
+        // permit.
         fence(Ordering::SeqCst);
         if self.cpu_bound.is_due() {
             self.notify();
@@ -182,7 +186,8 @@ impl Shared {
         }
     }
 
-    /// As `notify`, but it may miss a worker that is just falling asleep: for tasks that do not depend on it.
+    /// As `notify`, but it may miss a worker that is just falling asleep: for tasks that do not
+    /// depend on it.
     #[inline]
     pub(crate) fn notify_if_visible(&self) {
         if let Some(index) = self.idle.notify_if_visible() {
@@ -208,7 +213,8 @@ impl Shared {
     pub(crate) fn dismiss_all(&self) {
         self.closing.store(true, Ordering::SeqCst);
         for slot in &self.slots {
-            // Ordering: a swap, and Release pairs with the swap of the watchdog, which may be taking a dismissal back (`balance`).
+            // Ordering: a swap whose Release pairs with the swap of the watchdog in `balance`,
+            // which may be taking a dismissal back.
             slot.leave.swap(true, Ordering::AcqRel);
             slot.parker.unpark();
         }

@@ -60,14 +60,14 @@ impl Shared {
     {
         let weight = self.cpu_bound.kinds.weight_at_birth(task::kind_of::<F, S>());
         let (runnable, handle) = self.create(local, future, slot, weight);
-        // The task is among the owned ones already, so it may have been woken.
+        // The task is among the owned tasks already, so it may have been woken.
         if let Some(woken) = runnable.and_then(Runnable::suspend) {
             woken.schedule_new();
         }
         handle
     }
 
-    /// Creates a task. A task that the door keeps out is dropped at once.
+    /// Creates a task. If the door keeps the task out (`door.rs`), it is dropped at once.
     #[inline]
     fn create<F, S>(
         &self,

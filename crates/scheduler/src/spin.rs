@@ -4,14 +4,17 @@ use std::time::Duration;
 
 use crate::sync::{AtomicU32, Ordering};
 
-/// The longest search, in microseconds. A round trip between threads takes a few, to park and to be woken takes tens.
+/// The longest search, in microseconds. A round trip between threads takes a few; parking and being
+/// woken takes tens.
 pub(crate) const SPIN_MAX_MICROS: u32 = 32;
-/// The shortest one; below it a worker parks at once. The task that it searches for may come from a thread that the operating system
-/// has put on this worker's core, and that runs only once the worker sleeps.
+/// The shortest search; below it a worker parks at once. The task that it searches for may come
+/// from a thread that the operating system has put on this worker's core, and such a thread runs
+/// only once the worker sleeps.
 const SPIN_MIN_MICROS: u32 = 4;
 
-/// The time that all workers of a scheduler spend on a search. It doubles when a search finds a task, or a sleep was so short that a
-/// search would have; it halves when a search finds none, down to zero in a program that rests.
+/// The longest time that a worker spends on a search, shared by all workers of a scheduler. It
+/// doubles when a search finds a task, or when a sleep was so short that a search would have found
+/// one. It halves when a search finds none, down to zero in a program that rests.
 pub(crate) struct SpinBudget(AtomicU32);
 
 impl SpinBudget {

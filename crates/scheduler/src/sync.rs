@@ -1,11 +1,11 @@
-//! The seam: which atomics, cells, locks, threads and clocks does the scheduler stand on?
+//! On which atomics, cells, locks, threads and clocks does the scheduler stand?
 //!
-//! Everything that threads share goes through this file, so that the models in `loom-tests` exercise the code that is
-//! shipped. The switch is a cfg of its own: neither `test`, which would leave the models on plain atomics, nor `loom`,
-//! which changes other crates of the build too.
+//! Everything that threads share goes through this file, the *seam*, so that the models in
+//! `loom-tests` exercise the code that is shipped. The switch is a cfg of its own. With `test`, the
+//! models would run on plain atomics; with `loom`, other crates of the build would change too.
 //!
-//! What stays outside: `std`'s `Arc` and `Weak`, the table of all schedulers in `timers.rs`, and numbers that no protocol reads
-//! ([`HintU64`]).
+//! These stay outside: `std`'s `Arc` and `Weak`, the table of all schedulers in `runtimes.rs`, and
+//! numbers that no protocol reads ([`HintU64`]).
 
 #[cfg(not(selvedge_loom))]
 mod imp {
@@ -22,7 +22,7 @@ mod imp {
     use std::sync::Arc;
     use std::sync::atomic::Ordering;
 
-    /// `std`'s cell with loom's closures, so that a model sees each access.
+    /// `std`'s cell with the closures of loom's, so that a model sees each access.
     #[derive(Debug)]
     pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
 
@@ -42,8 +42,9 @@ mod imp {
         }
     }
 
-    /// For whoever took `word` to its last value: makes what the others did before their Release writes to it visible. `ThreadSanitizer`
-    /// knows no fences, so for it alone this is a load.
+    /// For the thread that took `word` to its last value: makes what other threads did before their
+    /// Release writes to it visible. `ThreadSanitizer` does not know fences, so under it this is a
+    /// load.
     #[inline]
     pub(crate) fn acquire_after_last(word: &AtomicU64) {
         if cfg!(selvedge_tsan) {
@@ -59,7 +60,7 @@ mod imp {
         word.load(ordering)
     }
 
-    /// `fetch_update`, under a name that the models can give to something else.
+    /// `fetch_update`, under a name that the models can define differently.
     #[inline]
     pub(crate) fn update(
         word: &AtomicU64,
@@ -70,8 +71,9 @@ mod imp {
         word.fetch_update(set, fetch, change)
     }
 
-    /// Tells whether a thread has ended, the destructors of its thread-local variables included.
-    /// `JoinHandle::is_finished` is true before those, and to join means to wait for them without a limit.
+    /// Shows whether a thread has ended, including the destructors of its thread-local variables.
+    /// `JoinHandle::is_finished` is true before those have run, and joining would wait for them
+    /// without a limit.
     #[derive(Clone)]
     pub(crate) struct Presence(Arc<()>);
 
@@ -84,7 +86,8 @@ mod imp {
             Self(Arc::new(()))
         }
 
-        /// The first act of the thread: what is registered first is destroyed last.
+        /// The thread must call this before all else: the thread-local that is registered first is
+        /// destroyed last.
         pub(crate) fn begin(self) {
             let _ = PRESENT.try_with(|present| present.set(Some(self.0)));
         }
@@ -94,7 +97,7 @@ mod imp {
         }
     }
 
-    /// A loop that waits for the clock ends.
+    /// A loop that waits for the clock comes to its end.
     pub(crate) const TIME_PASSES: bool = true;
 
     /// Parks the calling thread, for at most `limit` if there is one.

@@ -15,7 +15,8 @@ use crate::worker;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct NoScheduler;
 
-/// One timer of a task. It is armed by polling; dropping or disarming it leaves nothing behind, on whatever thread.
+/// One timer of a task. Polling arms it. Dropping or disarming it leaves nothing behind, on any
+/// thread.
 #[derive(Debug, Default)]
 pub struct Timer {
     armed: Option<Armed>,
@@ -23,7 +24,7 @@ pub struct Timer {
 
 #[derive(Debug)]
 struct Armed {
-    /// In nanoseconds; from [`FAR`] on the number of a far timer.
+    /// In nanoseconds. From [`FAR`] on it is the number of a far timer.
     deadline: u64,
     key: Key,
     slot: u32,
@@ -42,9 +43,11 @@ impl Timer {
         self.poll_at(from_nanos(deadline), cx)
     }
 
-    /// Ready when the clock of this thread's scheduler shows `deadline` or later; else wakes `cx` then.
+    /// Ready when the clock of this thread's scheduler shows `deadline` or later. Otherwise wakes
+    /// `cx` at that time.
     ///
-    /// A poll with another deadline moves the timer. What lies beyond a real clock's 584 years never comes.
+    /// A poll with another deadline moves the timer. On a real clock, a deadline beyond its 584
+    /// years never comes.
     #[inline]
     pub fn poll_at(&mut self, deadline: Moment, cx: &mut Context<'_>) -> Poll<Result<(), NoScheduler>> {
         worker::with(|local| {
@@ -63,7 +66,8 @@ impl Timer {
         })
     }
 
-    /// Arms the timer for `delay` from now, and returns the deadline. One that has come already (time stands at its end) wakes `cx` soon.
+    /// Arms the timer for `delay` from now, and returns the deadline. A deadline that has come
+    /// already (because the clock stands at the end of time) wakes `cx` soon.
     #[inline]
     pub fn start_after(&mut self, delay: Moment, cx: &mut Context<'_>) -> Result<Moment, NoScheduler> {
         worker::with(|local| {
@@ -80,7 +84,8 @@ impl Timer {
         self.start_at(from_nanos(deadline), cx)
     }
 
-    /// As `poll_at`, for a deadline that the caller takes to lie ahead: the clock is not read. One that has come already wakes `cx` soon.
+    /// As `poll_at`, but does not read the clock: the caller expects the deadline to lie ahead. A
+    /// deadline that has come already wakes `cx` soon.
     #[inline]
     pub fn start_at(&mut self, deadline: Moment, cx: &mut Context<'_>) -> Result<(), NoScheduler> {
         worker::with(|local| {
@@ -130,7 +135,7 @@ impl Timer {
             return Poll::Pending;
         }
         self.disarm();
-        // In no wheel: the key only stands for one that would be.
+        // A far timer is in no wheel. This key only fills the field; `cancel_far` gives it back.
         let key = shared.timers_of(local.index).reserve();
         let number = shared.far.insert(deadline, cx.waker().clone());
         shared.driver.armed_earlier(&**shared, far::TICK);
@@ -180,13 +185,13 @@ impl Drop for Timer {
 }
 
 impl Armed {
-    /// The timer already waits for this deadline; its waker is brought up to date.
+    /// Does the timer already wait for this deadline, on behalf of `waker`? Replaces an old waker.
     fn is_armed_for(&self, local: &worker::Local, deadline: u64, waker: &Waker) -> bool {
         if self.deadline != deadline || self.runtime != local.shared.id {
             return false;
         }
         if self.is_staged(local) {
-            // It will wake the current task, which may not be what is asked for now.
+            // A staged timer wakes the current task; `waker` may belong to another one.
             return local.stage.is_open_for(waker);
         }
         let wheel = &local.shared.timers_of(self.slot as usize).wheel;
@@ -194,12 +199,14 @@ impl Armed {
         if same != Some(false) {
             return same == Some(true);
         }
-        // A waker's clone and drop are foreign code: not under the lock. The timer may fire meanwhile; then it is armed anew.
+        // The clone and the drop of a waker are foreign code, so neither runs under the lock. If
+        // the timer fires meanwhile, the caller arms it anew.
         let mut new = waker.clone();
         wheel.lock().get_mut(self.key).map(|old| std::mem::swap(old, &mut new)).is_some()
     }
 
-    /// It has fired for sure: neither the clock need be asked nor the wheel, where its room is no longer in any cache.
+    /// Has the timer fired for certain? Then there is no need to read the clock, nor to visit the
+    /// timer's cell in the wheel, which is no longer in any cache.
     #[inline]
     fn has_fired(&self, local: &worker::Local, deadline: u64) -> bool {
         let shared = &local.shared;
@@ -228,7 +235,8 @@ impl Armed {
             }
             Some(local.shared.timers_of(self.slot as usize).cancel(self.key))
         });
-        // A timer that is dropped on a foreign thread finds its scheduler by number; if that is gone, so is the wheel.
+        // A timer that is dropped on a foreign thread finds its scheduler by number. If the
+        // scheduler is gone, so is the wheel.
         let waker = here.unwrap_or_else(|| {
             runtimes::find::<Shared>(self.runtime)?.timers_of(self.slot as usize).cancel(self.key)
         });
@@ -240,7 +248,8 @@ impl Armed {
     #[cold]
     fn cancel_far(self) {
         let Some(shared) = runtimes::find::<Shared>(self.runtime) else { return };
-        // On a real clock it lies in a wheel; in virtual time the key stands for nothing, and is given back.
+        // On a real clock the timer is in a wheel. In virtual time no timer belongs to the key, and
+        // the key is given back.
         let near = shared.timers_of(self.slot as usize).cancel(self.key);
         let far = shared.far.cancel(self.deadline);
         drop((near, far));

@@ -1,10 +1,12 @@
-//! When do timers fire, and who sees to it?
+//! When do timers fire, and which thread fires them?
 //!
-//! Each worker has a wheel behind a lock of its own. A timer is armed in the wheel of the worker that polls it, and nearly always cancelled
-//! there. Whoever finds a wheel due fires it: its owner between polls, or the idle worker that holds the driver (see
-//! `driver.rs`), which waits for the earliest deadline of all.
+//! Each worker has a wheel behind a lock of its own. A timer is armed in the wheel of the worker
+//! that polls it, and is nearly always cancelled there. A wheel that is due is fired by its worker
+//! between two polls, or by the idle worker that holds the driver and waits for the earliest
+//! deadline of all wheels (`driver.rs`).
 //!
-//! Time is counted in ticks. A deadline is rounded up and the clock rounded down, so nothing fires early.
+//! Time is counted in ticks. A deadline is rounded up and the clock is rounded down, so no timer
+//! fires early.
 
 use std::cell::Cell;
 use std::task::Waker;
@@ -20,7 +22,7 @@ use crate::task::{self, Runnable, TaskRef};
 const REAL_TICK_SHIFT: u32 = 13;
 /// Virtual time is exact to the nanosecond.
 const VIRTUAL_TICK_SHIFT: u32 = 0;
-/// Wakers that leave a wheel under one hold of its lock.
+/// How many wakers leave a wheel each time its lock is taken.
 const BATCH: usize = 32;
 /// No deadline.
 pub(crate) const NEVER: u64 = u64::MAX;
@@ -58,11 +60,13 @@ pub(crate) struct TimerSlot {
     told: CachePadded<Told>,
 }
 
-/// What is told of a wheel without its lock. In one cache line: who reads the second has just read the first.
+/// What other threads may read of a wheel without its lock. Both values lie in one cache line,
+/// because a thread that reads one of them reads the other right after it.
 struct Told {
     /// The earliest tick in the wheel or an earlier one. Written under the wheel's lock.
     next: AtomicU64,
-    /// The key that the wheel's worker holds in its [`Stage`], as a number; zero for none. Written by that worker.
+    /// The key that the wheel's worker holds in its [`Stage`], as a number; zero for none. Written
+    /// by that worker.
     staged: AtomicU64,
 }
 
@@ -72,7 +76,7 @@ impl TimerSlot {
         Self { wheel: Mutex::new(Wheel::new(0)), told: CachePadded::new(told) }
     }
 
-    /// A tick before which nothing here is due.
+    /// No timer here is due before this tick.
     #[inline]
     pub(crate) fn next(&self) -> u64 {
         // Relaxed: the fences in `driver.rs` order it against a worker that is about to wait.
@@ -102,30 +106,35 @@ impl TimerSlot {
         earliest
     }
 
-    /// The timer of `tick` that was armed here with `key` has left the wheel. False may be wrong.
+    /// Has the timer that was armed here with `key` for `tick` left the wheel? The answer false may
+    /// be wrong.
     #[inline]
     pub(crate) fn has_fired(&self, key: Key, tick: u64) -> bool {
-        // First whether it is in the wheel at all: a timer may come here while the poll that staged it goes on elsewhere. Then, relaxed: who put
-        // it there made the published tick `tick` or less, and only the removal of all that is due by `tick` raises it above.
+        // The stage comes first: the timer may have come to this thread while the poll that staged
+        // it still runs on another one, and then it is not in the wheel yet. The read in `next` may
+        // be Relaxed: the thread that put the timer into the wheel lowered the published tick to
+        // `tick` or less, and only a thread that removes everything due by `tick` raises it above.
         !self.is_staged(key) && self.next() > tick
     }
 
     /// The wheel's worker puts a key onto its stage, or takes it off.
     #[inline]
     fn note_staged(&self, key: Option<Key>) {
-        // Ordering: Release pairs with the Acquire of `is_staged`: who sees that a key has left the stage sees the tick that its timer published.
+        // Ordering: Release pairs with the Acquire of `is_staged`: a thread that sees that a key
+        // has left the stage also sees the tick that its timer published.
         self.told.staged.store(key.map_or(0, Key::to_bits), Ordering::Release);
     }
 
     /// The timer with `key`, which the caller holds, is still on the stage of the wheel's worker.
     #[inline]
     fn is_staged(&self, key: Key) -> bool {
-        // Ordering: Acquire pairs with the Release of `note_staged`. The caller got the timer from whoever staged it, so it sees that or what came
-        // later.
+        // Ordering: Acquire pairs with the Release of `note_staged`. The caller got the timer from
+        // the thread that staged it, so it sees that store or a later one.
         self.told.staged.load(Ordering::Acquire) == key.to_bits()
     }
 
-    /// The waker is dropped outside the lock. A timer that is staged elsewhere is never armed.
+    /// The caller drops the waker, outside the lock. A timer that is staged on another worker is
+    /// never armed.
     #[inline]
     pub(crate) fn cancel(&self, key: Key) -> Option<Waker> {
         let mut wheel = self.wheel.lock();
@@ -136,7 +145,8 @@ impl TimerSlot {
         waker
     }
 
-    /// Wakes everything that is due at `now`. `Relaxed` look first: nothing due costs a load.
+    /// Wakes every timer that is due at tick `now`, and returns how many. A Relaxed load comes
+    /// first, so a wheel with nothing due costs one load.
     pub(crate) fn fire(&self, now: u64) -> usize {
         let mut fired = 0;
         while self.next() <= now {
@@ -162,12 +172,13 @@ impl TimerSlot {
             *room = Some(expired.value);
             taken += 1;
         }
-        // Under the lock: a timer that is armed meanwhile must not be hidden by a stale value.
+        // Under the lock: otherwise a stale value could hide a timer that is armed meanwhile.
         self.told.next.store(wheel.next_deadline().unwrap_or(NEVER), Ordering::Relaxed);
         taken
     }
 
-    /// Looks into the wheel itself, where the published value may be too early because that timer was cancelled.
+    /// Reads the earliest tick from the wheel itself: the published one may be too early because
+    /// its timer was cancelled.
     pub(crate) fn refresh(&self) -> u64 {
         let mut wheel = self.wheel.lock();
         let next = wheel.next_deadline().unwrap_or(NEVER);
@@ -180,17 +191,19 @@ impl TimerSlot {
     }
 }
 
-/// A timer that the current poll has armed with the waker of its own task, and that is put into the wheel when the poll ends.
+/// A timer that the current poll has armed with the waker of its own task. It goes into the wheel
+/// when the poll ends.
 ///
-/// Until then it could wake nobody but the task that runs. Most timers are armed by an await that is over at once or is given up in
-/// the same poll; those cost neither the wheel's lock nor a reference to the task. There is room for one: what arms more in one
-/// poll is not in such a hurry.
+/// Until then it could only wake the task that is running. Most timers are armed by an await that
+/// is over at once, or is given up in the same poll; these cost neither the wheel's lock nor a
+/// reference to the task. The stage holds one timer. A poll that arms more puts the others into the
+/// wheel and can afford it.
 #[derive(Default)]
 pub(crate) struct Stage {
     staged: Cell<Option<Staged>>,
-    /// A key of this worker's wheel for the next one.
+    /// A reserved key of this worker's wheel, for the next staged timer.
     spare: Cell<Option<Key>>,
-    /// The task whose poll runs, by its address; zero while none does.
+    /// The address of the task that is being polled; zero while no poll runs.
     open: Cell<usize>,
 }
 
@@ -201,13 +214,15 @@ struct Staged {
 }
 
 impl Stage {
-    /// A poll of `task` begins. Returns what `resume_poll` wants if it is inside another one.
+    /// A poll of `task` begins. If it runs inside another poll, pass the result to `resume_poll`
+    /// afterwards.
     #[inline]
     pub(crate) fn begin_poll(&self, task: &Runnable) -> usize {
         self.open.replace(task.address())
     }
 
-    /// The poll's code has run. What is foreign code from here on, destructors above all, arms in the wheel.
+    /// The poll's code has run. Foreign code that runs from here on, destructors above all, arms
+    /// its timers in the wheel.
     #[inline]
     pub(crate) fn end_poll(&self) {
         self.open.set(0);
@@ -253,8 +268,8 @@ impl Stage {
         timers.note_staged(None);
     }
 
-    /// The poll of `task` ends, or is interrupted by the poll of another task: the timer goes into the wheel. Returns its tick if it is the
-    /// earliest there.
+    /// The poll of `task` ends, or the poll of another task interrupts it: the timer goes into the
+    /// wheel. Returns its tick if it is the earliest there.
     #[must_use = "who waits for the earliest deadline has to hear of an earlier one"]
     pub(crate) fn flush(&self, timers: &TimerSlot, ticks: TickLength, task: &TaskRef) -> Option<u64> {
         let Staged { key, deadline } = self.staged.take()?;
@@ -266,12 +281,12 @@ impl Stage {
         let earliest = refused.is_none() && timers.publish(tick);
         timers.note_staged(None);
         drop(wheel);
-        // Refused if it was dropped on another thread meanwhile.
+        // The wheel refuses a timer that was dropped on another thread meanwhile.
         drop(refused);
         earliest.then_some(tick)
     }
 
-    /// The worker leaves its place.
+    /// The worker leaves its place, and gives the reserved key back.
     pub(crate) fn clear(&self, timers: &TimerSlot) {
         debug_assert!(self.is_empty());
         if let Some(key) = self.spare.take() {

@@ -38,8 +38,8 @@ const LINGER: u32 = 10;
 const PATIENCE: u32 = 3;
 /// Nanoseconds. A thread that has computed for longer between two looks had a core.
 const COMPUTED: u64 = 250_000;
-/// So often in one look the watchdog may ask the operating system whether a thread is blocked and hear that it wants a core. Each
-/// time costs as much as ten system calls, and where there are more threads than cores, some never get on.
+/// How many checks of one look may find that a thread is not blocked but wants a core. A check costs as much as ten system calls,
+/// and where there are more threads than cores, some threads always want one.
 const FRUITLESS_CHECKS: usize = 2;
 /// A poll on probation that lasts longer no longer keeps others on probation waiting.
 const PROBATION: Duration = Duration::from_millis(2);

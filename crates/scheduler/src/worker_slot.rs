@@ -7,12 +7,12 @@ use crate::parker::Parker;
 use crate::queue::{Deque, Next, Stealer};
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64, HintU64, Mutex, Ordering};
 
-/// Stands for no poll: they are numbered from one on.
+/// Stands for no poll: polls are numbered from one.
 pub(crate) const NO_POLL: u64 = 0;
 
-/// One place to work at. The first N are always taken, the others by standbys.
+/// A place for one worker. The first N places are always taken, the others only by standbys.
 pub(crate) struct WorkerSlot {
-    /// Written by its worker at each poll.
+    /// Its worker writes this at each poll.
     pub(crate) progress: CachePadded<PollProgress>,
     pub(crate) counters: CachePadded<Counters>,
     pub(crate) next: Next,
@@ -20,28 +20,31 @@ pub(crate) struct WorkerSlot {
     /// The owner's end of the deque while no thread works here.
     pub(crate) vacant: Mutex<Option<Deque>>,
     pub(crate) parker: Parker,
-    /// The worker must leave: a standby that is not needed any more, or every worker at the end.
+    /// The worker must leave: a standby that is no longer needed, or every worker when the
+    /// scheduler closes.
     pub(crate) leave: AtomicBool,
     /// The poll that keeps its only task local (`worker/wake_policy.rs`).
     pub(crate) keeps_local: HintU64,
 }
 
-/// Does this worker get on with its polls? Written by the worker and by the watchdog, read by the other one. All of it is Relaxed:
-/// only the watchdog counts, and its next look corrects a stale one.
+/// Does this worker make progress with its polls? Written by the worker and by the watchdog, and
+/// read by the other one. Every access is Relaxed: only the watchdog counts, and its next look
+/// corrects a stale value.
 pub(crate) struct PollProgress {
-    /// Odd in a poll, and another number in each.
+    /// Odd during a poll, and a different number in each poll.
     pub(crate) poll: AtomicU64,
-    /// The task that is polled, or was last, by its address: to compare, not to follow.
+    /// The address of the task that is being polled, or was polled last. It is compared, never
+    /// followed.
     pub(crate) task: HintU64,
     /// The poll that the watchdog has found to be long.
     pub(crate) marked: AtomicU64,
     /// The time at which the watchdog first saw the current poll.
     pub(crate) first_seen: AtomicU64,
-    /// The poll of a cpu-bound task goes on, or of one on probation.
+    /// The poll of a cpu-bound task runs, or of a task on probation.
     pub(crate) is_cpu_bound: AtomicBool,
-    /// The latter.
+    /// The task of that poll is on probation.
     pub(crate) on_probation: AtomicBool,
-    /// The thread that works here, as the operating system numbers it.
+    /// The thread that works here, by the operating system's number.
     pub(crate) thread: AtomicU32,
 }
 
@@ -78,14 +81,15 @@ impl WorkerSlot {
         self.vacant.lock().is_none()
     }
 
-    /// There is something to take for a thief that wants at least `least` tasks.
+    /// A thief that wants at least `least` tasks finds something to take here.
     #[inline]
     pub(crate) fn has_to_give(&self, least: usize) -> bool {
         let len = self.stealer.len();
         len >= least && (len > 1 || !self.keeps_its_only_task())
     }
 
-    /// The worker queued that task in the poll that still goes on, and is expected to come to it at once.
+    /// The worker queued its only task in the poll that still runs, and is expected to come to it
+    /// at once.
     fn keeps_its_only_task(&self) -> bool {
         let poll = self.progress.poll.load(Ordering::Relaxed);
         self.keeps_local.load(Ordering::Relaxed) == poll

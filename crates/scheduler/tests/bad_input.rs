@@ -1,4 +1,5 @@
-//! What a careless caller does: an error, or nothing at all; never a hang, a panic of ours, or a loss.
+//! What happens when a caller makes a mistake? An error or nothing, but never a hang, a panic of
+//! the scheduler's own, or a loss.
 #![allow(missing_docs)]
 
 mod common;
@@ -138,7 +139,7 @@ fn a_timer_without_a_scheduler_says_so() {
     );
 }
 
-/// An armed timer changes its scheduler, its thread, and outlives both.
+/// An armed timer moves to another scheduler and to another thread, and outlives both schedulers.
 #[test]
 fn a_timer_may_wander() {
     let (here, there) = (start(1), start(1));
@@ -159,7 +160,8 @@ fn a_timer_may_wander() {
     close(&here);
 }
 
-/// User code parks its thread in a poll, and takes the tokens that are meant for the worker.
+/// User code parks its thread inside a poll, and takes the thread's tokens that are meant for the
+/// worker.
 #[test]
 fn a_poll_may_park_its_thread() {
     let scheduler = start_without_rescue(2);

@@ -1,4 +1,4 @@
-//! Tasks run, are joined, and end with the scheduler.
+//! Do tasks run, can they be joined, and do they end with the scheduler?
 #![allow(missing_docs)]
 
 mod common;

@@ -1,5 +1,5 @@
-//! Is there a program of wakes, joins and drops that takes a task's cell to a state it must not reach? A fuzzer runs the same programs, see
-//! `fuzz/`.
+//! Does any program of wakes, joins and drops bring a task's cell into a state that it must not
+//! reach? A fuzzer runs the same programs, see `fuzz/`.
 #![allow(missing_docs, clippy::pedantic, unreachable_pub)]
 
 mod cell_program;

@@ -1,4 +1,4 @@
-//! Whoever is ready gets a turn, counted in polls.
+//! Does every task that is ready get a turn? Turns are counted in polls.
 #![allow(missing_docs)]
 
 mod common;
@@ -16,7 +16,7 @@ use common::{
 use parking_lot::Mutex;
 use selvedge_scheduler::{Config, Scheduler, TaskRef, Timer};
 
-/// Yields until told to stop; counts its polls.
+/// Yields until `stop` is set; counts its polls.
 async fn busy(stop: Arc<AtomicBool>, polls: Count) {
     while !stop.load(Ordering::Relaxed) {
         polls.add();
@@ -24,7 +24,7 @@ async fn busy(stop: Arc<AtomicBool>, polls: Count) {
     }
 }
 
-/// Wakes its partner and waits for it, until told to stop; counts its polls.
+/// Wakes its partner and waits for it, until `stop` is set; counts its polls.
 async fn ping_pong(partner: Arc<Mutex<Option<TaskRef>>>, stop: Arc<AtomicBool>, polls: Count) {
     poll_fn(|_| {
         polls.add();
@@ -36,7 +36,7 @@ async fn ping_pong(partner: Arc<Mutex<Option<TaskRef>>>, stop: Arc<AtomicBool>, 
         }
         match &*partner.lock() {
             Some(partner) => partner.wake(),
-            // Not known yet: ask again.
+            // The partner is not known yet: look again in the next poll.
             None => TaskRef::with_current(|task| task.expect("in a poll").wake()),
         }
         Poll::Pending
@@ -44,8 +44,9 @@ async fn ping_pong(partner: Arc<Mutex<Option<TaskRef>>>, stop: Arc<AtomicBool>, 
     .await;
 }
 
-/// Plays ping-pong while a queue of 100 tasks takes 100 turns each: how many of these came only after more than the pair's two turns
-/// (and the slack of their wakes), and how many turns the pair had in all.
+/// Two tasks play ping-pong while each of 100 queued tasks takes 100 turns. Returns how many of
+/// these turns came only after more than two turns of the pair (and the slack of its wakes), and
+/// how many turns the pair had in all.
 async fn unfair_turns_beside_ping_pong() -> (usize, usize) {
     let (stop, pair, unfair) = (Arc::new(AtomicBool::new(false)), Count::new(), Count::new());
     let rooms: [Arc<Mutex<Option<TaskRef>>>; 2] = Default::default();
@@ -76,7 +77,7 @@ async fn unfair_turns_beside_ping_pong() -> (usize, usize) {
     for task in partners {
         join(task).await;
     }
-    // They refer to each other.
+    // The partners refer to each other.
     for room in rooms {
         *room.lock() = None;
     }
@@ -91,15 +92,15 @@ fn ping_pong_starves_the_queue() {
     assert_eq!(unfair, 0);
     assert!(pair >= 100, "the pair had turns too");
     close(&scheduler);
-    // With rescue the pair has its next-task slot. A spare that comes because the machine holds the worker up may play alone with the
-    // pair, but not each time.
+    // With a watchdog the pair has its next-task slot. If the machine holds the worker up, a
+    // standby may come and play alone with the pair, but not each time.
     let scheduler = start_with(Config { workers: 1, max_spares: Some(1), ..Config::default() });
     let pair = (0..5).map(|_| run(&scheduler, unfair_turns_beside_ping_pong()).1).min().expect("five");
     assert!(pair <= 2_000, "{pair} turns of the pair beside 100 of each other task");
     close(&scheduler);
 }
 
-/// A crowd that always has something to do looks at the queue of foreign spawns every few polls.
+/// Workers that always have tasks of their own still look at the injector every few polls.
 #[test]
 fn a_busy_crowd_does_not_starve_the_injector() {
     for workers in [1, 2] {
@@ -114,7 +115,8 @@ fn a_busy_crowd_does_not_starve_the_injector() {
             });
             block_on(join(spawned));
         }
-        // Queued at once from a thread outside while the only workers are busy: one per look, whatever else runs.
+        // A thread outside queues these at once, while the only workers are busy. Each look at the
+        // injector takes one of them, whatever else runs.
         let counted = polls.clone();
         let wave: Vec<_> = {
             let (blocked, release) = (Signal::new(), Signal::new());
@@ -147,7 +149,8 @@ fn a_busy_crowd_does_not_starve_the_injector() {
     }
 }
 
-/// The other way round: a thread outside that spawns without end does not starve what is queued at the workers.
+/// The other way round: a thread outside that spawns without end does not starve the tasks that are
+/// queued at the workers.
 #[test]
 fn foreign_spawns_do_not_starve_the_crowd() {
     let scheduler = start_without_rescue(1);
@@ -159,7 +162,7 @@ fn foreign_spawns_do_not_starve_the_crowd() {
             drop(spawn(&spawning, async {}));
             n += 1;
             if n % 64 == 0 {
-                // The machine's memory is finite.
+                // Bounds the memory that the test needs.
                 block_on(join(spawn(&spawning, async {})));
             }
         }
@@ -179,7 +182,7 @@ fn foreign_spawns_do_not_starve_the_crowd() {
     close(&scheduler);
 }
 
-/// Timers come due although no worker ever rests.
+/// Timers fire although no worker ever rests.
 #[test]
 fn timers_fire_while_all_workers_are_busy() {
     for (workers, rescue) in [(1, false), (2, false), (1, true), (2, true)] {
@@ -231,7 +234,8 @@ fn one_worker_runs_tasks_in_the_order_of_spawns_and_of_wakes() {
         }
         assert!(logged.lock().iter().copied().eq(0..50), "spawned in this order");
         logged.lock().clear();
-        // Backwards, so that neither the order of spawns nor that of memory passes for the order of wakes.
+        // Backwards, so that neither the order of spawns nor the order in memory can be mistaken
+        // for the order of wakes.
         signals.iter().rev().for_each(Signal::set);
         for task in tasks {
             join(task).await;
@@ -241,12 +245,13 @@ fn one_worker_runs_tasks_in_the_order_of_spawns_and_of_wakes() {
     close(&scheduler);
 }
 
-/// A chain, where each task spawns the next.
+/// One link of a chain in which each task spawns the next.
 fn link(left: u32, done: Signal) {
     drop(spawn_here(async move { if left == 0 { done.set() } else { link(left - 1, done) } }));
 }
 
-/// A chain, where each task spawns the next, teaches the workers to keep single tasks. A single task whose spawner does not get to it finds another worker all the same.
+/// A chain in which each task spawns the next teaches the workers to keep single tasks local. A
+/// single task is still taken by another worker if its spawner does not get to it.
 #[test]
 fn a_single_task_is_shared_also_after_a_chain() {
     let scheduler = start(2);
@@ -267,12 +272,14 @@ fn a_single_task_is_shared_also_after_a_chain() {
     close(&scheduler);
 }
 
-/// What a chain taught concerns what a poll spawns and nothing else: of two tasks that take turns on one worker each is alone in the queue while the other one runs,
-/// and the other worker has one of them soon.
+/// What a worker learned from a chain applies only to tasks that a poll spawns. Of two tasks that
+/// take turns on one worker, each is alone in the queue while the other one runs, and the other
+/// worker soon takes one of them.
 #[test]
 fn two_tasks_that_yield_are_shared_also_after_a_chain() {
     const TURNS: usize = 60;
-    /// Computes for a while in each turn until the partner does so at the same time; how many turns that took, or all there were.
+    /// Computes for a while in each turn, until the partner computes at the same time. Returns how
+    /// many turns that took, or `TURNS` if it never happened.
     async fn turns_alone(
         mine: Arc<AtomicBool>,
         partners: Arc<AtomicBool>,

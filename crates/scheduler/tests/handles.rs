@@ -1,4 +1,4 @@
-//! Handles may be polled, moved and dropped by anybody at any time.
+//! May a handle be polled, moved and dropped on any thread at any time?
 #![allow(missing_docs)]
 
 mod common;
@@ -52,7 +52,8 @@ fn a_task_may_drop_its_own_handle() {
     close(&scheduler);
 }
 
-/// As `replaced_waker_dropped_under_a_lock`, for handles: the old waker's drop comes back to the scheduler.
+/// As `replaced_waker_dropped_under_a_lock`, for handles: the drop of the old waker calls back into
+/// the scheduler.
 #[test]
 fn a_handle_may_be_polled_with_ever_new_wakers_by_ever_new_threads() {
     let scheduler = start(2);
@@ -91,7 +92,7 @@ fn a_handle_may_be_polled_with_ever_new_wakers_by_ever_new_threads() {
     close(&scheduler);
 }
 
-/// Polls race with completion: whatever the order, the handle resolves.
+/// Polls race with completion: the handle resolves in either order.
 #[test]
 fn a_waker_swap_races_with_completion() {
     let scheduler = start(2);
@@ -120,7 +121,8 @@ fn a_waker_swap_races_with_completion() {
     close(&scheduler);
 }
 
-/// With many tasks, some of which have ended, so that pages of both schedulers have been freed and allocated anew.
+/// Many tasks, some of which have ended, so that pages of both schedulers have been freed and
+/// allocated anew.
 #[test]
 fn a_task_leads_to_its_scheduler_as_long_as_it_lives() {
     let schedulers = [start(1), start(2)];

@@ -1,4 +1,5 @@
-//! Tasks with long polls are accounted as heavy; they and the light ones let each other live.
+//! Do tasks with long polls become cpu-bound, and do cpu-bound and light tasks leave each other
+//! room to run?
 #![allow(missing_docs)]
 
 mod common;
@@ -38,7 +39,7 @@ fn long_polls_make_a_task_heavy_and_short_ones_light_again() {
             seen.lock().push(is_heavy);
             match (short.load(Ordering::Relaxed), is_heavy) {
                 (false, false) => compute(Duration::from_millis(10)),
-                // The first time that it is heavy.
+                // The first poll in which it is cpu-bound.
                 (false, true) => short.store(true, Ordering::Relaxed),
                 (true, true) => {}
                 (true, false) => return,
@@ -57,7 +58,10 @@ fn long_polls_make_a_task_heavy_and_short_ones_light_again() {
     close(&scheduler);
 }
 
-/// Its worker comes to it again at once. A colleague that is woken for it nevertheless may be quicker where cores are few, and then the two change places at each
+/// The worker of a cpu-bound task that wakes itself comes to it again at once. If another worker were
+/// woken for it, that one could be quicker where cores are few, and the two would change places at
+/// each poll: light work would fall to a thread that has just computed, which the operating system
+/// puts off.
 /// poll: light work falls to a thread that has just computed, which the operating system puts off.
 #[test]
 fn a_heavy_task_that_goes_on_wakes_nobody() {
@@ -104,7 +108,7 @@ fn neither_class_starves() {
             })
             .collect();
         eventually("a heavy task", || computing.iter().any(|task| task.task().is_heavy()));
-        // Light ones pass the computations …
+        // Light tasks pass the computations …
         for _ in 0..50 {
             let (light, heavy) = (light.clone(), heavy.clone());
             let polls = run(&scheduler, async move {
@@ -118,7 +122,7 @@ fn neither_class_starves() {
             assert!(polls <= 200, "{polls} heavy polls of 5 ms passed ten yields");
         }
         assert_eq!(light.get(), 500);
-        // … and a crowd of them that never rests does not stop the heavy.
+        // … and light tasks that never rest do not stop the cpu-bound ones.
         let crowd: Vec<_> = (0..10)
             .map(|_| {
                 let stop = Arc::clone(&stop);
@@ -140,7 +144,7 @@ fn neither_class_starves() {
     }
 }
 
-/// As many heavy tasks as permits wait in their polls for one more that is queued.
+/// As many cpu-bound tasks as there are permits wait in their polls for one more that is queued.
 #[test]
 fn a_heavy_task_may_wait_for_another_one() {
     for workers in [1, 2] {
@@ -162,7 +166,8 @@ fn a_heavy_task_may_wait_for_another_one() {
             .collect();
         eventually("all are heavy", || all_heavy.get() == workers + 1);
         assert!(tasks.iter().all(|task| task.task().is_heavy()));
-        // Woken in the order of their waits, which is not known: any of them may be the one that the others wait for.
+        // They are woken in the order of their waits, which is not known. Any of them may be the
+        // one for which the others wait.
         go.set();
         join_all(tasks);
         rest_comes_back(&scheduler, workers);
@@ -170,8 +175,9 @@ fn a_heavy_task_may_wait_for_another_one() {
     }
 }
 
-/// A server's connections are of one kind: most compute, and a health check on a new one must not queue behind them. How long it waits is counted
-/// in polls of the others, each of which takes all of a core for 20 ms.
+/// A server's connections are of one kind: most of them compute, and a health check on a new one
+/// must not queue behind these. How long it waits is counted in polls of the others, each of which
+/// takes a core for 20 ms.
 #[test]
 fn a_short_task_of_a_heavy_kind_passes_the_heavy_ones() {
     async fn connection(stop: Arc<AtomicBool>, heavy: Count, is_check: bool) {
@@ -194,7 +200,8 @@ fn a_short_task_of_a_heavy_kind_passes_the_heavy_ones() {
         })
         .collect();
     passed.sort_unstable();
-    // The queue alone would be ten polls long. A machine that does other things too may hold up one or the other.
+    // The queue alone would be ten polls long. A machine that also does other things may hold up
+    // one check or another.
     assert!(passed[passed.len() / 2] <= 2, "so many heavy polls passed a short task: {passed:?}");
     stop.store(true, Ordering::Relaxed);
     join_all(computing);
@@ -202,7 +209,8 @@ fn a_short_task_of_a_heavy_kind_passes_the_heavy_ones() {
     close(&scheduler);
 }
 
-/// More new tasks of a heavy kind than there are workers may wait in their first poll for one more.
+/// More new tasks of a kind with long polls than there are workers may wait in their first poll for
+/// one more.
 #[test]
 fn a_suspect_may_wait_for_another_one() {
     async fn suspect(last: Signal, is_last: bool) {
@@ -231,7 +239,7 @@ impl Hooks for SlowPolls {
     }
 }
 
-/// The hook names the task that was slow, not one that it started eagerly, nor one that ran beside it.
+/// The hook names the slow task, not a task that it started eagerly, nor a task that ran beside it.
 #[test]
 fn slow_polls_are_reported_with_their_task() {
     let hooks = Arc::new(SlowPolls(Mutex::new(Vec::new())));

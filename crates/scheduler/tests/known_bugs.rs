@@ -1,5 +1,5 @@
-//! Bugs that other runtimes shipped, each under a name and with the number of its report. More of them stand where they belong; the whole list
-//! is in `docs/testing.md`.
+//! Does the scheduler have bugs that other runtimes shipped? Each test names the report. More such
+//! tests are in the files of their subjects; `docs/testing.md` lists all of them.
 #![allow(missing_docs)]
 
 mod common;
@@ -21,7 +21,7 @@ fn lost_wakeup_in_the_pool() {
         for scheduler in [start(workers), start_without_rescue(workers)] {
             for n in 0..5_000 {
                 assert_eq!(block_on(join(spawn(&scheduler, async move { n }))), n);
-                // About when the worker has searched and spun enough, and lies down.
+                // About when the worker has searched and spun long enough and parks.
                 let (began, wait) = (Instant::now(), Duration::from_nanos(n * 7_919 % 48_000));
                 while began.elapsed() < wait {
                     std::hint::spin_loop();
@@ -54,7 +54,7 @@ fn woken_task_never_polled() {
     }
 }
 
-/// tokio#5429, for timers: the old waker's drop comes back to the wheel.
+/// tokio#5429, for timers: the drop of the old waker calls back into the wheel.
 #[test]
 fn replaced_waker_dropped_under_a_lock() {
     let scheduler = start(1);
@@ -86,12 +86,12 @@ fn replaced_waker_dropped_under_a_lock() {
     close(&scheduler);
 }
 
-/// A rescue must come although all workers slept a moment ago, and the watch with them.
+/// A standby must come although all workers slept a moment ago, and the watchdog with them.
 #[test]
 fn watch_asleep_while_a_worker_gets_stuck() {
     let scheduler = start_with(Config { workers: 2, ..Config::default() });
     for round in 0..40 {
-        // About as long as the watch stays awake beside workers that rest.
+        // About as long as the watchdog stays awake while all workers rest.
         thread::sleep(Duration::from_micros(9_000 + round * 100));
         let release = Signal::new();
         let blockers: Vec<_> = (0..2)
@@ -106,7 +106,8 @@ fn watch_asleep_while_a_worker_gets_stuck() {
     close(&scheduler);
 }
 
-/// async-task#11: the last wake's notification goes on while the task has run, completed, and been the last of its scheduler.
+/// async-task#11: the last wake still notifies a worker when the task has already run and completed,
+/// and was the last task of its scheduler.
 #[test]
 fn schedule_function_freed_while_running() {
     for _ in 0..300 {
@@ -122,7 +123,8 @@ fn schedule_function_freed_while_running() {
     }
 }
 
-/// async-executor#163: as above, with tasks that destructors wake, and a scheduler whose last handle goes meanwhile.
+/// async-executor#163: as above, with destructors that wake tasks, and a scheduler whose last
+/// handle is dropped meanwhile.
 #[test]
 fn wake_during_executor_drop() {
     for _ in 0..200 {
@@ -143,8 +145,8 @@ fn wake_during_executor_drop() {
     }
 }
 
-/// async-executor#103: who waits anew leaves another waker, in the place of the one before and nowhere else. Only the last one is woken, and only it
-/// is kept.
+/// async-executor#103: a new wait stores its waker in the place of the one before and nowhere else.
+/// Only the last waker is woken, and only the last one is kept.
 #[test]
 fn two_stores_for_one_waker() {
     let counting = |count: &Count| {
@@ -184,8 +186,9 @@ fn two_stores_for_one_waker() {
     }
 }
 
-/// rayon#768: a thread that waited for a task goes away as soon as it is woken, with all it waited with, while the waking thread has not come back
-/// from the wake. (A sanitizer sees who touches what is gone.)
+/// rayon#768: a thread that waits for a task ends as soon as it is woken, and frees everything it
+/// waited with, while the waking thread has not returned from the wake. (A sanitizer sees accesses
+/// to freed memory.)
 #[test]
 fn latch_touched_after_its_waiter_left() {
     let scheduler = start(2);
@@ -211,7 +214,8 @@ fn latch_touched_after_its_waiter_left() {
     close(&scheduler);
 }
 
-/// RUSTSEC-2021-0124: whoever waits for an output goes, having waited or not, while the output comes. It is dropped once, by one of the two.
+/// RUSTSEC-2021-0124: a handle is dropped, polled before or not, while the output arrives. One side
+/// drops the output, once.
 #[test]
 fn oneshot_race_after_close() {
     let scheduler = start(2);

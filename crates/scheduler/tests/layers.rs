@@ -1,10 +1,10 @@
-//! Do the scheduler's files import downwards only? Read from the sources.
+//! Do the scheduler's files import downwards only? The answer is read from the sources.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The models' side of the scheduler reaches everywhere.
+/// The doors of the models reach everywhere, and `lib` names every module.
 const APART: [&str; 2] = ["model", "lib"];
 
 type Imports = BTreeMap<String, BTreeSet<String>>;
@@ -20,7 +20,8 @@ fn sources(folder: &Path, into: &mut Vec<PathBuf>) {
     }
 }
 
-/// What each file or folder below `src` imports from its neighbours there. Tests at a file's end and comments do not count.
+/// What each file or folder below `src` imports from its neighbours there. Tests at the end of a
+/// file and comments do not count.
 fn imports() -> Imports {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
@@ -48,7 +49,7 @@ fn imports() -> Imports {
     imports
 }
 
-/// All that a module reaches.
+/// All modules that a module reaches, directly or through others.
 fn reached(imports: &Imports, from: &str) -> BTreeSet<String> {
     let mut reached = BTreeSet::new();
     let mut open = vec![from.to_owned()];

@@ -1,5 +1,5 @@
-//! Memory returns to where it was. In a binary of its own, since the allocator counts for the whole process; one test, since tests
-//! run side by side.
+//! Does memory return to where it was? This is a binary of its own, because the allocator counts
+//! for the whole process, and one test, because tests run side by side.
 #![allow(missing_docs)]
 
 mod common;
@@ -23,7 +23,7 @@ impl Counting {
 
 static BYTES: AtomicIsize = AtomicIsize::new(0);
 
-// SAFETY: everything is handed on to the system's allocator as it came.
+// SAFETY: every call is passed on to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         BYTES.fetch_add(Self::size(layout), Ordering::Relaxed);
@@ -44,7 +44,8 @@ fn bytes() -> isize {
     BYTES.load(Ordering::Relaxed)
 }
 
-/// Tasks that are joined, detached, woken, and left suspended with timers; a quarter of the timers fires.
+/// Tasks that are joined, detached, woken, and left suspended with timers. A quarter of the timers
+/// fires.
 fn churn(scheduler: &Scheduler) {
     run(scheduler, async {
         let tasks: Vec<_> = (0..1_000u64)
@@ -100,11 +101,12 @@ fn cycle() {
     }
 }
 
-/// Stretches of rounds of which one must be flat.
+/// Of so many stretches of rounds, one must be flat.
 const STRETCHES: usize = 6;
 
-/// What grows with each round is a leak, and grows in every stretch. Queues and slabs that keep their room grow until the largest crowd has
-/// been there, which depends on how the threads meet.
+/// A leak grows with each round, and so in every stretch. Queues and slabs keep their memory and
+/// grow until the largest number of tasks has been there at once, which depends on how the threads
+/// meet.
 fn assert_flat(what: &str, rounds: usize, slack: isize, mut round: impl FnMut()) {
     (0..rounds).for_each(|_| round());
     let mut growth = Vec::new();
@@ -112,7 +114,7 @@ fn assert_flat(what: &str, rounds: usize, slack: isize, mut round: impl FnMut())
         let before = bytes();
         (0..2 * rounds).for_each(|_| round());
         let mut grown = bytes() - before;
-        // Threads that are on their way out still hold something.
+        // Threads that are about to end still hold some memory.
         for _ in 0..1_000 {
             if grown <= slack {
                 return;
@@ -128,11 +130,11 @@ fn assert_flat(what: &str, rounds: usize, slack: isize, mut round: impl FnMut())
 #[test]
 fn memory_returns_to_its_baseline() {
     let scheduler = start(2);
-    // One task that were lost per round would be more than 800 bytes times the rounds.
+    // If one task were lost per round, that would be more than 800 bytes times the rounds.
     assert_flat("churn", 30, 16_000, || churn(&scheduler));
     close(&scheduler);
     drop(scheduler);
-    // A scheduler is far more than the slack divided by the rounds.
+    // A scheduler is far larger than the slack divided by the rounds.
     assert_flat("schedulers", 100, 16_000, cycle);
     assert!(threads() <= 8);
 }

@@ -1,4 +1,5 @@
-//! Futures and outputs are dropped exactly once, handles resolve and workers live on, whatever user code does.
+//! Whatever user code does: is each future and output dropped exactly once, does each handle
+//! resolve, and do the workers live on?
 #![allow(missing_docs)]
 
 mod common;
@@ -70,7 +71,7 @@ impl Drop for Subject {
     }
 }
 
-/// How often the subject's output comes into being.
+/// How many outputs the subject creates.
 fn outputs_of(ends: Ends) -> usize {
     usize::from(ends != Ends::InPoll)
 }
@@ -262,7 +263,8 @@ fn an_eager_task_is_polled_inside_the_call() {
     close(&scheduler);
 }
 
-/// A cell that is being freed is not the current task any more: its slot's destructor, which is foreign code, must not get hold of it.
+/// A cell that is being freed is no longer the current task: the destructor of its slot, which is
+/// foreign code, must not get a reference to it.
 #[test]
 fn the_destructor_of_a_slot_finds_no_current_task() {
     struct AsksInDrop(std::sync::mpsc::Sender<bool>);

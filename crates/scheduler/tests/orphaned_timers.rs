@@ -1,4 +1,4 @@
-//! Somebody looks at every wheel, whatever its own worker does.
+//! Does some thread fire the timers of every wheel, whatever the wheel's own worker does?
 #![allow(missing_docs)]
 
 mod common;
@@ -41,7 +41,8 @@ fn timer_not_fired_because_next_wake_was_updated_after_unlock() {
     }
 }
 
-/// A task that sleeps for `nanos`: where it armed its timer, and when that is due.
+/// Spawns a task that sleeps for `nanos`. Returns the worker on which it armed its timer, and when
+/// the timer is due.
 fn spawn_sleeper(scheduler: &Scheduler, nanos: u64, fired: &Signal) -> (usize, u64) {
     loop {
         let fired = fired.clone();
@@ -61,15 +62,17 @@ fn spawn_sleeper(scheduler: &Scheduler, nanos: u64, fired: &Signal) -> (usize, u
             polled.map(Result::unwrap)
         });
         drop(spawn(scheduler, future));
-        // On a slow machine it may be due before it could be armed: then another one is.
+        // On a slow machine the timer may be due before it could be armed. Then another task is
+        // spawned.
         if let Ok(place) = place.recv() {
             return place;
         }
     }
 }
 
-/// Never rests until the timer has fired, which is to be soon: counted in polls, as on a machine with other work to do time passes while neither this
-/// nor the watch gets a core. Somebody looks every millisecond, which is about a thousand polls.
+/// Never rests until the timer has fired, which must be soon. Lateness is counted in polls: on a
+/// machine with other work, time passes while neither this task nor the watchdog gets a core. A
+/// look at all wheels takes place every millisecond, which is about a thousand polls.
 async fn busy_until(fired: Signal, deadline: u64) {
     const MANY: u32 = 100_000;
     let mut late = 0;
@@ -80,7 +83,8 @@ async fn busy_until(fired: Signal, deadline: u64) {
     }
 }
 
-/// golang#45716: a timer lies in the wheel of a spare that has gone home, and the only worker never rests.
+/// golang#45716: a timer is in the wheel of a standby that has been dismissed, and the only worker
+/// never rests.
 #[test]
 fn timer_lost_when_the_worker_count_shrinks() {
     let scheduler = start(1);
@@ -101,7 +105,8 @@ fn timer_lost_when_the_worker_count_shrinks() {
     close(&scheduler);
 }
 
-/// The same the other way round: the timer lies in the wheel of a worker that is stuck, and the spare never rests.
+/// The other way round: the timer is in the wheel of a worker that is stuck, and the standby never
+/// rests.
 #[test]
 fn timer_held_hostage_by_a_stuck_worker() {
     let scheduler = start(1);
@@ -121,7 +126,8 @@ fn timer_held_hostage_by_a_stuck_worker() {
     close(&scheduler);
 }
 
-/// And without rescue: one worker sleeps beside its timer; the other one, which waited for both, runs a poll that does not end.
+/// Without a watchdog: one worker sleeps beside its timer. The other one, which waited for both,
+/// runs a poll that does not end.
 #[test]
 fn timer_forgotten_when_its_driver_gets_busy() {
     let scheduler = start_without_rescue(2);
@@ -136,7 +142,7 @@ fn timer_forgotten_when_its_driver_gets_busy() {
     close(&scheduler);
 }
 
-/// An eager task arms its timer inside the poll of another one, which then waits for it.
+/// An eager task arms its timer inside the poll of another task, which then waits for it.
 #[test]
 fn timer_of_an_eager_task_while_its_spawner_is_stuck() {
     for _ in 0..5 {
@@ -155,7 +161,8 @@ fn timer_of_an_eager_task_while_its_spawner_is_stuck() {
     }
 }
 
-/// A poll drives a future of its own to the end, with a timer in it whose waker unparks the thread.
+/// A poll drives a future of its own to its end. The future holds a timer whose waker unparks the
+/// thread.
 #[test]
 fn timer_of_a_future_that_a_poll_blocks_on() {
     for scheduler in [start(1), start_without_rescue(2)] {

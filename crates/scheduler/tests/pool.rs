@@ -1,4 +1,5 @@
-//! Blocking jobs: bounded, queued, dropped at the end; threads that come on demand and go when idle.
+//! Are blocking jobs bounded, queued, and dropped at the end, and do the pool's threads come on
+//! demand and retire when idle?
 #![allow(missing_docs)]
 
 mod common;
@@ -144,7 +145,8 @@ fn jobs_that_have_not_begun_are_dropped_at_the_end() {
     release.set();
 }
 
-/// The one that runs, and the one that is queued; a task that the first one needs runs meanwhile.
+/// Both the running job and the queued one are waited for. A task that the first one needs runs
+/// meanwhile.
 #[test]
 fn jobs_are_waited_for_while_tasks_run() {
     let scheduler = start_with(with_threads(1));
@@ -182,7 +184,7 @@ fn jobs_are_waited_for_no_longer_than_patience_lasts() {
     close(&scheduler);
 }
 
-/// A queue that is dropped is drained.
+/// A queue whose jobs are dropped counts as drained.
 #[test]
 fn who_waits_for_jobs_is_told_that_they_were_dropped() {
     let scheduler = start_with(with_threads(1));
@@ -201,7 +203,7 @@ fn who_waits_for_jobs_is_told_that_they_were_dropped() {
     waiting.join().expect("it ends");
 }
 
-/// Stand-ins and jobs come from the same threads, but neither takes the other's.
+/// Standbys and jobs come from the same threads, but neither takes the threads of the other.
 #[test]
 fn jobs_run_while_spares_are_needed() {
     let scheduler = start_with(with_threads(2));
@@ -250,7 +252,8 @@ fn jobs_and_tasks_wait_for_each_other() {
     close(&scheduler);
 }
 
-/// What a job leaves in its thread is dropped by the thread when it retires, and may use the pool.
+/// A retiring thread drops what a job has left in its thread-locals. Such a destructor may use the
+/// pool.
 #[test]
 fn a_destructor_of_a_retiring_thread_may_use_the_pool() {
     std::thread_local! {
@@ -272,7 +275,7 @@ fn a_destructor_of_a_retiring_thread_may_use_the_pool() {
     retiring.block();
     let (sender, done) = mpsc::channel();
     let submitter = scheduler.clone();
-    // Starts a thread while the other one is on its way out.
+    // Starts a thread while the other one is about to end.
     let submitting = std::thread::spawn(move || {
         submit(&submitter, move || sender.send(()).expect("the test waits"));
     });
@@ -283,7 +286,7 @@ fn a_destructor_of_a_retiring_thread_may_use_the_pool() {
     close(&scheduler);
 }
 
-/// A job may end the scheduler it runs on.
+/// A job may close the scheduler on which it runs.
 #[test]
 fn a_job_may_close_its_scheduler() {
     let scheduler = start_without_rescue(1);

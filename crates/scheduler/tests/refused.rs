@@ -1,9 +1,10 @@
-//! The operating system refuses threads: an error or a wait, never a hang or a loss.
+//! What happens when the operating system refuses threads? An error or a wait, but never a hang or
+//! a loss.
 //!
-//! Each test runs itself once more as a process of its own, in which stacks are so large, and the address space is so small, that
-//! there is room for a handful of threads only.
+//! Each test runs itself once more as a process of its own, with stacks so large and an address
+//! space so small that only a handful of threads fit.
 #![allow(missing_docs)]
-// The shadow of the address space that these two keep does not fit into a small one.
+// The shadow memory of these two sanitizers does not fit into a small address space.
 #![cfg(not(any(selvedge_asan, selvedge_tsan)))]
 
 mod common;
@@ -32,7 +33,7 @@ fn where_threads_are_scarce(name: &str, test: impl FnOnce()) {
         .args(["--exact", name, "--test-threads=1", "--nocapture"])
         .env(IN_CHILD, "1")
         .env("RUST_MIN_STACK", (512 << 20).to_string())
-        // A thread's heap takes room too.
+        // A thread's heap takes address space too.
         .env("MALLOC_ARENA_MAX", "1")
         .output()
         .expect("a shell");
@@ -40,7 +41,7 @@ fn where_threads_are_scarce(name: &str, test: impl FnOnce()) {
     assert!(child.status.success() && out.contains("1 passed"), "{}\n{out}\n{err}", child.status);
 }
 
-/// Threads of others that take all the room there is, until they are told to end.
+/// Foreign threads that take all the address space there is, until `leave` ends them.
 struct Crowd(Signal, Vec<JoinHandle<()>>);
 
 impl Crowd {
@@ -77,7 +78,7 @@ fn a_start_that_fails_leaves_nothing_behind() {
     });
 }
 
-/// tokio#8406: the job comes back as an error, or another thread comes to it.
+/// tokio#8406: the job comes back as an error, or another thread takes it.
 #[test]
 fn blocking_job_orphaned_when_the_os_refuses_a_thread() {
     where_threads_are_scarce("blocking_job_orphaned_when_the_os_refuses_a_thread", || {
@@ -90,7 +91,7 @@ fn blocking_job_orphaned_when_the_os_refuses_a_thread() {
         assert_ne!(refused.error.raw_os_error(), None, "{:?}", refused.error);
         assert_eq!((dropped.get(), scheduler.metrics().blocking_queue), (1, 0));
         crowd.leave();
-        // Now some threads can be had, fewer than there are jobs.
+        // Now some threads can be started, fewer than there are jobs.
         let (release, done) = (Signal::new(), Count::new());
         for _ in 0..50 {
             let (release, done) = (release.clone(), done.clone());
@@ -107,7 +108,7 @@ fn blocking_job_orphaned_when_the_os_refuses_a_thread() {
     });
 }
 
-/// A rescue comes as soon as there is room for it, and its lack harms nobody else.
+/// A standby comes as soon as a thread can be started, and its absence harms no other task.
 #[test]
 fn a_spare_that_is_refused_comes_later() {
     where_threads_are_scarce("a_spare_that_is_refused_comes_later", || {

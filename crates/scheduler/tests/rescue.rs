@@ -1,4 +1,4 @@
-//! A worker that is stuck in a poll holds nothing hostage, and heavy tasks and light ones let each other live.
+//! Do other threads serve everything that a stuck worker holds?
 #![allow(missing_docs)]
 
 mod common;
@@ -12,7 +12,8 @@ use common::{
 };
 use selvedge_scheduler::{Config, JoinHandle, Scheduler, Timer};
 
-/// Polls that end when `release` is set; returns when all of them are inside.
+/// Spawns tasks whose polls end when `release` is set, and returns when all of them are inside
+/// their polls.
 fn block(scheduler: &Scheduler, count: usize, release: &Signal) -> Vec<JoinHandle<End<()>>> {
     let inside = Count::new();
     let tasks = (0..count)
@@ -32,8 +33,8 @@ fn rest_comes_back(scheduler: &Scheduler, workers: usize) {
     eventually("spares go home", || scheduler.metrics().workers_active == workers);
 }
 
-/// What the queue of a stuck worker holds, the next-task slot, the injector, and a timer: each must be served, or the blockers are
-/// never released.
+/// The queue of a stuck worker, its next-task slot, the injector and a timer: each must be served,
+/// or the blockers are never released.
 #[test]
 fn all_workers_are_stuck_and_everything_else_runs() {
     for workers in [1, 2, 4] {
@@ -50,7 +51,8 @@ fn all_workers_are_stuck_and_everything_else_runs() {
                     }
                 });
                 run(&scheduler, yield_now());
-                // One more blocker leaves tasks in its deque, and one in its next slot if that is free.
+                // This blocker leaves tasks in its worker's deque, and one in the next-task slot if
+                // that is free.
                 let (wait, count) = (release.clone(), served.clone());
                 let last = spawn(&scheduler, async move {
                     next.set();
@@ -79,7 +81,7 @@ fn all_workers_are_stuck_and_everything_else_runs() {
     }
 }
 
-/// Tasks that all block are born one by one, each while those before are still stuck.
+/// Tasks that all block are created one by one, each while those before are still stuck.
 #[test]
 fn blockers_that_are_new_each_time() {
     let scheduler = start(2);
@@ -127,7 +129,7 @@ fn spares_are_bounded() {
     let scheduler = start_with(Config { workers: 1, max_spares: Some(2), ..Config::default() });
     let release = Signal::new();
     let stuck = block(&scheduler, 3, &release);
-    // With all three places stuck nobody serves these.
+    // With all three places stuck, no worker serves these.
     let ran = Count::new();
     let waiting: Vec<_> = (0..10)
         .map(|_| {
@@ -136,7 +138,7 @@ fn spares_are_bounded() {
         })
         .collect();
     for _ in 0..20 {
-        // Looks of the watch pass; it must not find a place that is not there.
+        // Some looks of the watchdog pass. None of them may find a place that does not exist.
         std::thread::sleep(Duration::from_millis(1));
         assert!(scheduler.metrics().workers_active <= 3);
     }

@@ -1,4 +1,4 @@
-//! `close` ends everything, in bounded time, from wherever it is called.
+//! Does `close` end everything, in bounded time, wherever it is called?
 #![allow(missing_docs)]
 
 mod common;
@@ -17,7 +17,8 @@ use common::{
 use parking_lot::Mutex;
 use selvedge_scheduler::{JoinHandle, TaskRef};
 
-/// RUSTSEC-2021-0072: a future is dropped by its runner, never by the thread that ends it while it is polled.
+/// RUSTSEC-2021-0072: the worker that polls a future drops it; a thread that closes the scheduler
+/// during the poll never does.
 #[test]
 fn abort_drops_on_the_wrong_thread() {
     let scheduler = start_without_rescue(2);
@@ -54,7 +55,8 @@ fn abort_drops_on_the_wrong_thread() {
     assert_eq!(*dropped.lock(), *worker.lock());
 }
 
-/// tokio#2046: what is dropped at the end wakes others that are being dropped, spawns, and looks around.
+/// tokio#2046: destructors that run at the end wake other tasks that are being dropped, spawn
+/// tasks, and read metrics.
 #[test]
 fn destructor_wakes_under_the_queue_lock_at_shutdown() {
     for workers in [1, 2, 4] {
@@ -95,7 +97,8 @@ fn destructor_wakes_under_the_queue_lock_at_shutdown() {
     }
 }
 
-/// tokio#3869: what waits in the queues of stuck workers when the end comes.
+/// tokio#3869: tasks that wait in the queues of stuck workers when the scheduler closes are
+/// dropped, and their handles resolve.
 #[test]
 fn queued_tasks_lost_at_shutdown() {
     for workers in [1, 2, 4] {
@@ -140,7 +143,7 @@ fn queued_tasks_lost_at_shutdown() {
     }
 }
 
-/// tokio#2119: the end is bounded although a poll is not, and names the task.
+/// tokio#2119: the end is bounded although a poll is not, and `close` returns the task.
 #[test]
 fn shutdown_while_a_worker_blocks() {
     for patience in [Duration::ZERO, Duration::from_millis(1), Duration::from_millis(50)] {
@@ -156,7 +159,7 @@ fn shutdown_while_a_worker_blocks() {
             stuck.block();
             let left = scheduler.close(patience);
             assert!(left.contains(blocker.task()), "{patience:?}");
-            // Also those that nobody holds up.
+            // The other tasks end too.
             assert_eq!(block_on(end(suspended)), End::Closed, "{patience:?}");
             drop(scheduler);
             release.set();
@@ -198,13 +201,14 @@ fn a_second_close_finds_nothing_left_to_do() {
     for handle in handles {
         assert_eq!(block_on(end(handle)), End::Closed);
     }
-    // Looks at a closed scheduler.
+    // Each of these calls is made on a closed scheduler.
     assert_eq!((scheduler.live_tasks(), scheduler.tasks()), (0, Vec::<TaskRef>::new()));
     assert_eq!(scheduler.metrics().workers_active, 0);
     assert!(format!("{scheduler:?}").contains("Scheduler"));
 }
 
-/// Everything has ended when `close` returns: handles resolve without waiting, and what tasks held is dropped.
+/// Everything has ended when `close` returns: handles resolve without waiting, and what the tasks
+/// held is dropped.
 #[test]
 fn after_close_everything_has_ended() {
     for round in 0..200 {
@@ -245,7 +249,7 @@ fn a_task_may_close_its_scheduler() {
             assert_eq!(end(spawn(&inner, async {})).await, End::Closed);
             std::future::pending::<()>().await;
         });
-        // The handle of the scheduler goes at once: nobody outside will close it.
+        // The scheduler's handle is dropped at once: no thread outside will close it.
         drop(scheduler);
         assert_eq!(block_on(end(closer)), End::Closed);
         for handle in suspended {
@@ -255,7 +259,7 @@ fn a_task_may_close_its_scheduler() {
     }
 }
 
-/// A destructor that `close` runs closes the scheduler, with all the patience in the world.
+/// A destructor that `close` runs closes the scheduler, with unlimited patience.
 #[test]
 fn a_destructor_may_close_its_scheduler() {
     let scheduler = start(2);

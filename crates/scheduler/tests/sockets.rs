@@ -1,4 +1,5 @@
-//! Who waits for a socket gets to know, whoever is idle, busy or stuck; and a worker that waits for sockets hears of all else.
+//! Is a task woken for its socket whether workers are idle, busy or stuck, and does a worker that
+//! waits for sockets still run tasks and fire timers?
 #![allow(missing_docs)]
 #![cfg(unix)]
 
@@ -82,7 +83,8 @@ async fn ring(scheduler: Scheduler, length: usize, rounds: u8) -> u64 {
                 loop {
                     match input.read().await {
                         Ok(round) if round < rounds => output.write(round + 1),
-                        // The end of it: who waits for this one finds the stream closed.
+                        // The last round: the task that waits for this one's byte finds the stream
+                        // closed.
                         Ok(_) => return Some(clock.now()),
                         Err(_) => return None,
                     }
@@ -122,7 +124,7 @@ fn a_busy_worker_glances_at_sockets() {
         seen.set();
         byte.is_ok()
     });
-    // The only worker never goes to sleep before the byte is read.
+    // The only worker never parks before the byte is read.
     let yields = run(&scheduler, async move {
         yield_now().await;
         other.write(1);
@@ -165,7 +167,8 @@ fn sockets_are_served_while_all_workers_are_stuck() {
     }
 }
 
-/// The holder of the driver lies on its parker when the first socket comes, and must get up for it.
+/// The holder of the driver waits on its parker when the first socket is registered, and must be
+/// woken for it.
 #[test]
 fn the_first_socket_finds_an_idle_scheduler() {
     for _ in 0..50 {
@@ -194,7 +197,8 @@ fn a_worker_that_waits_for_sockets_hears_of_tasks_and_timers() {
     close(&scheduler);
 }
 
-/// What lies in a socket comes before anything that virtual time would have to wait for.
+/// A byte that is ready in a socket comes before anything for which virtual time would have to
+/// move.
 #[test]
 fn virtual_time_stands_still_while_a_socket_is_ready() {
     let scheduler = start_with(Config { workers: 2, clock: ClockKind::Virtual, ..Config::default() });
@@ -225,7 +229,8 @@ fn virtual_time_stands_still_while_a_socket_is_ready() {
     close(&scheduler);
 }
 
-/// A worker that comes out of the poll has wakers in its hands, and another may take its seat before it has woken anybody.
+/// A worker that returns from the poll for sockets holds wakers. Another worker may take the driver
+/// before any of them has been called.
 #[test]
 fn virtual_time_stands_still_while_a_wake_is_on_its_way() {
     for max_spares in [None, Some(0)] {
@@ -261,7 +266,7 @@ fn closing_ends_the_waits_of_others() {
     close(&waiting);
 }
 
-/// Whoever stops waiting is not on the list any more: its waker is dropped with it.
+/// A wait that is given up leaves the list of waiters, and its waker is dropped.
 #[test]
 fn a_wait_that_is_given_up_leaves_nothing_behind() {
     let scheduler = start(1);
@@ -303,7 +308,7 @@ fn idle_sockets_wake_nobody() {
     let (_one, _other) = Watched::pair(&scheduler);
     run(&scheduler, yield_now());
     let parks = || scheduler.metrics().workers.iter().map(|worker| worker.parks).sum::<u64>();
-    // Both lie down after what has just run.
+    // Both workers park after what has just run.
     let mut before = parks();
     eventually("it comes to rest", || {
         std::thread::sleep(Duration::from_millis(50));

@@ -1,4 +1,5 @@
-//! Many spawners, many tasks, many schedulers: nothing is lost, nothing is run twice, no thread stays.
+//! With many spawners, tasks and schedulers: is anything lost or run twice, or does a thread stay
+//! behind?
 #![allow(missing_docs)]
 
 mod common;
@@ -42,7 +43,7 @@ fn spawns_from_everywhere_run_once() {
                 spawn(&scheduler, async move {
                     for n in spawner * EACH..(spawner + 1) * EACH {
                         let runs = Arc::clone(&runs);
-                        // Detached: only the count will tell.
+                        // Detached: only the count shows that it ran.
                         drop(spawn_here(async move { runs[n].fetch_add(1, Ordering::Relaxed) }));
                         if n % 100 == 0 {
                             yield_now().await;
@@ -61,7 +62,8 @@ fn spawns_from_everywhere_run_once() {
     }
 }
 
-/// Spawners run into the end: each task has either run or been refused, and its handle says so.
+/// The scheduler closes while threads spawn: each task has either run or been refused, and its
+/// handle says so.
 #[test]
 fn spawns_race_with_the_end() {
     for round in 0..100 {
@@ -116,7 +118,7 @@ fn a_tree_of_tasks() {
     }
 }
 
-/// A chain in which each task spawns the next, of tasks that nobody holds.
+/// A chain in which each task spawns the next, and no handle is kept.
 #[test]
 fn a_chain_of_detached_tasks() {
     fn link(left: u32, through: Count) {
@@ -136,8 +138,8 @@ fn a_chain_of_detached_tasks() {
     close(&scheduler);
 }
 
-/// In this file alone, so that no other test starts threads meanwhile: nextest gives each test a process, and `cargo test` finds
-/// the other tests' threads gone in the end.
+/// Counts the threads of the whole process. nextest gives each test a process of its own; under
+/// `cargo test` the threads of the other tests in this file are gone in the end.
 #[test]
 fn schedulers_come_and_go_without_a_thread_left() {
     let cycle = |n: usize| {
@@ -154,6 +156,6 @@ fn schedulers_come_and_go_without_a_thread_left() {
         close(&scheduler);
     };
     (0..1_000).for_each(cycle);
-    // Those of this test binary itself: main, the watchdog, and one per test at most.
+    // The threads of the test binary itself: main, the watchdog, and at most one per test.
     eventually("all threads are gone", || threads() <= 2 + 6);
 }

@@ -1,5 +1,5 @@
-//! What is left in a thread-local is used and dropped while its thread ends, before the scheduler's own
-//! thread-locals are gone and after.
+//! May values that are left in a thread-local use the scheduler while their thread ends, both
+//! before and after the scheduler's own thread-locals are gone?
 #![allow(missing_docs)]
 
 mod common;
@@ -18,12 +18,12 @@ use common::{
 use selvedge_scheduler::{Config, Scheduler};
 
 thread_local! {
-    /// Dropped from the front.
+    /// Its items are dropped from the front.
     static LEFT: RefCell<Vec<Box<dyn Any>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Leaves something to the end of the calling thread: with `ours_first` to when the shelf of task cells is
-/// gone.
+/// Leaves values for the end of the calling thread. With `ours_first` they are dropped after the
+/// thread's shelf of task cells is gone.
 fn leave(scheduler: &Scheduler, ours_first: bool, make: impl FnOnce() -> Vec<Box<dyn Any>>) {
     let touch_ours = || {
         let handle = scheduler.spawn(async { End::Value(()) }, common::NoSlot);
@@ -45,7 +45,7 @@ fn leave(scheduler: &Scheduler, ours_first: bool, make: impl FnOnce() -> Vec<Box
 fn everything(scheduler: &Scheduler, drops: &Count) -> Vec<Box<dyn Any>> {
     let counted = || drops.on_drop();
     let mut left: Vec<Box<dyn Any>> = Vec::new();
-    // The last reference to an ended task, whose cell goes back here.
+    // The last reference to a task that has ended: its cell is returned here.
     for _ in 0..200 {
         let token = counted();
         let handle = spawn(scheduler, async move { token });
@@ -81,7 +81,7 @@ fn everything(scheduler: &Scheduler, drops: &Count) -> Vec<Box<dyn Any>> {
     left
 }
 
-/// Tasks and tokens that `everything` makes.
+/// How many tasks and tokens `everything` makes.
 const MADE: usize = 200 + 1 + 200 + 1;
 
 #[test]
@@ -128,8 +128,8 @@ fn a_worker() {
     }
 }
 
-/// A thread of the scheduler is one until its last destructor has run: there `close` does not wait, least of
-/// all for that thread.
+/// A thread belongs to the scheduler until its last destructor has run. `close` on such a thread
+/// does not wait, least of all for the thread itself.
 #[test]
 fn a_destructor_may_close_the_scheduler_of_its_own_thread() {
     let config = || Config { blocking_keep_alive: Duration::from_millis(1), ..Config::default() };
@@ -193,13 +193,13 @@ fn close_does_not_wait_for_a_destructor_beyond_its_patience() {
             scheduler.spawn_blocking(Box::new(leaves)).expect("threads can be had");
             scheduler.wait_for_blocking(Duration::MAX);
         }
-        // It would wait for ever.
+        // Without the limit it would wait for ever.
         scheduler.close(Duration::from_millis(10));
         stuck.block();
         assert_eq!(is_over.get(), 0);
         release.set();
         eventually("the thread goes on", || is_over.get() == 1);
-        // One that ends in time is waited for.
+        // A destructor that ends in time is waited for.
         let (waits, is_over) = (start(1), Count::new());
         let over = is_over.clone();
         run(&waits, async move {

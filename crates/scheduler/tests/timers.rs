@@ -1,4 +1,4 @@
-//! Timers fire on time, in real and in virtual time, and leave nothing behind.
+//! Do timers fire on time, in real and in virtual time, and leave nothing behind?
 #![allow(missing_docs)]
 
 mod common;
@@ -134,7 +134,8 @@ fn a_timer_may_be_dropped_by_another_thread_in_the_poll_that_armed_it() {
             arm(&mut timer, u64::MAX - 1).await;
             std::thread::scope(|scope| scope.spawn(|| drop(timer)).join()).expect("no panic");
         }
-        // The poll ends with a timer that was dropped elsewhere; the next one is armed as ever.
+        // The poll ends with a timer that was dropped on another thread. The next timer is armed as
+        // usual.
         let mut timer = Timer::new();
         arm(&mut timer, u64::MAX - 1).await;
         std::thread::scope(|scope| scope.spawn(|| drop(timer)).join()).expect("no panic");
@@ -145,7 +146,7 @@ fn a_timer_may_be_dropped_by_another_thread_in_the_poll_that_armed_it() {
     scheduler.close(Duration::from_secs(10));
 }
 
-/// Until the poll ends the timer is in no wheel, which must not be taken for having fired.
+/// Until the poll ends the timer is in no wheel. That must not be taken for a timer that has fired.
 #[test]
 fn a_timer_that_moves_to_another_worker_in_the_poll_that_armed_it_is_not_early() {
     const DEADLINE: u64 = u64::MAX - 1;
@@ -169,7 +170,7 @@ fn a_timer_that_moves_to_another_worker_in_the_poll_that_armed_it_is_not_early()
     scheduler.close(Duration::from_secs(10));
 }
 
-/// And it wakes whoever polled it last.
+/// The timer wakes the task that polled it last.
 #[test]
 fn a_timer_that_moves_to_another_worker_in_the_poll_that_armed_it_fires_there() {
     let scheduler = start(2);
@@ -191,7 +192,8 @@ fn a_timer_that_moves_to_another_worker_in_the_poll_that_armed_it_fires_there() 
     scheduler.close(Duration::from_secs(10));
 }
 
-/// The first keys of two wheels are equal: a timer of one must not be taken for what is staged at the other.
+/// The first keys of two wheels are equal. A timer of one wheel must not be taken for the timer
+/// that is staged at the other.
 #[test]
 fn timers_of_two_workers_with_equal_keys_are_kept_apart() {
     let scheduler = common::start_without_rescue(2);
@@ -260,7 +262,8 @@ fn a_timer_that_outlives_its_scheduler_leaves_the_next_one_alone() {
     second.close(Duration::from_secs(10));
 }
 
-/// What was armed for one deadline says nothing about another one, be it earlier or later, armed in this wheel or in another scheduler's.
+/// A timer that is armed for one deadline says nothing about another deadline, be it earlier or
+/// later, in this wheel or in another scheduler's.
 #[test]
 fn a_timer_that_is_polled_for_another_deadline_moves() {
     let scheduler = start_virtual(1);
@@ -270,9 +273,9 @@ fn a_timer_that_is_polled_for_another_deadline_moves() {
         arm(&mut first, began + 5_000).await;
         arm(&mut second, began + 90_000).await;
         common::yield_now().await;
-        // An earlier timer in the same wheel, and a poll of the later one that nothing called for.
+        // An earlier timer is in the same wheel, and the later one is polled without need.
         arm(&mut second, began + 90_000).await;
-        // To the front of the wheel, behind all others, and to where it was.
+        // Moves it to the front of the wheel, behind all others, and back to where it was.
         for deadline in [1_000, 500_000, 90_000] {
             arm(&mut second, began + deadline).await;
             common::yield_now().await;
@@ -297,7 +300,7 @@ fn a_timer_that_is_polled_for_another_deadline_moves() {
 #[test]
 fn a_timer_that_moves_to_another_scheduler_is_armed_there_and_not_here() {
     const DEADLINE: u64 = u64::MAX - 1;
-    // Before the other scheduler's first timer, which says nothing about this one.
+    // Earlier than the other scheduler's first timer, which says nothing about this one.
     const EARLIER: u64 = u64::MAX / 2;
     let (first, second) = (start(1), start(1));
     let mut moved = run(&first, async {
@@ -327,7 +330,7 @@ fn a_timer_that_moves_to_another_scheduler_is_armed_there_and_not_here() {
     second.close(Duration::from_secs(10));
 }
 
-/// For a deadline that the caller knows to lie ahead.
+/// For a deadline that the caller expects to lie ahead.
 #[test]
 fn a_timer_can_be_started_without_a_look_at_the_clock() {
     let scheduler = start_virtual(1);
@@ -347,7 +350,8 @@ fn a_timer_can_be_started_without_a_look_at_the_clock() {
     scheduler.close(Duration::from_secs(10));
 }
 
-/// When the poll's code has run, nothing is staged any more: what a destructor arms goes into the wheel, whoever's waker it has.
+/// After the poll's code has run, no timer is staged: a timer that a destructor arms goes into the
+/// wheel, whichever waker it has.
 #[test]
 fn a_timer_that_a_destructor_arms_is_armed() {
     let scheduler = start(1);
@@ -355,7 +359,7 @@ fn a_timer_that_a_destructor_arms_is_armed() {
         let kept = Arc::new(parking_lot::Mutex::new(None));
         let keeps = Arc::clone(&kept);
         let mut guard = None;
-        // Not inside of another future, which would drop this one in its own poll.
+        // Not inside another future, which would drop this one in its own poll.
         let arms = poll_fn(move |cx| {
             let waker = if has_own_waker { cx.waker().clone() } else { common::waker_of(|| {}) };
             let keeps = Arc::clone(&keeps);
@@ -377,7 +381,8 @@ fn a_timer_that_a_destructor_arms_is_armed() {
     scheduler.close(Duration::from_secs(10));
 }
 
-/// A worker that fires many timers runs what they woke for a while before it wakes a colleague: but not when that takes long.
+/// A worker that fires many timers runs the woken tasks alone for a while before it wakes another
+/// worker, but not if they take long.
 #[test]
 fn a_burst_of_timers_is_shared_out_when_its_tasks_take_their_time() {
     let scheduler = start(2);
@@ -390,7 +395,8 @@ fn a_burst_of_timers_is_shared_out_when_its_tasks_take_their_time() {
                 spawn_here(async move {
                     let mut timer = Timer::new();
                     poll_fn(|cx| timer.poll(due, cx)).await.expect("on a worker");
-                    // Goes on only if another worker runs another one of these at the same time.
+                    // Returns only if another worker runs another one of these tasks at the same
+                    // time.
                     meeting.wait().is_leader()
                 })
             })

@@ -1,4 +1,4 @@
-//! A wake is never lost, costs at most one poll, and may come from anywhere at any time.
+//! Does each wake lead to a poll, cost at most one poll, and work from any thread at any time?
 #![allow(missing_docs)]
 #![expect(clippy::waker_clone_wake, reason = "a wake by value is what is tested")]
 
@@ -42,8 +42,8 @@ fn sleeper(scheduler: &Scheduler, polls: &Count, cells: &Count) -> (JoinHandle<E
     (handle, waker.expect("just seen"))
 }
 
-/// Relaxed on purpose: what a thread wrote before its wake must be visible to the poll, also if the wake is merged into an
-/// earlier one (tokio#7632).
+/// Relaxed on purpose: what a thread wrote before its wake must be visible to the poll, even if the
+/// wake is merged into an earlier one (tokio#7632).
 #[test]
 fn coalesced_wakes_publish_what_was_written_before_them() {
     const WAKES: usize = 5_000;
@@ -81,7 +81,8 @@ fn coalesced_wakes_publish_what_was_written_before_them() {
     }
 }
 
-/// However often a task wakes itself in a poll, it is polled once more; and not at all if it does not.
+/// However often a task wakes itself during a poll, it is polled once more; if it does not wake
+/// itself, it is not polled again.
 #[test]
 fn wakes_are_counted_exactly() {
     let scheduler = start_without_rescue(1);
@@ -105,12 +106,12 @@ fn wakes_are_counted_exactly() {
             Poll::<()>::Pending
         });
         let task = spawn(&scheduler, future);
-        // First in, first out: when these are through, the task has had its turns.
+        // First in, first out: when these tasks have run, the task under test has had its turns.
         for _ in 0..3 {
             run(&scheduler, yield_now());
         }
         assert_eq!(polls.get(), 2);
-        // One worker that runs the waker: both wakes come before the poll.
+        // The only worker runs the task that wakes, so both wakes come before the poll.
         let of_task = task.task().clone();
         run(&scheduler, async move {
             of_task.wake();
@@ -151,7 +152,7 @@ fn a_storm_on_one_task_leaves_no_reference_behind() {
     eventually("a wake after the storm", || polls.get() > before);
     close(&scheduler);
     assert_eq!(block_on(end(handle)), End::Closed);
-    // The future held a waker of its own, which went with it.
+    // The future held a waker of its own, which was dropped with it.
     assert_eq!(cells.get(), 0);
     drop(waker);
     assert_eq!(cells.get(), 1);
@@ -211,7 +212,7 @@ fn threads_wake_while_the_scheduler_closes() {
     }
 }
 
-/// A task of one scheduler is woken by a task of another: it must go to its own.
+/// A task of one scheduler is woken by a task of another: it must be queued at its own scheduler.
 #[test]
 fn tasks_stay_with_their_scheduler() {
     let (here, there) = (start(2), start(2));
@@ -238,7 +239,8 @@ fn tasks_stay_with_their_scheduler() {
     close(&there);
 }
 
-/// A future that is polled by its own task's child counts as that task, and the outer one comes back after it.
+/// A task starts an eager child inside its poll. During the child's poll the child is the current
+/// task, and afterwards the outer task is again.
 #[test]
 fn a_poll_inside_a_poll_keeps_both_tasks_apart() {
     struct Nested(u32);
@@ -254,7 +256,7 @@ fn a_poll_inside_a_poll_keeps_both_tasks_apart() {
             let waker = cx.waker().clone();
             let inner = async move {
                 assert_ne!(TaskRef::current(), Some(outer));
-                // Goes through the state of the outer task, which is not current now.
+                // This changes the state of the outer task, which is not the current one now.
                 waker.wake();
             };
             drop(spawn_eager_here(inner));

@@ -1,7 +1,8 @@
-//! The door through which `loom-tests` reaches the internals that ship. It exists under the models only.
+//! Which internals of the shipped code can `loom-tests` reach? This module exists under the models
+//! only.
 //!
-//! Nothing here decides anything: each function calls the shipped one of that name. A model plays the threads of a scheduler itself,
-//! so that it has few of them and knows what they do.
+//! Nothing here makes decisions: each function calls the shipped function of that name. A model
+//! plays the threads of a scheduler itself, so it has few threads and knows what each does.
 
 mod faults;
 
@@ -22,7 +23,7 @@ use crate::shared::Scheduler;
 use crate::shared::Shared;
 use crate::sync::{self, AtomicBool, Ordering, UnsafeCell};
 
-/// The types that the seam of the layer above leads to.
+/// The types that the seam of the layer above re-exports under the models.
 pub mod seam {
     pub use crate::sync::imp::*;
 }
@@ -33,7 +34,7 @@ pub(crate) fn note_retry() {
     RETRIES.fetch_add(1, PlainOrdering::Relaxed);
 }
 
-/// How often a thief was told to retry, over all runs so far.
+/// How often a thief had to retry, over all runs so far.
 pub fn retries() -> usize {
     RETRIES.load(PlainOrdering::Relaxed)
 }
@@ -59,25 +60,27 @@ impl Thread {
     }
 }
 
-/// A publication without an ordering. A model that uses it fails, or the seam does not lead to loom.
+/// A publication without an ordering. A model that uses it must fail. If it passes, the seam does
+/// not lead to loom.
 pub struct Canary {
     flag: AtomicBool,
     value: UnsafeCell<u32>,
 }
 
-// SAFETY: not sound at all, which is what the canary is for: loom finds the race before it happens.
+// SAFETY: deliberately not sound, which is the canary's purpose: loom finds the race before it
+// happens.
 unsafe impl Send for Canary {}
 // SAFETY: as above.
 unsafe impl Sync for Canary {}
 
 impl Canary {
-    /// Silent.
+    /// Nothing is published yet.
     #[expect(clippy::new_without_default, reason = "as the other types of the scheduler")]
     pub fn new() -> Self {
         Self { flag: AtomicBool::new(false), value: UnsafeCell::new(0) }
     }
 
-    /// Publishes a value, wrongly.
+    /// Publishes a value, without the ordering that it needs.
     pub fn sing(&self) {
         // SAFETY: it is not safe, see above.
         self.value.with_mut(|value| unsafe { *value = 1 });
@@ -101,7 +104,7 @@ impl NextSlot {
         Self(Next::new())
     }
 
-    /// Only the owner may ask and act on the answer.
+    /// Only the owner may call this and act on the result.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -111,17 +114,17 @@ impl NextSlot {
         self.0.put(right.into_runnable());
     }
 
-    /// Anybody may call this.
+    /// Any thread may call this.
     pub fn take(&self) -> Option<Right> {
         self.0.take().map(Right::new)
     }
 }
 
-/// A worker's place to wait, by itself, and what ends its polls.
+/// A worker's parker by itself, and the waker that ends its polls.
 pub struct PollSeat(Parker, Arc<sync::PollWaker>);
 
 impl PollSeat {
-    /// Nobody waits here yet.
+    /// No thread waits here yet.
     #[expect(clippy::new_without_default, reason = "as the other types of the scheduler")]
     pub fn new() -> Self {
         Self(Parker::new(), Arc::new(sync::PollWaker::alone()))
@@ -139,11 +142,11 @@ impl PollSeat {
     }
 }
 
-/// A socket of which nothing is real but who waits for it.
+/// A socket of which only the list of waiters is real.
 pub struct Socket(Source);
 
 impl Socket {
-    /// Nobody has tried it yet.
+    /// No task has tried it yet.
     #[expect(clippy::new_without_default, reason = "as the other types of the scheduler")]
     pub fn new() -> Self {
         Self(Source::new())
@@ -174,7 +177,7 @@ impl Socket {
         self.0.forget(Direction::Read, waiter);
     }
 
-    /// The operating system tells that there is something to read.
+    /// The operating system reports that there is something to read.
     pub fn becomes_ready(&self) {
         let woken = self.0.note(Change { read: Some(false), write: None });
         woken.into_iter().flatten().for_each(Waker::wake);
@@ -186,7 +189,8 @@ impl Socket {
 pub struct House(Arc<Shared>);
 
 impl House {
-    /// Nobody has taken a place yet. `waits_time_out`: a thread of the pool that waits runs into its limit at once.
+    /// No thread has taken a place yet. `waits_time_out`: a thread of the pool that waits runs into
+    /// its limit at once.
     pub fn new(config: Config, waits_time_out: bool) -> Self {
         sync::reset_time(waits_time_out);
         Self(Shared::new(config, crate::worker::schedule_here))
@@ -215,9 +219,9 @@ impl House {
         Watchdog::new(&self.0)
     }
 
-    /// Makes a task heavy, as after a long poll. It must be suspended.
+    /// Makes a task cpu-bound, as after a long poll. It must be suspended.
     pub fn make_heavy(&self, task: &crate::TaskRef) {
-        task.set_weight(crate::heavy::AFTER_LONG_POLL);
+        task.set_weight(crate::cpu_bound::AFTER_LONG_POLL);
     }
 
     /// How many workers have announced that they sleep.
@@ -225,28 +229,30 @@ impl House {
         self.0.idle.sleeping()
     }
 
-    /// All workers of this scheduler should leave.
+    /// Dismisses all workers of this scheduler.
     pub fn dismiss_all(&self) {
         self.0.dismiss_all();
     }
 
-    /// Gives what lies in the next-task slot of place `index` to everybody, as the watch does when the worker is stuck.
+    /// Moves the task in the next-task slot of place `index` to the injector, as the watchdog does
+    /// when the worker is stuck.
     pub fn share_next(&self, index: usize) {
         self.0.share_next(&self.0.slots[index]);
     }
 
-    /// Nobody gets a thread of the pool any more.
+    /// From now on the pool gives no thread to a job or a standby.
     pub fn close_pool(&self) {
         self.0.pool.close();
     }
 
-    /// Tells the spare at place `index` to leave, as the watch does with one too many.
+    /// Dismisses the standby at place `index`, as the watchdog does when there is one too many.
     pub fn dismiss(&self, index: usize) {
         self.0.slots[index].leave.store(true, Ordering::Relaxed);
         self.0.slots[index].parker.unpark();
     }
 
-    /// Waits for deadlines as the worker at place `index`: until the earliest of all wheels is `tick`.
+    /// Waits for deadlines as the worker at place `index`, until the earliest tick of all wheels is
+    /// `tick` or earlier.
     pub fn drive_until_armed(&self, index: usize, tick: u64) {
         self.0.slots[index].parker.occupy();
         loop {
@@ -262,7 +268,8 @@ impl House {
         }
     }
 
-    /// Takes the driver and waits once, as a worker that is woken for work; then leaves the driver.
+    /// Takes the driver, waits once, and leaves the driver again, as a worker does that is woken
+    /// for work.
     pub fn drive_once(&self, index: usize) {
         self.0.slots[index].parker.occupy();
         if let Some(driving) = self.0.driver.try_drive(index) {
@@ -276,7 +283,7 @@ impl House {
         self.0.slots[index].parker.unpark();
     }
 
-    /// Wakes what is due at `tick` in the wheel of place `index`.
+    /// Fires the timers that are due at `tick` in the wheel of place `index`.
     pub fn fire(&self, index: usize, tick: u64) -> usize {
         self.0.timers_of(index).fire(tick)
     }

@@ -1,4 +1,5 @@
-//! The seam's other half: loom's types with the signatures of those that are shipped. The api's seam leads here too.
+//! Which of loom's types stand behind the seam under the models? They have the signatures of the
+//! shipped types. The seam of the layer above leads here too.
 #![allow(
     missing_docs,
     clippy::must_use_candidate,
@@ -48,7 +49,7 @@ impl<T: Copy + 'static> LocalKey<Cell<T>> {
     }
 }
 
-/// And those that it has for cells that are borrowed.
+/// The same for cells that are borrowed.
 impl<T: Default + 'static> LocalKey<RefCell<T>> {
     pub fn set(&'static self, value: T) {
         drop(self.replace(value));
@@ -72,17 +73,19 @@ macro_rules! model_thread_locals {
 }
 pub use model_thread_locals as thread_locals;
 
-/// A thread, to be unparked.
+/// A handle to a thread, to unpark it.
 ///
-/// loom's own token would not do: unparking a loom thread that waits for a lock loses the token, and unparking one that runs shows
-/// it at once what the other thread has written, which would hide missing orderings.
+/// loom's own token would not do. To unpark a loom thread that waits for a lock loses the token. To
+/// unpark a loom thread that runs shows it at once what the unparking thread has written, which
+/// would hide missing orderings.
 #[derive(Clone, Debug)]
 pub struct Thread(Arc<Seat>);
 
 #[derive(Debug)]
 struct Seat {
     token: AtomicBool,
-    /// The thread lies in loom's `park`. Changes between two of loom's switches, so a plain atomic sees it exactly.
+    /// The thread is in loom's `park`. This changes between two switches of loom's, so a plain
+    /// atomic shows it exactly.
     waits: plain::AtomicBool,
     thread: loom::thread::Thread,
 }
@@ -111,7 +114,8 @@ trait Token {
 
 impl Token for AtomicBool {
     fn store_token(&self) {
-        // Ordering: as `std` promises, what came before `unpark` is seen after the `park` that it ends.
+        // Ordering: `std` promises that the `park` that this ends sees what came before `unpark`.
+        // Release pairs with the Acquire of `take_token`.
         self.swap(true, Ordering::Release);
     }
     fn take_token(&self) -> bool {
@@ -119,23 +123,26 @@ impl Token for AtomicBool {
     }
 }
 
-/// For whoever took `word` to its last value: makes what the others did before their Release writes to it visible.
+/// For the thread that took `word` to its last value: makes what other threads did before their
+/// Release writes to it visible.
 pub fn acquire_after_last(_word: &AtomicU64) {
     fence(Ordering::Acquire);
 }
 
-/// No word of ours ever holds it.
+/// No state word of the scheduler ever has this value.
 const IMPOSSIBLE: u64 = 0xdead_beef_dead_beef;
 
-/// A load with which a change of `word` begins. To loom it is part of that change: it remembers one access to each word, the last, and so a
-/// load of the thread that is about to write would hide those that others made before, and with them the runs in which the write comes first. What
-/// an older value would lead to is found in the runs in which the look comes earlier: each change compares, or allows for what it finds.
+/// A load with which a change of `word` begins. To loom it is part of that change. loom remembers
+/// only the last access to each word, so a plain load by the thread that is about to write would
+/// hide the loads that other threads made before, and with them the runs in which the write comes
+/// first. An older value is covered by the runs in which this load comes earlier: each change
+/// compares, or allows for the value that it finds.
 pub fn look(word: &AtomicU64, ordering: Ordering) -> u64 {
     word.compare_exchange(IMPOSSIBLE, IMPOSSIBLE, Ordering::AcqRel, ordering)
         .expect_err("no word of ours is that")
 }
 
-/// `fetch_update` that begins with such a look.
+/// `fetch_update` that begins with such a load.
 pub fn update(
     word: &AtomicU64,
     set: Ordering,
@@ -152,7 +159,7 @@ pub fn update(
     Err(now)
 }
 
-/// loom does not tell whether a thread has ended: whoever joins waits.
+/// loom does not show whether a thread has ended, so a thread that joins it just waits.
 #[derive(Clone)]
 pub struct Presence;
 
@@ -171,7 +178,8 @@ impl Presence {
 /// A loop that waits for the clock would not end: no time passes.
 pub(crate) const TIME_PASSES: bool = false;
 
-/// loom has no clock: a wait with a limit is a wait that somebody must end. Or, where the model wants that, one that runs into its limit.
+/// loom has no clock. A wait with a limit lasts until another thread ends it or, if the model wants
+/// that, runs into its limit.
 pub fn park(limit: Option<Duration>) {
     let this = thread::current();
     if let Some(limit) = limit.filter(|_| WAITS_TIME_OUT.load(Ordering::Relaxed)) {
@@ -199,14 +207,14 @@ pub mod thread {
     }
 }
 
-/// A clock that stands still but when a model moves it, or lets waits run into their limits.
+/// A clock that stands still unless a model moves it or lets waits run into their limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Instant(Duration);
 
 static NANOS: plain::AtomicU64 = plain::AtomicU64::new(0);
 static WAITS_TIME_OUT: plain::AtomicBool = plain::AtomicBool::new(false);
 
-/// What each run of a model begins with.
+/// Each run of a model begins with this.
 pub fn reset_time(waits_time_out: bool) {
     NANOS.store(0, Ordering::Relaxed);
     WAITS_TIME_OUT.store(waits_time_out, Ordering::Relaxed);
@@ -267,7 +275,8 @@ impl<T> Mutex<T> {
         self.0.try_lock().ok().map(|held| MutexGuard { lock: &self.0, held: Some(held) })
     }
 
-    /// Waits; or, where the model wants that, runs into the limit if others hold the lock.
+    /// Waits for the lock or, if the model wants that, runs into the limit if another thread holds
+    /// the lock.
     pub fn try_lock_until(&self, until: Instant) -> Option<MutexGuard<'_, T>> {
         if !WAITS_TIME_OUT.load(Ordering::Relaxed) {
             return Some(self.lock());
@@ -324,7 +333,8 @@ impl Condvar {
         guard.held = Some(self.0.wait(held).unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Waits for a notification; or, where the model wants that, runs into the limit while others hold the lock.
+    /// Waits for a notification or, if the model wants that, runs into the limit while other
+    /// threads hold the lock.
     pub fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, until: Instant) -> WaitTimeoutResult {
         if !WAITS_TIME_OUT.load(Ordering::Relaxed) {
             self.wait(guard);
@@ -337,7 +347,7 @@ impl Condvar {
     }
 }
 
-/// Ends a poll. The models have no sockets: their poll is `wait`.
+/// Ends a wait for sockets. The models have no sockets: they wait in `wait`.
 #[derive(Debug)]
 pub(crate) struct PollWaker {
     is_woken: Mutex<bool>,
@@ -345,7 +355,7 @@ pub(crate) struct PollWaker {
 }
 
 impl PollWaker {
-    /// As mio's.
+    /// With the signature of mio's.
     pub(crate) fn new(_registry: &mio::Registry, _token: mio::Token) -> std::io::Result<Self> {
         Ok(Self::alone())
     }

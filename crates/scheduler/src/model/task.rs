@@ -1,11 +1,12 @@
-//! The models' door to the task cell.
+//! Which parts of the task cell can the models reach?
 
 use std::ptr::NonNull;
 
 use super::cell::Cell;
 use super::state::{Claim, EndPoll, Seen, State, Wake};
 
-/// Tells a model that nobody else uses the cell from here on: whatever did must have happened before.
+/// Lets a model check that no other thread uses the cell from here on: each access by another
+/// thread must have happened before.
 ///
 /// # Safety
 ///
@@ -36,7 +37,7 @@ impl Word {
         matches!(self.0.wake(), Wake::Submit { .. })
     }
 
-    /// True: the caller holds the right to poll now, because nobody else did.
+    /// True: the caller holds the right to poll now, because no other thread held it.
     pub fn claim(&self) -> bool {
         self.0.claim() == Claim::Granted
     }

@@ -1,4 +1,4 @@
-//! The models' door to the watchdog.
+//! Which parts of the watchdog can the models reach?
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ impl<'a> Watchdog<'a> {
         self.0.look();
     }
 
-    /// Lends standbys, or keeps them, until there are `needed` workers.
+    /// Lends standbys, or takes their dismissal back, until there are `needed` workers.
     pub fn want(&mut self, needed: usize) {
         self.0.balance(needed);
     }

@@ -1,4 +1,4 @@
-//! The models' door to the worker.
+//! Which parts of a worker can the models reach?
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub struct Seat {
 /// The calling thread as a worker, until this is dropped.
 pub struct Worker(Option<Rc<Local>>);
 
-/// The right to poll a task, out of every queue. Dropping it cancels the task.
+/// The right to poll a task that is in no queue. Dropping it cancels the task.
 pub struct Right(Runnable);
 
 impl Seat {
@@ -30,7 +30,7 @@ impl Seat {
         Self { shared: Arc::clone(shared), index, deque }
     }
 
-    /// The calling thread sits down.
+    /// The calling thread takes the place.
     pub fn sit(self) -> Worker {
         Worker(Some(enter(self.shared, self.index, self.deque)))
     }
@@ -41,7 +41,7 @@ impl Worker {
         self.0.as_ref().expect("only dropping stands up")
     }
 
-    /// Works until dismissed.
+    /// Works until the worker is dismissed.
     pub fn work(&self) {
         self.local().work();
     }
@@ -55,7 +55,7 @@ impl Worker {
         })
     }
 
-    /// A task of this worker's own, without looking elsewhere.
+    /// A task from this worker's own queues. No other queue is looked at.
     pub fn pop(&self) -> Option<Right> {
         self.local().pop().map(Right)
     }
@@ -71,7 +71,7 @@ impl Right {
         Self(task)
     }
 
-    /// Puts the task into a next-task slot.
+    /// Unwraps the task, to be put into a next-task slot.
     pub(crate) fn into_runnable(self) -> Runnable {
         self.0
     }

@@ -1,4 +1,4 @@
-//! The queues proper: crossbeam's, or under the models a stand-in that is weaker.
+//! Which queues hold the runnable tasks? crossbeam's, or under the models a weaker replacement.
 
 #[cfg(not(selvedge_loom))]
 mod imp {
@@ -17,7 +17,7 @@ mod imp {
     /// The owner's end of a worker's queue. First in, first out.
     pub(crate) struct Deque(crossbeam::Worker<Runnable>);
 
-    /// The thieves' end.
+    /// The end from which thieves take.
     pub(crate) struct Stealer(crossbeam::Stealer<Runnable>);
 
     /// The queue that no worker owns.

@@ -1,9 +1,11 @@
-//! What stands in for crossbeam's queues under the models, and is meant to be weaker than they are?
+//! Which queues replace crossbeam's under the models? They are meant to be weaker than crossbeam's.
 //!
-//! loom does not know crossbeam's atomics. A plain locked queue would not do: its lock orders what the real queue does not, and hid a
-//! fence that was missing. Here `len` decides before the lock is looked at, and an old value of it may be read, so *empty*
-//! may be a stale answer; and a lock that is taken answers *retry*. What may be claimed of a protocol that passes: it holds over any
-//! queue that is no weaker than this one. That crossbeam's is none is trusted, and that both agree on one thread is tested below.
+//! loom does not know crossbeam's atomics. A plain queue with a lock would not do: its lock orders
+//! accesses that the real queue does not order, and so hides a missing fence. Here `len` is read
+//! before the lock is tried, and may be an old value, so *empty* may be a stale answer; and if the
+//! lock is held, the answer is *retry*. A protocol that passes holds over any queue that is no
+//! weaker than this one. That crossbeam's queue is no weaker is assumed. That both queues behave
+//! alike on one thread is tested below.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -25,14 +27,14 @@ impl<T> Queue<T> {
         Self { len: AtomicUsize::new(0), items: Mutex::new(VecDeque::new()) }
     }
 
-    /// Possibly stale.
+    /// May be stale.
     fn len(&self) -> usize {
         // Ordering: Acquire pairs with the Release in `change`.
         self.len.load(Ordering::Acquire)
     }
 
-    /// Changes the queue, whose lock is held. The length is looked at and published inside, so that a model finds others
-    /// in front of the lock meanwhile.
+    /// Changes the queue, whose lock is held. The length is read and published under the lock, so
+    /// that in a model other threads come to the lock meanwhile.
     fn change<R>(
         &self,
         mut items: MutexGuard<'_, VecDeque<T>>,
@@ -59,7 +61,8 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Takes the first and `more(len)` others, which go to `into` after this queue has been left.
+    /// Takes the first item and `more(len)` others. The others go to `into` once this queue is
+    /// unlocked.
     fn steal(&self, into: Option<&Self>, more: impl FnOnce(usize) -> usize) -> Steal<T> {
         if self.len() == 0 {
             return Steal::Empty;
@@ -85,7 +88,7 @@ impl<T> Queue<T> {
 /// The owner's end of a worker's queue. First in, first out.
 pub(crate) struct Deque<T = Runnable>(Arc<Queue<T>>);
 
-/// The thieves' end.
+/// The end from which thieves take.
 pub(crate) struct Stealer<T = Runnable>(Arc<Queue<T>>);
 
 /// The queue that no worker owns.
@@ -101,10 +104,11 @@ impl<T> Deque<T> {
     pub(crate) fn push(&self, item: T) {
         self.0.push(item);
     }
-    /// The owner is never told to retry.
+    /// The owner never has to retry.
     pub(crate) fn pop(&self) -> Option<T> {
         if self.0.len() == 0 {
-            // The owner knows what it has pushed: no thief makes a queue look emptier than it is.
+            // The owner knows what it has pushed: thieves never make a queue look emptier than it
+            // is.
             return None;
         }
         self.0.change(self.0.items.lock(), VecDeque::pop_front)
@@ -155,7 +159,8 @@ mod tests {
     use super::*;
     use crossbeam_deque as crossbeam;
 
-    /// Few enough pushes into the injector that crossbeam's batch never meets the end of a block, where it takes more.
+    /// So few pushes into the injector that a batch of crossbeam's never meets the end of a block,
+    /// where it would take more.
     const PUSHES: u32 = 60;
     const PROGRAMS: u64 = 20_000;
 
@@ -270,7 +275,7 @@ mod tests {
                 injector: crossbeam::Injector::new(),
             };
             for item in 0..PUSHES {
-                // More pushes than anything else, so that batches grow.
+                // Pushes are the most frequent actions, so that batches grow.
                 let action = dice.roll(24);
                 assert_eq!(
                     ours.act(action, item),

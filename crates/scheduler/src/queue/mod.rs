@@ -11,13 +11,13 @@ pub(crate) use next::Next;
 
 use crate::task::Runnable;
 
-/// What one attempt to steal brought.
+/// The result of one attempt to steal.
 #[derive(Debug)]
 pub(crate) enum Steal<T = Runnable> {
     /// A task to run; more may have been moved to the thief's own deque.
     Success(T),
     /// There was nothing.
     Empty,
-    /// Somebody was in the way.
+    /// Another thread was in the way.
     Retry,
 }

@@ -1,17 +1,20 @@
-//! The task that runs next on a worker: the front of its queue while that is otherwise empty.
+//! Which task runs next on a worker? The task in its next-task slot, the front of its queue while
+//! the queue is otherwise empty.
 //!
-//! A task that is woken by the running one goes here if nothing else waits on this worker, so that two tasks which talk to each
-//! other stay on one warm core and wake no thread. Since nothing waits in front of it, the order stays first in, first
-//! out, and a pair that plays ping-pong cannot starve the deque: as soon as something else is queued, both go behind it.
+//! A task that is woken by the running one goes here if no other task waits on this worker. So two
+//! tasks that wake each other in turn stay on one warm core and wake no thread. Since no task waits
+//! in front of the slot, the order stays first in, first out, and such a pair cannot starve the
+//! deque: as soon as another task is queued, both tasks of the pair go behind it.
 //!
-//! Only the owner fills the slot. Anybody may empty it, and does when the owner is stuck in a poll.
+//! Only the owner fills the slot. Any thread may empty it; the watchdog does when the owner is
+//! stuck in a poll.
 
 use std::ptr;
 
 use crate::sync::{AtomicPtr, Ordering};
 use crate::task::Runnable;
 
-/// Room for one runnable task.
+/// Holds at most one runnable task.
 pub(crate) struct Next(AtomicPtr<()>);
 
 impl Next {
@@ -19,7 +22,8 @@ impl Next {
         Self(AtomicPtr::new(ptr::null_mut()))
     }
 
-    /// Relaxed: a hint to everybody but the owner, who alone fills the slot and so cannot miss a task that lies there.
+    /// Relaxed: a hint to every thread but the owner. Only the owner fills the slot, so it cannot
+    /// miss a task there.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.0.load(Ordering::Relaxed).is_null()
@@ -29,10 +33,12 @@ impl Next {
     #[inline]
     pub(crate) fn put(&self, task: Runnable) {
         debug_assert!(self.is_empty());
-        // Ordering: Release pairs with the Acquire of `take`: the task's cell is visible to whoever takes it.
+        // Ordering: Release pairs with the Acquire of `take`: the thread that takes the task sees
+        // its cell.
         let ordering = Ordering::Release;
         if cfg!(selvedge_loom) {
-            // loom does not know that a thief's swap of nothing for nothing comes before this store, so a model swaps too.
+            // loom does not know that a thief's swap of null for null comes before this store, so a
+            // model swaps here too.
             let old = self.0.swap(task.into_word(), ordering);
             assert!(old.is_null(), "only the owner fills the slot");
             return;

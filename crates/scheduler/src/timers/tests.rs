@@ -1,3 +1,5 @@
+//! Do ticks round the right way, does a wheel publish its earliest tick, and does the stage keep its key?
+
 use super::*;
 
 const EDGES: [u64; 12] = [

@@ -20,7 +20,7 @@ const INTERVAL: u32 = 61;
 const CLOCK_NANOS: u64 = 30_000;
 /// The time between two looks at the sockets. Each is a system call, and the longer they wait the more of them one call reports.
 const SOCKETS_NANOS: u64 = 200_000;
-/// Polls between two that are timed.
+/// One in so many polls is timed.
 const SAMPLE_INTERVAL: u64 = 61;
 
 /// What a worker remembers from one round to the next.

@@ -41,7 +41,7 @@ use crate::worker_slot::WorkerSlot;
 /// A worker, as its own thread sees it.
 pub(crate) struct Local {
     pub(crate) shared: Arc<Shared>,
-    /// The same, as the handle that users know: lent without counting.
+    /// The same as a handle, so that it can be lent without counting a reference.
     pub(crate) scheduler: Scheduler,
     pub(crate) index: usize,
     /// The timer that the current poll has armed for its own task.
@@ -54,7 +54,7 @@ pub(crate) struct Local {
     rng: Rng,
 }
 
-/// Without a destructor: a worker takes itself out when it leaves, and the destructors of other thread-locals may still ask.
+/// Without a destructor: a worker takes itself out when it leaves, and the destructors of other thread-locals may still look for it.
 type Here = RefCell<ManuallyDrop<Option<Rc<Local>>>>;
 
 const _: () = assert!(!needs_drop::<Here>());

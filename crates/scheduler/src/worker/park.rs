@@ -68,7 +68,7 @@ impl Local {
         let shared = &self.shared;
         let until = driving.announce(&**shared);
         let moves_time = shared.clock.is_virtual() && shared.is_quiescent() && {
-            // What lies in a socket came before anything that is still to be waited for.
+            // What has arrived at a socket comes before the next deadline.
             driving.glance(woken);
             woken.is_empty() && shared.advance_virtual_time()
         };

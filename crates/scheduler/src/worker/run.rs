@@ -20,7 +20,7 @@ impl Local {
     /// Works until the worker is dismissed.
     pub(super) fn work(&self) {
         while let Some(task) = self.next_task() {
-            // After the task was taken: whoever closes the scheduler sets the flag before it wakes the tasks.
+            // After the task was taken: the thread that closes the scheduler sets the flag before it wakes the tasks.
             if self.is_dismissed() && self.shared.is_closing() {
                 self.drop_unpolled(task);
                 break;
@@ -139,7 +139,7 @@ impl Local {
     }
 }
 
-/// One poll, as the worker that makes it knows it.
+/// What a worker does at the end of a poll.
 struct Poll<'a> {
     local: &'a Local,
     kind: PollKind,
@@ -148,14 +148,14 @@ struct Poll<'a> {
 #[derive(Clone, Copy)]
 enum PollKind {
     Plain,
-    /// A cpu-bound task's, or one's on probation; and when it began.
+    /// Of a task in a cpu-bound lane, and when the poll began.
     CpuBound(Instant),
     /// A poll that answers no wake, see `probe.rs`.
     Probe,
 }
 
 impl PollEnd for Poll<'_> {
-    /// From here on no timer is staged.
+    /// True: call `note`. From here on no timer is staged.
     #[inline]
     fn is_notable(&self) -> bool {
         self.local.stage.end_poll();

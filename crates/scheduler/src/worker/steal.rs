@@ -12,7 +12,7 @@ use crate::queue::Steal;
 use crate::sync::{Instant, Ordering, fence, spin_loop};
 use crate::task::Runnable;
 
-/// Rounds over all victims while another thief is in the way; then the worker looks once more on its way to sleep.
+/// Rounds over all victims while another thief is in the way. `park` looks once more after that.
 const ROUNDS: usize = 4;
 
 /// xorshift64*: cheap, and good enough to spread thieves over the victims.

@@ -42,9 +42,9 @@
 //! | up to [`ONLY_TASK`] | 2 tasks |
 //! | later | 1 task |
 //!
-//! The search ends at the first of these: a task; [`PATIENCE`] or the spin budget (`spin.rs`), whichever is longer and applies;
-//! [`ONLY_TASK`] where a single task can be seen. Only a worker that searches alone spends the spin budget, and only in a
-//! program without sockets: with sockets, the next task most likely comes from there, so the worker waits in the driver.
+//! The search ends when it finds a task, or after the longest of these times: [`PATIENCE`], if it waits for longer queues (second
+//! row); the spin budget (`spin.rs`), if the worker searches alone in a program without sockets; [`ONLY_TASK`], if neither applies
+//! and a single task can be seen. With sockets, the next task most likely comes from there, so the worker goes on to the driver.
 
 use std::cell::Cell;
 use std::time::Duration;

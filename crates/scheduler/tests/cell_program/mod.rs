@@ -1,7 +1,9 @@
-//! Programs of wakes, polls, joins and drops on a few tasks, written in bytes, beside a model of what must come of them.
+//! Which programs of wakes, polls, joins and drops can a few tasks go through, and what must come
+//! of each? The programs are written in bytes, and a model predicts the outcome.
 //!
-//! One worker without stand-ins is held in a gate while the program acts, then let go until it has run everything. So each step's outcome is
-//! certain, although it goes through the shipped scheduler: a task that was woken, however often, is polled once more.
+//! One worker without standbys is held at a gate while the program acts, and then runs everything
+//! that is queued. So the outcome of each step is certain, although it goes through the shipped
+//! scheduler: a task that was woken, however often, is polled once more.
 
 use std::any::Any;
 use std::pin::Pin;
@@ -18,9 +20,10 @@ const TASKS: usize = 4;
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Act {
     Wait,
-    /// Wakes itself, this often, and waits: it is polled once more, and then waits.
+    /// Wakes itself this often and waits: it is polled once more, and then waits.
     WakeItself(u8),
-    /// Is woken by another thread during the poll, which a counter tells and not the thread's own flag.
+    /// Another thread wakes it during the poll. That wake shows in the state's counter, not in the
+    /// polling thread's own flag.
     IsWoken(u8),
     Return,
     WakeAndReturn,
@@ -46,7 +49,7 @@ impl Outcome for End {
     fn abandoned(self, _: &TaskRef) {}
 }
 
-/// What the outside knows of a task.
+/// What can be seen of a task from outside.
 #[derive(Default)]
 struct Seen {
     polls: AtomicUsize,
@@ -117,14 +120,14 @@ impl Wake for Joiner {
     }
 }
 
-/// A task, and what must be true of it.
+/// A task, and the state that it must have.
 struct Pair {
     seen: Arc<Seen>,
     task: Option<TaskRef>,
     handle: Option<JoinHandle<End>>,
     wakers: Vec<Waker>,
     joiners: [Arc<Joiner>; 2],
-    /// Whose waker lies in the cell, and how often each must have been woken.
+    /// The joiner whose waker is in the cell, and how often each joiner must have been woken.
     waits: Option<usize>,
     joins: [usize; 2],
     act: Act,
@@ -189,7 +192,7 @@ impl Pair {
             (4, _) => self.set_act(detail),
             (5 | 6, _) => self.join(usize::from(detail % 2)),
             (7, _) if detail % 4 == 0 => {
-                // What it ended with, if nobody took it, goes now.
+                // If the output has not been taken, it is dropped now.
                 self.handle = None;
                 self.waits = None;
             }
@@ -269,7 +272,7 @@ impl Pair {
         assert_eq!(count(&seen.outputs_dropped), usize::from(output_gone), "outputs dropped");
     }
 
-    /// The scheduler is closed: nothing holds the cell but what lies here.
+    /// The scheduler is closed: only this pair still holds references to the cell.
     fn check_end(mut self) {
         if self.ended.is_none() {
             self.expect_end(Kind::Closed);
@@ -285,12 +288,12 @@ impl Pair {
     }
 }
 
-/// Where the worker waits while the program acts.
+/// The gate at which the worker waits while the program acts.
 #[derive(Default)]
 struct Gate(Mutex<(bool, bool)>, Condvar);
 
 impl Gate {
-    /// Returns when the worker stands here.
+    /// Returns when the worker waits at the gate.
     fn shut(self: &Arc<Self>, scheduler: &Scheduler) {
         let gate = Arc::clone(self);
         drop(scheduler.spawn(
@@ -322,7 +325,8 @@ impl Slot for Plain {
     fn completed(&self, _: &TaskRef) {}
 }
 
-/// Runs the program that `bytes` stand for: two bytes a step, and a round of the worker wherever a step asks for one.
+/// Runs the program that `bytes` encode: two bytes for each step, and a round of the worker
+/// wherever a step says so.
 pub fn run(bytes: &[u8]) {
     let config = Config { workers: 1, max_spares: Some(0), ..Config::default() };
     let scheduler = Scheduler::start(config).expect("threads can be started");
@@ -343,11 +347,11 @@ pub fn run(bytes: &[u8]) {
     pairs.into_iter().for_each(Pair::check_end);
 }
 
-/// Lets the worker run all that is queued, and comes back when it stands at the gate again.
+/// Lets the worker run all queued tasks, and returns when it waits at the gate again.
 fn round(scheduler: &Scheduler, gate: &Arc<Gate>, pairs: &mut [Pair]) {
     pairs.iter_mut().for_each(Pair::expect_round);
-    // A task that wakes itself is polled again behind what is queued already, and now and then a worker looks at the injector, where gates
-    // come from, before its own queue.
+    // A task that wakes itself is polled again behind the tasks that are queued already. And now
+    // and then a worker looks at the injector, where the gate's tasks are, before its own queue.
     for _ in 0..4 {
         gate.open();
         gate.shut(scheduler);

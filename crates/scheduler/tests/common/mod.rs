@@ -47,14 +47,14 @@ impl<T: std::fmt::Debug> End<T> {
     }
 }
 
-/// Longer than any test binary takes on a machine that does other things too.
+/// Longer than any test binary takes on a machine that also does other things.
 const TOO_LONG: Duration = Duration::from_secs(100);
 /// For `close`: a test that needs all of it has failed.
 pub const PATIENCE: Duration = Duration::from_secs(30);
-/// How panics that belong to a test begin.
+/// The text with which a panic begins that belongs to a test.
 pub const ON_PURPOSE: &str = "on purpose";
 
-/// Ends a test binary that hangs, and keeps panics that belong to a test off the screen.
+/// Ends a test binary that hangs, and hides panics that belong to a test.
 pub fn watchdog() {
     static STARTED: Once = Once::new();
     STARTED.call_once(|| {
@@ -79,7 +79,7 @@ pub fn start(workers: usize) -> Scheduler {
     start_with(Config { workers, ..Config::default() })
 }
 
-/// Exactly `workers` threads run tasks: nobody stands in.
+/// Exactly `workers` threads run tasks: there are no standbys.
 pub fn start_without_rescue(workers: usize) -> Scheduler {
     start_with(Config { workers, max_spares: Some(0), ..Config::default() })
 }
@@ -89,13 +89,14 @@ pub fn start_with(config: Config) -> Scheduler {
     Scheduler::start(config).expect("threads can be started")
 }
 
-/// Closes; nothing may be left.
+/// Closes the scheduler and checks that nothing is left.
 pub fn close(scheduler: &Scheduler) {
     assert_eq!(scheduler.close(PATIENCE), []);
     assert_eq!(scheduler.live_tasks(), 0);
 }
 
-/// Waits until `condition` holds, for what has no event to wait for. An outcome, never an order.
+/// Waits until `condition` holds, where no event can be waited for. Use it for an outcome, never
+/// for an order.
 #[track_caller]
 pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let began = Instant::now();
@@ -105,7 +106,7 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// Threads of this process.
+/// How many threads this process has.
 pub fn threads() -> usize {
     std::fs::read_dir("/proc/self/task").expect("on Linux").count()
 }
@@ -139,7 +140,7 @@ impl Signal {
         self.0.set.lock().0
     }
 
-    /// Blocks the thread. In a poll: the worker is stuck.
+    /// Blocks the thread. Inside a poll it makes the worker stuck.
     pub fn block(&self) {
         let mut state = self.0.set.lock();
         while !state.0 {
@@ -163,7 +164,8 @@ impl Signal {
     }
 }
 
-/// Each worker of a scheduler without spares takes one of `workers` tasks that wait for each other.
+/// Checks that all workers take tasks: `workers` tasks wait for each other. The scheduler must have
+/// no standbys.
 pub fn assert_all_workers_live(scheduler: &Scheduler, workers: usize) {
     let barrier = Arc::new(std::sync::Barrier::new(workers));
     let tasks: Vec<_> = (0..workers)
@@ -194,7 +196,7 @@ pub fn spawn_with<T: Send + 'static>(
     scheduler.spawn(async { End::Value(future.await) }, slot)
 }
 
-/// Polls a new task at once, inside the calling one.
+/// Polls a new task at once, inside the calling task.
 pub fn spawn_eager_here<T: Send + 'static>(
     future: impl Future<Output = T> + Send + 'static,
 ) -> JoinHandle<End<T>> {
@@ -250,7 +252,7 @@ pub fn run<T: Send + std::fmt::Debug + 'static>(
     block_on(join(spawn(scheduler, main)))
 }
 
-/// Starts, runs, closes; nothing may be left.
+/// Starts a scheduler, runs `main`, closes, and checks that nothing is left.
 pub fn with_workers<T: Send + std::fmt::Debug + 'static>(
     workers: usize,
     main: impl Future<Output = T> + Send + 'static,
@@ -261,7 +263,7 @@ pub fn with_workers<T: Send + std::fmt::Debug + 'static>(
     result
 }
 
-/// Pending once, woken at once.
+/// Pending once, and wakes itself at once.
 #[derive(Default)]
 pub struct YieldNow(bool);
 
