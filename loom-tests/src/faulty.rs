@@ -11,7 +11,8 @@ const COPY: &str = "target-loom/faulty";
 /// As in the patch of this package's `Cargo.toml`.
 const PROGRAM: &str = "selvedge-loom-faulty";
 
-/// Builds this program a second time, with all faults in it, each of which an environment variable switches on.
+/// Builds this program a second time, with all faults in it, each of which an environment variable
+/// switches on.
 pub(crate) fn build() -> Result<PathBuf, String> {
     let patches = Patch::all()?;
     compare_names(&patches)?;

@@ -1,8 +1,9 @@
 //! How does a fault get into a copy of the sources?
 //!
-//! `loom-tests/faults` holds unified diffs, one for each source file with faults, at the file's own path. A hunk applies to the
-//! first place after the previous hunk whose lines are the same. Line numbers, indentation, comments and blank lines do not
-//! count, so a reworded comment never breaks a patch.
+//! `loom-tests/faults` holds unified diffs, one for each source file with faults, at the file's own
+//! path. A hunk applies to the first place after the previous hunk whose lines are the same. Line
+//! numbers, indentation, comments and blank lines do not count, so a reworded comment never breaks
+//! a patch.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -54,7 +55,8 @@ fn read(folder: &Path, below: &Path, files: &mut Files) -> Result<(), String> {
     Ok(())
 }
 
-/// Makes `folder` hold these files and no others. Those that are there already keep their times, or cargo would build them again.
+/// Makes `folder` hold these files and no others. Those that are there already keep their times, or
+/// cargo would build them again.
 pub(crate) fn write(folder: &Path, files: &Files) -> Result<(), String> {
     let failed = |path: &Path, error| format!("{}: {error}", path.display());
     fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;

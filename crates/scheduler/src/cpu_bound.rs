@@ -18,9 +18,9 @@
 //! A cpu-bound poll that lasts very long does not count against the bound either: it may wait for a
 //! cpu-bound task that is queued.
 //!
-//! More threads than cores are not free even where there is work for all of them, as Linux leaves a core idle for moments. Hence the
-//! bounds. Rejected: no standby for a worker that computes as long as another one is left that does not (uneven work took 7 to 12 %
-//! longer than ideal).
+//! More threads than cores are not free even where there is work for all of them, as Linux leaves a
+//! core idle for moments. Hence the bounds. Rejected: no standby for a worker that computes as long
+//! as another one is left that does not (uneven work took 7 to 12 % longer than ideal).
 
 use crate::kinds::Kinds;
 use crate::queue::{Injector, Steal};

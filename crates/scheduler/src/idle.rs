@@ -1,7 +1,7 @@
 //! Which parked worker is woken, and may this worker park?
 //!
-//! The invariant: **as long as a stealable task is queued, a worker is awake that will look for it, or the thread that queued the
-//! task wakes one.**
+//! The invariant: **as long as a stealable task is queued, a worker is awake that will look for it,
+//! or the thread that queued the task wakes one.**
 //!
 //! Both sides, as steps:
 //!
@@ -14,21 +14,25 @@
 //!    and wake it as a searcher              W4 park until woken
 //! ```
 //!
-//! A worker that pushes into its own deque leaves out the fence. The invariant holds, because this worker is awake and comes to the
-//! task itself. What it may miss is a worker that goes to sleep at that moment and could have helped; it looks again when its poll
-//! ends, or when a burst of timers or sockets is over. A worker may also keep its only task local while the poll that pushed it goes
-//! on (`worker/wake_policy.rs`): then the push wakes no worker, and W3 passes over the task. If the poll lasts, the watchdog looks
-//! for a sleeper in either case.
+//! A worker that pushes into its own deque leaves out the fence. The invariant holds, because this
+//! worker is awake and comes to the task itself. What it may miss is a worker that goes to sleep at
+//! that moment and could have helped; it looks again when its poll ends, or when a burst of timers
+//! or sockets is over. A worker may also keep its only task local while the poll that pushed it
+//! goes on (`worker/wake_policy.rs`): then the push wakes no worker, and W3 passes over the task.
+//! If the poll lasts, the watchdog looks for a sleeper in either case.
 //!
-//! Proof, in two cases. The fences are totally ordered. If P2 comes first, W3 sees the task of P1. If W2 comes first, P3 sees the word
-//! of W1: the worker among the sleepers and no longer among the searchers. So the pusher wakes a sleeper, unless another worker
-//! searches. That one either finds the task, or goes through W1 to W3 itself after P3 read it as searching, so its W3 sees the task.
+//! Proof, in two cases. The fences are totally ordered. If P2 comes first, W3 sees the task of P1.
+//! If W2 comes first, P3 sees the word of W1: the worker among the sleepers and no longer among the
+//! searchers. So the pusher wakes a sleeper, unless another worker searches. That one either finds
+//! the task, or goes through W1 to W3 itself after P3 read it as searching, so its W3 sees the
+//! task.
 //!
-//! A searcher that finds work stops searching. The last one to do so notifies once more, because pushes that came meanwhile relied on
-//! it. At most half of the workers search, so that many pushes at once do not send all workers to the same queues.
+//! A searcher that finds work stops searching. The last one to do so notifies once more, because
+//! pushes that came meanwhile relied on it. At most half of the workers search, so that many pushes
+//! at once do not send all workers to the same queues.
 //!
-//! Rejected: a lock around push and sleep (two more read-modify-writes for each push); a wake for each push (many system calls while
-//! the first woken worker is still on its way).
+//! Rejected: a lock around push and sleep (two more read-modify-writes for each push); a wake for
+//! each push (many system calls while the first woken worker is still on its way).
 
 use crossbeam_utils::CachePadded;
 
@@ -69,7 +73,8 @@ impl Snapshot {
     }
 }
 
-/// The right, and the duty, to look for work on behalf of the pushers that rely on it (see the module's head).
+/// The right, and the duty, to look for work on behalf of the pushers that rely on it (see the
+/// module's head).
 #[must_use = "searchers are counted: give it to `Idle::sleep` or `Idle::found`"]
 #[derive(Debug)]
 pub(crate) struct Searching(());
@@ -100,7 +105,8 @@ impl Idle {
         self.notify_if_visible()
     }
 
-    /// As `notify`, without the fence. It may miss a worker that is just falling asleep, so it is for tasks that do not depend on it.
+    /// As `notify`, without the fence. It may miss a worker that is just falling asleep, so it is
+    /// for tasks that do not depend on it.
     #[inline]
     pub(crate) fn notify_if_visible(&self) -> Option<usize> {
         // Relaxed: the fences order this read against the sleeper's announcement.
@@ -136,7 +142,8 @@ impl Idle {
 
     /// Begins a search in any case: the worker has seen work.
     pub(crate) fn search(&self) -> Searching {
-        // Relaxed: a pusher that relies on this searcher saw the count before the fence of the searcher's later `sleep`.
+        // Relaxed: a pusher that relies on this searcher saw the count before the fence of the
+        // searcher's later `sleep`.
         self.word.fetch_add(SEARCHING_ONE, Ordering::Relaxed);
         Searching(())
     }
@@ -144,7 +151,7 @@ impl Idle {
     /// Ends a search that found work.
     pub(crate) fn found(&self, searching: Searching) -> Found {
         let Searching(()) = searching;
-        // Ordering: none needed beyond the fence in the `notify` that the last one is told to call.
+        // Ordering: none needed beyond the fence in the `notify` that the last one must call.
         let before = Snapshot(self.word.fetch_sub(SEARCHING_ONE, Ordering::Relaxed));
         if before.searching() == 1 { Found::NotifyAnother } else { Found::Nothing }
     }

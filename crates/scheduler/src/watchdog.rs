@@ -81,8 +81,8 @@ impl Watchdog {
         if !self.is_on {
             return;
         }
-        // Ordering: partner of the fence in `sleep_while_idle`. The worker has left the sleepers, the watchdog has set `sleeps`: one
-        // of the two sees the other.
+        // Ordering: partner of the fence in `sleep_while_idle`. The worker has left the sleepers,
+        // the watchdog has set `sleeps`: one of the two sees the other.
         fence(Ordering::SeqCst);
         if self.sleeps.load(Ordering::Relaxed) {
             self.parker.unpark();

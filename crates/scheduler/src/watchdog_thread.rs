@@ -1,23 +1,26 @@
 //! Is a poll lasting, and which thread serves the rest meanwhile?
 //!
-//! A poll may compute, sleep, or wait for a lock for as long as it likes. Other threads can reach all that its worker holds: the
-//! deque and the wheel at any time, the next-task slot once the watchdog has emptied it. What is missing is a thread, so the
-//! watchdog lends one, a *standby*.
+//! A poll may compute, sleep, or wait for a lock for as long as it likes. Other threads can reach
+//! all that its worker holds: the deque and the wheel at any time, the next-task slot once the
+//! watchdog has emptied it. What is missing is a thread, so the watchdog lends one, a *standby*.
 //!
-//! The watchdog is a thread that looks every [`INTERVAL`] while the program is busy, and sleeps while all workers do. It counts
-//! the polls that have gone on since its last look, and all cpu-bound ones. Its one rule: **there are as many workers as N plus
-//! the stuck ones.** If there are fewer, it lets standbys take places. If there are more for some looks in a row, it dismisses
-//! standbys. A standby is a worker like any other: without work it sleeps, and the next push wakes it at once. So while a
-//! computation is known to go on, light work does not even wait for the watchdog.
+//! The watchdog is a thread that looks every [`INTERVAL`] while the program is busy, and sleeps
+//! while all workers do. It counts the polls that have gone on since its last look, and all
+//! cpu-bound ones. Its one rule: **there are as many workers as N plus the stuck ones.** If there
+//! are fewer, it lets standbys take places. If there are more for some looks in a row, it dismisses
+//! standbys. A standby is a worker like any other: without work it sleeps, and the next push wakes
+//! it at once. So while a computation is known to go on, light work does not even wait for the
+//! watchdog.
 //!
-//! A poll that lasts only because its thread does not get a core is not stuck: a standby would want a core too, and would make the
-//! next poll look long.
+//! A poll that lasts only because its thread does not get a core is not stuck: a standby would want
+//! a core too, and would make the next poll look long.
 //!
-//! Rejected: to hand a worker's place to another thread, as Go does (the thread that returns finds its place taken, and every access
-//! to the place needs to know its owner); to read a clock at each poll (25 ns).
+//! Rejected: to hand a worker's place to another thread, as Go does (the thread that returns finds
+//! its place taken, and every access to the place needs to know its owner); to read a clock at each
+//! poll (25 ns).
 //!
-//! Only the watchdog counts stuck polls, and it counts anew at each look, so no race can upset the balance. Workers store a number
-//! at each poll and read a mark when it ends, both Relaxed.
+//! Only the watchdog counts stuck polls, and it counts anew at each look, so no race can upset the
+//! balance. Workers store a number at each poll and read a mark when it ends, both Relaxed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,17 +32,19 @@ use crate::sync::thread::Builder;
 use crate::sync::{Ordering, fence};
 use crate::worker_slot::{PollProgress, Post, WorkerSlot};
 
-/// The time between two looks. A poll counts as stuck after one to two of them; a blocked one after a few more where there are more
-/// threads than cores.
+/// The time between two looks. A poll counts as stuck after one to two of them; a blocked one after
+/// a few more where there are more threads than cores.
 const INTERVAL: Duration = Duration::from_millis(1);
-/// Looks without a busy worker until the watchdog sleeps: a program that rests for a moment must not pay for waking it each time.
+/// Looks without a busy worker until the watchdog sleeps: a program that rests for a moment must
+/// not pay for waking it each time.
 const LINGER: u32 = 10;
 /// Looks in a row with a standby too many until it is dismissed: there are gaps between cpu-bound polls.
 const PATIENCE: u32 = 3;
 /// Nanoseconds. A thread that has computed for longer between two looks had a core.
 const COMPUTED: u64 = 250_000;
-/// How many checks of one look may find that a thread is not blocked but wants a core. A check costs as much as ten system calls,
-/// and where there are more threads than cores, some threads always want one.
+/// How many checks of one look may find that a thread is not blocked but wants a core. A check
+/// costs as much as ten system calls, and where there are more threads than cores, some threads
+/// always want one.
 const FRUITLESS_CHECKS: usize = 2;
 /// A poll on probation that lasts longer no longer keeps others on probation waiting.
 const PROBATION: Duration = Duration::from_millis(2);
@@ -167,8 +172,9 @@ impl<'a> Watchdog<'a> {
         for index in shared.workers()..shared.slots.len() {
             // A standby that was dismissed and has not left yet counts as active, and stays.
             let leave = &shared.slots[index].leave;
-            // Ordering: a swap, and Acquire pairs with the swap in `dismiss_all`: either that one comes later and stands, or the
-            // look at `closing` below sees that every worker must go.
+            // Ordering: a swap, and Acquire pairs with the swap in `dismiss_all`: either that one
+            // comes later and stands, or the look at `closing` below sees that every worker must
+            // go.
             if leave.load(Ordering::Relaxed) {
                 leave.swap(false, Ordering::Acquire);
             }
@@ -258,14 +264,15 @@ impl Shared {
     pub(crate) fn share_next(&self, slot: &WorkerSlot) {
         let moving = &self.watchdog.moving;
         moving.store(true, Ordering::Relaxed);
-        // Ordering: partner of the fence in `Idle::sleep`. The worker may find its slot empty because of the `take` below; a thread
-        // that sees that worker asleep also sees the flag.
+        // Ordering: partner of the fence in `Idle::sleep`. The worker may find its slot empty
+        // because of the `take` below; a thread that sees that worker asleep also sees the flag.
         fence(Ordering::SeqCst);
         if let Some(task) = slot.next.take() {
             self.injector.push(task);
             self.notify();
         }
-        // Ordering: Release pairs with the Acquire of `is_moving_a_task`: a thread that sees this sees the push.
+        // Ordering: Release pairs with the Acquire of `is_moving_a_task`: a thread that sees this
+        // sees the push.
         moving.store(false, Ordering::Release);
         self.recheck_quiescence();
     }

@@ -1,7 +1,7 @@
 //! How does a worker fire timers, and wake the tasks whose sockets are ready?
 //!
-//! Wakers are foreign code and may last, so the watchdog sees each round of waking as a poll. Each round begins a burst
-//! (`wake_policy.rs`).
+//! Wakers are foreign code and may last, so the watchdog sees each round of waking as a poll. Each
+//! round begins a burst (`wake_policy.rs`).
 
 use std::task::Waker;
 
@@ -102,7 +102,8 @@ impl Local {
             driving.glance(&mut woken);
             drop(driving);
             if !shared.watchdog.is_on() {
-                // A worker that has parked during this glance did so without the driver, and no watchdog will call it there.
+                // A worker that has parked during this glance did so without the driver, and no
+                // watchdog will call it there.
                 shared.notify();
             }
         }

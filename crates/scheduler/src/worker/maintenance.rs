@@ -1,7 +1,8 @@
 //! What does a worker do every so many polls, though tasks are still queued?
 //!
-//! Timers, sockets, the injector and cpu-bound tasks must not wait until its queue is empty. While timers are armed or sockets
-//! are open, the interval follows the length of the polls, so that the worker reads the clock about every [`CLOCK_NANOS`].
+//! Timers, sockets, the injector and cpu-bound tasks must not wait until its queue is empty. While
+//! timers are armed or sockets are open, the interval follows the length of the polls, so that the
+//! worker reads the clock about every [`CLOCK_NANOS`].
 
 use std::cell::Cell;
 use std::task::Waker;
@@ -14,11 +15,13 @@ use crate::sync::Instant;
 use crate::task::Runnable;
 use crate::timers::NEVER;
 
-/// Polls between two rounds of maintenance. Prime, so that it does not fall into step with the program's own patterns.
+/// Polls between two rounds of maintenance. Prime, so that it does not fall into step with the
+/// program's own patterns.
 const INTERVAL: u32 = 61;
 /// The time between two looks at the clock.
 const CLOCK_NANOS: u64 = 30_000;
-/// The time between two looks at the sockets. Each is a system call, and the longer they wait the more of them one call reports.
+/// The time between two looks at the sockets. Each is a system call, and the longer they wait the
+/// more of them one call reports.
 const SOCKETS_NANOS: u64 = 200_000;
 /// One in so many polls is timed.
 const SAMPLE_INTERVAL: u64 = 61;
@@ -51,7 +54,8 @@ impl Maintenance {
         countdown == 0
     }
 
-    /// Many timers have fired: the next rounds come soon, and at longer intervals as the tasks turn out to be short.
+    /// Many timers have fired: the next rounds come soon, and at longer intervals as the tasks turn
+    /// out to be short.
     pub(super) fn hurry(&self) {
         self.interval.set(1);
         self.countdown.set(1);

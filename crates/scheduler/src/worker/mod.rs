@@ -54,7 +54,8 @@ pub(crate) struct Local {
     rng: Rng,
 }
 
-/// Without a destructor: a worker takes itself out when it leaves, and the destructors of other thread-locals may still look for it.
+/// Without a destructor: a worker takes itself out when it leaves, and the destructors of other
+/// thread-locals may still look for it.
 type Here = RefCell<ManuallyDrop<Option<Rc<Local>>>>;
 
 const _: () = assert!(!needs_drop::<Here>());

@@ -1,7 +1,7 @@
 //! How does a worker sleep, and what does it do on behalf of the others meanwhile?
 //!
-//! One parked worker holds the driver: it waits for the next deadline and for sockets (`driver.rs`). The others wait on their
-//! parkers without a time limit.
+//! One parked worker holds the driver: it waits for the next deadline and for sockets
+//! (`driver.rs`). The others wait on their parkers without a time limit.
 
 use std::task::Waker;
 use std::time::Duration;
@@ -13,7 +13,8 @@ use crate::spin::SPIN_MAX_MICROS;
 use crate::sync::Instant;
 
 impl Local {
-    /// Parks, unless there is work after all. Returns the right to search if another thread woke this worker for work.
+    /// Parks, unless there is work after all. Returns the right to search if another thread woke
+    /// this worker for work.
     pub(super) fn park(&self, searching: Option<Searching>) -> Option<Searching> {
         let (shared, idle) = (&self.shared, &self.shared.idle);
         let has_searched = searching.is_some();
@@ -39,8 +40,8 @@ impl Local {
             }
             self.slot().parker.park(None);
         }
-        // While this worker still holds the driver: the wakers are in its hands. If the next holder found it asleep, virtual time
-        // would move on over them.
+        // While this worker still holds the driver: the wakers are in its hands. If the next holder
+        // found it asleep, virtual time would move on over them.
         let right = idle.cancel_sleep(self.index).err();
         drop(driving);
         if has_searched {
@@ -62,8 +63,8 @@ impl Local {
         None
     }
 
-    /// Waits for deadlines and sockets. Returns the time if a deadline has come. The wakers of the tasks whose sockets are ready
-    /// go to `woken`.
+    /// Waits for deadlines and sockets. Returns the time if a deadline has come. The wakers of the
+    /// tasks whose sockets are ready go to `woken`.
     fn drive(&self, driving: &Driving<'_>, woken: &mut Vec<Waker>) -> Option<u64> {
         let shared = &self.shared;
         let until = driving.announce(&**shared);
@@ -75,7 +76,8 @@ impl Local {
         if !moves_time && woken.is_empty() {
             driving.wait(&**shared, until, woken);
         }
-        // The published deadline may have gone with its timer since. Then nothing fires, and the value is corrected.
+        // The published deadline may have gone with its timer since. Then nothing fires, and the
+        // value is corrected.
         let now = shared.clock.now();
         (until <= shared.tick_length.containing(now) || moves_time).then_some(now)
     }

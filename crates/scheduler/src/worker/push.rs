@@ -30,10 +30,11 @@ impl Local {
         self.push_new(task, Class::of_woken(is_cpu_bound));
     }
 
-    /// Queues a task that woke itself in the poll that has just ended. For a light one no worker is woken, as this one comes to
-    /// it. A cpu-bound one goes behind everything else, for which another worker is woken if there is anything. If there is nothing,
-    /// none is woken: two workers would change places at each poll, and light work would fall to a thread that has just computed,
-    /// which Linux schedules late.
+    /// Queues a task that woke itself in the poll that has just ended. For a light one no worker is
+    /// woken, as this one comes to it. A cpu-bound one goes behind everything else, for which
+    /// another worker is woken if there is anything. If there is nothing, none is woken: two
+    /// workers would change places at each poll, and light work would fall to a thread that has
+    /// just computed, which Linux schedules late.
     #[inline]
     pub(super) fn push_again(&self, task: Runnable) {
         if !task.with_task(TaskRef::is_heavy) {
@@ -51,9 +52,9 @@ impl Local {
         self.push_new(task, class);
     }
 
-    /// After a push into this worker's deque. There is no fence: this worker is awake and comes to the task itself, so a parked
-    /// worker that is missed costs time, no task. The end of the poll looks again, as does each further push, maintenance, and
-    /// the watchdog if the poll is long.
+    /// After a push into this worker's deque. There is no fence: this worker is awake and comes to
+    /// the task itself, so a parked worker that is missed costs time, no task. The end of the poll
+    /// looks again, as does each further push, maintenance, and the watchdog if the poll is long.
     #[inline]
     fn wake_another_after_push(&self) {
         if !self.shared.watchdog.is_on() {

@@ -1,10 +1,12 @@
 //! What does a worker do next?
 //!
-//! It takes a task, polls it, and every so many polls does what must not wait for an empty queue (`maintenance.rs`). Without a
-//! task it steals one (`steal.rs`), and without anything to steal it parks (`park.rs`).
+//! It takes a task, polls it, and every so many polls does what must not wait for an empty queue
+//! (`maintenance.rs`). Without a task it steals one (`steal.rs`), and without anything to steal it
+//! parks (`park.rs`).
 //!
-//! A worker shows the watchdog that it gets on by storing a number at each poll, and reads at the end of the poll whether the
-//! watchdog has marked it as long. Only then, and in cpu-bound polls, is the poll timed.
+//! A worker shows the watchdog that it gets on by storing a number at each poll, and reads at the
+//! end of the poll whether the watchdog has marked it as long. Only then, and in cpu-bound polls,
+//! is the poll timed.
 
 use super::Local;
 use crate::clock::nanos;
@@ -20,7 +22,8 @@ impl Local {
     /// Works until the worker is dismissed.
     pub(super) fn work(&self) {
         while let Some(task) = self.next_task() {
-            // After the task was taken: the thread that closes the scheduler sets the flag before it wakes the tasks.
+            // After the task was taken: the thread that closes the scheduler sets the flag before
+            // it wakes the tasks.
             if self.is_dismissed() && self.shared.is_closing() {
                 self.drop_unpolled(task);
                 break;
@@ -107,7 +110,8 @@ impl Local {
         }
     }
 
-    /// Drops a task because the scheduler closes. Its destructors may last, so the watchdog sees them as a poll.
+    /// Drops a task because the scheduler closes. Its destructors may last, so the watchdog sees
+    /// them as a poll.
     pub(super) fn drop_unpolled(&self, task: Runnable) {
         self.begin_poll(task.address());
         drop(task);
@@ -119,7 +123,8 @@ impl Local {
         let poll = self.poll.get() + 2;
         self.poll.set(poll);
         let progress = &self.slot().progress;
-        // The address before the number: a reader between the two finds this task polled a moment early, not the last task.
+        // The address before the number: a reader between the two finds this task polled a moment
+        // early, not the last task.
         progress.task.store(task as u64, Ordering::Relaxed);
         progress.poll.store(poll | 1, Ordering::Relaxed);
     }

@@ -1,7 +1,7 @@
 //! How does a worker without tasks of its own find some?
 //!
-//! It looks at the injector and at the other workers' deques, then at the cpu-bound lanes, searches for a moment longer if that
-//! has paid of late (`wake_policy.rs`), and parks (`park.rs`).
+//! It looks at the injector and at the other workers' deques, then at the cpu-bound lanes, searches
+//! for a moment longer if that has paid of late (`wake_policy.rs`), and parks (`park.rs`).
 
 use std::cell::Cell;
 
@@ -38,8 +38,8 @@ impl Local {
     #[cold]
     pub(super) fn steal_or_park(&self) -> Option<Runnable> {
         let task = self.find_or_park();
-        // This worker may have held the driver, and the other parked workers have no time limit. With a watchdog, that one calls
-        // a worker to the driver.
+        // This worker may have held the driver, and the other parked workers have no time limit.
+        // With a watchdog, that one calls a worker to the driver.
         let shared = &self.shared;
         if !shared.watchdog.is_on() && shared.driver.is_wanted(&**shared) {
             shared.notify();
@@ -81,7 +81,8 @@ impl Local {
         }
     }
 
-    /// One search: a look at all queues, a spin that looks again and again, and a last look that takes single tasks too.
+    /// One search: a look at all queues, a spin that looks again and again, and a last look that
+    /// takes single tasks too.
     fn search(&self) -> Option<Runnable> {
         let at_once = if self.policy.stole_few() { None } else { self.steal(2) };
         at_once.or_else(|| self.spin()).or_else(|| self.steal(1))
@@ -119,8 +120,8 @@ impl Local {
     pub(super) fn stop_searching(&self, searching: Option<Searching>) {
         let Some(searching) = searching else { return };
         if self.shared.idle.found(searching) == Found::NotifyAnother {
-            // Ordering: a push that relied on this searcher came before its fence saw the searcher leave, so this look sees it.
-            // The partner is the fence in `Idle::notify`.
+            // Ordering: a push that relied on this searcher came before its fence saw the searcher
+            // leave, so this look sees it. The partner is the fence in `Idle::notify`.
             fence(Ordering::SeqCst);
             if !self.deque.is_empty() || self.shared.has_work_to_give() {
                 self.shared.notify();
@@ -128,7 +129,8 @@ impl Local {
         }
     }
 
-    /// One task from the injector, or from a worker that has `least` of them. More may move into this worker's deque.
+    /// One task from the injector, or from a worker that has `least` of them. More may move into
+    /// this worker's deque.
     fn steal(&self, least: usize) -> Option<Runnable> {
         for _ in 0..ROUNDS {
             let mut retry = false;

@@ -1,8 +1,9 @@
 //! Does a worker wake another one for the tasks that it queues, and how long does it search before it parks?
 //!
-//! To wake a parked worker takes 15 µs and more, as long as a hundred short polls. So a worker wakes another one only for work
-//! that would wait longer than that. This file decides, from inputs that its callers name. No decision can lose a task: the
-//! worker that has queued a task is awake and comes to it, and the handshake in `idle.rs` covers all other pushes.
+//! To wake a parked worker takes 15 µs and more, as long as a hundred short polls. So a worker
+//! wakes another one only for work that would wait longer than that. This file decides, from inputs
+//! that its callers name. No decision can lose a task: the worker that has queued a task is awake
+//! and comes to it, and the handshake in `idle.rs` covers all other pushes.
 //!
 //! # When is a parked worker woken?
 //!
@@ -19,19 +20,23 @@
 //! | the last searching worker finds a task | more can be stolen | wake |
 //! | the watchdog looks | a task can be stolen, wanted | wake |
 //!
-//! **Keeping the only task local.** In a chain, where each task spawns the next, the poll ends right after the push, and the
-//! worker has run the task before another one is awake. If the poll goes on, the task would wait. The two look the same at the
-//! push, so each worker learns from its own polls. At first it wakes another worker for its only task and times how long the
-//! poll goes on. After [`ENOUGH`] polls in a row that ended within [`SOON`], it keeps such a task until the poll ends, and
-//! thieves leave it alone. It then times one push in [`SAMPLE`], and wakes others again after the first poll that goes on, after
-//! any poll that is found to be long, and after a poll that queues several tasks. If a poll goes on against all experience, the
-//! watchdog marks it, and a marked poll keeps nothing. Cpu-bound polls keep nothing, and nothing is learned from them.
+//! **Keeping the only task local.** In a chain, where each task spawns the next, the poll ends
+//! right after the push, and the worker has run the task before another one is awake. If the poll
+//! goes on, the task would wait. The two look the same at the push, so each worker learns from its
+//! own polls. At first it wakes another worker for its only task and times how long the poll goes
+//! on. After [`ENOUGH`] polls in a row that ended within [`SOON`], it keeps such a task until the
+//! poll ends, and thieves leave it alone. It then times one push in [`SAMPLE`], and wakes others
+//! again after the first poll that goes on, after any poll that is found to be long, and after a
+//! poll that queues several tasks. If a poll goes on against all experience, the watchdog marks it,
+//! and a marked poll keeps nothing. Cpu-bound polls keep nothing, and nothing is learned from them.
 //!
-//! Rejected: no wake for any single task after some unsuccessful wakes (single children waited a millisecond); "this worker keeps
-//! its task" instead of "this poll keeps its task" (two tasks that yield to each other stayed on one worker for up to 61 polls).
+//! Rejected: no wake for any single task after some unsuccessful wakes (single children waited a
+//! millisecond); "this worker keeps its task" instead of "this poll keeps its task" (two tasks that
+//! yield to each other stayed on one worker for up to 61 polls).
 //!
-//! **Bursts.** Timers and sockets wake many tasks at once. Most of their polls are short, so the worker runs them alone for
-//! [`TIMERS_BURST_NANOS`] or [`SOCKETS_BURST_NANOS`] before it wakes another one.
+//! **Bursts.** Timers and sockets wake many tasks at once. Most of their polls are short, so the
+//! worker runs them alone for [`TIMERS_BURST_NANOS`] or [`SOCKETS_BURST_NANOS`] before it wakes
+//! another one.
 //!
 //! # How does a worker search?
 //!
@@ -42,9 +47,10 @@
 //! | up to [`ONLY_TASK`] | 2 tasks |
 //! | later | 1 task |
 //!
-//! The search ends when it finds a task, or after the longest of these times: [`PATIENCE`], if it waits for longer queues (second
-//! row); the spin budget (`spin.rs`), if the worker searches alone in a program without sockets; [`ONLY_TASK`], if neither applies
-//! and a single task can be seen. With sockets, the next task most likely comes from there, so the worker goes on to the driver.
+//! The search ends when it finds a task, or after the longest of these times: [`PATIENCE`], if it
+//! waits for longer queues (second row); the spin budget (`spin.rs`), if the worker searches alone
+//! in a program without sockets; [`ONLY_TASK`], if neither applies and a single task can be seen.
+//! With sockets, the next task most likely comes from there, so the worker goes on to the driver.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -55,20 +61,20 @@ use crate::sync::{Instant, TIME_PASSES};
 pub(super) const SOON: Duration = Duration::from_micros(5);
 /// So many such polls in a row make a worker keep its only task local.
 const ENOUGH: u32 = 16;
-/// One in so many pushes is timed while the worker keeps tasks local. Prime, so that it does not fall into step with the
-/// program's own patterns.
+/// One in so many pushes is timed while the worker keeps tasks local. Prime, so that it does not
+/// fall into step with the program's own patterns.
 const SAMPLE: u32 = 17;
 /// How long a worker that has just fired many timers runs alone what they woke.
 pub(super) const TIMERS_BURST_NANOS: u64 = 150_000;
 /// The same for sockets.
 pub(super) const SOCKETS_BURST_NANOS: u64 = 60_000;
-/// A worker's only task is left to it for this long: nearly always the worker is about to run it, and a task that changes cores
-/// takes its caches along.
+/// A worker's only task is left to it for this long: nearly always the worker is about to run it,
+/// and a task that changes cores takes its caches along.
 const ONLY_TASK: Duration = Duration::from_micros(2);
 /// A worker whose last steal brought few tasks leaves shorter queues than this alone …
 pub(super) const MANY: usize = 32;
-/// … for this long. Otherwise it takes each task as soon as another worker has created it, and both spend more time on passing
-/// tasks than on running them.
+/// … for this long. Otherwise it takes each task as soon as another worker has created it, and both
+/// spend more time on passing tasks than on running them.
 const PATIENCE: Duration = Duration::from_micros(5);
 
 /// What one worker remembers in order to decide.
@@ -152,8 +158,8 @@ impl WakePolicy {
         }
     }
 
-    /// The decision has been carried out. To wake a worker takes time, which must not count as this poll's, so the time is taken
-    /// only now.
+    /// The decision has been carried out. To wake a worker takes time, which must not count as this
+    /// poll's, so the time is taken only now.
     pub(super) fn begin_timing(&self, push: Push) {
         let teaches = push.is_only_task && push.is_wanted && !push.in_cpu_bound_poll;
         if !teaches || self.queued_at.get().is_some() {
@@ -167,7 +173,8 @@ impl WakePolicy {
         }
     }
 
-    /// A poll has ended. True: it had queued a task, so look again whether to wake another worker. `is_empty`: the deque is.
+    /// A poll has ended. True: it had queued a task, so look again whether to wake another worker.
+    /// `is_empty`: the deque is.
     #[inline]
     pub(super) fn end_poll(&self, is_empty: impl FnOnce() -> bool) -> bool {
         if !self.is_undecided.get() || self.in_burst() {
@@ -178,7 +185,8 @@ impl WakePolicy {
         true
     }
 
-    /// If the task has been taken, the poll perhaps ended only because of that: it was worth waking another worker.
+    /// If the task has been taken, the poll perhaps ended only because of that: it was worth waking
+    /// another worker.
     #[inline]
     fn end_timing(&self, is_taken: impl FnOnce() -> bool, now: impl FnOnce() -> Instant) {
         if let Some(queued_at) = self.queued_at.take() {
