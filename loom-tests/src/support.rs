@@ -173,13 +173,13 @@ pub(crate) fn expected_panic() -> ! {
     resume_unwind(Box::new(Expected))
 }
 
-pub(crate) fn config(workers: usize, spares: usize) -> Config {
-    Config { workers, max_spares: Some(spares), max_blocking_threads: Some(1), ..Config::default() }
+pub(crate) fn config(workers: usize, standbys: usize) -> Config {
+    Config { workers, max_standbys: Some(standbys), max_blocking_threads: Some(1), ..Config::default() }
 }
 
 /// A scheduler whose workers are run by the model's threads.
-pub(crate) fn house(workers: usize, spares: usize) -> House {
-    House::new(config(workers, spares), false)
+pub(crate) fn house(workers: usize, standbys: usize) -> House {
+    House::new(config(workers, standbys), false)
 }
 
 /// A loop whose workers are run by the model's threads. With `waits_time_out`, a wait with a limit
@@ -198,8 +198,8 @@ pub(crate) fn drain(house: &House, here: &Worker) {
 }
 
 /// A `house` in virtual time.
-pub(crate) fn virtual_house(workers: usize, spares: usize) -> House {
-    House::new(Config { clock: ClockKind::Virtual, ..config(workers, spares) }, false)
+pub(crate) fn virtual_house(workers: usize, standbys: usize) -> House {
+    House::new(Config { clock: ClockKind::Virtual, ..config(workers, standbys) }, false)
 }
 
 /// Spawns a task that calls `poll` in each of its polls and counts them.

@@ -323,7 +323,7 @@ fn children_whose_requests_are_taken_back_wait_for_their_turn() {
     let running = Running::default();
     let seen = running.clone();
     // One worker without the watchdog, so that no child is polled between the two calls.
-    let alone = Runner::builder().workers(1).rescue(false).virtual_time(true);
+    let alone = Runner::builder().workers(1).watchdog(false).virtual_time(true);
     let results = alone.run(async move {
         let me = current_task().unwrap().id();
         let limited = create_task(gather(seen.children(20)).limit(2));

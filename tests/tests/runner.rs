@@ -457,7 +457,7 @@ fn the_threads_bear_the_name() {
 #[selvedge::test(workers = 3, debug)]
 async fn options_of_the_attribute() -> Result<()> {
     let event_loop = get_running_loop()?;
-    assert_eq!(event_loop.metrics().workers.iter().filter(|worker| !worker.is_spare).count(), 3);
+    assert_eq!(event_loop.metrics().workers.iter().filter(|worker| !worker.is_standby).count(), 3);
     assert!(event_loop.get_debug());
     assert_eq!(all_tasks().len(), 1);
     Ok(())

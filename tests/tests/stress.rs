@@ -21,7 +21,7 @@ fn every_storm_blows_over() {
     let told = told(&output);
     assert!(output.status.success(), "{told}");
     for storm in
-        ["spawns", "wakes", "cancels", "rescues", "runtimes", "timers", "threadsafe", "mixed", "programs"]
+        ["spawns", "wakes", "cancels", "standbys", "runtimes", "timers", "threadsafe", "mixed", "programs"]
     {
         assert!(told.contains(&format!("seed      3  {storm}")), "{storm} is missing: {told}");
     }

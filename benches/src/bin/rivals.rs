@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use selvedge_benches::heap::Counting;
 use selvedge_benches::probe::Probe;
 use selvedge_benches::report::{
-    Contender, Entry, Line, Verdict, all_entries, lines, print, rescue_cost, to_json,
+    Contender, Entry, Line, Verdict, all_entries, lines, print, to_json, watchdog_cost,
 };
 use selvedge_benches::workloads::{Goal, Setting};
 
@@ -15,7 +15,7 @@ static HEAP: Counting = Counting;
 const USAGE: &str = "\
 usage: rivals [--workers N[,N...]] [--rows SUBSTRING] [--rounds K] [--quick] [--json FILE] [--gate]
   --workers N[,N...]  worker threads of each runtime; one table per count (default: 2, for which the targets hold)
-  --rows SUBSTRING    only rows whose name contains it; \"rescue\" is the table of what rescue costs
+  --rows SUBSTRING    only rows whose name contains it; \"watchdog\" is the table of what the watchdog costs
   --rounds K          measurements of each runtime; their median is shown (default: 5)
   --quick             smaller sizes, shorter spans
   --json FILE         also write the tables to FILE
@@ -47,7 +47,7 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let mut tables = Vec::new();
     for &workers in &options.workers {
         let setting = Setting { workers, quick: options.quick };
-        for table in [Table::rivals(&options, &setting), Table::rescue(&options, &setting)] {
+        for table in [Table::rivals(&options, &setting), Table::watchdog(&options, &setting)] {
             if table.lines.is_empty() {
                 continue;
             }
@@ -90,13 +90,14 @@ impl Table {
 
     /// The ratio is the time with the watchdog divided by the time without. Two percent are within
     /// the noise of a few rounds, so this table needs more rounds.
-    fn rescue(options: &Options, setting: &Setting) -> Self {
+    fn watchdog(options: &Options, setting: &Setting) -> Self {
         const MOST_TO_PAY: f64 = 1.02;
         let contenders = Contender::RESCUE_ON_AND_OFF;
         let rounds = 2 * options.rounds;
-        let title = format!("{} workers, what rescue costs, median of {rounds} rounds", setting.workers);
-        let asked_for = options.rows.is_empty() || "rescue".contains(&options.rows);
-        let entries = if contenders.is_empty() || !asked_for { Vec::new() } else { rescue_cost() };
+        let title =
+            format!("{} workers, what the watchdog costs, median of {rounds} rounds", setting.workers);
+        let asked_for = options.rows.is_empty() || "watchdog".contains(&options.rows);
+        let entries = if contenders.is_empty() || !asked_for { Vec::new() } else { watchdog_cost() };
         let mut lines = Vec::new();
         for entry in entries {
             for mut line in measure(&entry, contenders, rounds, setting) {

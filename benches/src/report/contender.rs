@@ -15,7 +15,7 @@ pub enum Contender {
     Selvedge,
     /// Selvedge without the watchdog, which lends standbys to stuck workers.
     #[cfg(feature = "selvedge")]
-    SelvedgeWithoutRescue,
+    SelvedgeWithoutWatchdog,
     /// tokio, multi-threaded.
     Tokio,
     /// async-executor with async-io.
@@ -34,7 +34,7 @@ impl Contender {
     pub const RIVALS: &'static [Self] = &[Self::Tokio, Self::AsyncExecutor];
     /// The two columns of the watchdog table: with it and without it.
     #[cfg(feature = "selvedge")]
-    pub const RESCUE_ON_AND_OFF: &'static [Self] = &[Self::Selvedge, Self::SelvedgeWithoutRescue];
+    pub const RESCUE_ON_AND_OFF: &'static [Self] = &[Self::Selvedge, Self::SelvedgeWithoutWatchdog];
     /// The two columns of the watchdog table: with it and without it.
     #[cfg(not(feature = "selvedge"))]
     pub const RESCUE_ON_AND_OFF: &'static [Self] = &[];
@@ -45,7 +45,7 @@ impl Contender {
             #[cfg(feature = "selvedge")]
             Self::Selvedge => <Selvedge>::NAME,
             #[cfg(feature = "selvedge")]
-            Self::SelvedgeWithoutRescue => Selvedge::<false>::NAME,
+            Self::SelvedgeWithoutWatchdog => Selvedge::<false>::NAME,
             Self::Tokio => Tokio::NAME,
             Self::AsyncExecutor => AsyncExecutor::NAME,
         }
@@ -67,7 +67,7 @@ impl Contender {
             #[cfg(feature = "selvedge")]
             Self::Selvedge => W::measure::<Selvedge>(setting),
             #[cfg(feature = "selvedge")]
-            Self::SelvedgeWithoutRescue => W::measure::<Selvedge<false>>(setting),
+            Self::SelvedgeWithoutWatchdog => W::measure::<Selvedge<false>>(setting),
             Self::Tokio => W::measure::<Tokio>(setting),
             Self::AsyncExecutor => W::measure::<AsyncExecutor>(setting),
         }
@@ -81,7 +81,7 @@ impl Contender {
             #[cfg(feature = "selvedge")]
             (probe, Self::Selvedge) => measure::<Selvedge>(probe, setting),
             #[cfg(feature = "selvedge")]
-            (probe, Self::SelvedgeWithoutRescue) => measure::<Selvedge<false>>(probe, setting),
+            (probe, Self::SelvedgeWithoutWatchdog) => measure::<Selvedge<false>>(probe, setting),
             (probe, Self::Tokio) => measure::<Tokio>(probe, setting),
             (probe, Self::AsyncExecutor) => measure::<AsyncExecutor>(probe, setting),
         };

@@ -5,5 +5,5 @@ mod rounds;
 mod table;
 
 pub use self::contender::Contender;
-pub use self::rounds::{Entry, Measured, all_entries, rescue_cost};
+pub use self::rounds::{Entry, Measured, all_entries, watchdog_cost};
 pub use self::table::{Line, Verdict, lines, print, to_json};

@@ -7,8 +7,8 @@ use super::contender::Contender;
 use crate::stats::median;
 use crate::workloads::{
     ArmAndDrop, ArmAndDropTogether, Chain, CpuPerTimer, Fib, HeapPerTask, HeapPerTimer, Idle, Pairs,
-    Partners, RequestsBesideHeavy, RoundTrip, Row, Setting, SleepLateness, SpawnFromOutside, SpawnFromTask,
-    TickerBesideHeavy, Uneven, Workload, Yields,
+    Partners, RequestsBesideComputing, RoundTrip, Row, Setting, SleepLateness, SpawnFromOutside,
+    SpawnFromTask, TickerBesideComputing, Uneven, Workload, Yields,
 };
 
 /// A workload, as a value.
@@ -85,8 +85,8 @@ pub fn all_entries() -> Vec<Entry> {
         Entry::of::<CpuPerTimer>(),
         Entry::of::<SleepLateness>(),
         Entry::of::<Uneven>(),
-        Entry::of::<TickerBesideHeavy>(),
-        Entry::of::<RequestsBesideHeavy>(),
+        Entry::of::<TickerBesideComputing>(),
+        Entry::of::<RequestsBesideComputing>(),
         Entry::of::<HeapPerTask>(),
         Entry::of::<HeapPerTimer>(),
         Entry::of::<Idle>(),
@@ -94,7 +94,7 @@ pub fn all_entries() -> Vec<Entry> {
 }
 
 /// The rows in which the watchdog has nothing to do: they would show its cost.
-pub fn rescue_cost() -> Vec<Entry> {
+pub fn watchdog_cost() -> Vec<Entry> {
     vec![
         Entry::of::<SpawnFromTask>(),
         Entry::of::<Yields>(),

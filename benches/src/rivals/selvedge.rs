@@ -12,19 +12,19 @@ use selvedge::{EventLoop, Runner, Task};
 
 use crate::rival::{Outside, Rival, Spawner};
 
-/// A `Runner` whose main task waits until the measurement is over; `RESCUE` says whether the
+/// A `Runner` whose main task waits until the measurement is over; `WATCHDOG` says whether the
 /// watchdog lends standbys to stuck workers.
 ///
 /// `run` blocks its thread, so it has a thread of its own, which only waits. Workloads enter
 /// through the loop, like requests.
-pub struct Selvedge<const RESCUE: bool = true> {
+pub struct Selvedge<const WATCHDOG: bool = true> {
     event_loop: EventLoop,
     stop: Sender<()>,
     running: Option<JoinHandle<()>>,
 }
 
-impl<const RESCUE: bool> Rival for Selvedge<RESCUE> {
-    const NAME: &'static str = if RESCUE { "Selvedge" } else { "Selvedge-without-rescue" };
+impl<const WATCHDOG: bool> Rival for Selvedge<WATCHDOG> {
+    const NAME: &'static str = if WATCHDOG { "Selvedge" } else { "Selvedge-without-watchdog" };
     type Spawner = Inside;
     type Outside = Remote;
 
@@ -32,7 +32,7 @@ impl<const RESCUE: bool> Rival for Selvedge<RESCUE> {
         let (stop, stopped) = async_channel::bounded::<()>(1);
         let (started, event_loop) = std::sync::mpsc::sync_channel(1);
         let running = std::thread::spawn(move || {
-            let runner = Runner::builder().workers(workers).rescue(RESCUE).build();
+            let runner = Runner::builder().workers(workers).watchdog(WATCHDOG).build();
             let runner = runner.expect("the OS grants the worker threads");
             let main = async move {
                 started.send(selvedge::get_running_loop()?).expect("start() waits for the loop");
@@ -62,7 +62,7 @@ impl<const RESCUE: bool> Rival for Selvedge<RESCUE> {
     }
 }
 
-impl<const RESCUE: bool> Drop for Selvedge<RESCUE> {
+impl<const WATCHDOG: bool> Drop for Selvedge<WATCHDOG> {
     fn drop(&mut self) {
         self.stop.close();
         if let Some(running) = self.running.take() {

@@ -87,7 +87,7 @@ pub(super) fn disarm(n: usize, loops: usize) -> Duration {
 /// Loops on the real clock. Nothing happens in them meanwhile, and virtual time would advance while
 /// their tasks do nothing.
 fn on_real_clocks(loops: usize) -> Vec<Runner> {
-    let one = || Runner::builder().workers(1).rescue(false).build().expect("a loop can be had");
+    let one = || Runner::builder().workers(1).watchdog(false).build().expect("a loop can be had");
     (0..loops).map(|_| one()).collect()
 }
 

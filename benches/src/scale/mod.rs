@@ -218,7 +218,7 @@ pub(crate) fn run<C: Coroutine<Item = Duration>>(main: C) -> Duration {
 
 pub(crate) fn runner() -> Runner {
     // Without the watchdog, which would treat sets that wait for their turn as stuck workers.
-    Runner::builder().workers(1).rescue(false).virtual_time(true).build().expect("a loop can be had")
+    Runner::builder().workers(1).watchdog(false).virtual_time(true).build().expect("a loop can be had")
 }
 
 /// Lets every task run that is ready.

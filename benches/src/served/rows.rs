@@ -76,7 +76,7 @@ macro_rules! for_network {
             #[cfg(feature = "selvedge")]
             Contender::Selvedge => $f::<Selvedge>($($arg),*),
             #[cfg(feature = "selvedge")]
-            Contender::SelvedgeWithoutRescue => $f::<Selvedge<false>>($($arg),*),
+            Contender::SelvedgeWithoutWatchdog => $f::<Selvedge<false>>($($arg),*),
             Contender::Tokio => $f::<Tokio>($($arg),*),
             Contender::AsyncExecutor => $f::<AsyncExecutor>($($arg),*),
         }
@@ -91,7 +91,7 @@ macro_rules! for_http {
             #[cfg(feature = "selvedge")]
             Contender::Selvedge => $f::<Selvedge>($($arg),*),
             #[cfg(feature = "selvedge")]
-            Contender::SelvedgeWithoutRescue => $f::<Selvedge<false>>($($arg),*),
+            Contender::SelvedgeWithoutWatchdog => $f::<Selvedge<false>>($($arg),*),
             Contender::Tokio => $f::<Tokio>($($arg),*),
             Contender::AsyncExecutor => $else,
         }

@@ -4,9 +4,9 @@
 //! so many units in so much time. Other rows implement [`Workload`] themselves, and one workload
 //! may fill several rows of the table.
 
+mod computing;
 mod fib;
 mod heap;
-mod heavy;
 mod idle;
 mod messages;
 mod round_trip;
@@ -17,9 +17,9 @@ mod yields;
 
 use std::time::Duration;
 
+pub use self::computing::{RequestsBesideComputing, TickerBesideComputing};
 pub use self::fib::Fib;
 pub use self::heap::{HeapPerTask, HeapPerTimer, heap_per_task, heap_per_timer};
-pub use self::heavy::{RequestsBesideHeavy, TickerBesideHeavy};
 pub use self::idle::{Idle, idle};
 pub use self::messages::{Pairs, Partners};
 pub use self::round_trip::RoundTrip;

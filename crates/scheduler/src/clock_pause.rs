@@ -2,7 +2,7 @@
 //!
 //! Virtual time moves when every worker is idle. Sometimes every worker is idle although a thread
 //! that is not a worker is about to add work: main has ended, and the thread that waited for it is
-//! about to cancel the remaining tasks. Such code takes a [`TimeHold`](crate::TimeHold), which
+//! about to cancel the remaining tasks. Such code takes a [`ClockPause`](crate::ClockPause), which
 //! pauses the clock.
 //!
 //! A pause that begins inside a poll counts from the moment at which the poll's worker becomes

@@ -14,11 +14,11 @@ pub const MAX_WORKERS: usize = 4096;
 
 /// The standbys per worker. One stuck worker needs one; a burst of new tasks that all block needs
 /// more.
-const SPARES_PER_WORKER: usize = 4;
+const STANDBYS_PER_WORKER: usize = 4;
 /// Enough for the greatest number of workers.
-const MAX_SPARES: usize = SPARES_PER_WORKER * MAX_WORKERS;
+const MAX_STANDBYS: usize = STANDBYS_PER_WORKER * MAX_WORKERS;
 /// The standbys of a scheduler with few workers.
-const MIN_SPARES: usize = 16;
+const MIN_STANDBYS: usize = 16;
 /// asyncio's default executor has this many threads more than the machine has cores …
 const EXTRA_BLOCKING_THREADS: usize = 4;
 /// … up to this number.
@@ -72,7 +72,7 @@ pub struct Config {
     pub workers: usize,
     /// The number of standbys that may replace stuck workers at the same time, at most four times
     /// [`MAX_WORKERS`]; 0 switches the watchdog off. `None`: four per worker, at least 16.
-    pub max_spares: Option<usize>,
+    pub max_standbys: Option<usize>,
     /// The number of threads that run blocking jobs at the same time, at least 1. `None`: asyncio's
     /// rule, cores + 4, at most 32.
     pub max_blocking_threads: Option<usize>,
@@ -97,8 +97,8 @@ impl Config {
     pub(crate) fn check(&self) -> io::Result<()> {
         let mistake = if !(1..=MAX_WORKERS).contains(&self.workers) {
             format!("{} workers asked for; choose 1 to {MAX_WORKERS}", self.workers)
-        } else if self.max_spares.is_some_and(|spares| spares > MAX_SPARES) {
-            format!("{} spares asked for; choose at most {MAX_SPARES}", self.spares())
+        } else if self.max_standbys.is_some_and(|standbys| standbys > MAX_STANDBYS) {
+            format!("{} standbys asked for; choose at most {MAX_STANDBYS}", self.standbys())
         } else if self.thread_name.contains('\0') {
             format!("a thread cannot be named {:?}; leave out the zero byte", self.thread_name)
         } else {
@@ -107,8 +107,8 @@ impl Config {
         Err(io::Error::new(io::ErrorKind::InvalidInput, mistake))
     }
 
-    pub(crate) fn spares(&self) -> usize {
-        self.max_spares.unwrap_or_else(|| (SPARES_PER_WORKER * self.workers).max(MIN_SPARES))
+    pub(crate) fn standbys(&self) -> usize {
+        self.max_standbys.unwrap_or_else(|| (STANDBYS_PER_WORKER * self.workers).max(MIN_STANDBYS))
     }
 
     pub(crate) fn blocking_threads(&self) -> usize {
@@ -124,7 +124,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             workers: 1,
-            max_spares: None,
+            max_standbys: None,
             max_blocking_threads: None,
             blocking_keep_alive: KEEP_ALIVE,
             thread_name: "selvedge".into(),
@@ -140,7 +140,7 @@ impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
             .field("workers", &self.workers)
-            .field("spares", &self.spares())
+            .field("standbys", &self.standbys())
             .field("blocking_threads", &self.blocking_threads())
             .field("blocking_keep_alive", &self.blocking_keep_alive)
             .field("slow_poll", &self.slow_poll)

@@ -28,7 +28,7 @@ impl Counter {
 pub(crate) struct Counters {
     pub(crate) steals: Counter,
     pub(crate) parks: Counter,
-    pub(crate) heavy_polls: Counter,
+    pub(crate) cpu_bound_polls: Counter,
     pub(crate) long_polls: Counter,
     pub(crate) slow_polls: Counter,
     pub(crate) poll_times: PollTimes,
@@ -43,7 +43,7 @@ impl Counters {
         Self {
             steals: Counter::new(),
             parks: Counter::new(),
-            heavy_polls: Counter::new(),
+            cpu_bound_polls: Counter::new(),
             long_polls: Counter::new(),
             slow_polls: Counter::new(),
             firings: Counter::new(),

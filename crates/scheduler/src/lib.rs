@@ -100,7 +100,7 @@ pub use metrics::{Metrics, WorkerMetrics, poll_time_bucket_end};
 pub use moment::Moment;
 pub use pool::{BlockingJob, BlockingRefused};
 pub use probe::Probed;
-pub use scheduler::TimeHold;
+pub use scheduler::ClockPause;
 pub use shared::Scheduler;
 pub use task::{JoinHandle, Outcome, Slot, TaskRef};
 pub use timer::{NoScheduler, Timer};

@@ -18,9 +18,9 @@ pub struct Metrics {
     /// Tasks in the injector, the queue that belongs to no worker.
     pub injector_len: usize,
     /// Cpu-bound tasks that wait for their turn.
-    pub heavy_len: usize,
+    pub cpu_bound_len: usize,
     /// How often a standby was lent because a worker was stuck.
-    pub rescues: u64,
+    pub standbys_lent: u64,
     /// Workers at present, including standbys.
     pub workers_active: usize,
     /// Threads of the pool at present: those that run blocking jobs, work as standbys, or wait for
@@ -59,7 +59,7 @@ pub struct WorkerMetrics {
     /// Tasks in its deque.
     pub queue_len: usize,
     /// Polls of cpu-bound tasks.
-    pub heavy_polls: u64,
+    pub cpu_bound_polls: u64,
     /// Polls of about a millisecond and longer.
     pub long_polls: u64,
     /// Polls of `Config::slow_poll` and longer.
@@ -67,7 +67,7 @@ pub struct WorkerMetrics {
     /// Waits for sockets that ended because this worker polled the operating system.
     pub sockets_ready: u64,
     /// Whether this is a standby.
-    pub is_spare: bool,
+    pub is_standby: bool,
     /// Whether a thread works here.
     pub is_active: bool,
     /// Poll times. Bucket `i` counts those of 2^i to 2^(i+1) µs, the first also shorter ones, the
@@ -82,8 +82,8 @@ impl Shared {
             workers: (0..self.watchdog.places_used()).map(|index| self.worker_metrics(index)).collect(),
             tasks_alive: self.owned.len(),
             injector_len: self.injector.len(),
-            heavy_len: self.cpu_bound.len(),
-            rescues: self.watchdog.standbys_lent(),
+            cpu_bound_len: self.cpu_bound.len(),
+            standbys_lent: self.watchdog.standbys_lent(),
             workers_active: self.watchdog.active(),
             pool_threads: pool.threads,
             blocking_queue: pool.queued,
@@ -101,11 +101,11 @@ impl Shared {
             steals: counters.steals.get(),
             parks: counters.parks.get(),
             queue_len: slot.stealer.len() + usize::from(!slot.next.is_empty()),
-            heavy_polls: counters.heavy_polls.get(),
+            cpu_bound_polls: counters.cpu_bound_polls.get(),
             long_polls: counters.long_polls.get(),
             slow_polls: counters.slow_polls.get(),
             sockets_ready: counters.sockets_ready.get(),
-            is_spare: index >= self.workers(),
+            is_standby: index >= self.workers(),
             is_active: slot.is_taken(),
             poll_times: std::array::from_fn(|i| counters.poll_times.count(i)),
         }

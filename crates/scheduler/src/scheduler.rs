@@ -202,18 +202,18 @@ impl Scheduler {
 /// While this value lives, the virtual time of its scheduler stands still. Real time is not
 /// affected.
 #[must_use = "time moves on when this is dropped"]
-pub struct TimeHold(Scheduler);
+pub struct ClockPause(Scheduler);
 
 impl Scheduler {
     /// Pauses virtual time. A pause that begins inside a task takes effect before that task's
     /// worker can rest.
-    pub fn hold_time(&self) -> TimeHold {
+    pub fn pause_clock(&self) -> ClockPause {
         self.shared().clock_pauses.begin();
-        TimeHold(self.clone())
+        ClockPause(self.clone())
     }
 }
 
-impl Drop for TimeHold {
+impl Drop for ClockPause {
     fn drop(&mut self) {
         let shared = self.0.shared();
         shared.clock_pauses.end();
@@ -223,9 +223,9 @@ impl Drop for TimeHold {
     }
 }
 
-impl fmt::Debug for TimeHold {
+impl fmt::Debug for ClockPause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TimeHold").finish_non_exhaustive()
+        f.debug_struct("ClockPause").finish_non_exhaustive()
     }
 }
 

@@ -67,7 +67,7 @@ impl Shared {
     /// `schedule_here` is how the scheduler's workers queue a task.
     pub(crate) fn new(config: Config, schedule_here: ScheduleHere) -> Arc<Self> {
         let workers = config.workers;
-        let places = workers + config.spares();
+        let places = workers + config.standbys();
         let is_virtual = config.clock == ClockKind::Virtual;
         Arc::new_cyclic(|this: &Weak<Self>| Self {
             id: runtimes::register(this.clone()),
@@ -250,11 +250,11 @@ impl Host for Shared {
 
 impl Schedule for Shared {
     fn schedule(&self, task: Runnable, why: Why) {
-        let heavy = match why {
-            Why::Woken { heavy } => heavy,
-            Why::Started => task.with_task(TaskRef::is_heavy),
+        let is_cpu_bound = match why {
+            Why::Woken { is_cpu_bound } => is_cpu_bound,
+            Why::Started => task.with_task(TaskRef::is_cpu_bound),
         };
-        self.inject(task, Class::of_woken(heavy));
+        self.inject(task, Class::of_woken(is_cpu_bound));
     }
 }
 

@@ -202,7 +202,7 @@ impl TimerSlot {
 pub(crate) struct Stage {
     staged: Cell<Option<Staged>>,
     /// A reserved key of this worker's wheel, for the next staged timer.
-    spare: Cell<Option<Key>>,
+    reserved: Cell<Option<Key>>,
     /// The address of the task that is being polled; zero while no poll runs.
     open: Cell<usize>,
 }
@@ -245,7 +245,7 @@ impl Stage {
         if !self.is_empty() {
             return None;
         }
-        let key = self.spare.take().unwrap_or_else(|| timers.wheel.lock().reserve());
+        let key = self.reserved.take().unwrap_or_else(|| timers.wheel.lock().reserve());
         self.staged.set(Some(Staged { key, deadline }));
         timers.note_staged(Some(key));
         Some(key)
@@ -264,7 +264,7 @@ impl Stage {
     /// The staged timer has been dropped.
     #[inline]
     pub(crate) fn take_back(&self, timers: &TimerSlot) {
-        self.spare.set(self.staged.take().map(|staged| staged.key));
+        self.reserved.set(self.staged.take().map(|staged| staged.key));
         timers.note_staged(None);
     }
 
@@ -277,7 +277,7 @@ impl Stage {
         let waker = task.waker();
         let mut wheel = timers.wheel.lock();
         let refused = wheel.arm(key, tick, waker).err();
-        self.spare.set(Some(wheel.reserve()));
+        self.reserved.set(Some(wheel.reserve()));
         let earliest = refused.is_none() && timers.publish(tick);
         timers.note_staged(None);
         drop(wheel);
@@ -289,7 +289,7 @@ impl Stage {
     /// The worker leaves its place, and gives the reserved key back.
     pub(crate) fn clear(&self, timers: &TimerSlot) {
         debug_assert!(self.is_empty());
-        if let Some(key) = self.spare.take() {
+        if let Some(key) = self.reserved.take() {
             timers.wheel.lock().release(key);
         }
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use common::{
     Count, End, Signal, block_on, close, end, eventually, join, join_all, run, spawn, spawn_here, start,
-    start_with, start_without_rescue, waker_of, watchdog, yield_now,
+    start_with, start_without_watchdog, waker_of, watchdog, yield_now,
 };
 use selvedge_scheduler::{Config, JoinHandle, MAX_WORKERS, NoScheduler, Scheduler, TaskRef, Timer};
 
@@ -28,8 +28,8 @@ fn absurd_numbers_of_workers_are_refused() {
 
 #[test]
 fn absurd_numbers_of_other_threads_do_no_harm() {
-    let spares = Config { max_spares: Some(usize::MAX), ..Config::default() };
-    let error = Scheduler::start(spares).expect_err("absurd");
+    let standbys = Config { max_standbys: Some(usize::MAX), ..Config::default() };
+    let error = Scheduler::start(standbys).expect_err("absurd");
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     assert!(error.to_string().contains("choose at most"), "{error}");
     let scheduler = start_with(Config { max_blocking_threads: Some(usize::MAX), ..Config::default() });
@@ -164,7 +164,7 @@ fn a_timer_may_wander() {
 /// worker.
 #[test]
 fn a_poll_may_park_its_thread() {
-    let scheduler = start_without_rescue(2);
+    let scheduler = start_without_watchdog(2);
     for _ in 0..50 {
         let (parked, go) = (Signal::new(), Arc::new(std::sync::atomic::AtomicBool::new(false)));
         let thread = Arc::new(std::sync::Mutex::new(None));

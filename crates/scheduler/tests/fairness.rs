@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use common::{
     Count, Signal, block_on, close, join, join_all, run, spawn, spawn_here, start, start_with,
-    start_without_rescue, yield_now,
+    start_without_watchdog, yield_now,
 };
 use parking_lot::Mutex;
 use selvedge_scheduler::{Config, Scheduler, TaskRef, Timer};
@@ -87,14 +87,14 @@ async fn unfair_turns_beside_ping_pong() -> (usize, usize) {
 /// tokio#5712.
 #[test]
 fn ping_pong_starves_the_queue() {
-    let scheduler = start_without_rescue(1);
+    let scheduler = start_without_watchdog(1);
     let (unfair, pair) = run(&scheduler, unfair_turns_beside_ping_pong());
     assert_eq!(unfair, 0);
     assert!(pair >= 100, "the pair had turns too");
     close(&scheduler);
     // With a watchdog the pair has its next-task slot. If the machine holds the worker up, a
     // standby may come and play alone with the pair, but not each time.
-    let scheduler = start_with(Config { workers: 1, max_spares: Some(1), ..Config::default() });
+    let scheduler = start_with(Config { workers: 1, max_standbys: Some(1), ..Config::default() });
     let pair = (0..5).map(|_| run(&scheduler, unfair_turns_beside_ping_pong()).1).min().expect("five");
     assert!(pair <= 2_000, "{pair} turns of the pair beside 100 of each other task");
     close(&scheduler);
@@ -104,7 +104,7 @@ fn ping_pong_starves_the_queue() {
 #[test]
 fn a_busy_crowd_does_not_starve_the_injector() {
     for workers in [1, 2] {
-        let scheduler = start_without_rescue(workers);
+        let scheduler = start_without_watchdog(workers);
         let (stop, polls) = (Arc::new(AtomicBool::new(false)), Count::new());
         let crowd: Vec<_> =
             (0..20).map(|_| spawn(&scheduler, busy(Arc::clone(&stop), polls.clone()))).collect();
@@ -153,7 +153,7 @@ fn a_busy_crowd_does_not_starve_the_injector() {
 /// queued at the workers.
 #[test]
 fn foreign_spawns_do_not_starve_the_crowd() {
-    let scheduler = start_without_rescue(1);
+    let scheduler = start_without_watchdog(1);
     let stop = Arc::new(AtomicBool::new(false));
     let (spawning, stop_spawning) = (scheduler.clone(), Arc::clone(&stop));
     let flood = std::thread::spawn(move || {
@@ -185,8 +185,8 @@ fn foreign_spawns_do_not_starve_the_crowd() {
 /// Timers fire although no worker ever rests.
 #[test]
 fn timers_fire_while_all_workers_are_busy() {
-    for (workers, rescue) in [(1, false), (2, false), (1, true), (2, true)] {
-        let scheduler = if rescue { start(workers) } else { start_without_rescue(workers) };
+    for (workers, has_watchdog) in [(1, false), (2, false), (1, true), (2, true)] {
+        let scheduler = if has_watchdog { start(workers) } else { start_without_watchdog(workers) };
         let (stop, polls) = (Arc::new(AtomicBool::new(false)), Count::new());
         let crowd: Vec<_> =
             (0..20).map(|_| spawn(&scheduler, busy(Arc::clone(&stop), polls.clone()))).collect();
@@ -211,7 +211,7 @@ fn timers_fire_while_all_workers_are_busy() {
 
 #[test]
 fn one_worker_runs_tasks_in_the_order_of_spawns_and_of_wakes() {
-    let scheduler = start_without_rescue(1);
+    let scheduler = start_without_watchdog(1);
     let log = Arc::new(Mutex::new(Vec::new()));
     let logged = Arc::clone(&log);
     run(&scheduler, async move {

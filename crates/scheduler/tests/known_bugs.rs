@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use common::{
     Count, End, OnDrop, Signal, block_on, close, end, join, join_all, run, spawn, spawn_here, start,
-    start_with, start_without_rescue, waker_of, yield_now,
+    start_with, start_without_watchdog, waker_of, yield_now,
 };
 use selvedge_scheduler::{Config, Scheduler, Timer};
 
@@ -18,7 +18,7 @@ use selvedge_scheduler::{Config, Scheduler, Timer};
 #[test]
 fn lost_wakeup_in_the_pool() {
     for workers in [1, 2, 4] {
-        for scheduler in [start(workers), start_without_rescue(workers)] {
+        for scheduler in [start(workers), start_without_watchdog(workers)] {
             for n in 0..5_000 {
                 assert_eq!(block_on(join(spawn(&scheduler, async move { n }))), n);
                 // About when the worker has searched and spun long enough and parks.
@@ -154,7 +154,7 @@ fn two_stores_for_one_waker() {
         waker_of(move || _ = count.add())
     };
     for swaps in [1, 2, 5] {
-        let scheduler = start_without_rescue(1);
+        let scheduler = start_without_watchdog(1);
         let go = Signal::new();
         let wait = go.clone();
         let mut task = spawn(&scheduler, async move { wait.wait().await });

@@ -11,8 +11,8 @@ use std::task::{Context, Poll};
 
 use common::{
     Count, DropCount, End, Grenade, ON_PURPOSE, OnDrop, Signal, assert_all_workers_live, block_on, close,
-    end, eventually, join, run, spawn, spawn_eager_here, spawn_here, spawn_with, start, start_without_rescue,
-    waker_of, yield_now,
+    end, eventually, join, run, spawn, spawn_eager_here, spawn_here, spawn_with, start,
+    start_without_watchdog, waker_of, yield_now,
 };
 use parking_lot::Mutex;
 use selvedge_scheduler::{JoinHandle, Slot, TaskRef};
@@ -90,7 +90,7 @@ fn check_joined(ends: Ends, handle: JoinHandle<End<Output>>) {
 #[test]
 fn every_way_to_end_with_every_handle() {
     for workers in [1, 2, 4] {
-        let scheduler = start_without_rescue(workers);
+        let scheduler = start_without_watchdog(workers);
         for ends in [Ends::Well, Ends::InPoll, Ends::InFutureDrop, Ends::InOutputDrop] {
             for how in [Handle::Joined, Handle::DetachedBefore, Handle::DetachedAfter] {
                 let (futures, outputs, slots, go) = (Count::new(), Count::new(), Count::new(), Signal::new());
@@ -160,7 +160,7 @@ impl Drop for PanickySlot {
 
 #[test]
 fn completion_is_told_once_and_its_panic_stays_there() {
-    let scheduler = start_without_rescue(2);
+    let scheduler = start_without_watchdog(2);
     for watched in [false, true] {
         for detached in [false, true] {
             let (calls, go) = (Count::new(), Signal::new());
@@ -189,7 +189,7 @@ fn completion_is_told_once_and_its_panic_stays_there() {
 
 #[test]
 fn a_waker_that_panics_harms_nobody() {
-    let scheduler = start_without_rescue(2);
+    let scheduler = start_without_watchdog(2);
     let go = Signal::new();
     let wait = go.clone();
     let mut handle = spawn(&scheduler, async move { wait.wait().await });

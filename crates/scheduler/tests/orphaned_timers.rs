@@ -6,7 +6,7 @@ mod common;
 use std::future::poll_fn;
 
 use common::{
-    Signal, block_on, close, join, join_all, run, spawn, spawn_eager_here, start, start_without_rescue,
+    Signal, block_on, close, join, join_all, run, spawn, spawn_eager_here, start, start_without_watchdog,
     yield_now,
 };
 use selvedge_scheduler::{Scheduler, Timer};
@@ -25,7 +25,7 @@ async fn sleep(nanos: u64) {
 /// tokio#6682: timers are armed on all workers while others fire.
 #[test]
 fn timer_not_fired_because_next_wake_was_updated_after_unlock() {
-    for scheduler in [start(4), start_without_rescue(4)] {
+    for scheduler in [start(4), start_without_watchdog(4)] {
         let tasks: Vec<_> = (0..200u64)
             .map(|n| {
                 spawn(&scheduler, async move {
@@ -97,7 +97,7 @@ fn timer_lost_when_the_worker_count_shrinks() {
     stuck.block();
     let fired = Signal::new();
     let (place, deadline) = spawn_sleeper(&scheduler, 200_000_000, &fired);
-    assert!(place >= 1, "armed by a spare");
+    assert!(place >= 1, "armed by a standby");
     release.set();
     let busy = spawn(&scheduler, busy_until(fired.clone(), deadline));
     block_on(join(blocker));
@@ -130,7 +130,7 @@ fn timer_held_hostage_by_a_stuck_worker() {
 /// runs a poll that does not end.
 #[test]
 fn timer_forgotten_when_its_driver_gets_busy() {
-    let scheduler = start_without_rescue(2);
+    let scheduler = start_without_watchdog(2);
     for round in 0..200 {
         let fired = Signal::new();
         spawn_sleeper(&scheduler, 3_000_000, &fired);
@@ -165,7 +165,7 @@ fn timer_of_an_eager_task_while_its_spawner_is_stuck() {
 /// thread.
 #[test]
 fn timer_of_a_future_that_a_poll_blocks_on() {
-    for scheduler in [start(1), start_without_rescue(2)] {
+    for scheduler in [start(1), start_without_watchdog(2)] {
         for _ in 0..5 {
             run(&scheduler, async { block_on(sleep(3_000_000)) });
         }

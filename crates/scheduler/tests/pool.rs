@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use common::{
     Count, Grenade, ON_PURPOSE, OnDrop, Signal, block_on, close, eventually, join, join_all, run, spawn,
-    start, start_with, start_without_rescue, yield_now,
+    start, start_with, start_without_watchdog, yield_now,
 };
 use selvedge_scheduler::{Config, Scheduler};
 
@@ -48,7 +48,7 @@ fn jobs_run_beside_each_other_up_to_the_limit() {
 /// A burst must not start a thread per job while the first threads are still on their way.
 #[test]
 fn a_burst_of_jobs_starts_no_more_threads_than_the_limit() {
-    let scheduler = start_with(Config { max_spares: Some(0), ..with_threads(2) });
+    let scheduler = start_with(Config { max_standbys: Some(0), ..with_threads(2) });
     let done = Count::new();
     let mut threads = 0;
     for _ in 0..500 {
@@ -261,7 +261,7 @@ fn a_destructor_of_a_retiring_thread_may_use_the_pool() {
     }
     let keep_alive = Duration::from_millis(1);
     let scheduler =
-        start_with(Config { blocking_keep_alive: keep_alive, max_spares: Some(0), ..with_threads(1) });
+        start_with(Config { blocking_keep_alive: keep_alive, max_standbys: Some(0), ..with_threads(1) });
     let (retiring, go) = (Signal::new(), Signal::new());
     let (set, wait, inner) = (retiring.clone(), go.clone(), scheduler.clone());
     submit(&scheduler, move || {
@@ -289,7 +289,7 @@ fn a_destructor_of_a_retiring_thread_may_use_the_pool() {
 /// A job may close the scheduler on which it runs.
 #[test]
 fn a_job_may_close_its_scheduler() {
-    let scheduler = start_without_rescue(1);
+    let scheduler = start_without_watchdog(1);
     let suspended = spawn(&scheduler, std::future::pending::<()>());
     let (sender, closed) = mpsc::channel();
     let inner = scheduler.clone();

@@ -15,7 +15,7 @@ use std::thread::{Builder, JoinHandle};
 
 use common::{
     Count, End, PATIENCE, Signal, block_on, close, end, eventually, join, run, spawn, start, start_with,
-    start_without_rescue, threads, watchdog, yield_now,
+    start_without_watchdog, threads, watchdog, yield_now,
 };
 use selvedge_scheduler::{Config, Scheduler};
 
@@ -82,7 +82,7 @@ fn a_start_that_fails_leaves_nothing_behind() {
 #[test]
 fn blocking_job_orphaned_when_the_os_refuses_a_thread() {
     where_threads_are_scarce("blocking_job_orphaned_when_the_os_refuses_a_thread", || {
-        let config = Config { max_blocking_threads: Some(100), max_spares: Some(0), ..Config::default() };
+        let config = Config { max_blocking_threads: Some(100), max_standbys: Some(0), ..Config::default() };
         let scheduler = start_with(config);
         let crowd = Crowd::gather();
         let dropped = Count::new();
@@ -123,10 +123,10 @@ fn a_spare_that_is_refused_comes_later() {
         stuck.block();
         let (sender, ran) = mpsc::channel();
         let queued = spawn(&scheduler, async move { sender.send(()).expect("the test waits") });
-        assert!(ran.recv_timeout(std::time::Duration::from_millis(20)).is_err(), "no spare");
-        assert_eq!((scheduler.metrics().rescues, scheduler.metrics().workers_active), (0, 1));
+        assert!(ran.recv_timeout(std::time::Duration::from_millis(20)).is_err(), "no standby");
+        assert_eq!((scheduler.metrics().standbys_lent, scheduler.metrics().workers_active), (0, 1));
         crowd.leave();
-        ran.recv_timeout(PATIENCE).expect("a spare");
+        ran.recv_timeout(PATIENCE).expect("a standby");
         block_on(join(queued));
         release.set();
         block_on(join(blocker));
@@ -138,7 +138,7 @@ fn a_spare_that_is_refused_comes_later() {
 fn the_end_needs_no_thread() {
     where_threads_are_scarce("the_end_needs_no_thread", || {
         for from_a_task in [false, true] {
-            let scheduler = start_without_rescue(1);
+            let scheduler = start_without_watchdog(1);
             let suspended: Vec<_> =
                 (0..10).map(|_| spawn(&scheduler, std::future::pending::<()>())).collect();
             run(&scheduler, yield_now());

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use common::{
     Count, DropCount, End, ON_PURPOSE, OnDrop, PATIENCE, Signal, block_on, close, end, eventually, run,
-    spawn, spawn_here, start, start_without_rescue, yield_now,
+    spawn, spawn_here, start, start_without_watchdog, yield_now,
 };
 use parking_lot::Mutex;
 use selvedge_scheduler::{JoinHandle, TaskRef};
@@ -21,7 +21,7 @@ use selvedge_scheduler::{JoinHandle, TaskRef};
 /// during the poll never does.
 #[test]
 fn abort_drops_on_the_wrong_thread() {
-    let scheduler = start_without_rescue(2);
+    let scheduler = start_without_watchdog(2);
     let (polled, release) = (Signal::new(), Signal::new());
     let (set, wait) = (polled.clone(), release.clone());
     let dropped = Arc::new(Mutex::new(None));
@@ -102,7 +102,7 @@ fn destructor_wakes_under_the_queue_lock_at_shutdown() {
 #[test]
 fn queued_tasks_lost_at_shutdown() {
     for workers in [1, 2, 4] {
-        let scheduler = start_without_rescue(workers);
+        let scheduler = start_without_watchdog(workers);
         let (stuck, release, dropped) = (Count::new(), Signal::new(), Count::new());
         let handles = Arc::new(Mutex::new(Vec::new()));
         let all_stuck = Arc::new(Barrier::new(workers));
@@ -147,7 +147,7 @@ fn queued_tasks_lost_at_shutdown() {
 #[test]
 fn shutdown_while_a_worker_blocks() {
     for patience in [Duration::ZERO, Duration::from_millis(1), Duration::from_millis(50)] {
-        for scheduler in [start(1), start_without_rescue(2)] {
+        for scheduler in [start(1), start_without_watchdog(2)] {
             let (stuck, release) = (Signal::new(), Signal::new());
             let (set, wait) = (stuck.clone(), release.clone());
             let blocker = spawn(&scheduler, async move {
@@ -231,7 +231,7 @@ fn after_close_everything_has_ended() {
 
 #[test]
 fn a_task_may_close_its_scheduler() {
-    for scheduler in [start(1), start(4), start_without_rescue(1), start_without_rescue(4)] {
+    for scheduler in [start(1), start(4), start_without_watchdog(1), start_without_watchdog(4)] {
         let dropped = Count::new();
         let suspended: Vec<_> = (0..10)
             .map(|_| {

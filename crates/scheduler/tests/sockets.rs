@@ -12,7 +12,7 @@ use std::task::{Poll, ready};
 use std::time::Duration;
 
 use common::{
-    Count, Signal, block_on, close, eventually, join, run, spawn, start, start_with, start_without_rescue,
+    Count, Signal, block_on, close, eventually, join, run, spawn, start, start_with, start_without_watchdog,
     yield_now,
 };
 use mio::net::UnixStream;
@@ -103,7 +103,7 @@ async fn ring(scheduler: Scheduler, length: usize, rounds: u8) -> u64 {
 #[test]
 fn bytes_go_round() {
     for workers in [1, 2, 4] {
-        for scheduler in [start(workers), start_without_rescue(workers)] {
+        for scheduler in [start(workers), start_without_watchdog(workers)] {
             for length in [1, 2, 10] {
                 run(&scheduler, ring(scheduler.clone(), length, 200));
             }
@@ -115,7 +115,7 @@ fn bytes_go_round() {
 
 #[test]
 fn a_busy_worker_glances_at_sockets() {
-    let scheduler = start_without_rescue(1);
+    let scheduler = start_without_watchdog(1);
     let (one, other) = Watched::pair(&scheduler);
     let read = Signal::new();
     let seen = read.clone();
@@ -233,9 +233,9 @@ fn virtual_time_stands_still_while_a_socket_is_ready() {
 /// before any of them has been called.
 #[test]
 fn virtual_time_stands_still_while_a_wake_is_on_its_way() {
-    for max_spares in [None, Some(0)] {
+    for max_standbys in [None, Some(0)] {
         let clock = ClockKind::Virtual;
-        let scheduler = start_with(Config { workers: 4, clock, max_spares, ..Config::default() });
+        let scheduler = start_with(Config { workers: 4, clock, max_standbys, ..Config::default() });
         let of_ring = scheduler.clone();
         let passed = run(&scheduler, async move {
             let sleeper = spawn(&of_ring, async {

@@ -10,7 +10,7 @@ use std::thread;
 
 use common::{
     Count, End, block_on, close, end, eventually, join, join_all, run, spawn, spawn_here, start, start_with,
-    start_without_rescue, threads, yield_now,
+    start_without_watchdog, threads, yield_now,
 };
 use selvedge_scheduler::Config;
 
@@ -112,7 +112,7 @@ fn a_tree_of_tasks() {
             right + join(left).await
         })
     }
-    for scheduler in [start(1), start(4), start_without_rescue(4)] {
+    for scheduler in [start(1), start(4), start_without_watchdog(4)] {
         assert_eq!(run(&scheduler, fib(18)), 2_584);
         close(&scheduler);
     }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use common::{
     Count, End, OnDrop, Signal, block_on, close, end, eventually, run, spawn, start, start_with,
-    start_without_rescue,
+    start_without_watchdog,
 };
 use selvedge_scheduler::{Config, Scheduler};
 
@@ -157,8 +157,8 @@ fn a_destructor_may_close_the_scheduler_of_its_own_thread() {
         close(&scheduler);
     }
     // Another scheduler is waited for, wherever its memory lies.
-    let scheduler = start_without_rescue(1);
-    let (other, is_joined) = (start_without_rescue(1), Count::new());
+    let scheduler = start_without_watchdog(1);
+    let (other, is_joined) = (start_without_watchdog(1), Count::new());
     let (inner, counted) = (other.clone(), is_joined.clone());
     run(&scheduler, async move {
         let guard = OnDrop(move || {

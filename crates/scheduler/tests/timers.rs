@@ -196,7 +196,7 @@ fn a_timer_that_moves_to_another_worker_in_the_poll_that_armed_it_fires_there() 
 /// that is staged at the other.
 #[test]
 fn timers_of_two_workers_with_equal_keys_are_kept_apart() {
-    let scheduler = common::start_without_rescue(2);
+    let scheduler = common::start_without_watchdog(2);
     let ((moves, arrives), (tells, told)) = (std::sync::mpsc::channel::<Timer>(), std::sync::mpsc::channel());
     let other = spawn(&scheduler, async move {
         let (mut kept, deadline) = (Timer::new(), now() + 20_000_000);

@@ -13,7 +13,7 @@ use std::thread;
 
 use common::{
     Count, DropCount, End, Signal, block_on, close, end, eventually, join, run, spawn, spawn_eager_here,
-    spawn_here, spawn_with, start, start_without_rescue, yield_now,
+    spawn_here, spawn_with, start, start_without_watchdog, yield_now,
 };
 use parking_lot::Mutex;
 use selvedge_scheduler::{JoinHandle, Scheduler, Slot, TaskRef};
@@ -85,7 +85,7 @@ fn coalesced_wakes_publish_what_was_written_before_them() {
 /// itself, it is not polled again.
 #[test]
 fn wakes_are_counted_exactly() {
-    let scheduler = start_without_rescue(1);
+    let scheduler = start_without_watchdog(1);
     let waking: [fn(&Waker); 5] = [
         |waker| waker.wake_by_ref(),
         |waker| waker.clone().wake(),

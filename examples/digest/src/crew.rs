@@ -43,7 +43,7 @@ pub(crate) struct Outcome {
 pub(crate) struct Worker {
     pub(crate) polls: u64,
     pub(crate) steals: u64,
-    pub(crate) is_spare: bool,
+    pub(crate) is_standby: bool,
 }
 
 /// State that the tasks share.
@@ -89,7 +89,7 @@ pub(crate) async fn digest(options: Options) -> selvedge::Result<Outcome> {
     let workers = get_running_loop()?.metrics().workers;
     let workers = workers
         .iter()
-        .map(|of| Worker { polls: of.polls, steals: of.steals, is_spare: of.is_spare })
+        .map(|of| Worker { polls: of.polls, steals: of.steals, is_standby: of.is_standby })
         .collect();
     Ok(Outcome { digested, problems, found, interrupted, elapsed, workers })
 }

@@ -55,7 +55,7 @@ fn write_totals(out: &mut String, outcome: &Outcome) -> fmt::Result {
     }
     let ratio = percent(gzip, bytes);
     writeln!(out, "{} files, {}, gzip {} ({ratio})", count(files), DecimalBytes(bytes), DecimalBytes(gzip))?;
-    let workers = outcome.workers.iter().filter(|worker| !worker.is_spare).count();
+    let workers = outcome.workers.iter().filter(|worker| !worker.is_standby).count();
     let seconds = outcome.elapsed.as_secs_f64();
     let per_second = |amount: f64| if seconds > 0.0 { amount / seconds } else { 0.0 };
     writeln!(
@@ -73,15 +73,15 @@ fn write_workers(out: &mut String, outcome: &Outcome) -> fmt::Result {
         let (polls, steals) = (HumanCount(polls).to_string(), HumanCount(steals).to_string());
         writeln!(out, "{name:>8}  {polls:>10}  {steals:>10}")
     };
-    let (spares, workers): (Vec<_>, Vec<_>) = outcome.workers.iter().partition(|worker| worker.is_spare);
+    let (standbys, workers): (Vec<_>, Vec<_>) = outcome.workers.iter().partition(|worker| worker.is_standby);
     for (index, worker) in workers.into_iter().enumerate() {
         line(&index.to_string(), worker.polls, worker.steals)?;
     }
     // The standbys, which replaced workers while those computed. They come and go, so their counts
     // are added up.
-    let polls = spares.iter().map(|spare| spare.polls).sum();
-    let steals = spares.iter().map(|spare| spare.steals).sum();
-    if polls > 0 { line("spares", polls, steals) } else { Ok(()) }
+    let polls = standbys.iter().map(|standby| standby.polls).sum();
+    let steals = standbys.iter().map(|standby| standby.steals).sum();
+    if polls > 0 { line("standbys", polls, steals) } else { Ok(()) }
 }
 
 fn write_problems(out: &mut String, outcome: &Outcome) -> fmt::Result {
@@ -131,9 +131,9 @@ mod tests {
             interrupted: false,
             elapsed: Duration::from_millis(500),
             workers: vec![
-                Worker { polls: 1234, steals: 5, is_spare: false },
-                Worker { polls: 6, steals: 1, is_spare: true },
-                Worker { polls: 7, steals: 2, is_spare: true },
+                Worker { polls: 1234, steals: 5, is_standby: false },
+                Worker { polls: 6, steals: 1, is_standby: true },
+                Worker { polls: 7, steals: 2, is_standby: true },
             ],
         }
     }
@@ -148,7 +148,7 @@ mod tests {
         assert!(text.contains("4 files, 4.00 kB"), "{text}");
         assert!(text.contains("0.50 s with 1 worker: 8 files/s, 0.0 MB/s"), "{text}");
         assert!(
-            text.ends_with("       0       1,234           5\n  spares          13           3\n"),
+            text.ends_with("       0       1,234           5\n  standbys          13           3\n"),
             "{text}"
         );
     }

@@ -36,12 +36,12 @@ pub(crate) async fn demo(options: Demo) -> Result<String> {
     // If the await was cancelled, the thread still sends requests.
     crowd.stop();
     showing.cancel();
-    let rescues = get_running_loop()?.metrics().rescues;
+    let standbys_lent = get_running_loop()?.metrics().standbys_lent;
     server.cancel();
     server.await?;
     let seen = seen??;
 
-    let mut text = report(&seen, workers, clients, rescues);
+    let mut text = report(&seen, workers, clients, standbys_lent);
     for (name, file) in [("latency.svg", Some(plot(&seen).into_bytes())), ("picture.png", picture(&seen)?)] {
         let path = out.join(name);
         let at = path.display();
@@ -55,7 +55,7 @@ pub(crate) async fn demo(options: Demo) -> Result<String> {
     Ok(text)
 }
 
-fn report(seen: &Seen, workers: usize, clients: usize, rescues: u64) -> String {
+fn report(seen: &Seen, workers: usize, clients: usize, standbys_lent: u64) -> String {
     let seconds = seen.elapsed.as_secs_f64();
     let mut text = String::new();
     #[allow(clippy::cast_precision_loss, reason = "a count of requests")]
@@ -69,7 +69,7 @@ fn report(seen: &Seen, workers: usize, clients: usize, rescues: u64) -> String {
     let worker = if workers == 1 { "worker" } else { "workers" };
     let _ = writeln!(
         text,
-        "{seconds:.1} s, {workers} {worker}, {clients} clients for tiles; spares lent: {rescues}"
+        "{seconds:.1} s, {workers} {worker}, {clients} clients for tiles; standbys lent: {standbys_lent}"
     );
     text
 }

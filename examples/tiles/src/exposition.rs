@@ -56,14 +56,20 @@ fn write_scheduler(out: &mut String, metrics: &Metrics) -> fmt::Result {
         "Tasks in the queue that no worker owns.",
         metrics.injector_len,
     )?;
-    one(out, "selvedge_heavy_len", "gauge", "Heavy tasks that wait for their turn.", metrics.heavy_len)?;
-    let help = "How often a spare was lent because a worker was stuck.";
-    one(out, "selvedge_rescues_total", "counter", help, metrics.rescues)?;
+    one(
+        out,
+        "selvedge_cpu_bound_len",
+        "gauge",
+        "Cpu-bound tasks that wait for their turn.",
+        metrics.cpu_bound_len,
+    )?;
+    let help = "How often a standby was lent because a worker was stuck.";
+    one(out, "selvedge_standbys_lent_total", "counter", help, metrics.standbys_lent)?;
     one(
         out,
         "selvedge_workers_active",
         "gauge",
-        "Workers at present, spares included.",
+        "Workers at present, standbys included.",
         metrics.workers_active,
     )?;
     one(out, "selvedge_pool_threads", "gauge", "Threads of the pool at present.", metrics.pool_threads)?;
@@ -77,7 +83,7 @@ fn write_workers(out: &mut String, workers: &[WorkerMetrics]) -> fmt::Result {
     type Series = (&'static str, &'static str, &'static str, fn(&WorkerMetrics) -> u64);
     const SERIES: [Series; 9] = [
         ("polls_total", "counter", "Polls of tasks that were begun.", |worker| worker.polls),
-        ("heavy_polls_total", "counter", "Polls of heavy tasks.", |worker| worker.heavy_polls),
+        ("cpu_bound_polls_total", "counter", "Polls of cpu-bound tasks.", |worker| worker.cpu_bound_polls),
         ("long_polls_total", "counter", "Polls of a millisecond and longer, about.", |worker| {
             worker.long_polls
         }),
@@ -86,7 +92,7 @@ fn write_workers(out: &mut String, workers: &[WorkerMetrics]) -> fmt::Result {
         ("sockets_ready_total", "counter", "Waits for sockets that it ended.", |worker| worker.sockets_ready),
         ("queue_len", "gauge", "Tasks in its queue.", |worker| worker.queue_len as u64),
         ("active", "gauge", "1: somebody works here.", |worker| worker.is_active.into()),
-        ("spare", "gauge", "1: a place for those who stand in.", |worker| worker.is_spare.into()),
+        ("standby", "gauge", "1: a place for standbys.", |worker| worker.is_standby.into()),
     ];
     for (name, kind, help, value) in SERIES {
         let name = format!("selvedge_worker_{name}");

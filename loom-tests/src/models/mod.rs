@@ -3,8 +3,8 @@
 mod blocking;
 mod canary;
 mod cancel;
+mod cpu_bound;
 mod group;
-mod heavy;
 mod idle;
 mod join;
 mod panics;
@@ -66,7 +66,7 @@ pub(crate) const MODELS: &[Model] = &[
     blocking::BLOCKING_VS_SHUTDOWN,
     watchdog::SPARE_WORKER_HANDOVER,
     watchdog::WATCH_SLEEPS_VS_WORKER_WAKES,
-    heavy::PERMIT_RETURNS_VS_PUSH,
+    cpu_bound::PERMIT_RETURNS_VS_PUSH,
     cancel::CANCEL_WHILE_QUEUED,
     cancel::CANCEL_WHILE_POLLING,
     cancel::CANCEL_DELIVERED_ONCE,

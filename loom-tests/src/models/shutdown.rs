@@ -172,17 +172,20 @@ pub(super) const DESTRUCTOR_WAKES_AND_SPAWNS: Model =
     .preemptions(1);
 
 /// The watchdog takes back the dismissal of a standby while `close` dismisses all workers.
-pub(super) const REPRIEVE_VS_SHUTDOWN: Model =
-    Model::new("reprieve_vs_shutdown", "a spare that the watch wants to keep leaves all the same", || {
+pub(super) const REPRIEVE_VS_SHUTDOWN: Model = Model::new(
+    "reprieve_vs_shutdown",
+    "a standby that the watchdog wants to keep leaves all the same",
+    || {
         let house = house(1, 1);
         let (_busy, seat) = (house.reserve(0), house.reserve(1));
         house.dismiss(1);
-        let spare = thread::spawn(move || seat.sit().work());
+        let standby = thread::spawn(move || seat.sit().work());
         let watched = house.clone();
         let watch = thread::spawn(move || watched.watchdog().want(2));
         house.close_pool();
         house.dismiss_all();
         watch.join().expect("no panic");
-        spare.join().expect("no panic");
-    })
-    .finds(&["reprieve-without-swap"]);
+        standby.join().expect("no panic");
+    },
+)
+.finds(&["reprieve-without-swap"]);

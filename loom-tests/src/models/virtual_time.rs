@@ -49,7 +49,7 @@ pub(super) const REST_IS_NOTICED: Model =
 
 /// A dismissed standby is the last worker awake: its exit counts as becoming idle, too.
 pub(super) const SPARE_LEAVES_LAST: Model =
-    Model::new("spare_leaves_last", "a spare that leaves lets virtual time move on", || {
+    Model::new("spare_leaves_last", "a standby that leaves lets virtual time move on", || {
         let house = virtual_house(1, 1);
         let told = house.clone();
         until_all_rest(&house, move |seat| {
@@ -80,7 +80,7 @@ pub(super) const WATCH_LOOKS_LAST: Model =
 pub(super) const HOLD_IS_LET_GO: Model =
     Model::new("hold_is_let_go", "virtual time moves on when nobody holds it any more", || {
         let house = virtual_house(1, 0);
-        let hold = house.scheduler().hold_time();
+        let hold = house.scheduler().pause_clock();
         let ledger = Arc::new(Ledger::default());
         let seat = house.reserve(0);
         let worker = thread::spawn(move || seat.sit().work());
@@ -123,7 +123,7 @@ pub(super) const HOLD_IS_SEEN: Model = Model::new(
         let other = thread::spawn(move || {
             let seat = second.sit();
             // A poll takes a clock pause in the same way.
-            *room.lock().expect("no panic") = Some(scheduler.hold_time());
+            *room.lock().expect("no panic") = Some(scheduler.pause_clock());
             seat.work();
         });
         wait_until_asleep(&house, 2);

@@ -16,7 +16,7 @@ static RESCUED: AtomicUsize = AtomicUsize::new(0);
 /// A poll wakes a task, which goes into the next-task slot, and then waits for it. Only a standby
 /// can run it.
 pub(super) const SPARE_WORKER_HANDOVER: Model =
-    Model::new("spare_worker_handover", "what lies in a stuck worker's slot runs on a spare", || {
+    Model::new("spare_worker_handover", "what lies in a stuck worker's slot runs on a standby", || {
         let house = house(1, 1);
         let ledger = Arc::new(Ledger::default());
         let done = Arc::new(AtomicBool::new(false));
@@ -56,7 +56,7 @@ pub(super) const SPARE_WORKER_HANDOVER: Model =
         assert_eq!((ledger.polls(), ledger.slots_dropped()), (3, 2));
     })
     .finds(&["next-is-not-shared"])
-    .reaches(|| vec![("a spare ran the task", &RESCUED)])
+    .reaches(|| vec![("a standby ran the task", &RESCUED)])
     .preemptions(1);
 
 /// The watchdog goes to sleep while a worker wakes up: the worker continues to poll until the

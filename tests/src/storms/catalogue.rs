@@ -20,7 +20,7 @@ pub const STORMS: &[Storm] = &[
     Storm { name: "spawns", run: spawns },
     Storm { name: "wakes", run: wakes },
     Storm { name: "cancels", run: cancels },
-    Storm { name: "rescues", run: rescues },
+    Storm { name: "standbys", run: standbys },
     Storm { name: "runtimes", run: runtimes },
     Storm { name: "timers", run: timers },
     Storm { name: "threadsafe", run: threadsafe },
@@ -158,7 +158,7 @@ fn cancels(weather: &mut Weather<'_>) {
 }
 
 /// More blocking polls than there are workers, with light tasks, timers and messages beside them.
-fn rescues(weather: &mut Weather<'_>) {
+fn standbys(weather: &mut Weather<'_>) {
     let (blockers, light) = (weather.between(1, 12), weather.between(100, 2_000 / SCALE));
     weather.on_a_loop(move |_, progress| async move {
         let (release, released) = std::sync::mpsc::channel::<()>();

@@ -47,7 +47,7 @@ async fn a_task_that_runs_is_said_to_run_and_for_how_long() -> Result<()> {
 /// Without the watchdog, so that no standby replaces the only worker while it captures.
 #[test]
 fn a_task_that_has_not_begun_is_ready() {
-    let ended = Runner::builder().workers(1).virtual_time(true).rescue(false).run(async {
+    let ended = Runner::builder().workers(1).virtual_time(true).watchdog(false).run(async {
         let fresh = create_task(sleep(LONG));
         let graph = graph_of(&fresh)?;
         assert_eq!(graph.activity(), Activity::Ready);
@@ -102,7 +102,7 @@ fn a_worker_of_another_loop_may_ask() {
 /// The only worker is stuck and there is no watchdog: the capture returns without an answer.
 #[test]
 fn a_loop_that_is_stuck_is_not_waited_for() {
-    let runner = Runner::builder().workers(1).rescue(false).build().unwrap();
+    let runner = Runner::builder().workers(1).watchdog(false).build().unwrap();
     let (began, has_begun) = mpsc::channel();
     let (end, may_end) = mpsc::channel::<()>();
     let sleeps = runner.get_loop().create_task(sleep(LONG));

@@ -328,7 +328,7 @@ const CAUSES: &[(&str, Cause)] = &[
 const ASK_TWICE_AT_ONCE: [&str; 2] = ["cancelled twice", "cancelled, taken back and cancelled"];
 
 fn in_virtual_time(workers: usize) -> Runner {
-    Runner::builder().virtual_time(true).workers(workers).rescue(workers > 1).build().unwrap()
+    Runner::builder().virtual_time(true).workers(workers).watchdog(workers > 1).build().unwrap()
 }
 
 #[test]
@@ -378,7 +378,7 @@ fn each_is_told_when_the_loop_closes() {
             let work = combine(counts.children(4, *wait));
             // One worker without the watchdog: each child that has begun is suspended whenever the
             // main coroutine runs.
-            let runner = Runner::builder().workers(1).rescue(false).build().unwrap();
+            let runner = Runner::builder().workers(1).watchdog(false).build().unwrap();
             let begun = counts.clone();
             runner
                 .run(async move {

@@ -78,7 +78,7 @@ where
     S: FnOnce(Trace) -> F + Send + 'static,
     F: Future<Output = Result<()>> + Send + 'static,
 {
-    run_on(Runner::builder().workers(workers).virtual_time(true).rescue(false), scenario)
+    run_on(Runner::builder().workers(workers).virtual_time(true).watchdog(false), scenario)
 }
 
 /// Runs the scenario as `run` does, so that virtual time stands still from the end of main until

@@ -74,8 +74,8 @@ fn sockets_are_served_while_every_worker_is_stuck() {
 }
 
 #[test]
-fn one_worker_without_rescue_serves_both_ends() {
-    Runner::builder().workers(1).rescue(false).run(echo(ROUNDS)).expect("an echo");
+fn one_worker_without_watchdog_serves_both_ends() {
+    Runner::builder().workers(1).watchdog(false).run(echo(ROUNDS)).expect("an echo");
 }
 
 /// The clock jumps only when no socket can become ready. The test uses Unix sockets, where written
@@ -83,7 +83,7 @@ fn one_worker_without_rescue_serves_both_ends() {
 #[test]
 fn hours_do_not_pass_while_bytes_are_on_their_way() {
     for workers in [1, 2, 4] {
-        let builder = Runner::builder().workers(workers).virtual_time(true).rescue(false);
+        let builder = Runner::builder().workers(workers).virtual_time(true).watchdog(false);
         let passed = builder.run(async move {
             let path = std::env::temp_dir().join(format!("selvedge-hours-{}-{workers}", std::process::id()));
             let server = start_unix_server(answer, &path).await?;

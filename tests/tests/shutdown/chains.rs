@@ -160,7 +160,7 @@ fn cancelling_all_of_a_chain_polls_each_task_a_few_times() {
                 let polls = Arc::new(AtomicUsize::new(0));
                 let counted = Arc::clone(&polls);
                 // One worker without the watchdog, so the polls are the same each time.
-                let runner = Runner::builder().workers(1).rescue(false).virtual_time(true).build().unwrap();
+                let runner = Runner::builder().workers(1).watchdog(false).virtual_time(true).build().unwrap();
                 let before = runner
                     .run(async move {
                         let mut handles = chain(LENGTH, how, &counted);

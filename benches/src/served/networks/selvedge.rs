@@ -9,7 +9,7 @@ use selvedge::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use crate::rivals::Selvedge;
 use crate::served::network::{Http, Listener, Network, Stream};
 
-impl<const RESCUE: bool> Network for Selvedge<RESCUE> {
+impl<const WATCHDOG: bool> Network for Selvedge<WATCHDOG> {
     type Tcp = TcpListener;
     type Unix = UnixListener;
 
@@ -24,7 +24,7 @@ impl<const RESCUE: bool> Network for Selvedge<RESCUE> {
     }
 }
 
-impl<const RESCUE: bool> Http for Selvedge<RESCUE> {
+impl<const WATCHDOG: bool> Http for Selvedge<WATCHDOG> {
     type Io = TcpStream;
     type Timer = selvedge::hyper::Timer;
 

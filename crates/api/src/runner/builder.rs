@@ -39,7 +39,7 @@ pub struct RunnerBuilder {
     slow_poll: Option<Duration>,
     shutdown_timeout: Option<Duration>,
     virtual_time: bool,
-    no_rescue: bool,
+    no_watchdog: bool,
     max_blocking_threads: Option<usize>,
 }
 
@@ -89,9 +89,16 @@ impl RunnerBuilder {
     /// Whether a standby thread takes over from a worker that is stuck in a long poll. Default:
     /// true. With `false` the program has no watchdog thread, and everything that a stuck worker
     /// holds must wait for that worker.
-    pub fn rescue(mut self, enabled: bool) -> RunnerBuilder {
-        self.no_rescue = !enabled;
+    pub fn watchdog(mut self, enabled: bool) -> RunnerBuilder {
+        self.no_watchdog = !enabled;
         self
+    }
+
+    /// The former name of [`watchdog`](Self::watchdog).
+    #[doc(hidden)]
+    #[deprecated(note = "it is called `watchdog` now")]
+    pub fn rescue(self, enabled: bool) -> RunnerBuilder {
+        self.watchdog(enabled)
     }
 
     /// How many threads run blocking jobs (`to_thread`, the default executor) at the same time: at
@@ -136,8 +143,8 @@ impl RunnerBuilder {
             config.thread_name = prefix.into();
         }
         config.max_blocking_threads = self.max_blocking_threads;
-        if self.no_rescue {
-            config.max_spares = Some(0);
+        if self.no_watchdog {
+            config.max_standbys = Some(0);
         }
         if self.virtual_time {
             config.clock = ClockKind::Virtual;

@@ -15,7 +15,7 @@ use std::task::{Context, Poll};
 
 use parking_lot::Mutex;
 use pin_project_lite::pin_project;
-use selvedge_scheduler::{Scheduler, TimeHold};
+use selvedge_scheduler::{ClockPause, Scheduler};
 
 pin_project! {
     /// Main, and the clock pause at its end.
@@ -29,7 +29,7 @@ pin_project! {
 
 /// Where the runner finds the clock pause.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Hold(Arc<Mutex<Option<TimeHold>>>);
+pub(super) struct Hold(Arc<Mutex<Option<ClockPause>>>);
 
 struct AtEnd(Hold);
 
@@ -49,7 +49,7 @@ impl Hold {
 impl Drop for AtEnd {
     fn drop(&mut self) {
         // On another thread the loop is being closed, and time no longer matters.
-        let hold = Scheduler::with_current(|scheduler| scheduler.map(Scheduler::hold_time));
+        let hold = Scheduler::with_current(|scheduler| scheduler.map(Scheduler::pause_clock));
         *self.0.0.lock() = hold;
     }
 }

@@ -220,7 +220,7 @@ impl House {
     }
 
     /// Makes a task cpu-bound, as after a long poll. It must be suspended.
-    pub fn make_heavy(&self, task: &crate::TaskRef) {
+    pub fn make_cpu_bound(&self, task: &crate::TaskRef) {
         task.set_weight(crate::cpu_bound::AFTER_LONG_POLL);
     }
 

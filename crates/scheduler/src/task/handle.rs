@@ -112,8 +112,8 @@ impl TaskRef {
 
     /// Whether the task is cpu-bound: its last polls were long, so it waits in the queue of the
     /// cpu-bound tasks.
-    pub fn is_heavy(&self) -> bool {
-        self.header().state.load().is_heavy()
+    pub fn is_cpu_bound(&self) -> bool {
+        self.header().state.load().is_cpu_bound()
     }
 
     /// Schedules one more poll. Nothing happens if the task is done.

@@ -56,7 +56,7 @@ pub(crate) enum Why {
     Started,
     Woken {
         /// The task is cpu-bound: its last polls were long.
-        heavy: bool,
+        is_cpu_bound: bool,
     },
 }
 

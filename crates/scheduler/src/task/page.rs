@@ -34,7 +34,7 @@ const WORTH: usize = PLACES / 4;
 /// … and after this many pages in a row a new page is allocated instead.
 const PASSED: usize = 2;
 /// The pages that a shard may have in addition to twice what its tasks need.
-const SPARE: usize = 2;
+const EXTRA: usize = 2;
 /// The number of pages that one call of `trim` examines.
 const TRIMMED_AT_ONCE: usize = 16;
 
@@ -246,7 +246,7 @@ impl Pages {
 
     /// Whether more than half of all places are vacant.
     fn has_plenty(&self) -> bool {
-        self.all.len() > 2 * self.len.div_ceil(PLACES) + SPARE
+        self.all.len() > 2 * self.len.div_ceil(PLACES) + EXTRA
     }
 
     /// Removes the task at `home`.
@@ -272,8 +272,8 @@ impl Pages {
         if below.is_none() && (!self.has_plenty() || self.len > self.trimmed / 2) {
             return None;
         }
-        let end = below.unwrap_or(usize::MAX).min(self.all.len()).max(SPARE);
-        let start = end.saturating_sub(TRIMMED_AT_ONCE).max(SPARE);
+        let end = below.unwrap_or(usize::MAX).min(self.all.len()).max(EXTRA);
+        let start = end.saturating_sub(TRIMMED_AT_ONCE).max(EXTRA);
         for index in (start..end).rev() {
             if self.page(index).vacancies() == PLACES {
                 let page = self.all.swap_remove(index);
@@ -283,7 +283,7 @@ impl Pages {
             }
         }
         (self.current, self.next, self.hand) = (0, 0, 0);
-        if start > SPARE {
+        if start > EXTRA {
             return Some(start);
         }
         self.trimmed = self.len;
@@ -381,7 +381,7 @@ mod tests {
                 }
             }
             trim(&mut pages);
-            assert_eq!(pages.all.len(), SPARE);
+            assert_eq!(pages.all.len(), EXTRA);
         }
     }
 
@@ -437,7 +437,7 @@ mod tests {
                 unsafe { pages.remove(home) };
             }
             check(&pages, &live);
-            let most = 2 * (stay + 1).div_ceil(PLACES) + SPARE + 1;
+            let most = 2 * (stay + 1).div_ceil(PLACES) + EXTRA + 1;
             assert!(pages.all.len() <= most, "{} pages for {stay} tasks", pages.all.len());
         }
     }
@@ -463,12 +463,12 @@ mod tests {
         assert!(pages.trim(None).is_some());
         trim(&mut pages);
         check(&pages, &live);
-        assert!(pages.all.len() <= 10 + SPARE, "{} pages", pages.all.len());
+        assert!(pages.all.len() <= 10 + EXTRA, "{} pages", pages.all.len());
         // New tasks find places there.
         for number in 1..=3 * PLACES {
             live.push((1_000_000 + number, pages.insert(task(1_000_000 + number), &shard)));
         }
         check(&pages, &live);
-        assert!(pages.all.len() <= 10 + SPARE, "{} pages", pages.all.len());
+        assert!(pages.all.len() <= 10 + EXTRA, "{} pages", pages.all.len());
     }
 }

@@ -89,8 +89,8 @@ impl Runnable {
 
     /// Queues the task with its scheduler.
     pub(crate) fn schedule(self) {
-        let heavy = self.with_task(TaskRef::is_heavy);
-        self.submit(Why::Woken { heavy });
+        let is_cpu_bound = self.with_task(TaskRef::is_cpu_bound);
+        self.submit(Why::Woken { is_cpu_bound });
     }
 
     fn submit(self, why: Why) {

@@ -79,7 +79,7 @@ pub(crate) fn schedule_here(scheduler: *const (), task: Runnable, why: Why) -> R
     with(|local| match local {
         Some(local) if Arc::as_ptr(&local.shared).cast() == scheduler => {
             match why {
-                Why::Woken { heavy } => local.push_woken(task, heavy),
+                Why::Woken { is_cpu_bound } => local.push_woken(task, is_cpu_bound),
                 Why::Started => {
                     let class = task.with_task(|task| Class::at_birth(task.weight()));
                     local.push_new(task, class);

@@ -37,7 +37,7 @@ impl Local {
     /// just computed, which Linux schedules late.
     #[inline]
     pub(super) fn push_again(&self, task: Runnable) {
-        if !task.with_task(TaskRef::is_heavy) {
+        if !task.with_task(TaskRef::is_cpu_bound) {
             self.deque.push(task);
         } else if self.has_own_tasks() || !self.shared.injector.is_empty() || self.has_due_timer() {
             self.shared.push_cpu_bound(task, false);
@@ -48,7 +48,7 @@ impl Local {
 
     /// The same after a poll inside another one, which goes on.
     pub(super) fn push_after_inner_poll(&self, task: Runnable) {
-        let class = Class::of_woken(task.with_task(TaskRef::is_heavy));
+        let class = Class::of_woken(task.with_task(TaskRef::is_cpu_bound));
         self.push_new(task, class);
     }
 

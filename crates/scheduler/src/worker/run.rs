@@ -72,7 +72,7 @@ impl Local {
         progress.on_probation.store(on_probation, Ordering::Relaxed);
         progress.is_cpu_bound.store(true, Ordering::Relaxed);
         self.begin_poll(task.address());
-        self.slot().counters.heavy_polls.add(1);
+        self.slot().counters.cpu_bound_polls.add(1);
         self.stage.begin_poll(&task);
         let ran = task.run(&Poll { local: self, kind: PollKind::CpuBound(Instant::now()) });
         progress.is_cpu_bound.store(false, Ordering::Relaxed);

@@ -328,7 +328,7 @@ impl Slot for Plain {
 /// Runs the program that `bytes` encode: two bytes for each step, and a round of the worker
 /// wherever a step says so.
 pub fn run(bytes: &[u8]) {
-    let config = Config { workers: 1, max_spares: Some(0), ..Config::default() };
+    let config = Config { workers: 1, max_standbys: Some(0), ..Config::default() };
     let scheduler = Scheduler::start(config).expect("threads can be started");
     let gate = Arc::<Gate>::default();
     gate.shut(&scheduler);

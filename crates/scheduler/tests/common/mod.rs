@@ -80,8 +80,8 @@ pub fn start(workers: usize) -> Scheduler {
 }
 
 /// Exactly `workers` threads run tasks: there are no standbys.
-pub fn start_without_rescue(workers: usize) -> Scheduler {
-    start_with(Config { workers, max_spares: Some(0), ..Config::default() })
+pub fn start_without_watchdog(workers: usize) -> Scheduler {
+    start_with(Config { workers, max_standbys: Some(0), ..Config::default() })
 }
 
 pub fn start_with(config: Config) -> Scheduler {

@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use selvedge_scheduler::{Config, Hooks, Scheduler, TaskRef};
 
 fn rest_comes_back(scheduler: &Scheduler, workers: usize) {
-    eventually("spares go home", || scheduler.metrics().workers_active == workers);
+    eventually("standbys leave", || scheduler.metrics().workers_active == workers);
 }
 
 /// Computes for at least this long.
@@ -28,16 +28,16 @@ fn compute(time: Duration) {
 }
 
 #[test]
-fn long_polls_make_a_task_heavy_and_short_ones_light_again() {
+fn long_polls_make_a_task_cpu_bound_and_short_ones_light_again() {
     let scheduler = start(2);
     let shorten = Arc::new(AtomicBool::new(false));
     let (short, weights) = (Arc::clone(&shorten), Arc::new(Mutex::new(Vec::new())));
     let seen = Arc::clone(&weights);
     let task = spawn(&scheduler, async move {
         loop {
-            let is_heavy = TaskRef::with_current(|task| task.expect("in a poll").is_heavy());
-            seen.lock().push(is_heavy);
-            match (short.load(Ordering::Relaxed), is_heavy) {
+            let is_cpu_bound = TaskRef::with_current(|task| task.expect("in a poll").is_cpu_bound());
+            seen.lock().push(is_cpu_bound);
+            match (short.load(Ordering::Relaxed), is_cpu_bound) {
                 (false, false) => compute(Duration::from_millis(10)),
                 // The first poll in which it is cpu-bound.
                 (false, true) => short.store(true, Ordering::Relaxed),
@@ -49,11 +49,11 @@ fn long_polls_make_a_task_heavy_and_short_ones_light_again() {
     });
     let of_task = task.task().clone();
     block_on(join(task));
-    assert!(!of_task.is_heavy());
+    assert!(!of_task.is_cpu_bound());
     let weights = weights.lock();
     assert!(!weights[0] && weights.contains(&true) && weights.last() == Some(&false), "{weights:?}");
     let metrics = scheduler.metrics();
-    assert!(metrics.workers.iter().map(|worker| worker.heavy_polls).sum::<u64>() >= 1);
+    assert!(metrics.workers.iter().map(|worker| worker.cpu_bound_polls).sum::<u64>() >= 1);
     assert!(metrics.workers.iter().map(|worker| worker.long_polls).sum::<u64>() >= 1);
     close(&scheduler);
 }
@@ -64,7 +64,7 @@ fn long_polls_make_a_task_heavy_and_short_ones_light_again() {
 /// puts off.
 /// poll: light work falls to a thread that has just computed, which the operating system puts off.
 #[test]
-fn a_heavy_task_that_goes_on_wakes_nobody() {
+fn a_cpu_bound_task_that_goes_on_wakes_nobody() {
     const POLLS: u64 = 40;
     let scheduler = start(4);
     let parks = {
@@ -73,16 +73,16 @@ fn a_heavy_task_that_goes_on_wakes_nobody() {
     };
     let task = spawn(&scheduler, async move {
         let mut before = None;
-        let mut heavy_polls = 0;
-        while heavy_polls < POLLS {
+        let mut cpu_bound_polls = 0;
+        while cpu_bound_polls < POLLS {
             compute(Duration::from_millis(4));
-            if TaskRef::with_current(|task| task.expect("in a poll").is_heavy()) {
-                heavy_polls += 1;
+            if TaskRef::with_current(|task| task.expect("in a poll").is_cpu_bound()) {
+                cpu_bound_polls += 1;
                 before = before.or_else(|| Some(parks()));
             }
             yield_now().await;
         }
-        parks() - before.expect("it has been heavy")
+        parks() - before.expect("it has been cpu-bound")
     });
     let parks = block_on(join(task));
     assert!(parks <= POLLS / 4, "{parks} workers went to sleep again during {POLLS} polls");
@@ -92,34 +92,34 @@ fn a_heavy_task_that_goes_on_wakes_nobody() {
 /// Polls of both classes are counted while the other class never rests.
 #[test]
 fn neither_class_starves() {
-    for (workers, max_spares) in [(1, None), (2, None), (1, Some(1))] {
-        let scheduler = start_with(Config { workers, max_spares, ..Config::default() });
-        let (stop, heavy, light) = (Arc::new(AtomicBool::new(false)), Count::new(), Count::new());
+    for (workers, max_standbys) in [(1, None), (2, None), (1, Some(1))] {
+        let scheduler = start_with(Config { workers, max_standbys, ..Config::default() });
+        let (stop, polls, light) = (Arc::new(AtomicBool::new(false)), Count::new(), Count::new());
         let computing: Vec<_> = (0..2 * workers)
             .map(|_| {
-                let (stop, heavy) = (Arc::clone(&stop), heavy.clone());
+                let (stop, polls) = (Arc::clone(&stop), polls.clone());
                 spawn(&scheduler, async move {
                     while !stop.load(Ordering::Relaxed) {
                         compute(Duration::from_millis(5));
-                        heavy.add();
+                        polls.add();
                         yield_now().await;
                     }
                 })
             })
             .collect();
-        eventually("a heavy task", || computing.iter().any(|task| task.task().is_heavy()));
+        eventually("a cpu-bound task", || computing.iter().any(|task| task.task().is_cpu_bound()));
         // Light tasks pass the computations …
         for _ in 0..50 {
-            let (light, heavy) = (light.clone(), heavy.clone());
+            let (light, polls) = (light.clone(), polls.clone());
             let polls = run(&scheduler, async move {
-                let before = heavy.get();
+                let before = polls.get();
                 for _ in 0..10 {
                     light.add();
                     yield_now().await;
                 }
-                heavy.get() - before
+                polls.get() - before
             });
-            assert!(polls <= 200, "{polls} heavy polls of 5 ms passed ten yields");
+            assert!(polls <= 200, "{polls} cpu-bound polls of 5 ms passed ten yields");
         }
         assert_eq!(light.get(), 500);
         // … and light tasks that never rest do not stop the cpu-bound ones.
@@ -133,8 +133,8 @@ fn neither_class_starves() {
                 })
             })
             .collect();
-        let (before, began) = (heavy.get(), Instant::now());
-        eventually("heavy polls beside the crowd", || heavy.get() >= before + 20);
+        let (before, began) = (polls.get(), Instant::now());
+        eventually("cpu-bound polls beside the crowd", || polls.get() >= before + 20);
         let took = began.elapsed();
         assert!(took < Duration::from_secs(4), "{took:?} for 20 polls of 5 ms");
         stop.store(true, Ordering::Relaxed);
@@ -146,26 +146,26 @@ fn neither_class_starves() {
 
 /// As many cpu-bound tasks as there are permits wait in their polls for one more that is queued.
 #[test]
-fn a_heavy_task_may_wait_for_another_one() {
+fn a_cpu_bound_task_may_wait_for_another_one() {
     for workers in [1, 2] {
         let scheduler = start(workers);
-        let (all_heavy, go, last) = (Count::new(), Signal::new(), Signal::new());
+        let (all_cpu_bound, go, last) = (Count::new(), Signal::new(), Signal::new());
         let tasks: Vec<_> = (0..=workers)
             .map(|n| {
-                let (all_heavy, go, last) = (all_heavy.clone(), go.clone(), last.clone());
+                let (all_cpu_bound, go, last) = (all_cpu_bound.clone(), go.clone(), last.clone());
                 spawn(&scheduler, async move {
-                    while !TaskRef::with_current(|task| task.expect("in a poll").is_heavy()) {
+                    while !TaskRef::with_current(|task| task.expect("in a poll").is_cpu_bound()) {
                         compute(Duration::from_millis(10));
                         yield_now().await;
                     }
-                    all_heavy.add();
+                    all_cpu_bound.add();
                     go.wait().await;
                     if n < workers { last.block() } else { last.set() }
                 })
             })
             .collect();
-        eventually("all are heavy", || all_heavy.get() == workers + 1);
-        assert!(tasks.iter().all(|task| task.task().is_heavy()));
+        eventually("all are cpu-bound", || all_cpu_bound.get() == workers + 1);
+        assert!(tasks.iter().all(|task| task.task().is_cpu_bound()));
         // They are woken in the order of their waits, which is not known. Any of them may be the
         // one for which the others wait.
         go.set();
@@ -179,30 +179,30 @@ fn a_heavy_task_may_wait_for_another_one() {
 /// must not queue behind these. How long it waits is counted in polls of the others, each of which
 /// takes a core for 20 ms.
 #[test]
-fn a_short_task_of_a_heavy_kind_passes_the_heavy_ones() {
-    async fn connection(stop: Arc<AtomicBool>, heavy: Count, is_check: bool) {
+fn a_short_task_of_a_cpu_bound_kind_passes_the_cpu_bound_ones() {
+    async fn connection(stop: Arc<AtomicBool>, polls: Count, is_check: bool) {
         while !is_check && !stop.load(Ordering::Relaxed) {
             compute(Duration::from_millis(20));
-            heavy.add();
+            polls.add();
             yield_now().await;
         }
     }
     let scheduler = start(2);
-    let (stop, heavy) = (Arc::new(AtomicBool::new(false)), Count::new());
-    let connect = |is_check| spawn(&scheduler, connection(Arc::clone(&stop), heavy.clone(), is_check));
+    let (stop, polls) = (Arc::new(AtomicBool::new(false)), Count::new());
+    let connect = |is_check| spawn(&scheduler, connection(Arc::clone(&stop), polls.clone(), is_check));
     let computing: Vec<_> = (0..12).map(|_| connect(false)).collect();
-    eventually("all are heavy", || computing.iter().all(|task| task.task().is_heavy()));
+    eventually("all are cpu-bound", || computing.iter().all(|task| task.task().is_cpu_bound()));
     let mut passed: Vec<_> = (0..20)
         .map(|_| {
-            let before = heavy.get();
+            let before = polls.get();
             block_on(join(connect(true)));
-            heavy.get() - before
+            polls.get() - before
         })
         .collect();
     passed.sort_unstable();
     // The queue alone would be ten polls long. A machine that also does other things may hold up
     // one check or another.
-    assert!(passed[passed.len() / 2] <= 2, "so many heavy polls passed a short task: {passed:?}");
+    assert!(passed[passed.len() / 2] <= 2, "so many cpu-bound polls passed a short task: {passed:?}");
     stop.store(true, Ordering::Relaxed);
     join_all(computing);
     rest_comes_back(&scheduler, 2);
@@ -212,8 +212,8 @@ fn a_short_task_of_a_heavy_kind_passes_the_heavy_ones() {
 /// More new tasks of a kind with long polls than there are workers may wait in their first poll for
 /// one more.
 #[test]
-fn a_suspect_may_wait_for_another_one() {
-    async fn suspect(last: Signal, is_last: bool) {
+fn a_task_on_probation_may_wait_for_another_one() {
+    async fn on_probation(last: Signal, is_last: bool) {
         if is_last { last.set() } else { last.block() }
     }
     for workers in [1, 2] {
@@ -221,8 +221,8 @@ fn a_suspect_may_wait_for_another_one() {
         for _ in 0..3 {
             let last = Signal::new();
             let mut tasks: Vec<_> =
-                (0..3 * workers).map(|_| spawn(&scheduler, suspect(last.clone(), false))).collect();
-            tasks.push(spawn(&scheduler, suspect(last.clone(), true)));
+                (0..3 * workers).map(|_| spawn(&scheduler, on_probation(last.clone(), false))).collect();
+            tasks.push(spawn(&scheduler, on_probation(last.clone(), true)));
             join_all(tasks);
         }
         rest_comes_back(&scheduler, workers);
@@ -258,7 +258,7 @@ fn slow_polls_are_reported_with_their_task() {
     join_all(quick);
     let eager = eager.lock().take().expect("spawned");
     let of_eager = eager.task().clone();
-    assert!(!of_eager.is_heavy(), "its poll was short");
+    assert!(!of_eager.is_cpu_bound(), "its poll was short");
     block_on(join(eager));
     let reports = std::mem::take(&mut *hooks.0.lock());
     assert!(

@@ -9,8 +9,10 @@ use crate::support::{End, Ledger, Model, house, join, spawn};
 
 /// A cpu-bound task is queued while the only permit is given back: the task is announced, or the
 /// worker that gives the permit back finds it.
-pub(super) const PERMIT_RETURNS_VS_PUSH: Model =
-    Model::new("permit_returns_vs_push", "a heavy task is queued while the last permit comes back", || {
+pub(super) const PERMIT_RETURNS_VS_PUSH: Model = Model::new(
+    "permit_returns_vs_push",
+    "a cpu-bound task is queued while the last permit comes back",
+    || {
         let house = house(1, 0);
         let ledger = Arc::new(Ledger::default());
         let worker = house.reserve(0).sit();
@@ -20,7 +22,7 @@ pub(super) const PERMIT_RETURNS_VS_PUSH: Model =
                 if std::mem::replace(&mut polled, true) { Poll::Ready(End::Value) } else { Poll::Pending }
             });
             assert!(worker.turn());
-            house.make_heavy(handle.task());
+            house.make_cpu_bound(handle.task());
             handle
         });
         handles[0].task().wake();
@@ -35,5 +37,6 @@ pub(super) const PERMIT_RETURNS_VS_PUSH: Model =
         worker.work();
         foreign.join().expect("no panic");
         assert_eq!((ledger.polls(), ledger.slots_dropped()), (4, 2));
-    })
-    .finds(&["cpu-bound-push-without-fence"]);
+    },
+)
+.finds(&["cpu-bound-push-without-fence"]);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use common::{
     Count, End, Signal, block_on, close, eventually, join, join_all, run, spawn, spawn_here, start,
-    start_with, start_without_rescue, yield_now,
+    start_with, start_without_watchdog, yield_now,
 };
 use selvedge_scheduler::{Config, JoinHandle, Scheduler, Timer};
 
@@ -30,7 +30,7 @@ fn block(scheduler: &Scheduler, count: usize, release: &Signal) -> Vec<JoinHandl
 }
 
 fn rest_comes_back(scheduler: &Scheduler, workers: usize) {
-    eventually("spares go home", || scheduler.metrics().workers_active == workers);
+    eventually("standbys leave", || scheduler.metrics().workers_active == workers);
 }
 
 /// The queue of a stuck worker, its next-task slot, the injector and a timer: each must be served,
@@ -97,14 +97,14 @@ fn blockers_that_are_new_each_time() {
         releases.iter().for_each(Signal::set);
         join_all(stuck);
     }
-    assert!(scheduler.metrics().rescues >= 7);
+    assert!(scheduler.metrics().standbys_lent >= 7);
     rest_comes_back(&scheduler, 2);
     close(&scheduler);
 }
 
 /// The bound is generous: the promise is about a millisecond, on a machine that does nothing else.
 #[test]
-fn a_rescue_comes_soon() {
+fn a_standby_comes_soon() {
     let scheduler = start(1);
     let mut waits: Vec<_> = (0..20)
         .map(|_| {
@@ -126,7 +126,7 @@ fn a_rescue_comes_soon() {
 
 #[test]
 fn spares_are_bounded() {
-    let scheduler = start_with(Config { workers: 1, max_spares: Some(2), ..Config::default() });
+    let scheduler = start_with(Config { workers: 1, max_standbys: Some(2), ..Config::default() });
     let release = Signal::new();
     let stuck = block(&scheduler, 3, &release);
     // With all three places stuck, no worker serves these.
@@ -151,8 +151,8 @@ fn spares_are_bounded() {
 }
 
 #[test]
-fn without_rescue_programs_run_as_usual() {
-    let scheduler = start_without_rescue(2);
+fn without_a_watchdog_programs_run_as_usual() {
+    let scheduler = start_without_watchdog(2);
     let release = Signal::new();
     let stuck = block(&scheduler, 1, &release);
     let sum = run(&scheduler, async {
@@ -163,7 +163,7 @@ fn without_rescue_programs_run_as_usual() {
         sum
     });
     assert_eq!(sum, 499_500);
-    assert_eq!((scheduler.metrics().rescues, scheduler.metrics().workers_active), (0, 2));
+    assert_eq!((scheduler.metrics().standbys_lent, scheduler.metrics().workers_active), (0, 2));
     release.set();
     join_all(stuck);
     close(&scheduler);

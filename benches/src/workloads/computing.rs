@@ -18,11 +18,14 @@ const TICK: Duration = Duration::from_millis(1);
 const BESIDE_TICKER: usize = 4;
 
 /// A task that sleeps a millisecond at a time, beside tasks that compute. How late is it?
-pub struct TickerBesideHeavy;
+pub struct TickerBesideComputing;
 
-impl Workload for TickerBesideHeavy {
-    const ROWS: &'static [Row] =
-        &[Row { name: "1 ms ticker beside 4 heavy tasks, p99", unit: "ms late", goal: Goal::AtMost(2.0) }];
+impl Workload for TickerBesideComputing {
+    const ROWS: &'static [Row] = &[Row {
+        name: "1 ms ticker beside 4 tasks that compute, p99",
+        unit: "ms late",
+        goal: Goal::AtMost(2.0),
+    }];
     const MOST_ROUNDS: usize = 3;
 
     fn measure<R: Rival>(setting: &Setting) -> Vec<f64> {
@@ -60,11 +63,11 @@ const BESIDE_REQUESTS: usize = 8;
 
 /// A foreign thread submits light requests while more tasks compute than there are workers. How
 /// long does it wait?
-pub struct RequestsBesideHeavy;
+pub struct RequestsBesideComputing;
 
-impl Workload for RequestsBesideHeavy {
+impl Workload for RequestsBesideComputing {
     const ROWS: &'static [Row] =
-        &[Row { name: "requests beside 8 heavy tasks, p99", unit: "ms", goal: Goal::AtMost(2.0) }];
+        &[Row { name: "requests beside 8 tasks that compute, p99", unit: "ms", goal: Goal::AtMost(2.0) }];
     const MOST_ROUNDS: usize = 3;
 
     fn measure<R: Rival>(setting: &Setting) -> Vec<f64> {
