@@ -8,6 +8,7 @@ use crate::sync::{AtomicU64, Mutex, Ordering};
 
 /// Where a scheduler's time comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum ClockKind {
     /// The operating system's monotonic clock. It does not advance while the machine is suspended (on Linux), so a suspend
     /// lengthens a sleep; it never jumps.

@@ -38,6 +38,7 @@ pub type BlockingJob = Box<dyn FnOnce() + Send>;
 
 /// Why a blocking job was not taken.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct BlockingRefused {
     /// `ErrorKind::Other` if the scheduler takes no more; else what the operating system answered.
     pub error: io::Error,

@@ -22,6 +22,7 @@ use crate::worker::{self, Local};
 
 /// What a look at a task found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Probed {
     /// It was suspended, and has been polled once by this look.
     Polled,
