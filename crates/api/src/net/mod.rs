@@ -7,7 +7,7 @@
 //! [`Error::io_kind`](crate::Error::io_kind). For code that is written against traits the streams implement
 //! [`futures_io::AsyncRead`] and [`futures_io::AsyncWrite`]; with the features `tokio-io` and `hyper` those of tokio and hyper too. With futures-io's and tokio's a cancellation comes as a
 //! [`std::io::Error`] that turns back into a `CancelledError` when `?` makes it a [`selvedge::Error`](crate::Error).
-//! hyper's are no leaves: see [`hyper`](crate::hyper).
+//! hyper's are no leaves: see the module `selvedge::hyper`.
 //!
 //! A socket belongs to the loop in which it was made. Any task may use it, of another loop too, as long as that loop runs. asyncio's streams, made of such a socket
 //! ([`open_connection_on`](crate::open_connection_on), [`start_server_on`](crate::start_server_on)), belong to the loop in which that was done.
