@@ -8,6 +8,7 @@ use crate::sync::{AtomicU64, Mutex, Ordering};
 
 /// The source of a scheduler's time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum ClockKind {
     /// The operating system's monotonic clock. It never jumps. On Linux it does not advance while
     /// the machine is suspended, so a suspend makes a sleep longer.

@@ -40,6 +40,7 @@ pub type BlockingJob = Box<dyn FnOnce() + Send>;
 
 /// Why a blocking job was not taken.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct BlockingRefused {
     /// `ErrorKind::Other` if the scheduler accepts no more; else the operating system's error.
     pub error: io::Error,

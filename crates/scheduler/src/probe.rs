@@ -29,6 +29,7 @@ use crate::worker_slot::WorkerSlot;
 
 /// What a probe of a task found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Probed {
     /// It was suspended, and this probe has polled it once.
     Polled,

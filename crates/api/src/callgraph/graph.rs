@@ -49,7 +49,8 @@ impl From<Probed> for Activity {
             Probed::Running { worker, lasted } => Activity::Running { worker, lasted },
             Probed::Queued => Activity::Ready,
             Probed::Done => Activity::Done,
-            Probed::NotHere => Activity::Unknown,
+            // `NotHere`, or what a later scheduler adds.
+            _ => Activity::Unknown,
         }
     }
 }

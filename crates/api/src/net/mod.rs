@@ -10,7 +10,7 @@
 //! and `hyper` also those of tokio and hyper. Through the traits of futures-io and tokio a
 //! cancellation comes as a [`std::io::Error`], which turns back into a `CancelledError` when `?`
 //! makes it a [`selvedge::Error`](crate::Error). hyper's traits are no leaves: see
-//! [`hyper`](crate::hyper).
+//! the module `selvedge::hyper`.
 //!
 //! A socket belongs to the loop in which it was made. Any task, also of another loop, may use it as
 //! long as the socket's loop runs. asyncio's streams that are made from such a socket

@@ -21,6 +21,7 @@ use crate::time;
 
 /// When [`wait`] returns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum ReturnWhen {
     /// When a task ends, in whatever way.
     FirstCompleted,
