@@ -13,9 +13,8 @@ use std::path::{Path, PathBuf};
 pub(crate) type Files = BTreeMap<PathBuf, Vec<u8>>;
 
 pub(crate) const FAULTS: &str = "loom-tests/faults";
-/// What cargo needs to load the workspace.
-const COPIED: [&str; 7] =
-    ["Cargo.toml", "Cargo.lock", "crates", "loom-tests", "tests", "benches", "examples"];
+/// The folders with packages. cargo does not load a workspace of which one is missing.
+pub(crate) const COPIED: [&str; 5] = ["crates", "loom-tests", "tests", "benches", "examples"];
 
 /// The root of the repository.
 pub(crate) fn root() -> &'static Path {
@@ -25,7 +24,7 @@ pub(crate) fn root() -> &'static Path {
 /// The sources of the workspace, as they are now.
 pub(crate) fn sources() -> Result<Files, String> {
     let mut files = Files::new();
-    for name in COPIED {
+    for name in ["Cargo.toml", "Cargo.lock"].into_iter().chain(COPIED) {
         read(root(), Path::new(name), &mut files)?;
     }
     Ok(files)
@@ -216,7 +215,7 @@ pub(crate) fn apply<'a>(patches: &'a [Patch], sources: &Files) -> (Files, Vec<(&
 
 /// Which hunk does not apply, and what there is to do.
 pub(crate) fn complain(rejected: &[(&Patch, &Hunk)], sources: &Files) -> String {
-    let mut text = String::new();
+    let mut lines = Vec::new();
     for (patch, hunk) in rejected {
         let file = patch.source.display();
         let why = if sources.contains_key(&patch.source) {
@@ -224,9 +223,10 @@ pub(crate) fn complain(rejected: &[(&Patch, &Hunk)], sources: &Files) -> String 
         } else {
             format!("is no longer there, but {} puts a fault into it", patch.path().display())
         };
-        text += &format!("{file} {why}:\n{hunk}");
+        lines.push(format!("{file} {why}:\n{hunk}"));
     }
-    text + "Run `make faults-edit`, put these faults into the copy that it makes, and run `make faults-save`."
+    lines.concat()
+        + "Run `make faults-edit`, put these faults into the copy that it makes, and run `make faults-save`."
 }
 
 #[cfg(all(test, not(selvedge_loom)))]
