@@ -70,6 +70,12 @@ mod imp {
         word.fetch_update(set, fetch, change)
     }
 
+    /// A store into `word`, which is null, by the only thread that fills it.
+    #[inline]
+    pub(crate) fn fill<T>(word: &AtomicPtr<T>, value: *mut T, ordering: Ordering) {
+        word.store(value, ordering);
+    }
+
     /// Tells whether a thread has ended, the destructors of its thread-local variables included.
     /// `JoinHandle::is_finished` is true before those, and to join means to wait for them without a limit.
     #[derive(Clone)]

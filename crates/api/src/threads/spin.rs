@@ -49,10 +49,6 @@ impl Patience {
 
 /// Waits awake until `is_done`, or until that has taken too long.
 pub(super) fn until(is_done: impl Fn() -> bool) {
-    if cfg!(selvedge_loom) {
-        // Under the models no time passes, so a spin would never end.
-        return;
-    }
     PATIENCE.with(|patience| {
         let most = patience.get().most;
         let was_worth_it = !most.is_zero() && {

@@ -8,7 +8,7 @@
 
 use std::ptr;
 
-use crate::sync::{AtomicPtr, Ordering};
+use crate::sync::{AtomicPtr, Ordering, fill};
 use crate::task::Runnable;
 
 /// Room for one runnable task.
@@ -30,14 +30,7 @@ impl Next {
     pub(crate) fn put(&self, task: Runnable) {
         debug_assert!(self.is_empty());
         // Ordering: Release pairs with the Acquire of `take`: the task's cell is visible to whoever takes it.
-        let ordering = Ordering::Release;
-        if cfg!(selvedge_loom) {
-            // loom does not know that a thief's swap of nothing for nothing comes before this store, so a model swaps too.
-            let old = self.0.swap(task.into_word(), ordering);
-            assert!(old.is_null(), "only the owner fills the slot");
-            return;
-        }
-        self.0.store(task.into_word(), ordering);
+        fill(&self.0, task.into_word(), Ordering::Release);
     }
 
     /// Empties the slot.

@@ -27,8 +27,6 @@ const DEPOT_BYTES: usize = 8 << 20;
 /// Where a free block's link lies: not where a cell has its state word, since that is what stale pointers
 /// lead to.
 const LINK: usize = 16;
-/// Models must see each cell come and go.
-const RECYCLES: bool = cfg!(not(selvedge_loom));
 
 /// Moves `value` into a room of its own.
 #[inline]
@@ -87,7 +85,7 @@ pub(crate) fn trim() {
 #[inline]
 const fn class_of(layout: Layout) -> Option<usize> {
     let class = (layout.size() + 7) / 16;
-    if RECYCLES && class > 0 && class < CLASSES && layout.align() <= 16 { Some(class) } else { None }
+    if class > 0 && class < CLASSES && layout.align() <= 16 { Some(class) } else { None }
 }
 
 const fn layout_of(class: usize) -> Layout {

@@ -255,11 +255,8 @@ pub(super) unsafe fn dealloc<F: Future, S>(task: NonNull<Header>) {
     }
     // SAFETY: the cell is valid and nobody else can reach it. Its stage drops nothing by itself.
     silently(|| unsafe { cell.drop_in_place() });
-    // A model leaves the room as it is, so that whoever still looks at it is found out.
-    if cfg!(not(selvedge_loom)) {
-        // SAFETY: `new_task` got the room from there, and what lay in it has been dropped.
-        unsafe { alloc::free(cell) };
-    }
+    // SAFETY: `new_task` got the room from there, and what lay in it has been dropped.
+    unsafe { alloc::free(cell) };
 }
 
 /// Makes an output. One that cannot be made leaves a task without an end, which nobody could be told: better none of it.

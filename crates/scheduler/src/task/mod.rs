@@ -17,6 +17,8 @@
 //!   is freed, nor the `OwnedTasks` that it belongs to.
 //! * **Fixed** `vtable` and the slot's address never change. `home` is written once, before anybody else knows the task.
 
+// Models must see each cell come and go.
+#[cfg_attr(selvedge_loom, path = "../model/alloc.rs")]
 mod alloc;
 mod cell;
 mod current;
