@@ -8,13 +8,15 @@ use crate::patches::{self, COPIED, FAULTS, Files, Patch, root};
 
 /// The copy of the workspace that has the faults.
 const COPY: &str = "target-loom/copy";
-/// Where its packages lie in it. cargo tells packages apart by their paths in the workspace: with the same paths those of the copy
-/// would be taken for those that ship, in the target folder that both share.
+/// Where its packages lie in it. cargo tells packages apart by their paths in the workspace: with
+/// the same paths those of the copy would be taken for those that ship, in the target folder that
+/// both share.
 const PACKAGES: &str = "faulty";
 /// As in the patch of this package's `Cargo.toml`.
 const PROGRAM: &str = "selvedge-loom-faulty";
 
-/// Builds this program a second time, with all faults in it, each of which an environment variable switches on.
+/// Builds this program a second time, with all faults in it, each of which an environment variable
+/// switches on.
 pub(crate) fn build() -> Result<PathBuf, String> {
     let patches = Patch::all()?;
     compare_names(&patches)?;

@@ -1,8 +1,9 @@
 //! How does a fault get into a copy of the sources?
 //!
-//! `loom-tests/faults` holds unified diffs, one for each source file with faults, at the file's own path. A hunk applies to the
-//! first place after the previous hunk whose lines are the same. Line numbers, indentation, comments and blank lines do not
-//! count, so a reworded comment never breaks a patch.
+//! `loom-tests/faults` holds unified diffs, one for each source file with faults, at the file's own
+//! path. A hunk applies to the first place after the previous hunk whose lines are the same. Line
+//! numbers, indentation, comments and blank lines do not count, so a reworded comment never breaks
+//! a patch.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -53,7 +54,8 @@ fn read(folder: &Path, below: &Path, files: &mut Files) -> Result<(), String> {
     Ok(())
 }
 
-/// Makes `folder` hold these files and no others. Those that are there already keep their times, or cargo would build them again.
+/// Makes `folder` hold these files and no others. Those that are there already keep their times, or
+/// cargo would build them again.
 pub(crate) fn write(folder: &Path, files: &Files) -> Result<(), String> {
     let failed = |path: &Path, error| format!("{}: {error}", path.display());
     fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
@@ -233,7 +235,15 @@ pub(crate) fn complain(rejected: &[(&Patch, &Hunk)], sources: &Files) -> String 
 mod tests {
     use super::*;
 
-    const DIFF: &[u8] = b"--- a/x\n+++ b/x\n@@ -1,2 +1,2 @@\n {\n     // why\n-    fence();\n+    if !fault(\"f\") { fence() }\n }\n";
+    const DIFF: &[u8] = b"--- a/x
++++ b/x
+@@ -1,4 +1,4 @@
+ {
+     // why
+-    fence();
++    if !fault(\"f\") { fence() }
+ }
+";
 
     fn applied(source: &str) -> (String, usize) {
         let patch = Patch::parse("x".into(), DIFF);
