@@ -128,6 +128,12 @@ impl Patch {
                 continue;
             };
             matched += skipped;
+            let after_last = matched.checked_sub(1).map_or(0, |last| counted[last] + 1);
+            let leading = hunk.0.iter().take_while(|line| old(line).is_none());
+            let leading = leading.filter(|line| !line.starts_with('+')).count();
+            let start = counted[matched].saturating_sub(leading).max(after_last).max(copied);
+            out.extend(&lines[copied..start]);
+            copied = start;
             for line in &hunk.0 {
                 if let Some(added) = line.strip_prefix('+') {
                     out.push(added);
@@ -136,6 +142,10 @@ impl Patch {
                     matched += 1;
                     out.extend(&lines[copied..at + usize::from(!removed)]);
                     copied = at + 1;
+                } else if lines.get(copied).is_some_and(|next| !counts(next)) {
+                    // Another comment may stand here now. It stays on its side of what is added.
+                    out.push(lines[copied]);
+                    copied += 1;
                 }
             }
         }
@@ -256,6 +266,13 @@ mod tests {
         let source = "fence();\nfn f()\n  {\n  // another reason\n  // on two lines\n\n  fence();\n  }\n";
         let faulty = source.replacen("\n  fence();", "\n    if !fault(\"f\") { fence() }", 1);
         assert_eq!(applied(source), (faulty, 0));
+    }
+
+    #[test]
+    fn what_is_added_stays_between_the_comments() {
+        let diff = b"@@ -1,4 +1,5 @@\n // first\n+fault(\"f\");\n // second\n run();\n \n";
+        let (faulty, _) = Patch::parse("x".into(), diff).apply(b"go();\n// one\n// two\nrun();\n");
+        assert_eq!(String::from_utf8_lossy(&faulty), "go();\n// one\nfault(\"f\");\n// two\nrun();\n");
     }
 
     #[test]
