@@ -45,12 +45,11 @@ fn moved(hunk: &Hunk, files: &mut Files) -> Option<PathBuf> {
     let in_crates = files.iter().filter(|(path, _)| path.starts_with("crates"));
     let places: Vec<_> =
         in_crates.map(|(path, source)| (path, hunk.fits(source))).filter(|place| place.1 > 0).collect();
-    let &[(path, 1)] = &places[..] else { return None };
-    let path = path.clone();
-    let patch = Patch { source: path.clone(), hunks: vec![hunk.clone()] };
-    let (faulty, _) = patch.apply(&files[&path]);
-    files.insert(path.clone(), faulty);
-    Some(path)
+    let &[(source, 1)] = &places[..] else { return None };
+    let moved = Patch { source: source.clone(), hunks: vec![hunk.clone()] };
+    let (faulty, _) = moved.apply(&files[&moved.source]);
+    files.insert(moved.source.clone(), faulty);
+    Some(moved.source)
 }
 
 /// Writes what was edited back as patches, and removes the copy.
@@ -114,8 +113,8 @@ fn diff(folder: &Path, path: &Path, shipped: &[u8], faulty: &[u8]) -> Result<Vec
             return Err(format!("{}: git finds no difference that is text", path.display()));
         };
         let text = format!("--- a/{0}\n+++ b/{0}{1}", path.display(), &text[at..]);
-        let patch = Patch::parse(path.to_owned(), text.as_bytes());
-        let (again, rejected) = patch.apply(shipped);
+        let saved = Patch::parse(path.to_owned(), text.as_bytes());
+        let (again, rejected) = saved.apply(shipped);
         if rejected.is_empty() && counted(&again) == counted(faulty) {
             return Ok(text.into_bytes());
         }

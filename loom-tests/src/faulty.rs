@@ -4,10 +4,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::models::MODELS;
-use crate::patches::{self, FAULTS, Patch, root};
+use crate::patches::{self, COPIED, FAULTS, Files, Patch, root};
 
 /// The copy of the workspace that has the faults.
-const COPY: &str = "target-loom/faulty";
+const COPY: &str = "target-loom/copy";
+/// Where its packages lie in it. cargo tells packages apart by their paths in the workspace: with
+/// the same paths those of the copy would be taken for those that ship, in the target folder that
+/// both share.
+const PACKAGES: &str = "faulty";
 /// As in the patch of this package's `Cargo.toml`.
 const PROGRAM: &str = "selvedge-loom-faulty";
 
@@ -21,7 +25,7 @@ pub(crate) fn build() -> Result<PathBuf, String> {
     if !rejected.is_empty() {
         return Err(patches::complain(&rejected, &sources));
     }
-    patches::write(&root().join(COPY), &faulty)?;
+    patches::write(&root().join(COPY), &moved(faulty))?;
 
     let own = std::env::current_exe().map_err(|error| format!("the path of this program: {error}"))?;
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -52,6 +56,25 @@ pub(crate) fn build() -> Result<PathBuf, String> {
         return Err(format!("cargo has not put {} there: use `make loom`", program.display()));
     }
     Ok(program)
+}
+
+/// The workspace with its packages in another folder.
+fn moved(workspace: Files) -> Files {
+    let moved = workspace.into_iter().map(|(path, bytes)| match path.to_str() {
+        Some("Cargo.lock") => (path, bytes),
+        Some("Cargo.toml") => {
+            let mut manifest = String::from_utf8_lossy(&bytes).into_owned();
+            for folder in COPIED {
+                for end in ["/", "\""] {
+                    let quoted = format!("\"{folder}{end}");
+                    manifest = manifest.replace(&quoted, &format!("\"{PACKAGES}/{}", &quoted[1..]));
+                }
+            }
+            (path, manifest.into_bytes())
+        }
+        _ => (Path::new(PACKAGES).join(path), bytes),
+    });
+    moved.collect()
 }
 
 /// A fault must be in a patch, and some model must find it.

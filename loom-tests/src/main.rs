@@ -1,10 +1,10 @@
 //! Which models hold, over how many interleavings, and do they fail if the code is wrong?
 //!
-//! Each model is a small program over shipped code: the scheduler's code, or the library's code on
-//! top of it. [loom](https://docs.rs/loom) runs it in all orders that its bounds allow. A model that
-//! cannot fail proves nothing, so each has controls: faults that the model must find. The code that
-//! ships has no faults and no switches for them. `faults/` has them as patches, which `make loom`
-//! applies to a copy of the workspace; an environment variable switches one fault on.
+//! Each model is a small program over shipped code, the scheduler's or the library's on top of it.
+//! [loom](https://docs.rs/loom) runs it in all orders that its bounds allow. A model that cannot
+//! fail proves nothing, so each has controls: faults that the model must find. The code that ships
+//! has no faults and no switches for them. `faults/` has them as patches, which `make loom` applies
+//! to a copy of the workspace; an environment variable switches one fault on.
 //!
 //! ```text
 //! make loom                       all models and controls

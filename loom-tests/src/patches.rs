@@ -14,9 +14,8 @@ use std::path::{Path, PathBuf};
 pub(crate) type Files = BTreeMap<PathBuf, Vec<u8>>;
 
 pub(crate) const FAULTS: &str = "loom-tests/faults";
-/// What cargo needs to load the workspace.
-const COPIED: [&str; 7] =
-    ["Cargo.toml", "Cargo.lock", "crates", "loom-tests", "tests", "benches", "examples"];
+/// The folders with packages. cargo does not load a workspace of which one is missing.
+pub(crate) const COPIED: [&str; 5] = ["crates", "loom-tests", "tests", "benches", "examples"];
 
 /// The root of the repository.
 pub(crate) fn root() -> &'static Path {
@@ -26,7 +25,7 @@ pub(crate) fn root() -> &'static Path {
 /// The sources of the workspace, as they are now.
 pub(crate) fn sources() -> Result<Files, String> {
     let mut files = Files::new();
-    for name in COPIED {
+    for name in ["Cargo.toml", "Cargo.lock"].into_iter().chain(COPIED) {
         read(root(), Path::new(name), &mut files)?;
     }
     Ok(files)
@@ -129,6 +128,12 @@ impl Patch {
                 continue;
             };
             matched += skipped;
+            let after_last = matched.checked_sub(1).map_or(0, |last| counted[last] + 1);
+            let leading = hunk.0.iter().take_while(|line| old(line).is_none());
+            let leading = leading.filter(|line| !line.starts_with('+')).count();
+            let start = counted[matched].saturating_sub(leading).max(after_last).max(copied);
+            out.extend(&lines[copied..start]);
+            copied = start;
             for line in &hunk.0 {
                 if let Some(added) = line.strip_prefix('+') {
                     out.push(added);
@@ -137,6 +142,10 @@ impl Patch {
                     matched += 1;
                     out.extend(&lines[copied..at + usize::from(!removed)]);
                     copied = at + 1;
+                } else if lines.get(copied).is_some_and(|next| !counts(next)) {
+                    // Another comment may stand here now. It stays on its side of what is added.
+                    out.push(lines[copied]);
+                    copied += 1;
                 }
             }
         }
@@ -218,7 +227,7 @@ pub(crate) fn apply<'a>(patches: &'a [Patch], sources: &Files) -> (Files, Vec<(&
 
 /// Which hunk does not apply, and what there is to do.
 pub(crate) fn complain(rejected: &[(&Patch, &Hunk)], sources: &Files) -> String {
-    let mut text = String::new();
+    let mut lines = Vec::new();
     for (patch, hunk) in rejected {
         let file = patch.source.display();
         let why = if sources.contains_key(&patch.source) {
@@ -226,16 +235,25 @@ pub(crate) fn complain(rejected: &[(&Patch, &Hunk)], sources: &Files) -> String 
         } else {
             format!("is no longer there, but {} puts a fault into it", patch.path().display())
         };
-        text += &format!("{file} {why}:\n{hunk}");
+        lines.push(format!("{file} {why}:\n{hunk}"));
     }
-    text + "Run `make faults-edit`, put these faults into the copy that it makes, and run `make faults-save`."
+    lines.concat()
+        + "Run `make faults-edit`, put these faults into the copy that it makes, and run `make faults-save`."
 }
 
 #[cfg(all(test, not(selvedge_loom)))]
 mod tests {
     use super::*;
 
-    const DIFF: &[u8] = b"--- a/x\n+++ b/x\n@@ -1,2 +1,2 @@\n {\n     // why\n-    fence();\n+    if !fault(\"f\") { fence() }\n }\n";
+    const DIFF: &[u8] = b"--- a/x
++++ b/x
+@@ -1,4 +1,4 @@
+ {
+     // why
+-    fence();
++    if !fault(\"f\") { fence() }
+ }
+";
 
     fn applied(source: &str) -> (String, usize) {
         let patch = Patch::parse("x".into(), DIFF);
@@ -248,6 +266,13 @@ mod tests {
         let source = "fence();\nfn f()\n  {\n  // another reason\n  // on two lines\n\n  fence();\n  }\n";
         let faulty = source.replacen("\n  fence();", "\n    if !fault(\"f\") { fence() }", 1);
         assert_eq!(applied(source), (faulty, 0));
+    }
+
+    #[test]
+    fn what_is_added_stays_between_the_comments() {
+        let diff = b"@@ -1,4 +1,5 @@\n // first\n+fault(\"f\");\n // second\n run();\n \n";
+        let (faulty, _) = Patch::parse("x".into(), diff).apply(b"go();\n// one\n// two\nrun();\n");
+        assert_eq!(String::from_utf8_lossy(&faulty), "go();\n// one\nfault(\"f\");\n// two\nrun();\n");
     }
 
     #[test]

@@ -71,6 +71,12 @@ mod imp {
         word.fetch_update(set, fetch, change)
     }
 
+    /// A store into `word`, which is null, by the only thread that fills it.
+    #[inline]
+    pub(crate) fn fill<T>(word: &AtomicPtr<T>, value: *mut T, ordering: Ordering) {
+        word.store(value, ordering);
+    }
+
     /// Shows whether a thread has ended, including the destructors of its thread-local variables.
     /// `JoinHandle::is_finished` is true before those have run, and joining would wait for them
     /// without a limit.

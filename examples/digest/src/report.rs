@@ -148,7 +148,7 @@ mod tests {
         assert!(text.contains("4 files, 4.00 kB"), "{text}");
         assert!(text.contains("0.50 s with 1 worker: 8 files/s, 0.0 MB/s"), "{text}");
         assert!(
-            text.ends_with("       0       1,234           5\n  standbys          13           3\n"),
+            text.ends_with("       0       1,234           5\nstandbys          13           3\n"),
             "{text}"
         );
     }

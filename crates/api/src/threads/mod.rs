@@ -4,6 +4,8 @@ mod blocking;
 mod concurrent;
 mod executor;
 mod running;
+// Under the models no time passes, so a spin would never end.
+#[cfg_attr(selvedge_loom, path = "../model/spin.rs")]
 mod spin;
 
 pub use self::blocking::{BlockingTask, ToThread, to_thread};

@@ -52,10 +52,6 @@ impl Patience {
 
 /// Waits awake until `is_done` returns true or the patience of this thread is used up.
 pub(super) fn until(is_done: impl Fn() -> bool) {
-    if cfg!(selvedge_loom) {
-        // In the loom models no time passes, so a spin would never end.
-        return;
-    }
     PATIENCE.with(|patience| {
         let most = patience.get().most;
         let was_worth_it = !most.is_zero() && {

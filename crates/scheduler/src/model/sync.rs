@@ -159,6 +159,13 @@ pub fn update(
     Err(now)
 }
 
+/// A store into `word`, which is null, by the only thread that fills it. loom does not know that
+/// another thread's swap of null for null comes before such a store, so here it is a swap.
+pub fn fill<T>(word: &AtomicPtr<T>, value: *mut T, ordering: Ordering) {
+    let old = word.swap(value, ordering);
+    assert!(old.is_null(), "only the owner fills the slot");
+}
+
 /// loom does not show whether a thread has ended, so a thread that joins it just waits.
 #[derive(Clone)]
 pub struct Presence;

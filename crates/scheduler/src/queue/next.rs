@@ -11,7 +11,7 @@
 
 use std::ptr;
 
-use crate::sync::{AtomicPtr, Ordering};
+use crate::sync::{AtomicPtr, Ordering, fill};
 use crate::task::Runnable;
 
 /// Holds at most one runnable task.
@@ -35,15 +35,7 @@ impl Next {
         debug_assert!(self.is_empty());
         // Ordering: Release pairs with the Acquire of `take`: the thread that takes the task sees
         // its cell.
-        let ordering = Ordering::Release;
-        if cfg!(selvedge_loom) {
-            // loom does not know that a thief's swap of null for null comes before this store, so a
-            // model swaps here too.
-            let old = self.0.swap(task.into_word(), ordering);
-            assert!(old.is_null(), "only the owner fills the slot");
-            return;
-        }
-        self.0.store(task.into_word(), ordering);
+        fill(&self.0, task.into_word(), Ordering::Release);
     }
 
     /// Empties the slot.

@@ -27,8 +27,6 @@ const DEPOT_BYTES: usize = 8 << 20;
 /// The offset of a free block's link. It is not the offset of a cell's state word, because stale
 /// pointers lead there.
 const LINK: usize = 16;
-/// The loom models must see each cell being allocated and freed.
-const RECYCLES: bool = cfg!(not(selvedge_loom));
 
 /// Moves `value` into an allocation of its own.
 #[inline]
@@ -88,7 +86,7 @@ pub(crate) fn trim() {
 #[inline]
 const fn class_of(layout: Layout) -> Option<usize> {
     let class = (layout.size() + 7) / 16;
-    if RECYCLES && class > 0 && class < CLASSES && layout.align() <= 16 { Some(class) } else { None }
+    if class > 0 && class < CLASSES && layout.align() <= 16 { Some(class) } else { None }
 }
 
 const fn layout_of(class: usize) -> Layout {

@@ -263,11 +263,8 @@ pub(super) unsafe fn dealloc<F: Future, S>(task: NonNull<Header>) {
     // SAFETY: the cell is valid and no other thread can reach it. The drop of its stage does
     // nothing.
     silently(|| unsafe { cell.drop_in_place() });
-    // A model does not free the allocation, so that it detects any later access to it.
-    if cfg!(not(selvedge_loom)) {
-        // SAFETY: `new_task` made the allocation with `alloc::put`, and its value has been dropped.
-        unsafe { alloc::free(cell) };
-    }
+    // SAFETY: `new_task` made the allocation with `alloc::put`, and its value has been dropped.
+    unsafe { alloc::free(cell) };
 }
 
 /// Makes an output. If that panics, the task would have no end and its awaiter would wait for ever,

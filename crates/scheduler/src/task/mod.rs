@@ -23,6 +23,8 @@
 //! * **Fixed** `vtable` and the slot's address never change. `home` is written once, before any
 //!   other thread knows the task.
 
+// Models must see each cell come and go.
+#[cfg_attr(selvedge_loom, path = "../model/alloc.rs")]
 mod alloc;
 mod cell;
 mod current;
