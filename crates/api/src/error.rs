@@ -1,5 +1,6 @@
 //! What does a coroutine fail with?
 
+mod foreign;
 mod kinds;
 mod system;
 mod tree;
@@ -10,15 +11,22 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use selvedge_scheduler::contain::Contained;
+
+pub(crate) use self::foreign::call;
 pub use self::kinds::{
     CancelledError, ExceptionGroup, InvalidStateError, KeyboardInterrupt, PanicError, RuntimeError,
     TimeoutError,
 };
 pub(crate) use self::system::retold;
-use crate::contain::{self, Contained};
 
 /// What a coroutine returns: Python raises, Rust returns `Err`, and `?` is the unwinding.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The error of what needs a running loop where there is none.
+pub(crate) fn no_running_loop() -> Error {
+    RuntimeError::new("no running event loop").into()
+}
 
 /// What everything says that a loop does no longer do; asyncio's words.
 pub(crate) const EVENT_LOOP_IS_CLOSED: &str = "Event loop is closed";
@@ -204,7 +212,7 @@ impl Error {
         let error = self.as_std();
         match self.shared() {
             Some(Shared::Foreign(_)) => {
-                contain::print_error(f, name, |f| print(error, f), || system::causes(error).skip(1).count())
+                foreign::print_error(f, name, |f| print(error, f), || system::causes(error).skip(1).count())
             }
             _ => print(error, f),
         }

@@ -2,21 +2,24 @@
 
 use std::fmt;
 use std::future::{Future as StdFuture, IntoFuture};
-use std::panic::Location;
+use std::ops::ControlFlow::{self, Break, Continue};
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context as PollContext, Poll, Waker};
 
 use selvedge_scheduler::WaitList;
 
-use crate::callgraph::{AnyFuture, AwaitedBy, Shows, capture};
+use crate::callgraph::{AnyFuture, Shows};
 use crate::cancel::Leaf;
+use crate::capture::Notes;
 use crate::contain::{self, Contained, SoonOrHere, drop_flat, wake_quietly};
-use crate::context::{Context, copy_context};
+use crate::context::Context;
+use crate::context_var::copy_context;
 use crate::error::{CancelledError, Error, InvalidStateError, Result};
 use crate::event_loop::{EventLoop, ExceptionContext, report};
+use crate::leaf::{LeafFuture, poll_leaf};
+use crate::slot::{AwaitedBy, CallbackId};
 use crate::sync::{AtomicBool, Mutex, Ordering, lock_to_wait, mutation};
-use crate::task::CallbackId;
 
 /// A result that is set by hand, for any number of awaiters. Made by [`EventLoop::create_future`].
 ///
@@ -314,22 +317,36 @@ impl<T: Clone + Send + Sync + 'static> StdFuture for Future<T> {
 
     #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut PollContext<'_>) -> Poll<Result<T>> {
-        let this = self.get_mut();
-        if capture::is_on() {
-            let at = Location::caller();
-            let address = Arc::as_ptr(&this.shared).addr();
-            return capture::leaf(&this.leaf, "selvedge::Future", at, |notes| notes.future(address));
+        poll_leaf(self.get_mut(), cx)
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> LeafFuture for Future<T> {
+    type Value = T;
+    const NAME: &'static str = "selvedge::Future";
+
+    #[inline]
+    fn leaf(&mut self) -> &mut Leaf {
+        &mut self.leaf
+    }
+
+    fn awaits(&self, notes: &mut Notes) {
+        notes.future(Arc::as_ptr(&self.shared).addr());
+    }
+
+    fn poll_value(&mut self, cx: &mut PollContext<'_>) -> Poll<Result<T>> {
+        let outcome = self.shared.wait(&mut self.place, cx.waker());
+        outcome.map_or(Poll::Pending, |outcome| Poll::Ready(outcome.clone()))
+    }
+
+    /// A request cancels the future, and so this await.
+    fn meet_request(&mut self, cx: &mut PollContext<'_>) -> ControlFlow<Poll<Result<T>>> {
+        let Some(request) = self.leaf.look(cx) else { return Break(Poll::Pending) };
+        // An outcome that came just now comes first, and the request stays untaken.
+        if Shared::cancel(&self.shared, request) {
+            let _taken = self.leaf.take(cx);
         }
-        loop {
-            if let Some(outcome) = this.shared.wait(&mut this.place, cx.waker()) {
-                return Poll::Ready(outcome.clone());
-            }
-            let Some(news) = this.leaf.look(cx) else { return Poll::Pending };
-            // An outcome that came just now comes first, and the request stays untaken.
-            if Shared::cancel(&this.shared, news) {
-                let _taken = this.leaf.take(cx);
-            }
-        }
+        Continue(())
     }
 }
 
@@ -357,9 +374,22 @@ impl<T: Clone + Send + Sync + 'static> Shows for Shared<T> {
     }
 }
 
-impl<T: Clone + Send + Sync + 'static> Future<T> {
-    pub(crate) fn untyped(&self) -> AnyFuture {
-        AnyFuture::of_future(Arc::clone(&self.shared) as Arc<dyn Shows>)
+impl<T: Clone + Send + Sync + 'static> From<&Future<T>> for AnyFuture {
+    fn from(future: &Future<T>) -> AnyFuture {
+        AnyFuture::of_future(Arc::clone(&future.shared) as Arc<dyn Shows>)
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> From<&Future<T>> for Option<AnyFuture> {
+    fn from(future: &Future<T>) -> Option<AnyFuture> {
+        Some(future.into())
+    }
+}
+
+impl EventLoop {
+    /// A result that is set by hand.
+    pub fn create_future<T: Clone + Send + Sync + 'static>(&self) -> Future<T> {
+        Future::new(self.clone())
     }
 }
 

@@ -35,6 +35,29 @@
 //!     Ok(())
 //! }
 //! ```
+
+// Imports run downwards only, and none of a row imports another of it (`tests/layers.rs` reads this and checks it):
+//
+// ```text
+//  entry                                          what the attributes `main` and `test` call
+//  runner/  streams/  hyper  signal_handlers      how a program starts and ends, serves, and handles signals
+//  net/  waiting/                                 sockets; awaits of time and of other tasks
+//  threads/  future  task_or_coroutine            blocking functions, results that are set by hand
+//  callgraph/                                     which task awaits which, and where does each stand?
+//  task/                                          a coroutine that runs on its own, and the right to its result
+//  event_loop/                                    the scheduler as asyncio's loop: callbacks, reports of errors
+//  leaf  start  context_var                       what every await does; held children; which context is current
+//  cancel/                                        how a request reaches the await at which a task is suspended
+//  slot/  signal/                                 what every task carries; the table of a loop's signal handlers
+//  request/  context                              data: requests to stop, contexts
+//  contain  coroutine                             calls of the user's code; what can become a task
+//  error/
+//  sync  time  capture
+// ```
+//
+// Methods of `Task`, `TaskHandle` and `EventLoop` stand with what they need: `EventLoop::create_task` in `task/`, `create_future`
+// in `future.rs`, `run_in_executor` in `threads/`, `add_signal_handler` in `signal_handlers.rs`, `get_stack` in `callgraph/`.
+
 #![forbid(unsafe_code)]
 #![warn(missing_debug_implementations)]
 
@@ -46,23 +69,32 @@ mod pages;
 
 mod callgraph;
 mod cancel;
+mod capture;
 mod contain;
 mod context;
+mod context_var;
 mod coroutine;
 mod error;
 mod event_loop;
 mod future;
 #[cfg(feature = "hyper")]
 pub mod hyper;
+mod leaf;
 #[cfg(selvedge_loom)]
 pub mod model;
 pub mod net;
+mod request;
 mod runner;
 #[cfg(unix)]
 pub mod signal;
+#[cfg(unix)]
+mod signal_handlers;
+mod slot;
+mod start;
 pub mod streams;
 mod sync;
 pub mod task;
+mod task_or_coroutine;
 mod threads;
 mod time;
 mod waiting;
@@ -73,8 +105,9 @@ pub use self::callgraph::{
     Activity, AnyFuture, FrameCallGraphEntry, FutureCallGraph, capture_call_graph, format_call_graph,
     future_add_to_awaited_by, future_discard_from_awaited_by, print_call_graph,
 };
-pub use self::context::{Context, ContextVar, Token, copy_context};
-pub use self::coroutine::{Coroutine, ensure_future};
+pub use self::context::Context;
+pub use self::context_var::{ContextVar, Token, copy_context};
+pub use self::coroutine::Coroutine;
 pub use self::error::{
     CancelledError, Error, ExceptionGroup, InvalidStateError, KeyboardInterrupt, PanicError, Result,
     RuntimeError, TimeoutError,
@@ -96,6 +129,7 @@ pub use self::streams::{open_unix_connection, start_unix_server};
 pub use self::task::{
     CallbackId, Task, TaskHandle, TaskId, all_tasks, create_task, current_task, try_create_task,
 };
+pub use self::task_or_coroutine::ensure_future;
 pub use self::threads::{
     BlockingTask, ConcurrentFuture, ThreadPoolExecutor, ToThread, run_coroutine_threadsafe, to_thread,
 };

@@ -1,17 +1,7 @@
-//! Who else awaits it? What primitives of the program's own say about themselves.
-//!
-//! Kept with what is awaited, and by number: a waiter that was never taken back holds nothing alive, and a number of a task that is gone
-//! is found nowhere.
-
-use std::collections::BTreeSet;
-use std::ops::Bound::{Excluded, Unbounded};
+//! Which tasks does the program say to wait for a task or a future, where this library cannot see it?
 
 use super::node::{AnyFuture, Node};
-use crate::task::{TaskHandle, TaskRefExt};
-
-/// The numbers of the tasks that were said to wait.
-#[derive(Debug, Default)]
-pub(crate) struct AwaitedBy(BTreeSet<u64>);
+use crate::slot::{AwaitedBy, TaskHandle, TaskRefExt};
 
 /// So many are looked at under one hold of the lock that they lie behind.
 const BATCH: usize = 64;
@@ -24,8 +14,8 @@ impl AnyFuture {
             let before = told.len();
             self.with_awaited_by(|awaited_by| {
                 if let Some(awaited_by) = awaited_by {
-                    let from = told.last().map_or(Unbounded, |last| Excluded(*last));
-                    told.extend(awaited_by.0.range((from, Unbounded)).take(BATCH));
+                    let last = told.last().copied();
+                    told.extend(awaited_by.after(last).take(BATCH));
                 }
             });
             if told.len() < before + BATCH {
@@ -76,7 +66,7 @@ pub fn future_add_to_awaited_by(future: impl Into<AnyFuture>, waiter: impl Into<
         task.task_ref().task_slot().extra();
     }
     future.with_awaited_by(|awaited_by| {
-        awaited_by.get_or_insert_default().0.insert(waiter);
+        awaited_by.get_or_insert_default().add(waiter);
     });
 }
 
@@ -85,7 +75,7 @@ pub fn future_discard_from_awaited_by(future: impl Into<AnyFuture>, waiter: impl
     let waiter = number_of(waiter);
     future.into().with_awaited_by(|awaited_by| {
         if let Some(awaited_by) = awaited_by {
-            awaited_by.0.remove(&waiter);
+            awaited_by.remove(waiter);
         }
     });
 }

@@ -9,9 +9,9 @@ use selvedge_scheduler::{Probed, Scheduler};
 use super::entry::FrameCallGraphEntry;
 use super::node::{AnyFuture, Node};
 use super::survey::{Standing, Survey, on_a_worker};
-use crate::error::Result;
+use crate::error::{Result, no_running_loop};
 use crate::event_loop::EventLoop;
-use crate::task::{current_task, no_running_loop};
+use crate::task::current_task;
 
 /// Where many tasks await each other crosswise, the ways through them are too many to be shown: a graph ends after this many tasks.
 const MOST_TASKS: usize = 1000;

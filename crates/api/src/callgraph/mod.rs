@@ -35,18 +35,16 @@
 //! (it belongs to the handle, which may be replacing it); queueing the task for capture (on a single worker nobody would come to it before
 //! the asker has ended); a location in each leaf (eight bytes for each await that is suspended, when the caller's location comes with the poll).
 
-pub(crate) mod capture;
 mod edges;
 mod entry;
 mod frames;
 mod graph;
 mod node;
+mod stack;
 mod survey;
 
-pub(crate) use self::edges::AwaitedBy;
 pub use self::edges::{future_add_to_awaited_by, future_discard_from_awaited_by};
 pub use self::entry::FrameCallGraphEntry;
 pub use self::graph::{Activity, FutureCallGraph, capture_call_graph, format_call_graph, print_call_graph};
 pub use self::node::AnyFuture;
 pub(crate) use self::node::Shows;
-pub(crate) use self::survey::{coroutine_of, stack_of};

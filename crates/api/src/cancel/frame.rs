@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use super::leaf::{Leaf, poll_again};
 use super::scope::Scope;
 use super::scope_stack::{self, Entered, OutsideScopes, ScopeStack, TakenWatch};
-use crate::callgraph::capture;
+use crate::capture;
 use crate::error::CancelledError;
 
 /// Polls something that may hold foreign futures (another crate's channel, say), and stands in for them: when a poll began with
@@ -56,8 +56,9 @@ impl Frame {
         cx: &mut Context<'_>,
         content: impl FnOnce(&mut Context<'_>) -> Poll<R>,
     ) -> FramePoll<R> {
+        let is_capture = capture::is_on();
         let (had_news, began) = (self.leaf.has_unseen_request(), scope_stack::root());
-        if had_news && !capture::is_on() {
+        if had_news && !is_capture {
             scope_stack::call_innermost();
         }
         let watch = TakenWatch::start();
@@ -69,8 +70,8 @@ impl Frame {
         }
         match polled {
             Poll::Ready(result) => FramePoll::Ready(result),
-            // In a question the content is not given the chance to take it.
-            Poll::Pending if had_news && !was_taken && !capture::is_on() => {
+            // In a capture the content is not given the chance to take it.
+            Poll::Pending if had_news && !was_taken && !is_capture => {
                 if began.zip(scope_stack::root()).is_some_and(|(began, now)| began.was_rescinded_by(now)) {
                     return self.look_again();
                 }
@@ -80,7 +81,7 @@ impl Frame {
                 self.leaf.take(cx).map_or(FramePoll::Pending, |taken| FramePoll::GiveUp(taken.error))
             }
             Poll::Pending => {
-                if !capture::is_on() {
+                if !is_capture {
                     self.leaf.suspend(cx);
                 }
                 FramePoll::Pending

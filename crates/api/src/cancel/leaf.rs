@@ -5,10 +5,9 @@ use std::task::{Context, Waker};
 
 use selvedge_scheduler::TaskRef;
 
-use super::foreign::Entry;
-use super::route::{InHand, Meeting, UnderWay};
 use super::scope_stack::{self, DeliveredTo, ScopeStack};
 use crate::error::{CancelledError, Error};
+use crate::request::{Entry, InHand, Meeting, UnderWay};
 use crate::sync::mutation;
 
 /// What an awaitable of this library remembers of the requests around it. Every leaf future holds one, and asks it once in each

@@ -5,9 +5,8 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use super::foreign::{ForeignWakers, ForeignWakersOwner};
 use super::scope_stack;
-use super::state::{CancelState, Request, Requests};
+use crate::request::{CancelState, ForeignWakers, ForeignWakersOwner, Request, Requests};
 
 /// A part of a task that can be asked to stop without asking the rest of it: what a timeout, a `wait_for` or a group polls.
 ///

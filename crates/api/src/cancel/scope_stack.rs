@@ -6,13 +6,11 @@ use std::sync::Arc;
 
 use selvedge_scheduler::TaskRef;
 
-use super::foreign::{Call, ForeignWakers};
-use super::route::InHand;
 use super::scope::Scope;
-use super::state::Requests;
 use crate::error::CancelledError;
+use crate::request::{Call, ForeignWakers, InHand, Requests};
+use crate::slot::TaskSlot;
 use crate::sync::{mutation, thread_locals};
-use crate::task::TaskSlot;
 
 /// Without a destructor: frames leave nothing to drop, and the destructors of other thread-locals may still
 /// poll when the thread ends.

@@ -14,7 +14,7 @@ use selvedge_scheduler::{JoinHandle, Moment, Outcome, Slot, TaskRef, Timer};
 use super::{EventLoop, report};
 use crate::contain;
 use crate::context::Context;
-use crate::task::StartHeld;
+use crate::start::StartHeld;
 use crate::time;
 
 /// A function that the loop was asked to call soon: what [`call_soon`](EventLoop::call_soon) returns.

@@ -10,7 +10,7 @@ use selvedge_scheduler::{Scheduler, TaskRef};
 use super::{EventLoop, ExceptionContext};
 use crate::contain;
 use crate::error::Error;
-use crate::task::{TaskHandle, TaskRefExt, TaskSlot};
+use crate::slot::{TaskHandle, TaskRefExt, TaskSlot};
 
 /// Tells the loop's exception handler. The handler is the user's code: it may panic, and no lock is held.
 pub(super) fn deliver(event_loop: &EventLoop, context: &ExceptionContext) {
@@ -37,8 +37,8 @@ pub(crate) fn never_retrieved(task: &TaskRef, error: Error) {
     let context =
         ExceptionContext::new(message).with_task(TaskHandle::new(task.clone())).with_exception(error);
     // The last handle may be dropped anywhere, so the loop is the one that was there when the task failed.
-    match task.task_slot().failed_on() {
-        Some(event_loop) => deliver(event_loop, &context),
+    match task.task_slot().failed_on().cloned().and_then(EventLoop::of) {
+        Some(event_loop) => deliver(&event_loop, &context),
         None => write_to_stderr(&context),
     }
 }
@@ -128,7 +128,10 @@ impl Named {
 
     /// The tasks' names, as many as are still allowed.
     fn list(&self, allowed: &mut usize) -> String {
-        let names: Vec<_> = self.first.iter().take(*allowed).map(TaskHandle::get_name).collect();
+        let names: Vec<_> = {
+            let first = self.first.iter().take(*allowed);
+            first.map(|task| task.task_ref().task_slot().name()).collect()
+        };
         *allowed -= names.len();
         match (names.len(), self.count - names.len()) {
             (_, 0) => names.join(", "),

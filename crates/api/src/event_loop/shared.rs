@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use selvedge_scheduler::{Hooks, TaskRef};
 
-#[cfg(unix)]
-use super::signals::Signals;
+use super::running::RunningFunctions;
 use super::{EventLoop, ExceptionContext, report};
 use crate::contain::Contained;
+#[cfg(unix)]
+use crate::signal::Signals;
 use crate::sync::Mutex;
-use crate::threads::RunningFunctions;
 
 /// The user's, whose drop is too.
 pub(super) type ExceptionHandler = Contained<Box<dyn Fn(&EventLoop, &ExceptionContext) + Send + Sync>>;
@@ -42,7 +42,7 @@ impl LoopShared {
     }
 
     #[cfg(unix)]
-    pub(super) fn signals(&self) -> &Arc<Signals> {
+    pub(crate) fn signals(&self) -> &Arc<Signals> {
         &self.signals
     }
 

@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::io;
 use std::task::{Context, Poll};
 
-use super::attempt::{Side, Teller};
 use super::bytes::Bytes;
+use super::io_operation::{IoDirection, Receiver};
 use super::socket::Socket;
 
 /// As much as one read takes: the size of the buffers that such traits come with.
@@ -21,9 +21,9 @@ thread_local! {
 /// To read into memory that has no value yet, and to say afterwards that it has one, takes unsafe code with these traits. A copy of what was
 /// read costs a hundredth of the read.
 pub(super) fn poll_read<S: Bytes>(
-    teller: Teller,
+    receiver: Receiver,
     socket: &Socket<S>,
-    side: &mut Side,
+    side: &mut IoDirection,
     cx: &mut Context<'_>,
     room: usize,
     put: impl FnOnce(&[u8]),
@@ -32,7 +32,7 @@ pub(super) fn poll_read<S: Bytes>(
     let mut chunk = ROOM.try_with(Cell::take).unwrap_or_default();
     chunk.resize(CHUNK, 0);
     let polled =
-        side.poll_read(teller, socket, cx, &mut chunk[..room.min(CHUNK)]).map_ok(|n| put(&chunk[..n]));
+        side.poll_read(receiver, socket, cx, &mut chunk[..room.min(CHUNK)]).map_ok(|n| put(&chunk[..n]));
     let _ = ROOM.try_with(|room| room.set(chunk));
     polled
 }

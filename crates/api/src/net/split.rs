@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use selvedge_scheduler::Direction;
 
-use super::attempt::Side;
+use super::io_operation::IoDirection;
 use super::methods::{reading, writing};
 use super::socket::Socket;
 use super::stream::{ByteStream, reading_traits, writing_traits};
@@ -18,13 +18,13 @@ use crate::error::Result;
 /// The half of a borrowed stream that reads. Made by `split`.
 pub struct ReadHalf<'a, S: ByteStream> {
     stream: &'a S,
-    side: Side,
+    side: IoDirection,
 }
 
 /// The half of a borrowed stream that writes. Made by `split`.
 pub struct WriteHalf<'a, S: ByteStream> {
     stream: &'a S,
-    side: Side,
+    side: IoDirection,
 }
 
 /// The half of a stream that reads. Made by `into_split`.
@@ -32,7 +32,7 @@ pub struct WriteHalf<'a, S: ByteStream> {
 /// The connection is closed when both halves are gone.
 pub struct OwnedReadHalf<S: ByteStream> {
     stream: Arc<S>,
-    side: Side,
+    side: IoDirection,
 }
 
 /// The half of a stream that writes. Made by `into_split`.
@@ -64,7 +64,7 @@ pub struct OwnedReadHalf<S: ByteStream> {
 /// ```
 pub struct OwnedWriteHalf<S: ByteStream> {
     stream: Arc<S>,
-    side: Side,
+    side: IoDirection,
     /// Put together again, it ends nothing.
     is_reunited: bool,
 }
@@ -73,13 +73,13 @@ pub struct OwnedWriteHalf<S: ByteStream> {
 pub struct ReuniteError<S: ByteStream>(pub OwnedReadHalf<S>, pub OwnedWriteHalf<S>);
 
 pub(super) fn borrowed<S: ByteStream>(stream: &S) -> (ReadHalf<'_, S>, WriteHalf<'_, S>) {
-    (ReadHalf { stream, side: Side::new() }, WriteHalf { stream, side: Side::new() })
+    (ReadHalf { stream, side: IoDirection::new() }, WriteHalf { stream, side: IoDirection::new() })
 }
 
 pub(super) fn owned<S: ByteStream>(stream: S) -> (OwnedReadHalf<S>, OwnedWriteHalf<S>) {
     let stream = Arc::new(stream);
-    let read = OwnedReadHalf { stream: Arc::clone(&stream), side: Side::new() };
-    (read, OwnedWriteHalf { stream, side: Side::new(), is_reunited: false })
+    let read = OwnedReadHalf { stream: Arc::clone(&stream), side: IoDirection::new() };
+    (read, OwnedWriteHalf { stream, side: IoDirection::new(), is_reunited: false })
 }
 
 macro_rules! half {
@@ -89,7 +89,7 @@ macro_rules! half {
                 self.stream.socket()
             }
 
-            fn $poll_side(&mut self) -> (&Socket<S::Source>, &mut Side) {
+            fn $poll_side(&mut self) -> (&Socket<S::Source>, &mut IoDirection) {
                 (self.stream.socket(), &mut self.side)
             }
 

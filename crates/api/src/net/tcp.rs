@@ -10,7 +10,7 @@ use std::time::Duration;
 use selvedge_scheduler::Direction;
 use socket2::{SockRef, TcpKeepalive};
 
-use super::attempt::Side;
+use super::io_operation::IoDirection;
 use super::listening::{DEFAULT_BACKLOG, listen_at};
 use super::methods::{reading, writing};
 use super::resolve::{self, Failures, ToSocketAddrs};
@@ -97,14 +97,14 @@ impl TcpListener {
     /// No connection is lost: it is returned, or stays for the next one who accepts.
     pub async fn accept(&self) -> Result<(TcpStream, SocketAddr)> {
         let attempt = |listener: &mio::net::TcpListener| listener.accept().map(Done::whole);
-        let (stream, peer) = self.socket.attempt(Direction::Read, attempt).await?;
+        let (stream, peer) = self.socket.operation(Direction::Read, attempt).await?;
         Ok((TcpStream::watch(stream)?, peer))
     }
 
     /// What [`accept`](Self::accept) does, for one who also waits for something else, and watches the connection later.
     pub(crate) fn poll_accept(
         &self,
-        side: &mut Side,
+        side: &mut IoDirection,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(mio::net::TcpStream, SocketAddr)>> {
         side.poll(&self.socket, Direction::Read, cx, |listener| listener.accept().map(Done::whole))
@@ -140,8 +140,8 @@ impl fmt::Debug for TcpListener {
 pub struct TcpStream {
     socket: Socket<mio::net::TcpStream>,
     /// For those who read and write by the traits' `poll_` methods.
-    read_side: Side,
-    write_side: Side,
+    read_side: IoDirection,
+    write_side: IoDirection,
 }
 
 impl TcpStream {
@@ -171,7 +171,7 @@ impl TcpStream {
         let stream = mio::net::TcpStream::connect(addr).map_err(resolve::about(addr))?;
         let stream = TcpStream::watch(stream)?;
         let attempt = |stream: &mio::net::TcpStream| is_connected(stream, addr);
-        stream.socket.attempt(Direction::Write, attempt).await?;
+        stream.socket.operation(Direction::Write, attempt).await?;
         Ok(stream)
     }
 
@@ -180,7 +180,11 @@ impl TcpStream {
         let _ = stream.set_nodelay(true);
         #[cfg(target_vendor = "apple")]
         super::bytes::without_signal(&stream);
-        Ok(TcpStream { socket: Socket::watch(stream)?, read_side: Side::new(), write_side: Side::new() })
+        Ok(TcpStream {
+            socket: Socket::watch(stream)?,
+            read_side: IoDirection::new(),
+            write_side: IoDirection::new(),
+        })
     }
 
     /// Takes over a stream of the standard library, which must be connected, for the running loop.
@@ -197,18 +201,18 @@ impl TcpStream {
     /// Has the running loop watch it, whichever has done so until now.
     pub(crate) fn move_here(self) -> Result<TcpStream> {
         let socket = self.socket.move_here()?;
-        Ok(TcpStream { socket, read_side: Side::new(), write_side: Side::new() })
+        Ok(TcpStream { socket, read_side: IoDirection::new(), write_side: IoDirection::new() })
     }
 
     pub(crate) fn socket(&self) -> &Socket<mio::net::TcpStream> {
         &self.socket
     }
 
-    fn reader(&mut self) -> (&Socket<mio::net::TcpStream>, &mut Side) {
+    fn reader(&mut self) -> (&Socket<mio::net::TcpStream>, &mut IoDirection) {
         (&self.socket, &mut self.read_side)
     }
 
-    fn writer(&mut self) -> (&Socket<mio::net::TcpStream>, &mut Side) {
+    fn writer(&mut self) -> (&Socket<mio::net::TcpStream>, &mut IoDirection) {
         (&self.socket, &mut self.write_side)
     }
 
@@ -218,7 +222,7 @@ impl TcpStream {
     /// Reads as [`read`](Self::read) does, and leaves the bytes to be read again.
     pub async fn peek(&self, buffer: &mut [u8]) -> Result<usize> {
         let attempt = |stream: &mio::net::TcpStream| stream.peek(buffer).map(Done::whole);
-        self.socket.attempt(Direction::Read, attempt).await
+        self.socket.operation(Direction::Read, attempt).await
     }
 
     /// Ends one side or both. A peer that reads finds the end when it has read all that was written before.

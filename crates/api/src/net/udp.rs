@@ -80,7 +80,7 @@ impl UdpSocket {
     /// Nothing has been sent if it ends with an error.
     pub async fn send(&self, packet: &[u8]) -> Result<usize> {
         let attempt = |socket: &mio::net::UdpSocket| socket.send(packet).map(Done::whole);
-        self.socket.attempt(Direction::Write, attempt).await
+        self.socket.operation(Direction::Write, attempt).await
     }
 
     /// Sends a packet to the first address that `target` stands for. As [`send`](Self::send) otherwise.
@@ -88,7 +88,7 @@ impl UdpSocket {
         let addrs = resolve::lookup(target.target()).await?;
         let addr = *addrs.first().ok_or_else(|| Failures::default().into_error())?;
         let attempt = |socket: &mio::net::UdpSocket| socket.send_to(packet, addr).map(Done::whole);
-        self.socket.attempt(Direction::Write, attempt).await
+        self.socket.operation(Direction::Write, attempt).await
     }
 
     /// Receives a packet from the peer. Returns its length.
@@ -98,7 +98,7 @@ impl UdpSocket {
     /// No packet is lost.
     pub async fn recv(&self, buffer: &mut [u8]) -> Result<usize> {
         let attempt = |socket: &mio::net::UdpSocket| socket.recv(buffer).map(Done::whole);
-        self.socket.attempt(Direction::Read, attempt).await
+        self.socket.operation(Direction::Read, attempt).await
     }
 
     /// Receives a packet, from whomever. Returns its length and where it comes from.
@@ -108,13 +108,13 @@ impl UdpSocket {
     /// No packet is lost.
     pub async fn recv_from(&self, buffer: &mut [u8]) -> Result<(usize, SocketAddr)> {
         let attempt = |socket: &mio::net::UdpSocket| socket.recv_from(buffer).map(Done::whole);
-        self.socket.attempt(Direction::Read, attempt).await
+        self.socket.operation(Direction::Read, attempt).await
     }
 
     /// As [`recv_from`](Self::recv_from), and leaves the packet to be received again.
     pub async fn peek_from(&self, buffer: &mut [u8]) -> Result<(usize, SocketAddr)> {
         let attempt = |socket: &mio::net::UdpSocket| socket.peek_from(buffer).map(Done::whole);
-        self.socket.attempt(Direction::Read, attempt).await
+        self.socket.operation(Direction::Read, attempt).await
     }
 
     /// Sends to the peer without waiting. `WouldBlock` if there is no room.

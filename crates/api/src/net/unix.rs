@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use mio::net as mio_net;
 use selvedge_scheduler::Direction;
 
-use super::attempt::Side;
+use super::io_operation::IoDirection;
 use super::listening::{DEFAULT_BACKLOG, listen_at_name};
 use super::methods::{reading, writing};
 use super::resolve::about;
@@ -93,14 +93,14 @@ impl UnixListener {
     /// Waits for a connection. Errors and cancellation are those of [`TcpListener::accept`](super::TcpListener::accept).
     pub async fn accept(&self) -> Result<(UnixStream, SocketAddr)> {
         let attempt = |listener: &mio_net::UnixListener| listener.accept().map(Done::whole);
-        let (stream, peer) = self.socket.attempt(Direction::Read, attempt).await?;
+        let (stream, peer) = self.socket.operation(Direction::Read, attempt).await?;
         Ok((UnixStream::watch(stream)?, peer))
     }
 
     /// What [`accept`](Self::accept) does, for one who also waits for something else, and watches the connection later.
     pub(crate) fn poll_accept(
         &self,
-        side: &mut Side,
+        side: &mut IoDirection,
         cx: &mut Context<'_>,
     ) -> Poll<Result<mio_net::UnixStream>> {
         side.poll(&self.socket, Direction::Read, cx, |listener| {
@@ -139,8 +139,8 @@ impl UnixListener {
 pub struct UnixStream {
     socket: Socket<mio_net::UnixStream>,
     /// For those who read and write by the traits' `poll_` methods.
-    read_side: Side,
-    write_side: Side,
+    read_side: IoDirection,
+    write_side: IoDirection,
 }
 
 impl UnixStream {
@@ -168,7 +168,7 @@ impl UnixStream {
             None => Ok(Done::whole(())),
             Some(error) => Err(error),
         };
-        stream.socket.attempt(Direction::Write, attempt).await?;
+        stream.socket.operation(Direction::Write, attempt).await?;
         Ok(stream)
     }
 
@@ -181,7 +181,11 @@ impl UnixStream {
     pub(crate) fn watch(stream: mio_net::UnixStream) -> Result<UnixStream> {
         #[cfg(target_vendor = "apple")]
         super::bytes::without_signal(&stream);
-        Ok(UnixStream { socket: Socket::watch(stream)?, read_side: Side::new(), write_side: Side::new() })
+        Ok(UnixStream {
+            socket: Socket::watch(stream)?,
+            read_side: IoDirection::new(),
+            write_side: IoDirection::new(),
+        })
     }
 
     /// Takes over a stream of the standard library, which must be connected, for the running loop.
@@ -208,18 +212,18 @@ impl UnixStream {
     /// Has the running loop watch it, whichever has done so until now.
     pub(crate) fn move_here(self) -> Result<UnixStream> {
         let socket = self.socket.move_here()?;
-        Ok(UnixStream { socket, read_side: Side::new(), write_side: Side::new() })
+        Ok(UnixStream { socket, read_side: IoDirection::new(), write_side: IoDirection::new() })
     }
 
     pub(crate) fn socket(&self) -> &Socket<mio_net::UnixStream> {
         &self.socket
     }
 
-    fn reader(&mut self) -> (&Socket<mio_net::UnixStream>, &mut Side) {
+    fn reader(&mut self) -> (&Socket<mio_net::UnixStream>, &mut IoDirection) {
         (&self.socket, &mut self.read_side)
     }
 
-    fn writer(&mut self) -> (&Socket<mio_net::UnixStream>, &mut Side) {
+    fn writer(&mut self) -> (&Socket<mio_net::UnixStream>, &mut IoDirection) {
         (&self.socket, &mut self.write_side)
     }
 
@@ -350,7 +354,7 @@ impl UnixDatagram {
     /// Nothing has been sent if it ends with an error.
     pub async fn send(&self, packet: &[u8]) -> Result<usize> {
         let attempt = |socket: &mio_net::UnixDatagram| socket.send(packet).map(Done::whole);
-        self.socket.attempt(Direction::Write, attempt).await
+        self.socket.operation(Direction::Write, attempt).await
     }
 
     /// Sends a packet to whoever has bound `path`.
@@ -393,7 +397,7 @@ impl UnixDatagram {
     /// No packet is lost.
     pub async fn recv(&self, buffer: &mut [u8]) -> Result<usize> {
         let attempt = |socket: &mio_net::UnixDatagram| socket.recv(buffer).map(Done::whole);
-        self.socket.attempt(Direction::Read, attempt).await
+        self.socket.operation(Direction::Read, attempt).await
     }
 
     /// Receives a packet. Returns its length and where it comes from.
@@ -403,7 +407,7 @@ impl UnixDatagram {
     /// No packet is lost.
     pub async fn recv_from(&self, buffer: &mut [u8]) -> Result<(usize, SocketAddr)> {
         let attempt = |socket: &mio_net::UnixDatagram| socket.recv_from(buffer).map(Done::whole);
-        self.socket.attempt(Direction::Read, attempt).await
+        self.socket.operation(Direction::Read, attempt).await
     }
 
     /// Sends to the peer without waiting. `WouldBlock` if it has no room.

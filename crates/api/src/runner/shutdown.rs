@@ -35,7 +35,8 @@ use super::waiter::Waiter;
 use crate::error::{CancelledError, EVENT_LOOP_IS_CLOSED, Error};
 use crate::event_loop::EventLoop;
 use crate::event_loop::report::{self, GivenUp, Waited};
-use crate::task::{Notify, TaskHandle, TaskRefExt, TaskSlot, notify};
+use crate::slot::{Notify, TaskHandle, TaskRefExt, TaskSlot};
+use crate::task::notify;
 
 /// Threads that have nothing left to do need a moment to end, even where nobody waits for tasks.
 const LEAST_PATIENCE: Duration = Duration::from_millis(100);

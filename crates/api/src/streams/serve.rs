@@ -18,11 +18,12 @@ use super::reader::{DEFAULT_LIMIT, StreamReader, check_limit};
 use super::server::{Membership, Server, Shared};
 use super::watched::{Place, Watched};
 use super::writer::StreamWriter;
-use crate::context::{Context, copy_context};
+use crate::context::Context;
+use crate::context_var::copy_context;
 use crate::coroutine::Coroutine;
 use crate::error::{Error, Result};
 use crate::event_loop::{EventLoop, ExceptionContext, get_running_loop};
-use crate::net::{DEFAULT_BACKLOG, Side, ToSocketAddrs, lookup};
+use crate::net::{DEFAULT_BACKLOG, IoDirection, ToSocketAddrs, lookup};
 use crate::task::{self, current_task};
 use crate::waiting::{Sleep, sleep};
 
@@ -244,7 +245,8 @@ where
         shared: Arc::clone(server.shared()),
     });
     for index in 0..count {
-        let mut accepting = Accepting { host: Arc::clone(&host), index, side: Side::new(), pause: None };
+        let mut accepting =
+            Accepting { host: Arc::clone(&host), index, side: IoDirection::new(), pause: None };
         let mut place = Place::default();
         event_loop.run_in_background(async move { poll_fn(|cx| accepting.poll(&mut place, cx)).await });
     }
@@ -266,7 +268,7 @@ struct Host<C> {
 struct Accepting<C> {
     host: Arc<Host<C>>,
     index: usize,
-    side: Side,
+    side: IoDirection,
     pause: Option<Sleep>,
 }
 

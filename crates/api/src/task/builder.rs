@@ -4,10 +4,10 @@ use std::panic::Location;
 
 use selvedge_scheduler::Scheduler;
 
-use super::{Task, TaskSlot, no_running_loop, spawn_eager_on, spawn_on};
+use super::{Task, new_slot, spawn_eager_on, spawn_on};
 use crate::context::Context;
 use crate::coroutine::Coroutine;
-use crate::error::Result;
+use crate::error::{Result, no_running_loop};
 
 /// Starts a task with a name, in a given context, or at once.
 ///
@@ -107,7 +107,7 @@ impl Builder {
         coro: C,
         created_at: &'static Location<'static>,
     ) -> Task<C::Item> {
-        let slot = TaskSlot::new(created_at);
+        let slot = new_slot(created_at);
         if let Some(name) = self.name {
             slot.extra().set_name(name);
         }

@@ -2,64 +2,34 @@
 
 use std::sync::Arc;
 
-use selvedge_scheduler::TaskRef;
+use selvedge_scheduler::{Slot, TaskRef};
 
-use super::handle::TaskHandle;
-use super::reference::TaskRefExt;
 use crate::contain::{self, Contained, SoonOrHere};
-use crate::context::{Context, copy_context};
+use crate::context_var::copy_context;
 use crate::event_loop::{get_running_loop, report};
+use crate::slot::{
+    Callback, CallbackId, DoneFn, Notify, TaskHandle, TaskRefExt, TaskSlot, Watcher, WatcherId,
+};
 use crate::sync::mutation;
 
-/// Names a callback, for [`remove_done_callback`](TaskHandle::remove_done_callback).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct CallbackId(u64);
-
-impl CallbackId {
-    pub(crate) fn new(number: u64) -> CallbackId {
-        CallbackId(number)
+impl Slot for TaskSlot {
+    fn completed(&self, task: &TaskRef) {
+        if let Some(extra) = self.extra_if_any() {
+            run(extra.take_watchers(), task);
+        }
     }
-
-    pub(crate) fn number(self) -> u64 {
-        self.0
-    }
-}
-
-/// Names a watcher among those of its task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct WatcherId(pub(super) u64);
-
-/// Something of this library that waits for several tasks at once: told once per task, on the thread where the task ended.
-pub(crate) trait Notify: Send + Sync {
-    /// The task that was registered under `index` is done.
-    fn notify(&self, index: usize, task: &TaskRef);
-}
-
-/// Who waits for a task's end, apart from its `Task`.
-pub(crate) enum Watcher {
-    /// The user's callback: runs later, in the loop, like everything that is called soon.
-    Callback(Callback),
-    /// This library's own: runs at once, and does nothing but count and wake.
-    Notify { to: Arc<dyn Notify>, index: usize },
-}
-
-type DoneFn = dyn FnOnce(&TaskHandle) + Send;
-
-pub(crate) struct Callback {
-    context: Context,
-    function: Contained<Box<DoneFn>>,
 }
 
 /// Calls `function` once the task is done; soon, if it is done already.
 pub(super) fn add_callback(task: &TaskRef, function: Box<DoneFn>) -> CallbackId {
     let callback = Callback { context: copy_context(), function: Contained::new(function) };
-    CallbackId(watch(task, Watcher::Callback(callback)).0)
+    CallbackId::new(watch(task, Watcher::Callback(callback)).0)
 }
 
 /// Whether the callback was still waiting.
 pub(super) fn remove_callback(task: &TaskRef, id: CallbackId) -> bool {
     let Some(extra) = task.task_slot().extra_if_any() else { return false };
-    extra.remove_callback(WatcherId(id.0)).is_some()
+    extra.remove_callback(WatcherId(id.number())).is_some()
 }
 
 /// Tells `to` once the task is done; at once, if it is done already.
@@ -89,7 +59,7 @@ fn watch(task: &TaskRef, watcher: Watcher) -> WatcherId {
 }
 
 /// Runs all watchers of a task that is done.
-pub(super) fn run(watchers: impl IntoIterator<Item = Watcher, IntoIter: ExactSizeIterator>, task: &TaskRef) {
+fn run(watchers: impl IntoIterator<Item = Watcher, IntoIter: ExactSizeIterator>, task: &TaskRef) {
     let watchers = watchers.into_iter();
     let is_only = watchers.len() == 1;
     let (mut callbacks, mut others) = (Vec::new(), Vec::new());
@@ -115,7 +85,7 @@ fn run_soon(callbacks: Vec<Callback>, task: &TaskRef) {
     let handle = TaskHandle::new(task.clone());
     let all = SoonOrHere::new(move || {
         for callback in callbacks {
-            callback.run(&handle);
+            call(callback, &handle);
         }
     });
     // There is none on a foreign thread that asks about a task that is done.
@@ -124,12 +94,10 @@ fn run_soon(callbacks: Vec<Callback>, task: &TaskRef) {
     }
 }
 
-impl Callback {
-    /// One callback's panic is reported; the others still run.
-    fn run(self, handle: &TaskHandle) {
-        let Callback { context, function } = self;
-        if let Err(panic) = contain::call(|| context.run(|| function.into_inner()(handle))) {
-            report::callback_panicked(Some(handle), panic.into());
-        }
+/// One callback's panic is reported; the others still run.
+fn call(callback: Callback, handle: &TaskHandle) {
+    let Callback { context, function } = callback;
+    if let Err(panic) = contain::call(|| context.run(|| function.into_inner()(handle))) {
+        report::callback_panicked(Some(handle), panic.into());
     }
 }

@@ -1,17 +1,14 @@
 //! asyncio's methods of a task, for `Task` and `TaskHandle` alike.
 
-use std::io::{self, Write};
 use std::panic::Location;
 
 use selvedge_scheduler::TaskRef;
 
-use super::completion;
-use super::handle::{TaskHandle, TaskId};
-use super::reference::{TaskRefExt, coro_name};
-use super::{CallbackId, Task};
-use crate::callgraph::{self, FrameCallGraphEntry};
+use super::{Task, completion};
 use crate::context::Context;
+use crate::context_var;
 use crate::error::{Error, Result};
+use crate::slot::{CallbackId, TaskHandle, TaskId, TaskRefExt, coro_name};
 
 /// The coroutine of a task: what [`get_coro`](crate::TaskHandle::get_coro) returns. asyncio returns the coroutine object; here the task
 /// keeps that to itself.
@@ -152,66 +149,12 @@ macro_rules! task_methods {
 
             /// The context that the task runs in: the very one, not a copy.
             pub fn get_context(&self) -> Context {
-                crate::context::of_task(self.task_ref().task_slot())
+                context_var::of_task(self.task_ref().task_slot())
             }
 
             /// What the task runs, and where it was made.
             pub fn get_coro(&self) -> Coro {
                 Coro::of(self.task_ref())
-            }
-
-            /// Where a suspended task stands: the functions from the task's coroutine inwards, and the await, last. At most `limit` entries: the
-            /// innermost ones.
-            ///
-            /// Empty for a task that succeeded or was cancelled. For one that failed, and for one that is running and so cannot be asked, the coroutine and where the
-            /// task was made. Nothing is recorded while the task runs; what this costs, and what it needs to name functions, is said at
-            /// [`capture_call_graph`](crate::capture_call_graph), which also tells who awaits the task. (asyncio returns only the outermost coroutine.)
-            ///
-            /// # Examples
-            ///
-            /// ```
-            /// # selvedge::Runner::builder().workers(1).virtual_time(true).run(async {
-            /// let task = selvedge::create_task(selvedge::sleep(std::time::Duration::MAX));
-            /// selvedge::sleep(std::time::Duration::from_millis(1)).await?;
-            /// assert_eq!(task.get_stack(1)[0].function(), "selvedge::sleep");
-            /// # Ok(())
-            /// # }).unwrap();
-            /// ```
-            pub fn get_stack(&self, limit: impl Into<Option<usize>>) -> Vec<FrameCallGraphEntry> {
-                let mut stack = callgraph::stack_of(self.task_ref());
-                if stack.is_empty() && self.task_ref().failure().is_some_and(|error| !error.is_cancelled()) {
-                    stack.push(callgraph::coroutine_of(self.task_ref()));
-                }
-                stack.truncate(limit.into().unwrap_or(usize::MAX));
-                stack.reverse();
-                stack
-            }
-
-            /// Writes [`get_stack`](Self::get_stack) for people to read.
-            ///
-            /// # Examples
-            ///
-            /// ```
-            /// # selvedge::run(async {
-            /// let task = selvedge::create_task(selvedge::sleep(std::time::Duration::MAX));
-            /// task.print_stack(None, &mut std::io::stdout())?;
-            /// # Ok(())
-            /// # }).unwrap();
-            /// ```
-            ///
-            /// # Errors
-            ///
-            /// What `out` answers.
-            pub fn print_stack(&self, limit: impl Into<Option<usize>>, out: &mut impl Write) -> io::Result<()> {
-                let stack = self.get_stack(limit);
-                if stack.is_empty() {
-                    return writeln!(out, "No stack for {self:?}");
-                }
-                writeln!(out, "Stack for {self:?} (most recent call last):")?;
-                for entry in stack {
-                    writeln!(out, "  {entry}")?;
-                }
-                Ok(())
             }
 
             /// A number that tells this task from every other one for the life of the process.

@@ -3,10 +3,8 @@
 mod blocking;
 mod concurrent;
 mod executor;
-mod running;
 mod spin;
 
 pub use self::blocking::{BlockingTask, ToThread, to_thread};
 pub use self::concurrent::{ConcurrentFuture, run_coroutine_threadsafe};
 pub use self::executor::ThreadPoolExecutor;
-pub(crate) use self::running::RunningFunctions;

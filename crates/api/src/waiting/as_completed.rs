@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
-use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -12,13 +11,16 @@ use std::time::Duration;
 use futures_core::Stream;
 use selvedge_scheduler::{Moment, TaskRef, Timer};
 
-use crate::callgraph::capture;
 use crate::cancel::Leaf;
+use crate::capture::Notes;
 use crate::contain::wake_quietly;
 use crate::coroutine::Coroutine;
-use crate::error::{Result, TimeoutError};
+use crate::error::{Result, TimeoutError, no_running_loop};
+use crate::leaf::{LeafFuture, poll_leaf};
+use crate::slot::Notify;
+use crate::start::{self, Start, start_held};
 use crate::sync::{Mutex, lock_to_wait, mutation};
-use crate::task::{self, Notify, Start, Task, notify, start_held};
+use crate::task::{self, HeldChildren, Task, notify};
 use crate::time;
 
 /// Runs coroutines side by side, each as a task, and hands out their results as they come. A [`Task`] is taken as it is.
@@ -61,7 +63,7 @@ use crate::time;
 #[track_caller]
 pub fn as_completed<C: Coroutine>(aws: impl IntoIterator<Item = C>) -> AsCompleted<C::Item> {
     start_held();
-    let mut start = task::HeldChildren::default();
+    let mut start = HeldChildren::default();
     let mut tasks = Vec::new();
     for aw in aws {
         tasks.push(Some(start.add(aw)));
@@ -205,7 +207,7 @@ impl<T: Send + 'static> AsCompleted<T> {
     /// A request ends the `next` that it meets. The children go on, also after the drop, still at most `most` at once.
     #[track_caller]
     pub fn limit(mut self, most: usize) -> AsCompleted<T> {
-        task::limit(&self.shared.start, most, self.tasks.len());
+        start::limit(&self.shared.start, most, self.tasks.len());
         self.is_started = true;
         self
     }
@@ -222,30 +224,44 @@ impl<T: Send + 'static> AsCompleted<T> {
 
     #[track_caller]
     fn poll_result(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T>>> {
-        if capture::is_on() {
-            return capture::leaf(&self.leaf, "selvedge::as_completed", Location::caller(), |notes| {
-                self.tasks.iter().flatten().for_each(|task| notes.task(task.task_ref()));
-            });
-        }
+        poll_leaf(self, cx).map(|next| next.unwrap_or_else(|error| Some(Err(error))))
+    }
+}
+
+impl<T: Send + 'static> LeafFuture for AsCompleted<T> {
+    type Value = Option<Result<T>>;
+    const NAME: &'static str = "selvedge::as_completed";
+
+    #[inline]
+    fn leaf(&mut self) -> &mut Leaf {
+        &mut self.leaf
+    }
+
+    fn awaits(&self, notes: &mut Notes) {
+        self.tasks.iter().flatten().for_each(|task| notes.task(task.task_ref()));
+    }
+
+    fn poll_value(&mut self, cx: &mut Context<'_>) -> Poll<Result<Self::Value>> {
         if !std::mem::replace(&mut self.is_started, true) {
             self.shared.start.start_all();
         }
         if self.left == 0 {
-            return Poll::Ready(None);
+            return Poll::Ready(Ok(None));
         }
         if let Some(index) = self.shared.take(cx.waker()) {
             self.left -= 1;
             let mut task = self.tasks[index].take().expect("each child ends once");
-            return Poll::Ready(Some(task.try_take().unwrap_or_else(|| Err(task::result_was_taken()))));
+            return Poll::Ready(Ok(Some(task.try_take().unwrap_or_else(|| Err(task::result_was_taken())))));
         }
         if let Some(deadline) = self.deadline
             && let Poll::Ready(outcome) = self.timer.poll_at(deadline, cx)
         {
             self.left -= 1;
-            let error = outcome.map_or_else(|_| task::no_running_loop(), |()| TimeoutError::new().into());
-            return Poll::Ready(Some(Err(error)));
+            return Poll::Ready(Err(
+                outcome.map_or_else(|_| no_running_loop(), |()| TimeoutError::new().into())
+            ));
         }
-        self.leaf.cancelled(cx).map_or(Poll::Pending, |error| Poll::Ready(Some(Err(error))))
+        Poll::Pending
     }
 }
 

@@ -1,15 +1,14 @@
 //! How is a future stopped that cannot be told?
 
 use std::future::{Future, IntoFuture};
-use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
-use crate::callgraph::capture;
 use crate::cancel::{Frame, FramePoll};
 use crate::error::Result;
+use crate::leaf::frame_polled;
 
 /// Awaits a future that knows nothing of this library (another crate's channel, a request to a server), so that a cancellation ends
 /// this await and not the whole task.
@@ -65,18 +64,14 @@ impl<F: Future> Future for Cancellable<F> {
         let mut this = self.project();
         let mut content =
             this.content.as_mut().as_pin_mut().expect("`Cancellable` was polled after it had ended");
-        match this.frame.poll(cx, |cx| content.as_mut().poll(cx)) {
+        let polled = match this.frame.poll(cx, |cx| content.as_mut().poll(cx)) {
             FramePoll::Ready(value) => Poll::Ready(Ok(value)),
-            FramePoll::Pending => {
-                if capture::is_on() {
-                    capture::frame("selvedge::cancellable", Location::caller(), |_| {});
-                }
-                Poll::Pending
-            }
+            FramePoll::Pending => Poll::Pending,
             FramePoll::GiveUp(error) => {
                 this.content.set(None);
                 Poll::Ready(Err(error.into()))
             }
-        }
+        };
+        frame_polled(polled, "selvedge::cancellable", |_| {})
     }
 }

@@ -7,8 +7,8 @@ use std::task::{Context, Poll, Waker};
 use pin_project_lite::pin_project;
 use selvedge_scheduler::{Moment, Timer};
 
-use crate::callgraph::capture;
 use crate::cancel::{FramePoll, ScopedFrame};
+use crate::capture;
 use crate::error::{Error, Result, TimeoutError};
 use crate::time;
 
@@ -54,7 +54,8 @@ where
         cx: &mut Context<'_>,
         deadline: &impl Deadline,
     ) -> Poll<Result<T>> {
-        if self.armed_for.is_some() && !capture::is_on() {
+        let is_capture = capture::is_on();
+        if self.armed_for.is_some() && !is_capture {
             self.as_mut().look_at_timer(cx, deadline);
         }
         loop {
@@ -64,8 +65,8 @@ where
                     self.as_mut().project().content.set(None);
                     Err(error.into())
                 }
-                FramePoll::Pending if capture::is_on() => {
-                    self.answer(cx, deadline);
+                FramePoll::Pending if is_capture => {
+                    self.poll_for_real_if_new(cx, deadline);
                     return Poll::Pending;
                 }
                 FramePoll::Pending => {
@@ -81,9 +82,9 @@ where
         }
     }
 
-    /// In a question. Only a frame that was not polled before has no timer for its deadline.
+    /// In a capture. Only a frame that was not polled before has no timer for its deadline.
     #[cold]
-    fn answer(&self, cx: &Context<'_>, deadline: &impl Deadline) {
+    fn poll_for_real_if_new(&self, cx: &Context<'_>, deadline: &impl Deadline) {
         if self.armed_for.is_none() && !self.expired && deadline.ticks(cx.waker()) != time::NEVER {
             capture::poll_for_real();
         }

@@ -4,7 +4,7 @@ mod children;
 
 use std::fmt;
 use std::future::Future;
-use std::panic::Location;
+use std::ops::ControlFlow::{self, Break};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -13,12 +13,16 @@ use selvedge_scheduler::TaskRef;
 
 use self::children::Children;
 pub use self::children::GatherInput;
-use crate::callgraph::capture;
-use crate::cancel::{DeliveredTo, Leaf, Meeting, Taken, UnderWay};
+use crate::cancel::{DeliveredTo, Leaf, Taken};
+use crate::capture::Notes;
 use crate::contain::wake_quietly;
 use crate::error::{CancelledError, Error, InvalidStateError, Result};
+use crate::leaf::{LeafFuture, poll_leaf};
+use crate::request::{Meeting, UnderWay};
+use crate::slot::{Notify, PassedOn, TaskRefExt};
+use crate::start::{self, Start, start_held};
 use crate::sync::{AtomicUsize, Mutex, Ordering, lock_to_wait, mutation};
-use crate::task::{self, Notify, PassedOn, Start, TaskRefExt, notify, set_waits_for_told, start_held};
+use crate::task::{HeldChildren, notify, set_waits_for_told};
 
 /// Runs coroutines side by side, each as a task, and returns what they return, in the order in which they were given: a `Vec` for a
 /// `Vec`, an array for an array, a tuple for a tuple of up to twelve. A [`Task`](crate::Task) is taken as it is.
@@ -65,7 +69,7 @@ use crate::task::{self, Notify, PassedOn, Start, TaskRefExt, notify, set_waits_f
 #[track_caller]
 pub fn gather<G: GatherInput>(children: G) -> Gather<G::Children> {
     start_held();
-    let mut start = task::HeldChildren::default();
+    let mut start = HeldChildren::default();
     let children = children.start(&mut start);
     let shared = Arc::new(Shared::new(children.count(), start.hold()));
     children.for_each(&mut |index, task| {
@@ -182,7 +186,7 @@ impl<C: Children> Gather<C> {
     /// As for [`gather`]; children that have not started never run.
     #[track_caller]
     pub fn limit(mut self, most: usize) -> Gather<C> {
-        task::limit(&self.shared.start, most, self.children().count());
+        start::limit(&self.shared.start, most, self.children().count());
         self.is_started = true;
         self
     }
@@ -211,8 +215,11 @@ impl<C: Children> Gather<C> {
         GatherResults(self)
     }
 
-    /// Ready when `is_over` says so; passes requests on to the children meanwhile.
+    /// Ready when `is_over` says so, or the gathering has ended before.
     fn poll_until(&mut self, cx: &mut Context<'_>, is_over: impl Fn(&Shared) -> bool) -> Poll<Result<()>> {
+        if self.children.is_none() {
+            return Poll::Ready(Err(has_ended()));
+        }
         if !std::mem::replace(&mut self.is_started, true) {
             self.shared.start.start_all();
         }
@@ -223,16 +230,21 @@ impl<C: Children> Gather<C> {
         if is_over(&self.shared) && !mutation("gather-looks-once") {
             return Poll::Ready(Ok(()));
         }
-        let Some(taken) = self.leaf.take(cx) else { return Poll::Pending };
+        Poll::Pending
+    }
+
+    /// Passes a request on to the children. Returns its error if that closes a circle: then the wait ends.
+    fn pass_on_request(&mut self, cx: &Context<'_>) -> Option<CancelledError> {
+        let taken = self.leaf.take(cx)?;
         if let Some((_, to, earlier)) = &mut self.cancel {
             match taken.meet(earlier) {
                 Meeting::Late => {}
-                Meeting::Circle => return Poll::Ready(Err(taken.error.into())),
+                Meeting::Circle => return Some(taken.error),
                 Meeting::Joined => {
                     to.add(taken.to);
                     taken.route.join();
                     self.leaf.suspend(cx);
-                    return Poll::Pending;
+                    return None;
                 }
             }
         }
@@ -246,25 +258,21 @@ impl<C: Children> Gather<C> {
             }
             // They are all done, and the last one wakes this task.
             PassedOn::TooLate => self.leaf.give_back(taken.to),
-            PassedOn::Circle => return Poll::Ready(Err(taken.error.into())),
+            PassedOn::Circle => return Some(taken.error),
         }
-        Poll::Pending
+        None
     }
 
-    /// Whom it waits for, as a call graph asks.
-    #[cold]
-    fn answer<R>(&self, at: &'static Location<'static>) -> Poll<R> {
-        capture::leaf(&self.leaf, "selvedge::gather", at, |notes| {
-            if let Some(children) = &self.children {
-                children.for_each(&mut |_, task| notes.task(task));
-            }
-        })
+    fn note_children(&self, notes: &mut Notes) {
+        if let Some(children) = &self.children {
+            children.for_each(&mut |_, task| notes.task(task));
+        }
     }
 
     fn cancel_children(&self, taken: &Taken) -> PassedOn {
         let mut outcome = PassedOn::TooLate;
         self.shared.start.paused(|| {
-            self.children().for_each(&mut |_, task| match task.pass_on(taken) {
+            self.children().for_each(&mut |_, task| match task.pass_on(taken.route.route(), &taken.error) {
                 PassedOn::Circle => outcome = PassedOn::Circle,
                 PassedOn::Told if outcome == PassedOn::TooLate => outcome = PassedOn::Told,
                 PassedOn::Told | PassedOn::TooLate => {}
@@ -275,6 +283,13 @@ impl<C: Children> Gather<C> {
 
     fn children(&self) -> &C {
         self.children.as_ref().expect("whoever polls has looked whether it has ended")
+    }
+
+    /// Ends the wait. `waited` is an error if a request ends it.
+    fn finish_all(&mut self, waited: Result<()>) -> Result<C> {
+        let settled = waited.and_then(|()| self.settle_cancel());
+        let children = self.end();
+        settled.map(|()| children)
     }
 
     /// The error to end with, if a request was passed on. One that no child has seen is handed back instead.
@@ -307,26 +322,69 @@ fn has_ended() -> Error {
     InvalidStateError::new("the gathering has ended already").into()
 }
 
+impl<C: Children> Gather<C> {
+    fn finish(&mut self, waited: Result<()>) -> Result<C::Values> {
+        if let Some(index) = self.shared.first_failed() {
+            return Err(self.end().into_error(index));
+        }
+        self.finish_all(waited)?.into_values()
+    }
+}
+
+impl<C: Children> LeafFuture for Gather<C> {
+    type Value = C::Values;
+    const NAME: &'static str = "selvedge::gather";
+
+    #[inline]
+    fn leaf(&mut self) -> &mut Leaf {
+        &mut self.leaf
+    }
+
+    fn awaits(&self, notes: &mut Notes) {
+        self.note_children(notes);
+    }
+
+    fn poll_value(&mut self, cx: &mut Context<'_>) -> Poll<Result<C::Values>> {
+        self.poll_until(cx, |shared| shared.all_done() || shared.first_failed().is_some())?
+            .map(|()| self.finish(Ok(())))
+    }
+
+    fn meet_request(&mut self, cx: &mut Context<'_>) -> ControlFlow<Poll<Result<C::Values>>> {
+        let ends_by = self.pass_on_request(cx);
+        Break(ends_by.map_or(Poll::Pending, |error| Poll::Ready(self.finish(Err(error.into())))))
+    }
+}
+
+impl<C: Children> LeafFuture for GatherResults<C> {
+    type Value = C::Results;
+    const NAME: &'static str = "selvedge::gather";
+
+    #[inline]
+    fn leaf(&mut self) -> &mut Leaf {
+        &mut self.0.leaf
+    }
+
+    fn awaits(&self, notes: &mut Notes) {
+        self.0.note_children(notes);
+    }
+
+    fn poll_value(&mut self, cx: &mut Context<'_>) -> Poll<Result<C::Results>> {
+        self.0.poll_until(cx, Shared::all_done)?.map(|()| self.0.finish_all(Ok(())).map(C::into_results))
+    }
+
+    fn meet_request(&mut self, cx: &mut Context<'_>) -> ControlFlow<Poll<Result<C::Results>>> {
+        let ends_by = self.0.pass_on_request(cx);
+        let mut end = |error: CancelledError| self.0.finish_all(Err(error.into())).map(C::into_results);
+        Break(ends_by.map_or(Poll::Pending, |error| Poll::Ready(end(error))))
+    }
+}
+
 impl<C: Children> Future for Gather<C> {
     type Output = Result<C::Values>;
 
     #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.get_mut();
-        if capture::is_on() {
-            return this.answer(Location::caller());
-        }
-        if this.children.is_none() {
-            return Poll::Ready(Err(has_ended()));
-        }
-        let polled = this.poll_until(cx, |shared| shared.all_done() || shared.first_failed().is_some());
-        let Poll::Ready(waited) = polled else { return Poll::Pending };
-        if let Some(index) = this.shared.first_failed() {
-            return Poll::Ready(Err(this.end().into_error(index)));
-        }
-        let settled = waited.and_then(|()| this.settle_cancel());
-        let children = this.end();
-        Poll::Ready(settled.and_then(|()| children.into_values()))
+        poll_leaf(self.get_mut(), cx)
     }
 }
 
@@ -335,17 +393,7 @@ impl<C: Children> Future for GatherResults<C> {
 
     #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut self.get_mut().0;
-        if capture::is_on() {
-            return this.answer(Location::caller());
-        }
-        if this.children.is_none() {
-            return Poll::Ready(Err(has_ended()));
-        }
-        let Poll::Ready(waited) = this.poll_until(cx, Shared::all_done) else { return Poll::Pending };
-        let settled = waited.and_then(|()| this.settle_cancel());
-        let children = this.end();
-        Poll::Ready(settled.map(|()| children.into_results()))
+        poll_leaf(self.get_mut(), cx)
     }
 }
 

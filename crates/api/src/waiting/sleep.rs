@@ -2,17 +2,16 @@
 
 use std::fmt;
 use std::future::Future;
-use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use selvedge_scheduler::{Moment, Timer};
 
-use crate::callgraph::capture;
 use crate::cancel::Leaf;
-use crate::error::{InvalidStateError, Result};
-use crate::{task, time};
+use crate::error::{InvalidStateError, Result, no_running_loop};
+use crate::leaf::{LeafFuture, poll_leaf};
+use crate::time;
 
 /// Waits for `delay`, counted from the first poll. `Duration::ZERO` yields once to the other tasks; `Duration::MAX`, as all
 /// beyond 584 years, never ends by itself on a real clock; [virtual time](crate::RunnerBuilder::virtual_time) jumps that far, too.
@@ -69,9 +68,6 @@ impl<V> Sleep<V> {
 
     /// Gives way once: whatever is due on this worker runs before this goes on.
     fn poll_yield(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        if let Some(error) = self.leaf.cancelled(cx) {
-            return Poll::Ready(Err(error));
-        }
         if std::mem::replace(&mut self.is_counting, true) {
             return Poll::Ready(Ok(()));
         }
@@ -83,29 +79,40 @@ impl<V> Sleep<V> {
         if !self.is_counting {
             return self.poll_first(cx);
         }
-        match self.timer.poll_at(self.when, cx) {
-            Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
-            Poll::Ready(Err(_)) => Poll::Ready(Err(task::no_running_loop())),
-            Poll::Pending => match self.leaf.cancelled(cx) {
-                Some(error) => Poll::Ready(Err(error)),
-                None => Poll::Pending,
-            },
-        }
+        self.timer.poll_at(self.when, cx).map_err(|_| no_running_loop())
     }
 
-    /// The time cannot be up yet, so a request is looked for before a timer is armed for nothing.
     fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        if let Some(error) = self.leaf.cancelled(cx) {
-            return Poll::Ready(Err(error));
-        }
         match self.timer.start_after(self.when, cx) {
             Ok(deadline) => {
                 self.when = deadline;
                 self.is_counting = true;
                 Poll::Pending
             }
-            Err(_) => Poll::Ready(Err(task::no_running_loop())),
+            Err(_) => Poll::Ready(Err(no_running_loop())),
         }
+    }
+}
+
+impl<V> LeafFuture for Sleep<V> {
+    type Value = ();
+    const NAME: &'static str = "selvedge::sleep";
+
+    #[inline]
+    fn leaf(&mut self) -> &mut Leaf {
+        &mut self.leaf
+    }
+
+    /// At the first poll the time cannot be up yet, so a request is looked for before a timer is armed for nothing. A yield has
+    /// nothing to lose.
+    #[inline]
+    fn request_comes_first(&self) -> bool {
+        !self.is_counting || self.when == Moment::ZERO
+    }
+
+    #[inline]
+    fn poll_value(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        if self.when == Moment::ZERO { self.poll_yield(cx) } else { self.poll_timer(cx) }
     }
 }
 
@@ -124,11 +131,7 @@ impl<V> Future for Sleep<V> {
     #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<V>> {
         let this = self.get_mut();
-        if capture::is_on() {
-            return capture::leaf(&this.leaf, "selvedge::sleep", Location::caller(), |_| {});
-        }
-        let polled = if this.when == Moment::ZERO { this.poll_yield(cx) } else { this.poll_timer(cx) };
-        polled.map(|outcome| {
+        poll_leaf(this, cx).map(|outcome| {
             this.timer.disarm();
             outcome.and_then(|()| {
                 this.value.take().ok_or_else(|| InvalidStateError::new("the sleep has ended already").into())

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::future::Future;
-use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -14,11 +13,10 @@ use super::deadline::{Deadline, DeadlineFrame};
 
 use selvedge_scheduler::Moment;
 
-use crate::callgraph::capture;
 use crate::contain::wake_quietly;
-use crate::error::{Result, RuntimeError};
+use crate::error::{Result, RuntimeError, no_running_loop};
+use crate::leaf::frame_polled;
 use crate::sync::{Mutex, lock_to_wait, mutation};
-use crate::task;
 use crate::time::{self, When};
 
 /// Runs `body` with a deadline, `delay` after the first poll; `None` is no deadline. asyncio's `async with timeout(delay) as cm`.
@@ -126,7 +124,7 @@ impl Timeout {
     ///
     /// [`RuntimeError`] if the block has expired or ended, or if an [`Instant`](std::time::Instant) is given on a thread that runs no loop.
     pub fn reschedule(&self, when: impl Into<When>) -> Result<()> {
-        let ticks = when.into().ticks().ok_or_else(task::no_running_loop)?;
+        let ticks = when.into().ticks().ok_or_else(no_running_loop)?;
         let waker = {
             let mut state = self.0.state.lock();
             if state.phase != Phase::Active {
@@ -252,7 +250,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
         let mut this = self.project();
         if let Some((start, body)) = this.start.take() {
-            let Some(ticks) = start.ticks() else { return Poll::Ready(Err(task::no_running_loop())) };
+            let Some(ticks) = start.ticks() else { return Poll::Ready(Err(no_running_loop())) };
             let handle = Timeout::new(ticks);
             this.entered.set(Some(DeadlineFrame::new(body(handle.clone()))));
             *this.handle = Some(handle);
@@ -263,9 +261,7 @@ where
         let polled = frame.as_mut().poll(cx, handle);
         if polled.is_ready() {
             handle.end();
-        } else if capture::is_on() {
-            capture::frame("selvedge::timeout", Location::caller(), |_| {});
         }
-        polled
+        frame_polled(polled, "selvedge::timeout", |_| {})
     }
 }

@@ -1,7 +1,6 @@
 //! How is one await given a deadline?
 
 use std::future::{Future, IntoFuture};
-use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -12,10 +11,10 @@ use super::deadline::{Deadline, DeadlineFrame};
 
 use selvedge_scheduler::Moment;
 
-use crate::callgraph::capture;
 use crate::coroutine::CoroutineOutput;
-use crate::error::Result;
-use crate::{task, time};
+use crate::error::{Result, no_running_loop};
+use crate::leaf::frame_polled;
+use crate::time;
 
 /// Awaits something for at most `timeout`, counted from the first poll; `None` waits for as long as it takes.
 ///
@@ -90,14 +89,10 @@ where
         if let Some(timeout) = this.timeout.take() {
             // Without a clock the deadline would never come.
             let Some(deadline) = time::after(timeout) else {
-                return Poll::Ready(Err(task::no_running_loop()));
+                return Poll::Ready(Err(no_running_loop()));
             };
             this.deadline.0 = Some(deadline);
         }
-        let polled = this.frame.poll(cx, this.deadline);
-        if polled.is_pending() && capture::is_on() {
-            capture::frame("selvedge::wait_for", Location::caller(), |_| {});
-        }
-        polled
+        frame_polled(this.frame.poll(cx, this.deadline), "selvedge::wait_for", |_| {})
     }
 }

@@ -1,7 +1,7 @@
 //! Which presses of Ctrl-C are for main, and which for the loop's handler?
 //!
 //! A run asks later than they arrive, when a handler may have come or gone. So that is decided when one comes or goes, under the lock of the loop's
-//! [`Signals`](super::Signals): what arrived before it came is kept for the run, what arrived while it was there is not for the run.
+//! [`Signals`]: what arrived before it came is kept for the run, what arrived while it was there is not for the run.
 //!
 //! A press while the handler is being added may have raised both flags, that of the run first. It is the handler's:
 //!
@@ -19,11 +19,11 @@ use std::mem::take;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::EventLoop;
+use super::Signals;
 
 /// What a run of the loop is told of Ctrl-C: the presses while the loop had no handler of its own for it.
 pub(crate) struct CtrlC {
-    event_loop: EventLoop,
+    signals: Arc<Signals>,
     arrived: Arc<AtomicBool>,
 }
 
@@ -86,8 +86,9 @@ impl Pressed {
 }
 
 impl CtrlC {
-    pub(crate) fn of(event_loop: &EventLoop) -> CtrlC {
-        CtrlC { event_loop: event_loop.clone(), arrived: event_loop.signals().listen() }
+    /// For a run of the loop that has these handlers.
+    pub(crate) fn of(signals: &Arc<Signals>) -> CtrlC {
+        CtrlC { signals: Arc::clone(signals), arrived: signals.listen() }
     }
 
     /// For the signal handler to raise.
@@ -97,13 +98,13 @@ impl CtrlC {
 
     /// Whether Ctrl-C was pressed since this was last asked.
     pub(crate) fn take(&self) -> bool {
-        self.event_loop.signals().take_press(&self.arrived)
+        self.signals.take_press(&self.arrived)
     }
 }
 
 impl Drop for CtrlC {
     fn drop(&mut self) {
-        self.event_loop.signals().unlisten(&self.arrived);
+        self.signals.unlisten(&self.arrived);
     }
 }
 
@@ -119,7 +120,7 @@ mod tests {
     fn what_arrives_without_a_handler_is_mains_whenever_main_asks() -> Result<()> {
         let runner = Runner::builder().workers(1).build()?;
         let event_loop = runner.get_loop();
-        let presses = CtrlC::of(&event_loop);
+        let presses = CtrlC::of(event_loop.shared().signals());
         let press = || presses.flag().store(true, Ordering::SeqCst);
         let add = || event_loop.add_signal_handler(SIGINT, || ());
         assert!(!presses.take());

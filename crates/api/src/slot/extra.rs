@@ -2,14 +2,13 @@
 
 use std::sync::{Arc, OnceLock};
 
-use selvedge_scheduler::WaitList;
+use selvedge_scheduler::{Scheduler, WaitList};
 
-use super::completion::{Watcher, WatcherId};
-use crate::callgraph::AwaitedBy;
-use crate::cancel::{CancelState, Delivery, ForeignWakers, ForeignWakersOwner, Meeting, Request, Route};
+use super::awaited_by::AwaitedBy;
+use super::watcher::{Watcher, WatcherId};
 use crate::context::Context;
 use crate::error::Error;
-use crate::event_loop::{EventLoop, get_running_loop};
+use crate::request::{CancelState, Delivery, ForeignWakers, ForeignWakersOwner, Meeting, Request, Route};
 use crate::sync::{AtomicBool, Mutex, Ordering, mutation};
 
 /// A task's name, message, callbacks, own context and error: allocated when the first of them is needed.
@@ -26,8 +25,8 @@ pub(crate) struct Extra {
 /// What a task failed with.
 struct Failure {
     error: Error,
-    /// The loop that would be told if nobody asked for the error. A mere cancellation is never told.
-    event_loop: Option<EventLoop>,
+    /// The scheduler of the loop to which the error is reported if nothing retrieves it. A cancellation is never reported.
+    scheduler: Option<Scheduler>,
 }
 
 /// Whether a shutdown's request was news to a task.
@@ -65,7 +64,7 @@ impl Extra {
         self.details.lock().name.clone()
     }
 
-    pub(super) fn set_name(&self, name: String) {
+    pub(crate) fn set_name(&self, name: String) {
         let _former = self.details.lock().name.replace(name);
     }
 
@@ -157,12 +156,12 @@ impl Extra {
     }
 
     pub(super) fn record_failure(&self, error: &Error) {
-        let event_loop = if error.is_cancelled() { None } else { get_running_loop().ok() };
-        let _ = self.failure.set(Failure { error: error.clone(), event_loop });
+        let scheduler = if error.is_cancelled() { None } else { Scheduler::current() };
+        let _ = self.failure.set(Failure { error: error.clone(), scheduler });
     }
 
-    pub(super) fn failed_on(&self) -> Option<&EventLoop> {
-        self.failure.get()?.event_loop.as_ref()
+    pub(super) fn failed_on(&self) -> Option<&Scheduler> {
+        self.failure.get()?.scheduler.as_ref()
     }
 
     pub(super) fn failure(&self) -> Option<Error> {
@@ -183,7 +182,7 @@ impl Extra {
         f(&mut self.details.lock().awaited_by);
     }
 
-    pub(super) fn add_watcher(&self, watcher: Watcher) -> WatcherId {
+    pub(crate) fn add_watcher(&self, watcher: Watcher) -> WatcherId {
         let mut details = self.details.lock();
         details.last_watcher += 1;
         let id = WatcherId(details.last_watcher);
@@ -196,17 +195,17 @@ impl Extra {
         self.details.lock().watchers.len()
     }
 
-    pub(super) fn take_watchers(&self) -> WaitList<Watcher> {
+    pub(crate) fn take_watchers(&self) -> WaitList<Watcher> {
         self.details.lock().watchers.take()
     }
 
     /// Takes one watcher out, if it is still there.
-    pub(super) fn remove_watcher(&self, id: WatcherId) -> Option<Watcher> {
+    pub(crate) fn remove_watcher(&self, id: WatcherId) -> Option<Watcher> {
         self.details.lock().watchers.remove(id.0)
     }
 
     /// Takes a callback out, if it is still there: an id of another task may be the number of a watcher of ours here.
-    pub(super) fn remove_callback(&self, id: WatcherId) -> Option<Watcher> {
+    pub(crate) fn remove_callback(&self, id: WatcherId) -> Option<Watcher> {
         let watchers = &mut self.details.lock().watchers;
         let is_callback = matches!(watchers.get(id.0), Some(Watcher::Callback(_)));
         if is_callback { watchers.remove(id.0) } else { None }

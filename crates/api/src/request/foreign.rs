@@ -65,11 +65,11 @@ enum Member {
 
 /// Which requests were the members called for?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Call {
+pub(crate) struct Call {
     /// The place of the scope below which all were called.
-    pub(super) place: u64,
+    pub(crate) place: u64,
     /// The state of the requests there.
-    pub(super) asked: u64,
+    pub(crate) asked: u64,
 }
 
 impl List {
@@ -88,7 +88,7 @@ impl ForeignWakers {
     }
 
     /// Wakes all below, if that has not been done for this state of the requests.
-    pub(super) fn call(&self, asked: u64) {
+    pub(crate) fn call(&self, asked: u64) {
         let call = Call { place: self.place, asked };
         if self.list.lock().called == Some(call) {
             return;
@@ -138,7 +138,7 @@ impl ForeignWakers {
     }
 
     /// Some of the task's leaves were called and have not come to be polled.
-    pub(super) fn has_called(&self) -> bool {
+    pub(crate) fn has_called(&self) -> bool {
         self.called.load(Ordering::Relaxed) > 0
     }
 
@@ -208,7 +208,7 @@ impl ForeignWakersOwner {
     }
 
     /// For a scope inside of another one.
-    pub(super) fn inside(place: u64, around: Arc<ForeignWakers>) -> ForeignWakersOwner {
+    pub(crate) fn inside(place: u64, around: Arc<ForeignWakers>) -> ForeignWakersOwner {
         ForeignWakersOwner(ForeignWakers::new(place, Some(around)))
     }
 
@@ -238,30 +238,30 @@ impl Drop for ForeignWakersOwner {
 }
 
 /// A leaf's entry, for as long as the leaf stays where it is and waits.
-pub(super) struct Entry {
+pub(crate) struct Entry {
     wakers: Arc<ForeignWakers>,
     key: u64,
     has_moved: bool,
 }
 
 impl Entry {
-    pub(super) fn new(wakers: Arc<ForeignWakers>, waker: &Waker) -> Entry {
+    pub(crate) fn new(wakers: Arc<ForeignWakers>, waker: &Waker) -> Entry {
         let key = wakers.enter(waker.clone());
         Entry { wakers, key, has_moved: false }
     }
 
     /// The leaf has been moved to where other scopes are around it.
-    pub(super) fn mark_moved(&mut self) {
+    pub(crate) fn mark_moved(&mut self) {
         self.has_moved = true;
     }
 
     /// What the leaf was called for, if it was.
-    pub(super) fn call(&self) -> Option<Call> {
+    pub(crate) fn call(&self) -> Option<Call> {
         self.wakers.call_of(self.key)
     }
 
     /// The leaf is still there, was not called, and `waker` wakes the same.
-    pub(super) fn stands_for(&self, waker: &Waker) -> bool {
+    pub(crate) fn stands_for(&self, waker: &Waker) -> bool {
         !self.has_moved && self.wakers.holds(self.key, waker)
     }
 }

@@ -7,10 +7,7 @@
 //! ```
 //!
 //! So a flag that the second step misses has a byte behind it that is still to be read. The coroutine starts with the loop's first handler and lasts as long as
-//! the loop; to add and to remove changes only a table (`table`), and what is registered for the process (`signal/default_action.rs`).
-
-mod ctrl_c;
-mod table;
+//! the loop; to add and to remove changes only a table (`signal/table.rs`), and what is registered for the process (`signal/default_action.rs`).
 
 use std::io::Read;
 use std::os::unix::net::UnixStream;
@@ -19,15 +16,12 @@ use std::time::Duration;
 
 use selvedge_scheduler::Direction;
 
-pub(crate) use self::ctrl_c::CtrlC;
-use self::table::Handler;
-pub(crate) use self::table::Signals;
-use super::EventLoop;
 use crate::contain::{Contained, silently};
-use crate::context::copy_context;
+use crate::context_var::copy_context;
 use crate::error::{Result, RuntimeError};
+use crate::event_loop::{EventLoop, report};
 use crate::net::{Done, Socket};
-use crate::signal::can_be_caught;
+use crate::signal::{Handler, Signals, can_be_caught, no_signal};
 use crate::waiting::sleep;
 
 /// The greatest number that a signal has. Which of those below are signals the system says when one is to be caught.
@@ -88,7 +82,7 @@ impl EventLoop {
             return Err(RuntimeError::new(format!("sig {signal} cannot be caught")).into());
         }
         self.hear_signals()?;
-        let former = self.signals().set(signal, handler)?;
+        let former = self.shared().signals().set(signal, handler)?;
         // What it captured may do anything when it is dropped: the lock is released.
         silently(|| drop(former));
         Ok(())
@@ -109,24 +103,20 @@ impl EventLoop {
     /// [`RuntimeError`] if the number is no signal's.
     pub fn remove_signal_handler(&self, signal: i32) -> Result<bool> {
         check(signal)?;
-        Ok(self.signals().remove(signal))
-    }
-
-    pub(crate) fn signals(&self) -> &Arc<Signals> {
-        self.shared().signals()
+        Ok(self.shared().signals().remove(signal))
     }
 
     /// Starts the coroutine, if this is the loop's first handler.
     fn hear_signals(&self) -> Result<()> {
-        if self.signals().is_open()? {
+        if self.shared().signals().is_open()? {
             return Ok(());
         }
         let (far, near) = UnixStream::pair()?;
         far.set_nonblocking(true)?;
         near.set_nonblocking(true)?;
         let near = Socket::watch_on(self.scheduler(), mio::net::UnixStream::from_std(near))?;
-        if self.signals().try_open(far)? {
-            self.run_in_background(call_handlers(Arc::clone(self.signals()), near));
+        if self.shared().signals().try_open(far)? {
+            self.run_in_background(call_handlers(Arc::clone(self.shared().signals()), near));
         }
         Ok(())
     }
@@ -136,17 +126,13 @@ fn check(signal: i32) -> Result<()> {
     if (1..=GREATEST).contains(&signal) { Ok(()) } else { Err(no_signal(signal)) }
 }
 
-fn no_signal(signal: i32) -> crate::Error {
-    RuntimeError::new(format!("invalid signal number {signal}")).into()
-}
-
 /// Ends when the bell is gone, or the loop.
 async fn call_handlers(signals: Arc<Signals>, bell: Socket<mio::net::UnixStream>) {
     let read = |mut bell: &mio::net::UnixStream| bell.read(&mut [0; AT_ONCE]).map(Done::whole);
-    while let Ok(1..) = bell.attempt(Direction::Read, read).await {
+    while let Ok(1..) = bell.operation(Direction::Read, read).await {
         let mut last = 0;
         while let Some((signal, handler)) = signals.next_arrived(last) {
-            handler.call();
+            handler.call(|panic| report::callback_panicked(None, panic.into()));
             last = signal;
         }
         // Signals that come one after the other all the time keep nobody else waiting.

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use selvedge_scheduler::TaskRef;
 
 use super::extra::Told;
-use super::slot::TaskSlot;
-use crate::cancel::{Request, Route, Taken};
-use crate::error::{Error, InvalidStateError, Result};
+use super::task_slot::TaskSlot;
+use crate::error::{CancelledError, Error, InvalidStateError, Result};
+use crate::request::{Request, Route};
 use crate::sync::mutation;
 
 /// What became of a request that was passed on.
@@ -36,8 +36,8 @@ pub(crate) trait TaskRefExt {
     fn cancel_along(&self, route: Option<Route>, message: Option<Arc<str>>) -> bool;
     /// Cancels this task because its loop is being shut down; once, whoever says so.
     fn tell_of_shutdown(&self);
-    /// Cancels this task with a request that met whoever awaits it.
-    fn pass_on(&self, taken: &Taken) -> PassedOn;
+    /// Cancels this task with a request that another task took at the await of this one.
+    fn pass_on(&self, route: &Route, error: &CancelledError) -> PassedOn;
     /// [`pass_on`](Self::pass_on) for a shutdown's request.
     fn pass_on_shutdown(&self, route: &Route) -> PassedOn;
     fn ended_cancelled(&self) -> bool;
@@ -74,16 +74,15 @@ impl TaskRefExt for TaskRef {
         }
     }
 
-    fn pass_on(&self, taken: &Taken) -> PassedOn {
-        if taken.route.route().is_of_shutdown() {
-            return self.pass_on_shutdown(taken.route.route());
+    fn pass_on(&self, route: &Route, error: &CancelledError) -> PassedOn {
+        if route.is_of_shutdown() {
+            return self.pass_on_shutdown(route);
         }
         if self.is_done() {
             return PassedOn::TooLate;
         }
-        let route = taken.route.route().clone();
-        let Some(route) = route.onward(self.task_slot().number()) else { return PassedOn::Circle };
-        let message = taken.error.clone().into_message();
+        let Some(route) = route.clone().onward(self.task_slot().number()) else { return PassedOn::Circle };
+        let message = error.clone().into_message();
         if self.cancel_along(Some(route), message) { PassedOn::Told } else { PassedOn::TooLate }
     }
 

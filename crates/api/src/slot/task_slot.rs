@@ -4,14 +4,13 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use once_cell::race::OnceBox;
-use selvedge_scheduler::{Slot, TaskRef};
+use selvedge_scheduler::Scheduler;
 
 use super::extra::{Extra, Told};
 use super::number;
-use crate::cancel::{CancelState, Delivery, ForeignWakers, Request, Route};
 use crate::context::Bindings;
 use crate::error::{CancelledError, Error};
-use crate::event_loop::EventLoop;
+use crate::request::{CancelState, Delivery, ForeignWakers, Request, Route};
 use crate::sync::mutation;
 
 /// What lies in the cell of each task. It is small because every task pays for it; whatever only some tasks need (a name, callbacks,
@@ -26,10 +25,11 @@ pub(crate) struct TaskSlot {
 }
 
 impl TaskSlot {
-    pub(crate) fn new(created_at: &'static Location<'static>) -> TaskSlot {
+    /// `inherited`: the map that is current where the task is created.
+    pub(crate) fn new(created_at: &'static Location<'static>, inherited: Option<Arc<Bindings>>) -> TaskSlot {
         TaskSlot {
             requests: CancelState::new(),
-            inherited: crate::context::current_bindings(),
+            inherited,
             extra: OnceBox::new(),
             number: number::next(),
             created_at,
@@ -66,7 +66,7 @@ impl TaskSlot {
     }
 
     /// Counts a request, and keeps its message and route if it is the first since the last delivery.
-    pub(super) fn request(&self, message: Option<Arc<str>>, route: Option<Route>) -> Request {
+    pub(crate) fn request(&self, message: Option<Arc<str>>, route: Option<Route>) -> Request {
         let is_plain = message.is_none() && route.is_none();
         let extra = if is_plain { self.extra_if_any() } else { Some(self.extra()) };
         match extra {
@@ -87,12 +87,12 @@ impl TaskSlot {
     }
 
     /// Counts the request of a shutdown, which the task is given once.
-    pub(super) fn tell_of_shutdown(&self, route: Route) -> Told {
+    pub(crate) fn tell_of_shutdown(&self, route: Route) -> Told {
         self.extra().tell_of_shutdown(&self.requests, route)
     }
 
     /// asyncio's `uncancel()`.
-    pub(super) fn uncancel(&self) -> u32 {
+    pub(crate) fn uncancel(&self) -> u32 {
         let left = self.requests.uncancel();
         if left == 0
             && !self.requests.load().is_pending()
@@ -145,7 +145,7 @@ impl TaskSlot {
     }
 
     /// Notes how the task failed, for those who hold no right to its result. Happens before the task counts as done.
-    pub(super) fn record_failure(&self, error: &Error) {
+    pub(crate) fn record_failure(&self, error: &Error) {
         if error.is_cancelled() {
             if !mutation("cancelled-without-a-note") {
                 self.requests.end_cancelled();
@@ -158,13 +158,13 @@ impl TaskSlot {
     }
 
     /// How the task failed. Meaningful once it is done.
-    pub(super) fn failure(&self) -> Option<Error> {
+    pub(crate) fn failure(&self) -> Option<Error> {
         let recorded = self.extra_if_any().and_then(Extra::failure);
         recorded.or_else(|| self.requests.load().ended_cancelled().then(|| CancelledError::new().into()))
     }
 
-    /// The loop on which the task failed.
-    pub(crate) fn failed_on(&self) -> Option<&EventLoop> {
+    /// The scheduler of the loop on which the task failed.
+    pub(crate) fn failed_on(&self) -> Option<&Scheduler> {
         self.extra_if_any()?.failed_on()
     }
 
@@ -173,16 +173,8 @@ impl TaskSlot {
         self.extra().mark_retrieved();
     }
 
-    pub(super) fn is_retrieved(&self) -> bool {
+    pub(crate) fn is_retrieved(&self) -> bool {
         self.extra_if_any().is_some_and(Extra::is_retrieved)
-    }
-}
-
-impl Slot for TaskSlot {
-    fn completed(&self, task: &TaskRef) {
-        if let Some(extra) = self.extra_if_any() {
-            super::completion::run(extra.take_watchers(), task);
-        }
     }
 }
 
