@@ -1,7 +1,8 @@
 //! What does a capturing poll find out about a task?
 //!
-//! A call graph polls suspended tasks to find out what they wait for; the protocol is in the head of `callgraph`. Such a poll is
-//! a *capture*: while one goes on in a thread, leaves and frames only note here what they wait for (`leaf.rs`).
+//! A call graph polls suspended tasks to find out what they wait for; the protocol is in the head
+//! of `callgraph`. Such a poll is a *capture*: while one goes on in a thread, leaves and frames
+//! only note here what they wait for (`leaf.rs`).
 
 use std::backtrace::Backtrace;
 use std::cell::{Cell, RefCell};
@@ -10,8 +11,8 @@ use std::panic::Location;
 
 use selvedge_scheduler::TaskRef;
 
-/// Without a destructor: `Capture` takes out what it puts here, and the destructors of other thread-locals may
-/// still poll when the thread ends.
+/// Without a destructor: `Capture` takes out what it puts here, and the destructors of other
+/// thread-locals may still poll when the thread ends.
 type CurrentNotes = RefCell<ManuallyDrop<Notes>>;
 
 const _: () = assert!(!needs_drop::<CurrentNotes>());
@@ -71,8 +72,8 @@ impl Notes {
         }
     }
 
-    /// The same for a reference that is given away: it is kept even if the task is done, because the drop of the last
-    /// reference runs code of the program.
+    /// The same for a reference that is given away: it is kept even if the task is done, because
+    /// the drop of the last reference runs code of the program.
     pub(crate) fn task_owned(&mut self, task: TaskRef) {
         self.awaited.push(Awaited::Task(task));
     }
@@ -140,7 +141,8 @@ pub(crate) fn during<R>(detail: Detail, poll: impl FnOnce() -> R) -> (R, Notes) 
     (result, notes)
 }
 
-/// One capture. There may be one inside another: a future of another crate may capture a call graph when it is polled.
+/// One capture. There may be one inside another: a future of another crate may capture a call graph
+/// when it is polled.
 struct Capture {
     was_on: bool,
     outer: Notes,

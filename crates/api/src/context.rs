@@ -1,7 +1,8 @@
 //! What is a context, and how is it entered?
 //!
-//! A [`Context`] is a cell that holds a map from variables to values. The map is not changed while others share it, so copying a
-//! context copies one reference. Which context is current, and what a task inherits, is in `context_var.rs`.
+//! A [`Context`] is a cell that holds a map from variables to values. The map is not changed while
+//! others share it, so copying a context copies one reference. Which context is current, and what a
+//! task inherits, is in `context_var.rs`.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -12,16 +13,18 @@ use std::sync::Arc;
 use crate::contain::silently;
 use crate::sync::{Mutex, thread_locals};
 
-/// A [`Contained`](crate::contain::Contained) of the variable's type: the last reference to it may be dropped anywhere, and a
-/// value may hold contexts.
+/// A [`Contained`](crate::contain::Contained) of the variable's type: the last reference to it may
+/// be dropped anywhere, and a value may hold contexts.
 pub(crate) type Value = Arc<dyn Any + Send + Sync>;
 
 /// A map from variables to values, of which copies share what they have in common.
 ///
-/// Programs have a handful of context variables, and read and inherit them far more often than they set one: a sorted row beats a tree at that
-/// size, also when all of it is copied. A row that has become too long forks by the last digits of its variables, which are numbered
-/// one by one and so fork evenly. Whatever a copy shares is copied once more where it is changed: the nodes on the way to one row, and
-/// nothing at all where nobody shares them. So each of n variables costs log n to set.
+/// Programs have a handful of context variables, and read and inherit them far more often than they
+/// set one: a sorted row beats a tree at that size, also when all of it is copied. A row that has
+/// become too long forks by the last digits of its variables, which are numbered one by one and so
+/// fork evenly. Whatever a copy shares is copied once more where it is changed: the nodes on the
+/// way to one row, and nothing at all where nobody shares them. So each of n variables costs log n
+/// to set.
 #[derive(Clone)]
 pub(crate) enum Bindings {
     Row(Vec<(u64, Value)>),
@@ -56,8 +59,9 @@ impl Bindings {
         Some(&row[index].1)
     }
 
-    /// Sets or unsets a variable, and returns the value it had. What this map shared with others goes to `shared`: the last reference to a value may be in
-    /// there, whose drop is the user's code.
+    /// Sets or unsets a variable, and returns the value it had. What this map shared with others
+    /// goes to `shared`: the last reference to a value may be in there, whose drop is the user's
+    /// code.
     fn bind(
         this: &mut Arc<Bindings>,
         variable: u64,
@@ -139,7 +143,8 @@ impl Bindings {
 
 /// The values of all context variables in one line of execution.
 ///
-/// Clones share it; [`copy_context`](crate::copy_context) and [`copy`](Context::copy) make another one with the same values, in constant time.
+/// Clones share it; [`copy_context`](crate::copy_context) and [`copy`](Context::copy) make another
+/// one with the same values, in constant time.
 ///
 /// # Examples
 ///
@@ -169,8 +174,8 @@ impl Context {
         Context::holding(self.bindings())
     }
 
-    /// Calls `f` in this context: what it sets stays here, and tasks made in it inherit from here. It may be entered again inside, and on several
-    /// threads at once, which asyncio refuses.
+    /// Calls `f` in this context: what it sets stays here, and tasks made in it inherit from here.
+    /// It may be entered again inside, and on several threads at once, which asyncio refuses.
     pub fn run<R>(&self, f: impl FnOnce() -> R) -> R {
         let _leave = Entered { around: replace_entered(Some(self.clone())) };
         f()
@@ -191,7 +196,8 @@ impl Context {
             let mut bindings = self.0.lock();
             Bindings::bind(bindings.get_or_insert_default(), variable, value, &mut shared)
         };
-        // The former maps may hold the last reference to a value, whose drop is the user's code: they go after the lock.
+        // The former maps may hold the last reference to a value, whose drop is the user's code:
+        // they go after the lock.
         drop(shared);
         before
     }
@@ -297,7 +303,8 @@ mod tests {
         context.bindings()?.get(variable)?.downcast_ref().copied()
     }
 
-    /// What each of many variables costs: nothing to copy where nobody shares the map, and the way to one row where somebody does.
+    /// What each of many variables costs: nothing to copy where nobody shares the map, and the way
+    /// to one row where somebody does.
     #[test]
     fn no_variable_costs_more_for_the_others() {
         const MANY: u64 = 20_000;

@@ -1,6 +1,7 @@
 //! Which context is current, and what value has a variable in it?
 //!
-//! A task that sets nothing never gets a context of its own: it reads the map that its creator had when it was made.
+//! A task that sets nothing never gets a context of its own: it reads the map that its creator had
+//! when it was made.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -52,8 +53,9 @@ pub(crate) fn of_task(slot: &TaskSlot) -> Context {
     slot.extra().context().get_or_init(|| Context::holding(slot.inherited().cloned())).clone()
 }
 
-/// A variable whose value belongs to the line of execution: the task and, copied at their creation, the tasks it makes. [`to_thread`](crate::to_thread)
-/// and callbacks take a copy along too. It has no default: asyncio's raises `LookupError` where [`get`](ContextVar::get) returns `None`.
+/// A variable whose value belongs to the line of execution: the task and, copied at their creation,
+/// the tasks it makes. [`to_thread`](crate::to_thread) and callbacks take a copy along too. It has
+/// no default: asyncio's raises `LookupError` where [`get`](ContextVar::get) returns `None`.
 ///
 /// A thread outside of loops has a context of its own, which ends with the thread. In the destructor of a
 /// thread-local that comes after that, no variable has a value, and what is [set](ContextVar::set) is not
@@ -157,7 +159,8 @@ impl<T: Clone + Send + Sync + 'static> ContextVar<T> {
     /// Variables are told apart by a number drawn when they are first set, since a `static` cannot draw one.
     fn key(&self) -> u64 {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        // Relaxed: a key is only compared with keys. A reader that still sees zero finds nothing, which was so a moment ago.
+        // Relaxed: a key is only compared with keys. A reader that still sees zero finds nothing,
+        // which was so a moment ago.
         let key = self.key.load(Ordering::Relaxed);
         if key != 0 {
             return key;

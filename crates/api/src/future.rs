@@ -23,10 +23,12 @@ use crate::sync::{AtomicBool, Mutex, Ordering, lock_to_wait, mutation};
 
 /// A result that is set by hand, for any number of awaiters. Made by [`EventLoop::create_future`].
 ///
-/// Not the trait [`std::future::Future`]: it is asyncio's class of that name. Write `asyncio::Future` (`use selvedge as asyncio`) rather than
-/// import it, so that the two cannot be taken for each other.
+/// Not the trait [`std::future::Future`]: it is asyncio's class of that name. Write
+/// `asyncio::Future` (`use selvedge as asyncio`) rather than import it, so that the two cannot be
+/// taken for each other.
 ///
-/// Clones are the same future; each may be awaited, from any task, and every awaiter gets a clone of the value.
+/// Clones are the same future; each may be awaited, from any task, and every awaiter gets a clone
+/// of the value.
 ///
 /// # Examples
 ///
@@ -43,13 +45,15 @@ use crate::sync::{AtomicBool, Mutex, Ordering, lock_to_wait, mutation};
 ///
 /// # Cancellation
 ///
-/// A request that reaches an await of a future cancels the future, and so all its awaiters: asyncio's rule. Await a task that awaits
-/// it, behind a [`shield`](crate::shield), where that is not meant.
+/// A request that reaches an await of a future cancels the future, and so all its awaiters:
+/// asyncio's rule. Await a task that awaits it, behind a [`shield`](crate::shield), where that is
+/// not meant.
 ///
 /// # Errors
 ///
-/// What was set by [`set_exception`](Future::set_exception); [`CancelledError`] if it was cancelled. An error that nobody looked at is reported as never
-/// retrieved. Where everybody who could have set it is gone, the awaiters wait on.
+/// What was set by [`set_exception`](Future::set_exception); [`CancelledError`] if it was
+/// cancelled. An error that nobody looked at is reported as never retrieved. Where everybody who
+/// could have set it is gone, the awaiters wait on.
 pub struct Future<T: Clone + Send + Sync + 'static> {
     shared: Arc<Shared<T>>,
     leaf: Leaf,
@@ -194,8 +198,9 @@ impl<T: Clone + Send + Sync + 'static> Future<T> {
         }
     }
 
-    /// Calls `f` with the outcome, soon after there is one, in a copy of the context that is current now. Never inside this call or the
-    /// one that sets the outcome. A panic in `f` is reported to the exception handler.
+    /// Calls `f` with the outcome, soon after there is one, in a copy of the context that is
+    /// current now. Never inside this call or the one that sets the outcome. A panic in `f` is
+    /// reported to the exception handler.
     pub fn add_done_callback(&self, f: impl FnOnce(&Result<T>) + Send + 'static) -> CallbackId {
         let context = copy_context();
         let callback = Callback { context, function: Contained::new(Box::new(f)) };

@@ -1,13 +1,15 @@
 //! A multi-threaded work-stealing executor with the shape of Python's asyncio.
 //!
-//! A **coroutine** is any future that returns [`selvedge::Result`](Result). Python raises; Rust returns `Err`, and `?` is the
-//! unwinding. Cancellation is not a silent drop in the middle of an await: [`Task::cancel`] makes the await at which the task is
-//! suspended return `Err(CancelledError)`. The coroutine sees it as a value, runs its clean-up (which may await), and passes it on
-//! with `?`, or refuses it.
+//! A **coroutine** is any future that returns [`selvedge::Result`](Result). Python raises; Rust
+//! returns `Err`, and `?` is the unwinding. Cancellation is not a silent drop in the middle of an
+//! await: [`Task::cancel`] makes the await at which the task is suspended return
+//! `Err(CancelledError)`. The coroutine sees it as a value, runs its clean-up (which may await),
+//! and passes it on with `?`, or refuses it.
 //!
-//! Write `use selvedge as asyncio` (or `use selvedge` as it is) and name things through it, as in Python: `asyncio::sleep`. A glob import
-//! would hide names that every Rust program uses: [`Result`], [`Future`], and the standard library's `Context` and `Error` where they are
-//! imported too.
+//! Write `use selvedge as asyncio` (or `use selvedge` as it is) and name things through it, as in
+//! Python: `asyncio::sleep`. A glob import would hide names that every Rust program uses:
+//! [`Result`], [`Future`], and the standard library's `Context` and `Error` where they are imported
+//! too.
 //!
 //! ```
 //! use std::time::Duration;
@@ -36,27 +38,29 @@
 //! }
 //! ```
 
-// Imports run downwards only, and none of a row imports another of it (`tests/layers.rs` reads this and checks it):
+// Imports run downwards only, and none of a row imports another of it (`tests/layers.rs` reads this
+// and checks it):
 //
 // ```text
-//  entry                                          what the attributes `main` and `test` call
-//  runner/  streams/  hyper  signal_handlers      how a program starts and ends, serves, and handles signals
-//  net/  waiting/                                 sockets; awaits of time and of other tasks
-//  threads/  future  task_or_coroutine            blocking functions, results that are set by hand
-//  callgraph/                                     which task awaits which, and where does each stand?
-//  task/                                          a coroutine that runs on its own, and the right to its result
-//  event_loop/                                    the scheduler as asyncio's loop: callbacks, reports of errors
-//  leaf  start  context_var                       what every await does; held children; which context is current
-//  cancel/                                        how a request reaches the await at which a task is suspended
-//  slot/  signal/                                 what every task carries; the table of a loop's signal handlers
-//  request/  context                              data: requests to stop, contexts
-//  contain  coroutine                             calls of the user's code; what can become a task
+//  entry                                        what the attributes `main` and `test` call
+//  runner/  streams/  hyper  signal_handlers    how a program starts, ends, serves, handles signals
+//  net/  waiting/                               sockets; awaits of time and of other tasks
+//  threads/  future  task_or_coroutine          blocking functions; results that are set by hand
+//  callgraph/                                   which task awaits which, and where each stands
+//  task/                                        a coroutine that runs on its own, and its result
+//  event_loop/                                  the scheduler as asyncio's loop: callbacks, reports
+//  leaf  start  context_var                     what an await does; held children; the current context
+//  cancel/                                      how a request reaches an await
+//  slot/  signal/                               what a task carries; the table of signal handlers
+//  request/  context                            data: requests to stop, contexts
+//  contain  coroutine                           calls of the user's code; what can become a task
 //  error/
 //  sync  time  capture
 // ```
 //
-// Methods of `Task`, `TaskHandle` and `EventLoop` stand with what they need: `EventLoop::create_task` in `task/`, `create_future`
-// in `future.rs`, `run_in_executor` in `threads/`, `add_signal_handler` in `signal_handlers.rs`, `get_stack` in `callgraph/`.
+// Methods of `Task`, `TaskHandle` and `EventLoop` stand with what they need:
+// `EventLoop::create_task` in `task/`, `create_future` in `future.rs`, `run_in_executor` in
+// `threads/`, `add_signal_handler` in `signal_handlers.rs`, `get_stack` in `callgraph/`.
 
 #![forbid(unsafe_code)]
 #![warn(missing_debug_implementations)]

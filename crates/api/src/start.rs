@@ -1,7 +1,8 @@
 //! When do the children of a gathering start?
 //!
-//! They are made at the call. Whether they may all run at once is known a moment later: `gather(..).limit(n)` says so with its second call.
-//! Until then they are held, as tasks that are suspended before their first step. They start
+//! They are made at the call. Whether they may all run at once is known a moment later:
+//! `gather(..).limit(n)` says so with its second call. Until then they are held, as tasks that are
+//! suspended before their first step. They start
 //!
 //! * when the gathering is limited, `n` of them, and one more whenever one has ended;
 //! * else all at once, at the first of these: the gathering's first poll or its drop, the creation of another
@@ -158,7 +159,8 @@ pub(crate) fn limit(start: &Start, most: usize, count: usize) {
 }
 
 thread_local! {
-    /// The children that were made last on this thread. One place is enough: whoever makes more starts these first.
+    /// The children that were made last on this thread. One place is enough: whoever makes more
+    /// starts these first.
     static HELD: RefCell<Option<Arc<Start>>> = const { RefCell::new(None) };
 
     /// Whether there are any: most polls make none, and are spared the look.

@@ -7,19 +7,19 @@ use crate::slot::{AwaitedBy, TaskHandle, TaskRefExt};
 const BATCH: usize = 64;
 
 impl AnyFuture {
-    /// What was said about it.
-    pub(super) fn told_awaiters(&self) -> Vec<u64> {
-        let mut told = Vec::new();
+    /// The tasks that were said to wait for it.
+    pub(super) fn noted_awaiters(&self) -> Vec<u64> {
+        let mut noted = Vec::new();
         loop {
-            let before = told.len();
+            let before = noted.len();
             self.with_awaited_by(|awaited_by| {
                 if let Some(awaited_by) = awaited_by {
-                    let last = told.last().copied();
-                    told.extend(awaited_by.after(last).take(BATCH));
+                    let last = noted.last().copied();
+                    noted.extend(awaited_by.after(last).take(BATCH));
                 }
             });
-            if told.len() < before + BATCH {
-                return told;
+            if noted.len() < before + BATCH {
+                return noted;
             }
         }
     }
@@ -36,8 +36,9 @@ impl AnyFuture {
     }
 }
 
-/// Says that `waiter` waits for `future`, for call graphs only: nothing else follows from it. For primitives of one's own whose awaits
-/// the library cannot see, as in a future that is woken by hand. What tasks await through this library is found without it.
+/// Says that `waiter` waits for `future`, for call graphs only: nothing else follows from it. For
+/// primitives of one's own whose awaits the library cannot see, as in a future that is woken by
+/// hand. What tasks await through this library is found without it.
 ///
 /// Said twice, it holds once. Of what is done nobody waits any more: then nothing is noted, or shown.
 ///

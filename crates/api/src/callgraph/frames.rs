@@ -17,7 +17,7 @@ const MACHINERY: [&str; 6] = ["selvedge::", "selvedge_scheduler::", "core::", "s
 const MACHINERY_FILES: [&str; 4] =
     [OWN_FILES, "/library/core/src/", "/library/std/src/", "/library/alloc/src/"];
 
-/// What every task's coroutine is polled by; below it lies the worker, or the task that asks.
+/// What every task's coroutine is polled by; below it lies the worker, or the task that captures.
 const BODY: [&str; 2] = ["selvedge::task::body::TaskBody", "selvedge_scheduler::task::harness::poll"];
 const BODY_FILE: &str = "task/body.rs";
 
@@ -132,7 +132,7 @@ mod tests {
         assert!(!is_machinery("<demo::Own as core::future::Future>::poll", "src/main.rs"));
     }
 
-    fn told(text: &str) -> Vec<String> {
+    fn shown(text: &str) -> Vec<String> {
         of_text(text).iter().map(ToString::to_string).collect()
     }
 
@@ -149,7 +149,7 @@ mod tests {
             "File 'src/main.rs', line 3, in async demo::inner()",
             "File 'src/main.rs', line 7, in async demo::outer()",
         ];
-        assert_eq!(told(text), expected);
+        assert_eq!(shown(text), expected);
     }
 
     /// As the compiler leaves it in an optimized program with line tables only.
@@ -166,15 +166,15 @@ mod tests {
                       at /home/me/{OWN_FILES}task/body.rs:45:9
                10: selvedge_scheduler::task::harness::poll"
         );
-        assert_eq!(told(&text), ["File 'src/main.rs', line 3, in async {async_fn#0}()"]);
+        assert_eq!(shown(&text), ["File 'src/main.rs', line 3, in async {async_fn#0}()"]);
     }
 
     #[test]
-    fn without_names_nothing_is_told() {
+    fn without_names_nothing_is_shown() {
         let text = "   0: <unknown>
                       1: <unknown>
                       2: start_thread
                             at ./nptl/pthread_create.c:442:8";
-        assert!(told(text).is_empty());
+        assert!(shown(text).is_empty());
     }
 }

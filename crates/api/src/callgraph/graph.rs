@@ -43,8 +43,8 @@ pub enum Activity {
 }
 
 impl From<Probed> for Activity {
-    fn from(look: Probed) -> Activity {
-        match look {
+    fn from(probed: Probed) -> Activity {
+        match probed {
             Probed::Polled => Activity::Suspended,
             Probed::Running { worker, lasted } => Activity::Running { worker, lasted },
             Probed::Queued => Activity::Ready,
@@ -255,7 +255,7 @@ pub fn capture_call_graph(
     future: impl Into<Option<AnyFuture>>,
     limit: impl Into<Option<isize>>,
 ) -> Result<Option<FutureCallGraph>> {
-    let Some(future) = future.into().map_or_else(asker, |future| Ok(Some(future)))? else {
+    let Some(future) = future.into().map_or_else(current, |future| Ok(Some(future)))? else {
         return Ok(None);
     };
     let limit = limit.into();
@@ -266,14 +266,14 @@ pub fn capture_call_graph(
         }
     }
     let home = home_of(&future);
-    let asked = future.clone();
-    let ask = move |here: &Scheduler| Builder::new(Survey::of(here), limit).build(&asked);
-    let answer = home.as_ref().and_then(|home| on_a_worker(home, ask));
-    Ok(Some(answer.unwrap_or_else(|| FutureCallGraph::unanswered(future, home.as_ref()))))
+    let captured = future.clone();
+    let capture = move |here: &Scheduler| Builder::new(Survey::of(here), limit).build(&captured);
+    let graph = home.as_ref().and_then(|home| on_a_worker(home, capture));
+    Ok(Some(graph.unwrap_or_else(|| FutureCallGraph::not_captured(future, home.as_ref()))))
 }
 
-/// The task that asks.
-fn asker() -> Result<Option<AnyFuture>> {
+/// The current task.
+fn current() -> Result<Option<AnyFuture>> {
     if Scheduler::current_worker().is_none() {
         return Err(no_running_loop());
     }
@@ -350,7 +350,7 @@ pub fn print_call_graph(
 
 impl FutureCallGraph {
     /// No worker came; who polls a task can be seen even so.
-    fn unanswered(future: AnyFuture, home: Option<&EventLoop>) -> FutureCallGraph {
+    fn not_captured(future: AnyFuture, home: Option<&EventLoop>) -> FutureCallGraph {
         let activity = match (future.task(), home) {
             _ if future.done() => Activity::Done,
             (Some(task), Some(home)) => Activity::from(home.scheduler().probe(task.task_ref())),
@@ -367,7 +367,7 @@ struct Builder<'a> {
     left: usize,
 }
 
-/// One whose awaiters are being told; those that are open at a time are the way from the asked one to this.
+/// One whose awaiters are being followed; those that are open at a time are the way from the one that was named to this.
 struct Open {
     graph: FutureCallGraph,
     awaiters: std::vec::IntoIter<AnyFuture>,
@@ -382,7 +382,7 @@ impl<'a> Builder<'a> {
         let mut way = Vec::new();
         way.push(self.open(future, &way));
         loop {
-            let last = way.last_mut().expect("the asked one is returned when it is popped");
+            let last = way.last_mut().expect("the first one is returned when it is popped");
             match last.awaiters.next() {
                 Some(awaiter) if self.left > 0 => {
                     self.left -= 1;

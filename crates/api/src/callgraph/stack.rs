@@ -11,12 +11,14 @@ use crate::task::Task;
 macro_rules! stack_methods {
     ($($head:tt)+) => {
         $($head)+ {
-            /// Where a suspended task stands: the functions from the task's coroutine inwards, and the await, last. At most `limit` entries: the
-            /// innermost ones.
+            /// Where a suspended task stands: the functions from the task's coroutine inwards, and
+            /// the await, last. At most `limit` entries: the innermost ones.
             ///
-            /// Empty for a task that succeeded or was cancelled. For one that failed, and for one that is running and so cannot be asked, the coroutine and where the
-            /// task was made. Nothing is recorded while the task runs; what this costs, and what it needs to name functions, is said at
-            /// [`capture_call_graph`](crate::capture_call_graph), which also tells who awaits the task. (asyncio returns only the outermost coroutine.)
+            /// Empty for a task that succeeded or was cancelled. For one that failed, and for one
+            /// that is running and so cannot be asked, the coroutine and where the task was made.
+            /// Nothing is recorded while the task runs; what this costs, and what it needs to name
+            /// functions, is said at [`capture_call_graph`](crate::capture_call_graph), which also
+            /// tells who awaits the task. (asyncio returns only the outermost coroutine.)
             ///
             /// # Examples
             ///

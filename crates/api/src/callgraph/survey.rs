@@ -1,4 +1,4 @@
-//! Which tasks does a question concern, and what do they say?
+//! What do the tasks of a loop wait for? Found out by capturing polls.
 
 use std::backtrace::Backtrace;
 use std::collections::HashMap;
@@ -17,7 +17,8 @@ use crate::context::OutsideContext;
 use crate::event_loop::EventLoop;
 use crate::slot::{TaskHandle, TaskRefExt, TaskSlot, coro_name};
 
-/// A thread that is no worker waits so long for one to answer. With rescue, a worker comes within some milliseconds.
+/// A thread that is no worker waits so long for one to capture. With the watchdog, a worker comes
+/// within some milliseconds.
 const PATIENCE: Duration = Duration::from_millis(250);
 
 /// What a task is doing, and where it stands: innermost first.
@@ -43,7 +44,7 @@ enum Key {
 }
 
 impl Survey<'_> {
-    /// Asks every task of the loop whom it awaits.
+    /// Captures what every task of the loop awaits.
     pub(super) fn of(scheduler: &Scheduler) -> Survey<'_> {
         let mut tasks = HashMap::new();
         let mut awaiters: HashMap<Key, Vec<u64>> = HashMap::new();
@@ -52,7 +53,7 @@ impl Survey<'_> {
             let (_, notes) = capture_task(scheduler, &task, Detail::Edges);
             for awaited in notes.awaited {
                 let known = awaiters.entry(Key::of(&awaited)).or_default();
-                // What one task says comes together.
+                // What one task awaits comes together.
                 if known.last() != Some(&number) {
                     known.push(number);
                 }
@@ -79,14 +80,14 @@ impl Survey<'_> {
             Node::Future(_) => Key::Future(future.number()),
         };
         let mut numbers = self.awaiters.get(&key).cloned().unwrap_or_default();
-        numbers.extend(future.told_awaiters());
+        numbers.extend(future.noted_awaiters());
         numbers.sort_unstable();
         numbers.dedup();
         let tasks = numbers.iter().filter_map(|number| self.tasks.get(number));
         tasks.map(|task| TaskHandle::new(task.clone()).into()).collect()
     }
 
-    /// What `future` is doing. A task is asked once.
+    /// What `future` is doing. A task is captured once.
     pub(super) fn standing_of(&mut self, future: &AnyFuture) -> Standing {
         let Node::Task(task) = &future.0 else {
             let activity = if future.done() { Activity::Done } else { Activity::Suspended };
@@ -117,7 +118,7 @@ impl Key {
     }
 }
 
-/// What a task is doing, asked from any thread.
+/// Where a task stands, captured from any thread.
 pub(super) fn stack_of(task: &TaskRef) -> Vec<FrameCallGraphEntry> {
     if task.is_done() {
         return Vec::new();
@@ -128,27 +129,27 @@ pub(super) fn stack_of(task: &TaskRef) -> Vec<FrameCallGraphEntry> {
             return standing.stack;
         }
     }
-    let asked = task.clone();
-    let answer = Scheduler::of(task)
+    let captured = task.clone();
+    let stack = Scheduler::of(task)
         .and_then(EventLoop::of)
-        .and_then(|event_loop| on_a_worker(&event_loop, move |here| standing_here(here, &asked).stack));
-    answer.unwrap_or_else(|| vec![coroutine_of(task)])
+        .and_then(|event_loop| on_a_worker(&event_loop, move |here| standing_here(here, &captured).stack));
+    stack.unwrap_or_else(|| vec![coroutine_of(task)])
 }
 
-/// Asks on a worker of `event_loop`, and waits for the answer, but not for long.
+/// Calls `capture` on a worker of `event_loop`, and waits for its result, but not for long.
 pub(super) fn on_a_worker<R: Send + 'static>(
     event_loop: &EventLoop,
-    ask: impl FnOnce(&Scheduler) -> R + Send + 'static,
+    capture: impl FnOnce(&Scheduler) -> R + Send + 'static,
 ) -> Option<R> {
     let (sender, receiver) = mpsc::channel();
-    let asked = event_loop.clone();
+    let there = event_loop.clone();
     let call = event_loop.call_soon(move || {
-        // Whoever asked may have gone.
-        let _ = sender.send(ask(asked.scheduler()));
+        // The thread that waits may have given up.
+        let _ = sender.send(capture(there.scheduler()));
     });
-    let answer = receiver.recv_timeout(PATIENCE).ok();
+    let result = receiver.recv_timeout(PATIENCE).ok();
     call.cancel();
-    answer
+    result
 }
 
 /// On a worker of `scheduler`.
@@ -160,13 +161,14 @@ fn standing_here(scheduler: &Scheduler, task: &TaskRef) -> Standing {
         }
         return Standing { activity: Activity::Asking, stack };
     }
-    let (look, notes) = capture_task(scheduler, task, Detail::Stack);
-    let activity = if task.is_done() { Activity::Done } else { look.into() };
+    let (probed, notes) = capture_task(scheduler, task, Detail::Stack);
+    let activity = if task.is_done() { Activity::Done } else { probed.into() };
     let stack = if activity == Activity::Done { Vec::new() } else { stack_from(task, &notes) };
     Standing { activity, stack }
 }
 
-/// The awaits, then the functions of the program around them. Where no function has a name, the coroutine stands for them.
+/// The awaits, then the functions of the program around them. Where no function has a name, the
+/// coroutine stands for them.
 fn stack_from(task: &TaskRef, notes: &Notes) -> Vec<FrameCallGraphEntry> {
     let awaits = notes.waits.iter().map(|Wait { what, at }| {
         // An await inside of this library's own has no place of the program's.
@@ -182,7 +184,7 @@ fn stack_from(task: &TaskRef, notes: &Notes) -> Vec<FrameCallGraphEntry> {
     stack
 }
 
-/// What is known of a task that cannot be asked: what it runs, and where it was made.
+/// What is known of a task that cannot be captured: what it runs, and where it was made.
 pub(super) fn coroutine_of(task: &TaskRef) -> FrameCallGraphEntry {
     FrameCallGraphEntry::at(coro_name(task), Some(task.task_slot().created_at()))
 }
@@ -192,8 +194,8 @@ mod tests {
     use super::*;
     use crate::{Result, Runner, create_task, sleep, wait_for};
 
-    /// A request is made before its task is woken, and a capture in between polls the task: it looks as if it had left the request
-    /// lying.
+    /// A request is made before its task is woken, and a capture in between polls the task: it
+    /// looks as if it had left the request lying.
     #[test]
     fn a_request_that_the_task_does_not_know_of_yet_is_not_taken_for_refused() {
         let outcome: Result<(bool, bool)> = Runner::builder().workers(1).virtual_time(true).run(async {

@@ -38,9 +38,11 @@ impl Drop for Level {
     }
 }
 
-/// Lets an error print itself. If it cannot, this says so in its place: errors are printed where things have gone wrong already.
+/// Lets an error print itself. If it cannot, this says so in its place: errors are printed where
+/// things have gone wrong already.
 ///
-/// `name` is the trait's that does it. `rest` tells how many causes are left out when errors are printed inside each other too deep.
+/// `name` is the trait's that does it. `rest` tells how many causes are left out when errors are
+/// printed inside each other too deep.
 pub(crate) fn print_error(
     f: &mut fmt::Formatter<'_>,
     name: &str,

@@ -23,7 +23,7 @@ thread_local! {
 pub(super) fn poll_read<S: Bytes>(
     receiver: Receiver,
     socket: &Socket<S>,
-    side: &mut IoDirection,
+    io: &mut IoDirection,
     cx: &mut Context<'_>,
     room: usize,
     put: impl FnOnce(&[u8]),
@@ -32,7 +32,7 @@ pub(super) fn poll_read<S: Bytes>(
     let mut chunk = ROOM.try_with(Cell::take).unwrap_or_default();
     chunk.resize(CHUNK, 0);
     let polled =
-        side.poll_read(receiver, socket, cx, &mut chunk[..room.min(CHUNK)]).map_ok(|n| put(&chunk[..n]));
+        io.poll_read(receiver, socket, cx, &mut chunk[..room.min(CHUNK)]).map_ok(|n| put(&chunk[..n]));
     let _ = ROOM.try_with(|room| room.set(chunk));
     polled
 }

@@ -26,8 +26,8 @@ pub(crate) struct IoDirection {
 pub(super) enum Receiver {
     /// The wait itself: its error reaches a caller that can make sense of it.
     Leaf,
-    /// The frame around it. hyper takes an error of the socket for the end of the connection, and would call that a success: then
-    /// the request would be used up without effect.
+    /// The frame around it. hyper takes an error of the socket for the end of the connection, and
+    /// would call that a success: then the request would be used up without effect.
     #[cfg_attr(not(feature = "hyper"), expect(dead_code, reason = "hyper's traits use it"))]
     Frame,
 }
@@ -37,8 +37,9 @@ impl IoDirection {
         IoDirection { leaf: Leaf::new(), waiter: Waiter::new() }
     }
 
-    /// Makes attempts. A request comes before the first one, so that a loop over a socket that is always ready can be cancelled; a
-    /// wait that has begun takes one only if there is nothing to be had.
+    /// Makes attempts. A request comes before the first one, so that a loop over a socket that is
+    /// always ready can be cancelled; a wait that has begun takes one only if there is nothing to
+    /// be had.
     #[track_caller]
     pub(crate) fn poll<S: Source, T>(
         &mut self,
@@ -223,7 +224,8 @@ impl<S: Source, F> Drop for IoOperation<'_, S, F> {
     }
 }
 
-/// Makes attempts until one of them says that it was the last. Like as many [`IoOperation`]s, one after the other.
+/// Makes attempts until one of them says that it was the last. Like as many [`IoOperation`]s, one
+/// after the other.
 #[must_use = "futures do nothing unless awaited"]
 pub(super) struct IoOperations<'a, S: Source, F> {
     socket: &'a Socket<S>,
@@ -234,7 +236,7 @@ pub(super) struct IoOperations<'a, S: Source, F> {
 }
 
 impl<S: Source> Socket<S> {
-    /// IoOperations in `direction`, none if it `is_over` from the start.
+    /// [`IoOperations`] in `direction`, none if it `is_over` from the start.
     pub(super) fn operations<F>(
         &self,
         direction: Direction,

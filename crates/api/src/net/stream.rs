@@ -174,8 +174,8 @@ macro_rules! reading_traits {
                 cx: &mut Context<'_>,
                 buffer: &mut [u8],
             ) -> Poll<io::Result<usize>> {
-                let (socket, side) = self.get_mut().reader();
-                side.poll_read($crate::net::io_operation::Receiver::Leaf, socket, cx, buffer)
+                let (socket, io) = self.get_mut().reader();
+                io.poll_read($crate::net::io_operation::Receiver::Leaf, socket, cx, buffer)
             }
 
             fn poll_read_vectored(
@@ -183,8 +183,8 @@ macro_rules! reading_traits {
                 cx: &mut Context<'_>,
                 buffers: &mut [IoSliceMut<'_>],
             ) -> Poll<io::Result<usize>> {
-                let (socket, side) = self.get_mut().reader();
-                side.poll_read_vectored($crate::net::io_operation::Receiver::Leaf, socket, cx, buffers)
+                let (socket, io) = self.get_mut().reader();
+                io.poll_read_vectored($crate::net::io_operation::Receiver::Leaf, socket, cx, buffers)
             }
         }
 
@@ -195,8 +195,8 @@ macro_rules! reading_traits {
                 cx: &mut Context<'_>,
                 buffer: &mut tokio::io::ReadBuf<'_>,
             ) -> Poll<io::Result<()>> {
-                let (socket, side) = self.get_mut().reader();
-                $crate::net::foreign::poll_read($crate::net::io_operation::Receiver::Leaf, socket, side, cx, buffer.remaining(), |bytes| buffer.put_slice(bytes))
+                let (socket, io) = self.get_mut().reader();
+                $crate::net::foreign::poll_read($crate::net::io_operation::Receiver::Leaf, socket, io, cx, buffer.remaining(), |bytes| buffer.put_slice(bytes))
             }
         }
 
@@ -207,8 +207,8 @@ macro_rules! reading_traits {
                 cx: &mut Context<'_>,
                 mut buffer: hyper::rt::ReadBufCursor<'_>,
             ) -> Poll<io::Result<()>> {
-                let (socket, side) = self.get_mut().reader();
-                $crate::net::foreign::poll_read($crate::net::io_operation::Receiver::Frame, socket, side, cx, buffer.remaining(), |bytes| buffer.put_slice(bytes))
+                let (socket, io) = self.get_mut().reader();
+                $crate::net::foreign::poll_read($crate::net::io_operation::Receiver::Frame, socket, io, cx, buffer.remaining(), |bytes| buffer.put_slice(bytes))
             }
         }
     };
@@ -223,8 +223,8 @@ macro_rules! writing_traits {
                 cx: &mut Context<'_>,
                 bytes: &[u8],
             ) -> Poll<io::Result<usize>> {
-                let (socket, side) = self.get_mut().writer();
-                side.poll_write($crate::net::io_operation::Receiver::Leaf, socket, cx, bytes)
+                let (socket, io) = self.get_mut().writer();
+                io.poll_write($crate::net::io_operation::Receiver::Leaf, socket, cx, bytes)
             }
 
             fn poll_write_vectored(
@@ -232,8 +232,8 @@ macro_rules! writing_traits {
                 cx: &mut Context<'_>,
                 slices: &[IoSlice<'_>],
             ) -> Poll<io::Result<usize>> {
-                let (socket, side) = self.get_mut().writer();
-                side.poll_write_vectored($crate::net::io_operation::Receiver::Leaf, socket, cx, slices)
+                let (socket, io) = self.get_mut().writer();
+                io.poll_write_vectored($crate::net::io_operation::Receiver::Leaf, socket, cx, slices)
             }
 
             /// There is nothing to flush: what is written is with the operating system.
@@ -264,8 +264,8 @@ macro_rules! foreign_writing_traits {
                 cx: &mut Context<'_>,
                 bytes: &[u8],
             ) -> Poll<io::Result<usize>> {
-                let (socket, side) = self.get_mut().writer();
-                side.poll_write($crate::net::io_operation::Receiver::$receiver, socket, cx, bytes)
+                let (socket, io) = self.get_mut().writer();
+                io.poll_write($crate::net::io_operation::Receiver::$receiver, socket, cx, bytes)
             }
 
             fn poll_write_vectored(
@@ -273,8 +273,8 @@ macro_rules! foreign_writing_traits {
                 cx: &mut Context<'_>,
                 slices: &[IoSlice<'_>],
             ) -> Poll<io::Result<usize>> {
-                let (socket, side) = self.get_mut().writer();
-                side.poll_write_vectored($crate::net::io_operation::Receiver::$receiver, socket, cx, slices)
+                let (socket, io) = self.get_mut().writer();
+                io.poll_write_vectored($crate::net::io_operation::Receiver::$receiver, socket, cx, slices)
             }
 
             fn is_write_vectored(&self) -> bool {

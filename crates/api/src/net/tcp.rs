@@ -104,10 +104,10 @@ impl TcpListener {
     /// What [`accept`](Self::accept) does, for one who also waits for something else, and watches the connection later.
     pub(crate) fn poll_accept(
         &self,
-        side: &mut IoDirection,
+        io: &mut IoDirection,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(mio::net::TcpStream, SocketAddr)>> {
-        side.poll(&self.socket, Direction::Read, cx, |listener| listener.accept().map(Done::whole))
+        io.poll(&self.socket, Direction::Read, cx, |listener| listener.accept().map(Done::whole))
     }
 
     /// Has the running loop watch it, whichever has done so until now.
@@ -140,8 +140,8 @@ impl fmt::Debug for TcpListener {
 pub struct TcpStream {
     socket: Socket<mio::net::TcpStream>,
     /// For those who read and write by the traits' `poll_` methods.
-    read_side: IoDirection,
-    write_side: IoDirection,
+    reading: IoDirection,
+    writing: IoDirection,
 }
 
 impl TcpStream {
@@ -182,8 +182,8 @@ impl TcpStream {
         super::bytes::without_signal(&stream);
         Ok(TcpStream {
             socket: Socket::watch(stream)?,
-            read_side: IoDirection::new(),
-            write_side: IoDirection::new(),
+            reading: IoDirection::new(),
+            writing: IoDirection::new(),
         })
     }
 
@@ -201,7 +201,7 @@ impl TcpStream {
     /// Has the running loop watch it, whichever has done so until now.
     pub(crate) fn move_here(self) -> Result<TcpStream> {
         let socket = self.socket.move_here()?;
-        Ok(TcpStream { socket, read_side: IoDirection::new(), write_side: IoDirection::new() })
+        Ok(TcpStream { socket, reading: IoDirection::new(), writing: IoDirection::new() })
     }
 
     pub(crate) fn socket(&self) -> &Socket<mio::net::TcpStream> {
@@ -209,11 +209,11 @@ impl TcpStream {
     }
 
     fn reader(&mut self) -> (&Socket<mio::net::TcpStream>, &mut IoDirection) {
-        (&self.socket, &mut self.read_side)
+        (&self.socket, &mut self.reading)
     }
 
     fn writer(&mut self) -> (&Socket<mio::net::TcpStream>, &mut IoDirection) {
-        (&self.socket, &mut self.write_side)
+        (&self.socket, &mut self.writing)
     }
 
     reading!();

@@ -100,10 +100,10 @@ impl UnixListener {
     /// What [`accept`](Self::accept) does, for one who also waits for something else, and watches the connection later.
     pub(crate) fn poll_accept(
         &self,
-        side: &mut IoDirection,
+        io: &mut IoDirection,
         cx: &mut Context<'_>,
     ) -> Poll<Result<mio_net::UnixStream>> {
-        side.poll(&self.socket, Direction::Read, cx, |listener| {
+        io.poll(&self.socket, Direction::Read, cx, |listener| {
             listener.accept().map(|(stream, _)| Done::whole(stream))
         })
     }
@@ -139,8 +139,8 @@ impl UnixListener {
 pub struct UnixStream {
     socket: Socket<mio_net::UnixStream>,
     /// For those who read and write by the traits' `poll_` methods.
-    read_side: IoDirection,
-    write_side: IoDirection,
+    reading: IoDirection,
+    writing: IoDirection,
 }
 
 impl UnixStream {
@@ -183,8 +183,8 @@ impl UnixStream {
         super::bytes::without_signal(&stream);
         Ok(UnixStream {
             socket: Socket::watch(stream)?,
-            read_side: IoDirection::new(),
-            write_side: IoDirection::new(),
+            reading: IoDirection::new(),
+            writing: IoDirection::new(),
         })
     }
 
@@ -212,7 +212,7 @@ impl UnixStream {
     /// Has the running loop watch it, whichever has done so until now.
     pub(crate) fn move_here(self) -> Result<UnixStream> {
         let socket = self.socket.move_here()?;
-        Ok(UnixStream { socket, read_side: IoDirection::new(), write_side: IoDirection::new() })
+        Ok(UnixStream { socket, reading: IoDirection::new(), writing: IoDirection::new() })
     }
 
     pub(crate) fn socket(&self) -> &Socket<mio_net::UnixStream> {
@@ -220,11 +220,11 @@ impl UnixStream {
     }
 
     fn reader(&mut self) -> (&Socket<mio_net::UnixStream>, &mut IoDirection) {
-        (&self.socket, &mut self.read_side)
+        (&self.socket, &mut self.reading)
     }
 
     fn writer(&mut self) -> (&Socket<mio_net::UnixStream>, &mut IoDirection) {
-        (&self.socket, &mut self.write_side)
+        (&self.socket, &mut self.writing)
     }
 
     reading!();

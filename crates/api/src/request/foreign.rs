@@ -18,10 +18,11 @@
 //! in the first round only. So the wakers of a scope that ends move to the scope around it. A leaf that was
 //! called in one scope and is polled in another takes the request if the requesting scope is still around it.
 //!
-//! Code that makes a request only wakes the task. The wakers are called once for each state of the requests
-//! (`Call::asked`); a leaf that registers later has checked that state itself. (A leaf polled for the first
-//! time after another leaf took the request does not see it: it looks like an await in that leaf's clean-up.)
-//! Registering and calling happen on the thread that polls the task; leaves and scopes may be dropped on any.
+//! Code that makes a request only wakes the task. The wakers are called once for each state of the
+//! requests (`Call::requests`); a leaf that registers later has checked that state itself. (A leaf
+//! polled for the first time after another leaf took the request does not see it: it looks like an
+//! await in that leaf's clean-up.) Registering and calling happen on the thread that polls the
+//! task; leaves and scopes may be dropped on any.
 
 use std::sync::{Arc, Weak};
 use std::task::Waker;
@@ -45,7 +46,8 @@ pub(crate) struct ForeignWakers {
 /// Wakers are cloned, woken and dropped after the lock.
 #[derive(Default)]
 struct List {
-    /// In the order in which they came, which is the order in which they are called. Keys are never used again.
+    /// In the order in which they came, which is the order in which they are called. Keys are never
+    /// used again.
     members: WaitList<Member>,
     next: u64,
     /// The key among the members of the scope around.
@@ -69,7 +71,7 @@ pub(crate) struct Call {
     /// The place of the scope below which all were called.
     pub(crate) place: u64,
     /// The state of the requests there.
-    pub(crate) asked: u64,
+    pub(crate) requests: u64,
 }
 
 impl List {
@@ -88,8 +90,8 @@ impl ForeignWakers {
     }
 
     /// Wakes all below, if that has not been done for this state of the requests.
-    pub(crate) fn call(&self, asked: u64) {
-        let call = Call { place: self.place, asked };
+    pub(crate) fn call(&self, requests: u64) {
+        let call = Call { place: self.place, requests };
         if self.list.lock().called == Some(call) {
             return;
         }
@@ -99,7 +101,8 @@ impl ForeignWakers {
         wakers.into_iter().for_each(wake_quietly);
     }
 
-    /// Takes the wakers of all leaves below out, in order. What comes later enters its scope with the one around again.
+    /// Takes the wakers of all leaves below out, in order. What comes later enters its scope with
+    /// the one around again.
     fn take_all(&self, call: Option<Call>) -> Vec<Waker> {
         let take = |wakers: &ForeignWakers| {
             let mut list = wakers.list.lock();

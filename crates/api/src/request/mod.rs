@@ -6,7 +6,8 @@
 //! | `route.rs` | how does a request travel along tasks that await each other? |
 //! | `foreign.rs` | which leaves does a wake of their task not reach? |
 //!
-//! These are data: they know neither tasks nor scopes. `slot` keeps them with each task, `cancel` brings a request to an await.
+//! These are data: they know neither tasks nor scopes. `slot` keeps them with each task, `cancel`
+//! brings a request to an await.
 
 mod foreign;
 mod route;

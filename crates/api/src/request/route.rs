@@ -179,7 +179,8 @@ impl Way {
 }
 
 impl Drop for Way {
-    /// One after the other: a way may have joined another one, and that one again, for as long as there are tasks.
+    /// One after the other: a way may have joined another one, and that one again, for as long as
+    /// there are tasks.
     fn drop(&mut self) {
         let mut next = self.0.lock().joined.take();
         while let Some(way) = next {

@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 
 use selvedge_scheduler::{Scheduler, TaskRef};
 
-use super::held::Hold;
+use super::clock_pause::ClockPause;
 use super::waiter::Waiter;
 use crate::error::{CancelledError, EVENT_LOOP_IS_CLOSED, Error};
 use crate::event_loop::EventLoop;
@@ -90,8 +90,8 @@ impl<'a> Shutdown<'a> {
         self.deadline = Some(Instant::now());
     }
 
-    /// `hold` keeps virtual time from moving on until every task has been asked to stop.
-    pub(super) fn finish(mut self, hold: &Hold) {
+    /// `pause` keeps virtual time from moving on until every task has been cancelled.
+    pub(super) fn finish(mut self, pause: &ClockPause) {
         let scheduler = self.event_loop.scheduler();
         let is_inside = Scheduler::with_current(|current| current.is_some_and(|it| it.ptr_eq(scheduler)));
         if is_inside {
@@ -102,11 +102,11 @@ impl<'a> Shutdown<'a> {
         }
         scheduler.refuse_foreign_threads();
         let waiter = Waiter::new(self.event_loop);
-        let cleaned_up = self.clean_up(&waiter, hold);
+        let cleaned_up = self.clean_up(&waiter, pause);
         scheduler.refuse_everybody();
         if cleaned_up == Wait::AllEnded {
             // The last look: what came in between the two is all there will ever be.
-            let _ = self.clean_up(&waiter, hold);
+            let _ = self.clean_up(&waiter, pause);
         }
         drop(waiter);
         // Before the loop is closed, which may take its time: a signal in between does what it does by default, instead of nothing.
@@ -117,10 +117,10 @@ impl<'a> Shutdown<'a> {
     }
 
     /// In rounds, until there is neither a task nor a function: what is made during the shutdown gets its turn when what was there before has ended.
-    fn clean_up(&mut self, waiter: &Waiter, hold: &Hold) -> Wait {
+    fn clean_up(&mut self, waiter: &Waiter, pause: &ClockPause) -> Wait {
         let scheduler = self.event_loop.scheduler();
         loop {
-            let asked = self.ask_and_wait(waiter, hold);
+            let asked = self.ask_and_wait(waiter, pause);
             let Some(asked) = asked else { return Wait::TimeIsUp };
             // The loop still runs: a signal while functions end in their threads is the handler's.
             let had_functions =
@@ -135,11 +135,11 @@ impl<'a> Shutdown<'a> {
     }
 
     /// One round: the number of those that were asked and have ended. `None`: the time is up.
-    fn ask_and_wait(&mut self, waiter: &Waiter, hold: &Hold) -> Option<usize> {
+    fn ask_and_wait(&mut self, waiter: &Waiter, pause: &ClockPause) -> Option<usize> {
         let countdown = Arc::new(Countdown { unfinished: AtomicUsize::new(1), waker: waiter.waker() });
         let asked = self.ask_all(&countdown);
         // What they do now may take time.
-        hold.release();
+        pause.end();
         countdown.down();
         let end = self.wait(waiter, &countdown);
         let (mut ended, mut alive) = (0, Vec::new());
@@ -179,7 +179,7 @@ impl<'a> Shutdown<'a> {
             slot.mark_retrieved();
             countdown.unfinished.fetch_add(1, Ordering::Relaxed);
             notify(&task, Arc::clone(countdown) as Arc<dyn Notify>, 0);
-            task.tell_of_shutdown();
+            task.request_shutdown();
             asked.push(TaskHandle::new(task));
         }
         asked
@@ -220,7 +220,7 @@ impl<'a> Shutdown<'a> {
                 self.failures.note(task);
             } else if slot.requests().load().is_pending() {
                 given_up.unheard();
-            } else if slot.waits_for_told() {
+            } else if slot.waits_for_request() {
                 given_up.waiting(task);
             } else {
                 given_up.did_not_stop(task);

@@ -1,7 +1,7 @@
 //! Which tasks were said to wait for a task or a future, by primitives of the program's own?
 //!
-//! Kept with what is awaited, and by number: a waiter that was never taken back holds nothing alive, and a number of a task that
-//! is gone is found nowhere.
+//! Kept with what is awaited, and by number: a waiter that was never taken back holds nothing
+//! alive, and a number of a task that is gone is found nowhere.
 
 use std::collections::BTreeSet;
 use std::ops::Bound::{Excluded, Unbounded};

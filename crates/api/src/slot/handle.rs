@@ -6,7 +6,8 @@ use selvedge_scheduler::TaskRef;
 
 use super::reference::TaskRefExt;
 
-/// A task of unknown type: everything that [`Task`](crate::Task) offers but the result. Two handles are equal if they hold the same task.
+/// A task of unknown type: everything that [`Task`](crate::Task) offers but the result. Two handles
+/// are equal if they hold the same task.
 ///
 /// It keeps neither the task running nor its loop alive; it only keeps the record of how the task ended.
 ///

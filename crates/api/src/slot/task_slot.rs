@@ -6,15 +6,16 @@ use std::sync::Arc;
 use once_cell::race::OnceBox;
 use selvedge_scheduler::Scheduler;
 
-use super::extra::{Extra, Told};
+use super::extra::{Extra, ShutdownRequest};
 use super::number;
 use crate::context::Bindings;
 use crate::error::{CancelledError, Error};
 use crate::request::{CancelState, Delivery, ForeignWakers, Request, Route};
 use crate::sync::mutation;
 
-/// What lies in the cell of each task. It is small because every task pays for it; whatever only some tasks need (a name, callbacks,
-/// an error) is in the box that is made when it is first needed.
+/// What lies in the cell of each task. It is small because every task pays for it; whatever only
+/// some tasks need (a name, callbacks, an error) is in the box that is made when it is first
+/// needed.
 pub(crate) struct TaskSlot {
     requests: CancelState,
     /// The creator's context at creation: one reference to an immutable map.
@@ -87,8 +88,8 @@ impl TaskSlot {
     }
 
     /// Counts the request of a shutdown, which the task is given once.
-    pub(crate) fn tell_of_shutdown(&self, route: Route) -> Told {
-        self.extra().tell_of_shutdown(&self.requests, route)
+    pub(crate) fn request_shutdown(&self, route: Route) -> ShutdownRequest {
+        self.extra().request_shutdown(&self.requests, route)
     }
 
     /// asyncio's `uncancel()`.
@@ -98,26 +99,26 @@ impl TaskSlot {
             && !self.requests.load().is_pending()
             && let Some(route) = self.route()
         {
-            // It may have been taken back: then nobody will be told.
+            // The request may have been taken back: then no await will take it.
             route.settle();
         }
         left
     }
 
-    /// The way on which a shutdown's request reached the task, if one has.
+    /// The route by which a shutdown's request reached the task, if one has.
     pub(crate) fn shutdown_route(&self) -> Option<Route> {
         self.extra_if_any()?.shutdown_route()
     }
 
-    /// The task has passed a shutdown's request on and waits for whom it told, or does not any more.
-    pub(crate) fn set_waits_for_told(&self, waits: bool) {
+    /// Whether the task waits for tasks to which it has passed a shutdown's request on.
+    pub(crate) fn set_waits_for_request(&self, waits: bool) {
         if let Some(extra) = self.extra_if_any() {
-            extra.set_waits_for_told(waits);
+            extra.set_waits_for_request(waits);
         }
     }
 
-    pub(crate) fn waits_for_told(&self) -> bool {
-        self.extra_if_any().is_some_and(Extra::waits_for_told)
+    pub(crate) fn waits_for_request(&self) -> bool {
+        self.extra_if_any().is_some_and(Extra::waits_for_request)
     }
 
     /// The message of the last request that did not join another one.
@@ -125,7 +126,7 @@ impl TaskSlot {
         self.extra_if_any()?.cancel_message()
     }
 
-    /// The way of that request, if another task passed it on.
+    /// The route of that request, if another task passed it on.
     pub(crate) fn route(&self) -> Option<Route> {
         self.extra_if_any()?.route()
     }
@@ -144,7 +145,8 @@ impl TaskSlot {
         self.extra_if_any().and_then(Extra::name).unwrap_or_else(|| format!("Task-{}", self.number))
     }
 
-    /// Notes how the task failed, for those who hold no right to its result. Happens before the task counts as done.
+    /// Notes how the task failed, for references without a right to its result. Happens before the
+    /// task counts as done.
     pub(crate) fn record_failure(&self, error: &Error) {
         if error.is_cancelled() {
             if !mutation("cancelled-without-a-note") {
@@ -168,7 +170,7 @@ impl TaskSlot {
         self.extra_if_any()?.failed_on()
     }
 
-    /// Somebody has seen the error: it is not reported when the last handle goes.
+    /// The error has been seen: it is not reported when the last handle is dropped.
     pub(crate) fn mark_retrieved(&self) {
         self.extra().mark_retrieved();
     }

@@ -26,7 +26,8 @@ impl CallbackId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WatcherId(pub(crate) u64);
 
-/// Something of this library that waits for several tasks at once: told once per task, on the thread where the task ended.
+/// Something of this library that waits for several tasks at once: told once per task, on the
+/// thread where the task ended.
 pub(crate) trait Notify: Send + Sync {
     /// The task that was registered under `index` is done.
     fn notify(&self, index: usize, task: &TaskRef);

@@ -84,13 +84,13 @@ impl Listener {
         })
     }
 
-    pub(super) fn poll_accept(&self, side: &mut IoDirection, cx: &mut Context<'_>) -> Poll<Result<Accepted>> {
+    pub(super) fn poll_accept(&self, io: &mut IoDirection, cx: &mut Context<'_>) -> Poll<Result<Accepted>> {
         match self {
             Listener::Tcp(listener) => {
-                listener.poll_accept(side, cx).map_ok(|(stream, peer)| Accepted::Tcp(stream, peer))
+                listener.poll_accept(io, cx).map_ok(|(stream, peer)| Accepted::Tcp(stream, peer))
             }
             #[cfg(unix)]
-            Listener::Unix { listener, .. } => listener.poll_accept(side, cx).map_ok(Accepted::Unix),
+            Listener::Unix { listener, .. } => listener.poll_accept(io, cx).map_ok(Accepted::Unix),
         }
     }
 

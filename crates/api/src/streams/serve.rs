@@ -245,8 +245,7 @@ where
         shared: Arc::clone(server.shared()),
     });
     for index in 0..count {
-        let mut accepting =
-            Accepting { host: Arc::clone(&host), index, side: IoDirection::new(), pause: None };
+        let mut accepting = Accepting { host: Arc::clone(&host), index, io: IoDirection::new(), pause: None };
         let mut place = Place::default();
         event_loop.run_in_background(async move { poll_fn(|cx| accepting.poll(&mut place, cx)).await });
     }
@@ -268,7 +267,7 @@ struct Host<C> {
 struct Accepting<C> {
     host: Arc<Host<C>>,
     index: usize,
-    side: IoDirection,
+    io: IoDirection,
     pause: Option<Sleep>,
 }
 
@@ -289,7 +288,7 @@ where
                     Poll::Pending => return Poll::Pending,
                 }
             }
-            let Some(accepted) = self.host.shared.poll_accept(self.index, &mut self.side, cx) else {
+            let Some(accepted) = self.host.shared.poll_accept(self.index, &mut self.io, cx) else {
                 return Poll::Ready(());
             };
             match accepted {

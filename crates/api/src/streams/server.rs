@@ -199,10 +199,10 @@ impl Watched<State> {
     pub(super) fn poll_accept(
         &self,
         index: usize,
-        side: &mut IoDirection,
+        io: &mut IoDirection,
         cx: &mut Context<'_>,
     ) -> Option<Poll<Result<Accepted>>> {
-        self.with(|state| Some(state.listeners.get(index)?.poll_accept(side, cx)))
+        self.with(|state| Some(state.listeners.get(index)?.poll_accept(io, cx)))
     }
 
     /// What `until` looks for who accepts.

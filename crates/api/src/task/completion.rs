@@ -47,8 +47,9 @@ pub(crate) fn stop_notifying(task: &TaskRef, id: WatcherId) {
 fn watch(task: &TaskRef, watcher: Watcher) -> WatcherId {
     let extra = task.task_slot().extra();
     let id = extra.add_watcher(watcher);
-    // The task may be ending right now. If it was done before it knew that anybody watches, the watcher is ours to run, unless
-    // whoever asked before us has had it run: the lock around the list decides.
+    // The task may be ending right now. If it was done before it knew that anybody watches, the
+    // watcher is ours to run, unless whoever asked before us has had it run: the lock around the
+    // list decides.
     if task.watch_completion()
         && !mutation("watch-though-complete")
         && let Some(watcher) = extra.remove_watcher(id)

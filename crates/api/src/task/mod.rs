@@ -41,13 +41,15 @@ use crate::start::start_held;
 
 /// A coroutine that runs on its own, and the right to its result.
 ///
-/// Awaiting it returns what the coroutine returned. `task.await` moves the result out; `(&mut task).await` keeps the handle.
-/// Dropping a `Task` detaches: the task lives on, owned by its loop. (asyncio's loop holds tasks weakly, so a forgotten task may
-/// vanish there. Not here.)
+/// Awaiting it returns what the coroutine returned. `task.await` moves the result out;
+/// `(&mut task).await` keeps the handle. Dropping a `Task` detaches: the task lives on, owned by
+/// its loop. (asyncio's loop holds tasks weakly, so a forgotten task may vanish there. Not here.)
 ///
-/// A value that nobody took is dropped with the task's last owner, its loop or this. Should its destructor panic, the panic ends there, as the
-/// panic hook has told of it: whoever drops a `Task` goes on. So it is with the coroutine's own destructors, whose panic is the task's error. However
-/// long a row of tasks is in which each is the value of another, or is captured by it, it is dropped without recursion.
+/// A value that nobody took is dropped with the task's last owner, its loop or this. Should its
+/// destructor panic, the panic ends there, as the panic hook has told of it: whoever drops a `Task`
+/// goes on. So it is with the coroutine's own destructors, whose panic is the task's error. However
+/// long a row of tasks is in which each is the value of another, or is captured by it, it is
+/// dropped without recursion.
 ///
 /// # Examples
 ///
@@ -65,22 +67,24 @@ use crate::start::start_held;
 ///
 /// # Cancellation
 ///
-/// A request that reaches the await of a task is passed on to that task, message and all; the await goes on until the task ends
-/// and returns what it ended with. [`shield`](crate::shield) stops this. Should the task end by itself without having seen the
-/// request, its result is returned, and the request meets the next await: neither is lost.
+/// A request that reaches the await of a task is passed on to that task, message and all; the await
+/// goes on until the task ends and returns what it ended with. [`shield`](crate::shield) stops
+/// this. Should the task end by itself without having seen the request, its result is returned, and
+/// the request meets the next await: neither is lost.
 ///
-/// Tasks that await each other in a circle never end by themselves. A request is passed round once; the task that awaits the one where it
-/// began is told.
+/// Tasks that await each other in a circle never end by themselves. A request is passed round once;
+/// the task that awaits the one where it began is told.
 ///
 /// # Errors
 ///
-/// What the coroutine returned; [`CancelledError`](crate::CancelledError) if it was cancelled or its loop was closed;
-/// [`PanicError`](crate::PanicError) if it panicked; [`RuntimeError`] if a task awaits itself;
-/// [`InvalidStateError`] if the result was moved out before.
+/// What the coroutine returned; [`CancelledError`](crate::CancelledError) if it was cancelled or
+/// its loop was closed; [`PanicError`](crate::PanicError) if it panicked; [`RuntimeError`] if a
+/// task awaits itself; [`InvalidStateError`] if the result was moved out before.
 pub struct Task<T: Send + 'static> {
     join: JoinHandle<Ended<T>>,
     leaf: Leaf,
-    /// The request that was passed on to the task, until it is known whether the task saw it. In a box, because that is rare.
+    /// The request that was passed on to the task, until it is known whether the task saw it. In a
+    /// box, because that is rare.
     passed_on: Option<Box<Passed>>,
 }
 
@@ -92,8 +96,8 @@ struct Passed {
 
 /// Starts a coroutine as a task of the running loop.
 ///
-/// The coroutine starts soon, on any worker; it may have ended before this returns (asyncio's starts at the caller's next await).
-/// It inherits the caller's [context](crate::ContextVar).
+/// The coroutine starts soon, on any worker; it may have ended before this returns (asyncio's
+/// starts at the caller's next await). It inherits the caller's [context](crate::ContextVar).
 ///
 /// # Examples
 ///
@@ -105,8 +109,8 @@ struct Passed {
 /// # }).unwrap();
 /// ```
 ///
-/// A loop that only an error ends has no type of its own to tell: end it with `#[expect(unreachable_code)] Ok(())`, or make it an
-/// `async fn … -> selvedge::Result<()>`.
+/// A loop that only an error ends has no type of its own to tell: end it with
+/// `#[expect(unreachable_code)] Ok(())`, or make it an `async fn … -> selvedge::Result<()>`.
 ///
 /// # Panics
 ///
@@ -123,7 +127,8 @@ pub fn create_task<C: Coroutine>(coro: C) -> Task<C::Item> {
     }
 }
 
-/// [`create_task`] for where it is not known whether a loop is running. asyncio's `create_task` raises this error.
+/// [`create_task`] for where it is not known whether a loop is running. asyncio's `create_task`
+/// raises this error.
 ///
 /// # Examples
 ///
@@ -146,7 +151,8 @@ pub fn try_create_task<C: Coroutine>(coro: C) -> Result<Task<C::Item>> {
 
 /// The task that `coro_or_task` is, or the coroutine.
 pub(crate) fn given_task<C: Coroutine>(coro_or_task: C) -> std::result::Result<Task<C::Item>, C> {
-    // A `Task` is a coroutine too; which of the two it is, is known when this is compiled. `Option` lets it be moved out.
+    // A `Task` is a coroutine too; which of the two it is, is known when this is compiled. `Option`
+    // lets it be moved out.
     let mut given = Some(coro_or_task);
     if let Some(task) = (&mut given as &mut dyn Any).downcast_mut::<Option<Task<C::Item>>>() {
         return Ok(task.take().expect("it was put there above"));
@@ -165,7 +171,8 @@ pub(crate) fn spawn_on<C: Coroutine>(scheduler: &Scheduler, coro: C, slot: TaskS
     Task { join: scheduler.spawn(TaskBody::new(coro), slot), leaf: Leaf::new(), passed_on: None }
 }
 
-/// [`create_task`], but the task is held before its first step, until its [`Start`](crate::start::Start) lets it begin.
+/// [`create_task`], but the task is held before its first step, until its
+/// [`Start`](crate::start::Start) lets it begin.
 #[track_caller]
 fn create_held<C: Coroutine>(coro: C) -> Task<C::Item> {
     let slot = new_slot(Location::caller());
@@ -185,7 +192,8 @@ thread_local! {
     static EAGER: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Eager tasks that start eager tasks in their first steps stand on one stack. A row of them that is longer goes on from the queue.
+/// Eager tasks that start eager tasks in their first steps stand on one stack. A row of them that
+/// is longer goes on from the queue.
 const MOST_EAGER: usize = 50;
 
 /// One first step inside of others.
@@ -243,8 +251,10 @@ impl<T: Send + 'static> Task<T> {
     ///
     /// # Errors
     ///
-    /// The task's own error, which counts as retrieved then; [`CancelledError`](crate::CancelledError) if it was cancelled; [`InvalidStateError`]
-    /// if it is not done, or the result was moved out by awaiting it. (asyncio's result can be taken any number of times.)
+    /// The task's own error, which counts as retrieved then;
+    /// [`CancelledError`](crate::CancelledError) if it was cancelled; [`InvalidStateError`] if it
+    /// is not done, or the result was moved out by awaiting it. (asyncio's result can be taken any
+    /// number of times.)
     pub fn result(&self) -> Result<&T> {
         match self.join.peek() {
             Some(Ended(Ok(value))) => Ok(value),
@@ -273,11 +283,12 @@ impl<T: Send + 'static> Task<T> {
         self.join.try_take().map(|Ended(result)| result)
     }
 
-    /// The task is done. If it ended without having seen the request that was passed on to it, that request is still owed to us.
+    /// The task is done. If it ended without having seen the request that was passed on to it, that
+    /// request is still owed to us.
     fn settle_passed_on(&mut self, result: &Result<T>) {
         if let Some(passed) = self.passed_on.take() {
             if passed.held.route().is_of_shutdown() {
-                set_waits_for_told(false);
+                set_waits_for_request(false);
             }
             let is_unseen = self.task_ref().task_slot().requests().load().is_pending();
             let is_cancelled = result.as_ref().is_err_and(crate::Error::is_cancelled);
@@ -288,11 +299,11 @@ impl<T: Send + 'static> Task<T> {
     }
 }
 
-/// The current task waits for tasks to which it has passed the shutdown's request on, or does not any more.
-pub(crate) fn set_waits_for_told(waits: bool) {
+/// Notes whether the current task waits for tasks to which it has passed a shutdown's request on.
+pub(crate) fn set_waits_for_request(waits: bool) {
     TaskRef::with_current(|task| {
         if let Some(slot) = task.and_then(TaskRef::slot::<TaskSlot>) {
-            slot.set_waits_for_told(waits);
+            slot.set_waits_for_request(waits);
         }
     });
 }
@@ -341,8 +352,9 @@ impl<T: Send + 'static> LeafFuture for Task<T> {
     /// Passes a request on to the task, and waits on.
     #[inline]
     fn meet_request(&mut self, cx: &mut Context<'_>) -> ControlFlow<Poll<Result<T>>> {
-        // Taken before it is passed on: of two tasks that pass requests to each other at the same time, each then meets the
-        // other's as a new one. Looked at first, both could join a request that is on its way out, and no await would take it.
+        // Taken before it is passed on: of two tasks that pass requests to each other at the same
+        // time, each then meets the other's as a new one. Looked at first, both could join a
+        // request that is on its way out, and no await would take it.
         let Some(taken) = self.leaf.take(cx) else { return Break(Poll::Pending) };
         if let Some(passed) = &mut self.passed_on {
             match taken.meet(&passed.held) {
@@ -357,9 +369,9 @@ impl<T: Send + 'static> LeafFuture for Task<T> {
             }
         }
         match self.task_ref().pass_on(taken.route.route(), &taken.error) {
-            PassedOn::Told => {
+            PassedOn::Delivered => {
                 if taken.route.route().is_of_shutdown() {
-                    set_waits_for_told(true);
+                    set_waits_for_request(true);
                 }
                 self.passed_on = Some(Box::new(Passed { to: taken.to, held: taken.route.keep() }));
                 self.leaf.suspend(cx);

@@ -10,11 +10,12 @@ use crate::cancel::{Frame, FramePoll};
 use crate::error::Result;
 use crate::leaf::frame_polled;
 
-/// Awaits a future that knows nothing of this library (another crate's channel, a request to a server), so that a cancellation ends
-/// this await and not the whole task.
+/// Awaits a future that knows nothing of this library (another crate's channel, a request to a
+/// server), so that a cancellation ends this await and not the whole task.
 ///
-/// Also for a foreign future beside other awaits in a combinator (`join_all`, `FuturesUnordered`): what awaits something of this library is
-/// told of the request there, and a foreign future is not. Bare, it would wait on as long as one of the others was told.
+/// Also for a foreign future beside other awaits in a combinator (`join_all`, `FuturesUnordered`):
+/// what awaits something of this library is told of the request there, and a foreign future is not.
+/// Bare, it would wait on as long as one of the others was told.
 ///
 /// # Examples
 ///
@@ -41,7 +42,8 @@ use crate::leaf::frame_polled;
 ///
 /// # Cancellation
 ///
-/// The future is polled once more after the request; what it has ready by then is returned. Else it is dropped.
+/// The future is polled once more after the request; what it has ready by then is returned. Else it
+/// is dropped.
 pub fn cancellable<F: IntoFuture>(future: F) -> Cancellable<F::IntoFuture> {
     Cancellable { content: Some(future.into_future()), frame: Frame::new() }
 }

@@ -22,19 +22,22 @@ use crate::request::{Meeting, UnderWay};
 use crate::slot::{Notify, PassedOn, TaskRefExt};
 use crate::start::{self, Start, start_held};
 use crate::sync::{AtomicUsize, Mutex, Ordering, lock_to_wait, mutation};
-use crate::task::{HeldChildren, notify, set_waits_for_told};
+use crate::task::{HeldChildren, notify, set_waits_for_request};
 
-/// Runs coroutines side by side, each as a task, and returns what they return, in the order in which they were given: a `Vec` for a
-/// `Vec`, an array for an array, a tuple for a tuple of up to twelve. A [`Task`](crate::Task) is taken as it is.
+/// Runs coroutines side by side, each as a task, and returns what they return, in the order in
+/// which they were given: a `Vec` for a `Vec`, an array for an array, a tuple for a tuple of up to
+/// twelve. A [`Task`](crate::Task) is taken as it is.
 ///
 /// An iterator is collected first: `gather(iter.collect::<Vec<_>>())`.
 ///
-/// The children are made at the call, and start when the gathering is awaited, or else when the poll that made them ends.
-/// [`limit`](Gather::limit) bounds how many run at once. The first error ends the whole at once; the other children go on, and what they fail with later is
-/// dropped (as in asyncio). [`return_exceptions`](Gather::return_exceptions) waits for all of them.
+/// The children are made at the call, and start when the gathering is awaited, or else when the
+/// poll that made them ends. [`limit`](Gather::limit) bounds how many run at once. The first error
+/// ends the whole at once; the other children go on, and what they fail with later is dropped (as
+/// in asyncio). [`return_exceptions`](Gather::return_exceptions) waits for all of them.
 ///
-/// Dropped before it has ended, a gathering lets its children go on like dropped [`Task`](crate::Task)s: an error of theirs is
-/// reported as never retrieved. Of nothing it makes nothing: an empty `Vec` for an empty `Vec`.
+/// Dropped before it has ended, a gathering lets its children go on like dropped
+/// [`Task`](crate::Task)s: an error of theirs is reported as never retrieved. Of nothing it makes
+/// nothing: an empty `Vec` for an empty `Vec`.
 ///
 /// asyncio takes the same coroutine or task twice; here it is moved in, so it cannot be.
 ///
@@ -54,14 +57,15 @@ use crate::task::{HeldChildren, notify, set_waits_for_told};
 ///
 /// # Errors
 ///
-/// The first error of a child, a cancelled child's [`CancelledError`] included; [`InvalidStateError`] if it is awaited again after it
-/// has ended.
+/// The first error of a child, a cancelled child's [`CancelledError`] included;
+/// [`InvalidStateError`] if it is awaited again after it has ended.
 ///
 /// # Cancellation
 ///
-/// Cancels every child that is not done and waits: for all of them, or for the first that fails. Then the await ends with
-/// [`CancelledError`], even if the children refused. Only if all of them ended without having seen the request are their
-/// results returned, and the request meets the next await.
+/// Cancels every child that is not done and waits: for all of them, or for the first that fails.
+/// Then the await ends with [`CancelledError`], even if the children refused. Only if all of them
+/// ended without having seen the request are their results returned, and the request meets the next
+/// await.
 ///
 /// # Panics
 ///
@@ -93,8 +97,8 @@ pub struct Gather<C> {
 #[must_use = "the children have started, but their results are lost unless this is awaited"]
 pub struct GatherResults<C>(Gather<C>);
 
-/// What the children tell as they end. They wake the waiting task only when there is something for it to do: one by one, ten
-/// thousand children would wake it ten thousand times.
+/// What the children tell as they end. They wake the waiting task only when there is something for
+/// it to do: one by one, ten thousand children would wake it ten thousand times.
 struct Shared {
     unfinished: AtomicUsize,
     /// The index of the first child that failed; `NONE` as long as there is none.
@@ -116,7 +120,8 @@ impl Shared {
     }
 
     fn all_done(&self) -> bool {
-        // Ordering: Acquire, with the decrements in `notify`: all that the children did is visible to the gatherer.
+        // Ordering: Acquire, with the decrements in `notify`: all that the children did is visible
+        // to the gatherer.
         self.unfinished.load(Ordering::Acquire) == 0
     }
 
@@ -153,14 +158,17 @@ impl Notify for Shared {
 }
 
 impl<C: Children> Gather<C> {
-    /// Lets at most `most` children run at once, and starts the others in order as those end. What is returned stays in the order
-    /// of the input. [`Task`](crate::Task)s that were given run already, and do not count.
+    /// Lets at most `most` children run at once, and starts the others in order as those end. What
+    /// is returned stays in the order of the input. [`Task`](crate::Task)s that were given run
+    /// already, and do not count.
     ///
-    /// Called on what [`gather`] has just returned: in the same poll, and before another task is created. Of gatherings inside each other each has
-    /// its own limit; make the inner ones where they are awaited: `async move { gather(..).limit(n).await }`.
+    /// Called on what [`gather`] has just returned: in the same poll, and before another task is
+    /// created. Of gatherings inside each other each has its own limit; make the inner ones where
+    /// they are awaited: `async move { gather(..).limit(n).await }`.
     ///
-    /// As without a limit, the other children go on after the first error and after the gathering is dropped, still at most `most` at once.
-    /// For results as they come: [`AsCompleted::limit`](crate::AsCompleted::limit).
+    /// As without a limit, the other children go on after the first error and after the gathering
+    /// is dropped, still at most `most` at once. For results as they come:
+    /// [`AsCompleted::limit`](crate::AsCompleted::limit).
     ///
     /// # Examples
     ///
@@ -179,7 +187,8 @@ impl<C: Children> Gather<C> {
     ///
     /// # Panics
     ///
-    /// If `most` is zero, if there is a limit already, or if the children have started: another task was created since, or the poll has ended.
+    /// If `most` is zero, if there is a limit already, or if the children have started: another
+    /// task was created since, or the poll has ended.
     ///
     /// # Cancellation
     ///
@@ -191,7 +200,8 @@ impl<C: Children> Gather<C> {
         self
     }
 
-    /// Waits for all children and returns each one's result, errors included. asyncio's `return_exceptions=True`.
+    /// Waits for all children and returns each one's result, errors included. asyncio's
+    /// `return_exceptions=True`.
     ///
     /// # Examples
     ///
@@ -210,7 +220,8 @@ impl<C: Children> Gather<C> {
     ///
     /// # Cancellation
     ///
-    /// Cancels every child that is not done and waits for all of them, also for those that come after one that fails; else as for [`gather`].
+    /// Cancels every child that is not done and waits for all of them, also for those that come
+    /// after one that fails; else as for [`gather`].
     pub fn return_exceptions(self) -> GatherResults<C> {
         GatherResults(self)
     }
@@ -249,9 +260,9 @@ impl<C: Children> Gather<C> {
             }
         }
         match self.cancel_children(&taken) {
-            PassedOn::Told => {
+            PassedOn::Delivered => {
                 if taken.route.route().is_of_shutdown() {
-                    set_waits_for_told(true);
+                    set_waits_for_request(true);
                 }
                 self.cancel = Some((taken.error, taken.to, taken.route.keep()));
                 self.leaf.suspend(cx);
@@ -274,8 +285,8 @@ impl<C: Children> Gather<C> {
         self.shared.start.paused(|| {
             self.children().for_each(&mut |_, task| match task.pass_on(taken.route.route(), &taken.error) {
                 PassedOn::Circle => outcome = PassedOn::Circle,
-                PassedOn::Told if outcome == PassedOn::TooLate => outcome = PassedOn::Told,
-                PassedOn::Told | PassedOn::TooLate => {}
+                PassedOn::Delivered if outcome == PassedOn::TooLate => outcome = PassedOn::Delivered,
+                PassedOn::Delivered | PassedOn::TooLate => {}
             });
         });
         outcome
@@ -296,7 +307,7 @@ impl<C: Children> Gather<C> {
     fn settle_cancel(&mut self) -> Result<()> {
         let Some((error, to, held)) = self.cancel.take() else { return Ok(()) };
         if held.route().is_of_shutdown() {
-            set_waits_for_told(false);
+            set_waits_for_request(false);
         }
         let mut is_seen = false;
         self.children().for_each(&mut |_, task| {

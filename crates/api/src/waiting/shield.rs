@@ -14,9 +14,10 @@ use crate::task_or_coroutine::ensure_future;
 
 /// Awaits a task without passing cancellations on to it; a coroutine becomes a task first.
 ///
-/// The task goes on when the awaiter is cancelled. Mostly it is to be awaited again after that: then shield a borrow of it,
-/// `task.shielded().await` ([`Task::shielded`]). `shield(task)` takes the task, and with it the way to its result: an error that comes after the
-/// awaiter has gone is reported as never retrieved.
+/// The task goes on when the awaiter is cancelled. Mostly it is to be awaited again after that:
+/// then shield a borrow of it, `task.shielded().await` ([`Task::shielded`]). `shield(task)` takes
+/// the task, and with it the way to its result: an error that comes after the awaiter has gone is
+/// reported as never retrieved.
 ///
 /// # Examples
 ///
@@ -49,7 +50,8 @@ pub fn shield<C: Coroutine>(coro_or_task: C) -> Shield<C::Item> {
 }
 
 impl<T: Send + 'static> Task<T> {
-    /// [`shield`] for a task that is kept: what would be `shield(&mut task)`, which cannot be told from a coroutine by its type.
+    /// [`shield`] for a task that is kept: what would be `shield(&mut task)`, which cannot be told
+    /// from a coroutine by its type.
     ///
     /// # Examples
     ///

@@ -22,16 +22,18 @@ use crate::error::{CancelledError, Error, ExceptionGroup, Result};
 use crate::event_loop::get_running_loop;
 use crate::leaf::{LeafFuture, frame_polled, poll_leaf};
 use crate::slot::TaskRefExt;
-use crate::task::{Builder, Task, set_waits_for_told};
+use crate::task::{Builder, Task, set_waits_for_request};
 
 /// What call graphs call it.
 const NAME: &str = "selvedge::task_group";
 
-/// Runs `body` with a group of tasks, and waits until all of them have ended. asyncio's `async with TaskGroup() as tg`.
+/// Runs `body` with a group of tasks, and waits until all of them have ended. asyncio's
+/// `async with TaskGroup() as tg`.
 ///
-/// The first task that fails, and so does a body that fails, cancels the other tasks and the body; when all have ended, their errors come out
-/// together. A task that was merely cancelled harms nobody. Tasks may add tasks: they hold a clone of the group. The body runs in the caller's task and
-/// may borrow.
+/// The first task that fails, and so does a body that fails, cancels the other tasks and the body;
+/// when all have ended, their errors come out together. A task that was merely cancelled harms
+/// nobody. Tasks may add tasks: they hold a clone of the group. The body runs in the caller's task
+/// and may borrow.
 ///
 /// # Examples
 ///
@@ -57,17 +59,19 @@ const NAME: &str = "selvedge::task_group";
 ///
 /// # Errors
 ///
-/// [`ExceptionGroup`] of what the tasks failed with, in the order in which they ended, and of the body's error, last; a panic counts
-/// as the error [`PanicError`](crate::PanicError), the body's too. Else the
-/// [`CancelledError`] of a request from further out.
+/// [`ExceptionGroup`] of what the tasks failed with, in the order in which they ended, and of the
+/// body's error, last; a panic counts as the error [`PanicError`](crate::PanicError), the body's
+/// too. Else the [`CancelledError`] of a request from further out.
 ///
-/// After [`TaskGroup::cancel`] the block ends well if the body returns `Ok`, or returns nothing: a body that passes the cancellation
-/// on and should have returned a value has none, so the block ends with that cancellation.
+/// After [`TaskGroup::cancel`] the block ends well if the body returns `Ok`, or returns nothing: a
+/// body that passes the cancellation on and should have returned a value has none, so the block
+/// ends with that cancellation.
 ///
 /// # Cancellation
 ///
-/// A request from further out cancels the body and all tasks, and is passed on when they have ended. If a task fails meanwhile, the
-/// errors come out, and the request meets the next await. Dropping the block before it has ended cancels its tasks without waiting.
+/// A request from further out cancels the body and all tasks, and is passed on when they have
+/// ended. If a task fails meanwhile, the errors come out, and the request meets the next await.
+/// Dropping the block before it has ended cancels its tasks without waiting.
 pub fn task_group<B, F, T>(body: B) -> TaskGroupBlock<B, F, T>
 where
     B: FnOnce(TaskGroup) -> F,
@@ -94,8 +98,9 @@ pub struct TaskGroup {
 impl TaskGroup {
     /// Starts a task in the group.
     ///
-    /// Tasks own their data: they run on other threads, and the compiler does not know that the group outlives them, so a task cannot
-    /// borrow from the body. Clone what several tasks need, or share it in an [`Arc`], and write `async move`.
+    /// Tasks own their data: they run on other threads, and the compiler does not know that the
+    /// group outlives them, so a task cannot borrow from the body. Clone what several tasks need,
+    /// or share it in an [`Arc`], and write `async move`.
     ///
     /// In a group that is shutting down or has ended the coroutine is dropped, and the task's result is a
     /// [`RuntimeError`](crate::RuntimeError) that says so.
@@ -132,8 +137,8 @@ impl TaskGroup {
         task
     }
 
-    /// Ends the group early: cancels the body and all tasks. The block ends without an error if nothing else fails. Again, or later: does nothing.
-    /// asyncio's, since 3.15.
+    /// Ends the group early: cancels the body and all tasks. The block ends without an error if
+    /// nothing else fails. Again, or later: does nothing. asyncio's, since 3.15.
     ///
     /// # Examples
     ///
@@ -300,7 +305,7 @@ impl<T: 'static> LeafFuture for WaitForTasks<'_, T> {
             return Break(Poll::Ready(self.finish()));
         }
         self.leaf.suspend(cx);
-        set_waits_for_told(self.group.members.is_shutting_down());
+        set_waits_for_request(self.group.members.is_shutting_down());
         Break(Poll::Pending)
     }
 }
@@ -308,7 +313,7 @@ impl<T: 'static> LeafFuture for WaitForTasks<'_, T> {
 impl<T: 'static> WaitForTasks<'_, T> {
     /// All tasks have ended.
     fn finish(&mut self) -> Result<T> {
-        set_waits_for_told(false);
+        set_waits_for_request(false);
         let outcome = self.outcome.take().expect("the body has ended");
         let mut errors = self.group.members.take_errors();
         let body = match outcome {

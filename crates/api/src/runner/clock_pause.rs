@@ -1,0 +1,64 @@
+//! What keeps virtual time still between main's end and what its runner does next?
+//!
+//! When main has ended, its worker may have nothing left to run, and a virtual clock would move on
+//! before the calling thread has been woken: the sleep of an hour in another task would end well
+//! instead of being cancelled. So main pauses the clock as its last act, on its worker, and the
+//! runner ends the pause when it has cancelled the other tasks.
+//!
+//! The pause begins in a destructor, because that runs however main ends: with a value, a panic, or
+//! cancelled before its first step.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use parking_lot::Mutex;
+use pin_project_lite::pin_project;
+use selvedge_scheduler::{Scheduler, TimeHold};
+
+pin_project! {
+    /// Main, with its last act.
+    pub(super) struct PausesAtEnd<C> {
+        #[pin]
+        main: C,
+        // Dropped after what main captured, whose destructors are still main's.
+        at_end: AtEnd,
+    }
+}
+
+/// Where the runner finds the pause.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ClockPause(Arc<Mutex<Option<TimeHold>>>);
+
+struct AtEnd(ClockPause);
+
+impl ClockPause {
+    /// Lets `main` pause the clock when it ends.
+    pub(super) fn around<C>(&self, main: C) -> PausesAtEnd<C> {
+        PausesAtEnd { main, at_end: AtEnd(self.clone()) }
+    }
+
+    /// Time may move on.
+    pub(super) fn end(&self) {
+        let pause = self.0.lock().take();
+        drop(pause);
+    }
+}
+
+impl Drop for AtEnd {
+    fn drop(&mut self) {
+        // On another thread the loop is being closed; there is no clock to pause any more.
+        let pause = Scheduler::with_current(|scheduler| scheduler.map(Scheduler::hold_time));
+        *self.0.0.lock() = pause;
+    }
+}
+
+impl<C: Future> Future for PausesAtEnd<C> {
+    type Output = C::Output;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.project().main.poll(cx)
+    }
+}
