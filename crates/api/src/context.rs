@@ -23,7 +23,7 @@ pub(crate) type Value = Arc<dyn Any + Send + Sync>;
 /// set one: a sorted row beats a tree at that size, also when all of it is copied. A row that has
 /// become too long forks by the last digits of its variables, which are numbered one by one and so
 /// fork evenly. Whatever a copy shares is copied once more where it is changed: the nodes on the
-/// way to one row, and nothing at all where nobody shares them. So each of n variables costs log n
+/// way to one row, and nothing at all where they are not shared. So each of n variables costs log n
 /// to set.
 #[derive(Clone)]
 pub(crate) enum Bindings {
@@ -214,9 +214,9 @@ impl fmt::Debug for Context {
     }
 }
 
-/// The context that [`Context::run`] put on top of the task's or thread's own. Whoever puts one here takes it
-/// out again, so there is nothing to drop when the thread ends; and what has no destructor is still there for
-/// the destructors of other thread-locals.
+/// The context that [`Context::run`] put on top of the task's or thread's own. The code that puts
+/// one here takes it out again, so there is nothing to drop when the thread ends; and what has no
+/// destructor is still there for the destructors of other thread-locals.
 type OnTop = RefCell<ManuallyDrop<Option<Context>>>;
 
 const _: () = assert!(!needs_drop::<OnTop>());
@@ -303,8 +303,8 @@ mod tests {
         context.bindings()?.get(variable)?.downcast_ref().copied()
     }
 
-    /// What each of many variables costs: nothing to copy where nobody shares the map, and the way
-    /// to one row where somebody does.
+    /// What each of many variables costs: nothing to copy where the map is not shared, and the way
+    /// to one row where it is.
     #[test]
     fn no_variable_costs_more_for_the_others() {
         const MANY: u64 = 20_000;

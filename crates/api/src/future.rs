@@ -257,7 +257,7 @@ impl<T: Clone + Send + Sync + 'static> Shared<T> {
         Ok(())
     }
 
-    /// The outcome, for somebody who counts as having seen it.
+    /// The outcome, which then counts as retrieved.
     fn retrieve(&self) -> Option<&Result<T>> {
         let outcome = self.outcome.get()?;
         // Relaxed: it only decides whether a report is made.
@@ -431,7 +431,7 @@ impl<T: Clone + Send + Sync + 'static> fmt::Debug for Future<T> {
 mod tests {
     use super::*;
 
-    /// It lies once in every future, whoever waits.
+    /// It lies once in every future, however many wait.
     #[test]
     fn who_waits_takes_little_room() {
         assert!(size_of::<Waiting<u32>>() <= 64, "{}", size_of::<Waiting<u32>>());

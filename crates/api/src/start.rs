@@ -159,7 +159,7 @@ pub(crate) fn limit(start: &Start, most: usize, count: usize) {
 }
 
 thread_local! {
-    /// The children that were made last on this thread. One place is enough: whoever makes more
+    /// The children that were made last on this thread. One place is enough: the code that makes more
     /// starts these first.
     static HELD: RefCell<Option<Arc<Start>>> = const { RefCell::new(None) };
 

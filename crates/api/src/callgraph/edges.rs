@@ -40,7 +40,7 @@ impl AnyFuture {
 /// primitives of one's own whose awaits the library cannot see, as in a future that is woken by
 /// hand. What tasks await through this library is found without it.
 ///
-/// Said twice, it holds once. Of what is done nobody waits any more: then nothing is noted, or shown.
+/// Said twice, it holds once. Nothing waits any more for what is done: then nothing is noted, or shown.
 ///
 /// asyncio lets a future be the waiter, too; here it is the task that runs the await.
 ///

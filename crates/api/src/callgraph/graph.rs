@@ -13,32 +13,34 @@ use crate::error::{Result, no_running_loop};
 use crate::event_loop::EventLoop;
 use crate::task::current_task;
 
-/// Where many tasks await each other crosswise, the ways through them are too many to be shown: a graph ends after this many tasks.
+/// Where many tasks await each other crosswise, the ways through them are too many to be shown: a
+/// graph ends after this many tasks.
 const MOST_TASKS: usize = 1000;
-/// So many levels of tasks that await each other are printed: each is indented further, and the text of a long row would be larger than all tasks.
+/// So many levels of tasks that await each other are printed: each is indented further, and the
+/// text of a long row would be larger than all tasks.
 const MOST_LEVELS: usize = 50;
 
-/// What a task was doing when it was asked.
+/// What a task was doing when it was captured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Activity {
     /// It waits, where the call stack says; a future waits to be set.
     Suspended,
-    /// It is the task that asks.
+    /// It is the task that captures.
     Asking,
-    /// It is being polled, so it cannot be asked. It is not waited for.
+    /// It is being polled, so it cannot be captured. It is not waited for.
     Running {
         /// The worker that polls it, as in [`Metrics`](crate::Metrics).
         worker: usize,
-        /// For how long, at least. `None`: not long enough to be noticed (some milliseconds), or the loop runs without
-        /// [rescue](crate::RunnerBuilder::rescue).
+        /// For how long, at least. `None`: not long enough to be noticed (some milliseconds), or
+        /// the loop runs without [rescue](crate::RunnerBuilder::rescue).
         lasted: Option<Duration>,
     },
     /// It was woken, or has not begun, and waits for a worker.
     Ready,
     /// It has ended.
     Done,
-    /// No worker of its loop came to ask it within a quarter of a second.
+    /// No worker of its loop came to capture it within a quarter of a second.
     Unknown,
 }
 
@@ -56,7 +58,8 @@ impl From<Probed> for Activity {
 
 /// Who awaits a task or a future, who awaits those, and where each stands. asyncio's class of that name.
 ///
-/// It is what was seen when it was captured. [`Display`](fmt::Display) writes it as [`format_call_graph`] does.
+/// It is what was seen when it was captured. [`Display`](fmt::Display) writes it as
+/// [`format_call_graph`] does.
 pub struct FutureCallGraph {
     future: AnyFuture,
     activity: Activity,
@@ -76,7 +79,8 @@ impl FutureCallGraph {
         self.activity
     }
 
-    /// Where it stood, innermost first: the awaits of this library, then the functions around them. Empty for a future, and for a task that has ended.
+    /// Where it stood, innermost first: the awaits of this library, then the functions around them.
+    /// Empty for a future, and for a task that has ended.
     pub fn call_stack(&self) -> &[FrameCallGraphEntry] {
         &self.call_stack
     }
@@ -86,8 +90,9 @@ impl FutureCallGraph {
         &self.awaited_by
     }
 
-    /// Whether those who await it are left out because they stand further up: the tasks await each other in a circle. (asyncio recurses until it fails.)
-    /// Or because the graph has a thousand entries already.
+    /// Whether those who await it are left out because they stand further up: the tasks await each
+    /// other in a circle. (asyncio recurses until it fails.) Or because the graph has a thousand
+    /// entries already.
     pub fn is_cut(&self) -> bool {
         self.is_cut
     }
@@ -143,7 +148,8 @@ impl FutureCallGraph {
     }
 }
 
-// Tasks that await each other may stand in a long row. All that follows goes through it with a list of its own, and not by recursion.
+// Tasks that await each other may stand in a long row. All that follows goes through it with a list
+// of its own, and not by recursion.
 
 impl fmt::Display for FutureCallGraph {
     /// At most fifty levels of tasks that await each other; of those beyond, the number.
@@ -215,21 +221,28 @@ impl Drop for FutureCallGraph {
     }
 }
 
-/// Who awaits a task or a future, and where each of them stands. Of the task that asks, if none is named; `Ok(None)` if none asks either, as in a callback.
+/// Who awaits a task or a future, and where each of them stands. Of the current task, if none is
+/// named; `Ok(None)` if there is none either, as in a callback.
 ///
-/// Nothing is recorded while tasks run; this asks all tasks of the loop, which costs about as much as waking each of them once. A suspended task
-/// is polled once without going on. One that is running, or waits for a worker, is not waited for: [`FutureCallGraph::activity`] says so, and for how
-/// long. From a thread that is no worker of the loop, a worker is asked to do it, and is waited for no longer than a quarter of a second.
+/// Nothing is recorded while tasks run; this captures all tasks of the loop, which costs about as
+/// much as waking each of them once. A suspended task is polled once without going on. One that is
+/// running, or waits for a worker, is not waited for: [`FutureCallGraph::activity`] says so, and
+/// for how long. From a thread that is no worker of the loop, a worker does it, and is waited for
+/// no longer than a quarter of a second.
 ///
-/// At most `limit` entries of each call stack: those nearest to where the task stands, or, for a negative number, the outermost ones; `None`
-/// means all, zero none.
+/// At most `limit` entries of each call stack: those nearest to where the task stands, or, for a
+/// negative number, the outermost ones; `None` means all, zero none.
 ///
-/// How much the stacks tell depends on what the compiler leaves in the program. With debug information (`debug = "line-tables-only"` is enough) they name
-/// each coroutine from the await outwards, or at least its file and line. Without it they name the await, with its line, and the task's coroutine.
-/// Awaits of other crates' futures do not show by themselves, and neither does what lies inside a collection that polls only what was woken
-/// (`FuturesUnordered`). Whom a task awaits is known while it is suspended; and what a gathering that nobody awaits yet holds is not awaited.
+/// How much the stacks show depends on what the compiler leaves in the program. With debug
+/// information (`debug = "line-tables-only"` is enough) they name each coroutine from the await
+/// outwards, or at least its file and line. Without it they name the await, with its line, and the
+/// task's coroutine. Awaits of other crates' futures do not show by themselves, and neither does
+/// what lies inside a collection that polls only what was woken (`FuturesUnordered`). What a task
+/// awaits is known while it is suspended; and what a gathering holds that is not awaited yet is not
+/// awaited.
 ///
-/// Futures of other crates are polled as they are, on this thread. So do not ask while holding a lock that such a future takes when it is polled.
+/// Futures of other crates are polled as they are, on this thread. So do not capture while holding
+/// a lock that such a future takes when it is polled.
 ///
 /// asyncio's `depth`, which leaves out the innermost functions, is not carried over.
 ///
@@ -250,7 +263,8 @@ impl Drop for FutureCallGraph {
 ///
 /// # Errors
 ///
-/// [`RuntimeError`](crate::RuntimeError) "no running event loop" if nothing is named on a thread that is no worker of a loop.
+/// [`RuntimeError`](crate::RuntimeError) "no running event loop" if nothing is named on a thread
+/// that is no worker of a loop.
 pub fn capture_call_graph(
     future: impl Into<Option<AnyFuture>>,
     limit: impl Into<Option<isize>>,
@@ -287,7 +301,7 @@ fn home_of(future: &AnyFuture) -> Option<EventLoop> {
     }
 }
 
-/// Writes down what [`capture_call_graph`] finds. Empty if nothing is named and no task asks.
+/// Writes down what [`capture_call_graph`] finds. Empty if nothing is named and there is no current task.
 ///
 /// # Examples
 ///
@@ -299,7 +313,7 @@ fn home_of(future: &AnyFuture) -> Option<EventLoop> {
 /// # }).unwrap();
 /// ```
 ///
-/// A task that waits for two others, one of which waits for a future, and is asked who awaits that future:
+/// A task that waits for two others, one of which waits for a future. The graph of that future:
 ///
 /// ```text
 /// * Future(id=0x7f0c5c000c10)
@@ -367,7 +381,8 @@ struct Builder<'a> {
     left: usize,
 }
 
-/// One whose awaiters are being followed; those that are open at a time are the way from the one that was named to this.
+/// One whose awaiters are being followed; those that are open at a time are the way from the one
+/// that was named to this.
 struct Open {
     graph: FutureCallGraph,
     awaiters: std::vec::IntoIter<AnyFuture>,

@@ -7,9 +7,9 @@ use crate::event_loop::EventLoop;
 use crate::slot::{AwaitedBy, TaskHandle, TaskRefExt};
 use crate::task::Task;
 
-/// A task or a future of whatever type, to ask who awaits it.
+/// A task or a future of whatever type, for the question which tasks await it.
 ///
-/// References to [`Task`], [`TaskHandle`] and [`Future`](crate::Future) become one where it is asked for.
+/// References to [`Task`], [`TaskHandle`] and [`Future`](crate::Future) become one where it is needed.
 ///
 /// # Examples
 ///
@@ -58,7 +58,7 @@ impl AnyFuture {
         }
     }
 
-    /// A number that tells it from all others that live.
+    /// A number that distinguishes it from all others that live.
     pub(super) fn number(&self) -> u64 {
         match &self.0 {
             Node::Task(task) => task.task_ref().task_slot().number(),

@@ -15,10 +15,10 @@ macro_rules! stack_methods {
             /// the await, last. At most `limit` entries: the innermost ones.
             ///
             /// Empty for a task that succeeded or was cancelled. For one that failed, and for one
-            /// that is running and so cannot be asked, the coroutine and where the task was made.
+            /// that is running and so cannot be captured, the coroutine and where the task was made.
             /// Nothing is recorded while the task runs; what this costs, and what it needs to name
             /// functions, is said at [`capture_call_graph`](crate::capture_call_graph), which also
-            /// tells who awaits the task. (asyncio returns only the outermost coroutine.)
+            /// shows who awaits the task. (asyncio returns only the outermost coroutine.)
             ///
             /// # Examples
             ///

@@ -367,7 +367,7 @@ impl Drop for Outside {
 }
 
 /// Watches whether a request is taken while it lives, apart from what happens beside it: otherwise
-/// a leaf in one arm of a `join!` would silence a future in the other that cannot be told.
+/// a leaf in one arm of a `join!` would hide that a future in the other arm takes no request.
 pub(super) struct TakenWatch {
     before: bool,
 }
@@ -377,7 +377,7 @@ impl TakenWatch {
         TakenWatch { before: TAKEN.replace(false) }
     }
 
-    /// Ends the watch and tells whether a request was taken.
+    /// Ends the watch. Returns whether a request was taken.
     pub(super) fn was_taken(self) -> bool {
         let _ends_now = self;
         TAKEN.get()

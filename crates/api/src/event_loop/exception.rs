@@ -1,11 +1,12 @@
-//! What is an exception handler told?
+//! What does an exception handler get?
 
 use std::fmt;
 
 use crate::error::Error;
 use crate::slot::{TaskHandle, TaskRefExt, coro_name};
 
-/// An error that nobody can be given, and what is known about it. asyncio's is a dictionary with these keys.
+/// An error that no caller can be given, and what is known about it. asyncio's is a dictionary with
+/// these keys.
 ///
 /// # Examples
 ///

@@ -1,4 +1,4 @@
-//! Where do errors go that nobody can be given?
+//! Where do errors go that no caller can be given?
 
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
@@ -23,15 +23,16 @@ pub(super) fn deliver(event_loop: &EventLoop, context: &ExceptionContext) {
     }
 }
 
-/// What happens without a handler. Standard error may be closed; then there is nobody left to tell.
+/// What happens without a handler. Standard error may be closed; then the report is lost.
 pub(super) fn write_to_stderr(context: &ExceptionContext) {
-    // The text first: the error prints itself, which is the user's code, and two reports at a time stay apart.
+    // The text first: the error prints itself, which is the user's code, and two reports at a time
+    // stay apart.
     let mut text = String::new();
     let _ = writeln!(text, "{context}");
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
-/// A task failed, and the last one who could have asked for its error has gone.
+/// A task failed, and the last handle by which its error could have been retrieved is gone.
 pub(crate) fn never_retrieved(task: &TaskRef, error: Error) {
     let message = "Task exception was never retrieved";
     let context =
@@ -43,7 +44,7 @@ pub(crate) fn never_retrieved(task: &TaskRef, error: Error) {
     }
 }
 
-/// At most so many tasks are named in a report, or told of in reports of their own; the rest are counted.
+/// At most so many tasks are named in a report, or get reports of their own; the rest are counted.
 const MOST_NAMED: usize = 20;
 
 /// The tasks that failed while the loop was being shut down. The first ones are reported each.
@@ -84,7 +85,7 @@ impl Failures {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Waited {
     For(Duration),
-    /// Not at all: main was asked to stop, and then Ctrl-C was pressed once more.
+    /// Not at all: main was cancelled, and then Ctrl-C was pressed once more.
     UntilSecondInterrupt,
     /// Until Ctrl-C was pressed during the shutdown.
     UntilInterrupt,
@@ -177,12 +178,13 @@ impl GivenUp {
         self.unheard += 1;
     }
 
-    /// Functions that were given to `to_thread` or an executor have not returned, so their threads cannot be joined.
+    /// Functions that were given to `to_thread` or an executor have not returned, so their threads
+    /// cannot be joined.
     pub(crate) fn functions(&mut self, count: usize) {
         self.functions += count;
     }
 
-    /// One report, unless there is nothing to tell.
+    /// One report, unless there is nothing to report.
     pub(crate) fn report(mut self, event_loop: &EventLoop) {
         if self.did_not_stop.count == 0 && self.stuck.count == 0 && self.stuck_callbacks == 0 {
             // Whom they wait for is not known, or they wait for each other: then it is they who did not stop.
@@ -273,7 +275,7 @@ pub(crate) fn callback_panicked(task: Option<&TaskHandle>, error: Error) {
     }
 }
 
-/// Debug mode: a client of a server has gone. That happens all the time, and nobody has to do anything about it.
+/// Debug mode: a client of a server has gone. That happens all the time, and nothing has to be done about it.
 pub(super) fn vanished(client: Option<SocketAddr>, error: &Error) {
     let client = client.map_or_else(String::new, |client| format!(" {client}"));
     write_to_stderr(&ExceptionContext::new(format!("The client{client} has vanished: {error}")));

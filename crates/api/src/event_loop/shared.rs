@@ -16,7 +16,7 @@ use crate::sync::Mutex;
 /// The user's, whose drop is too.
 pub(super) type ExceptionHandler = Contained<Box<dyn Fn(&EventLoop, &ExceptionContext) + Send + Sync>>;
 
-/// The loop's own state. It is the scheduler's hooks object, so that whoever has the scheduler finds it.
+/// The loop's own state. It is the scheduler's hooks object, so that it is found through the scheduler.
 pub(crate) struct LoopShared {
     exception_handler: Mutex<Option<Arc<ExceptionHandler>>>,
     debug: AtomicBool,
@@ -48,7 +48,8 @@ impl LoopShared {
 
     pub(super) fn set_exception_handler(&self, handler: Option<Arc<ExceptionHandler>>) {
         let former = std::mem::replace(&mut *self.exception_handler.lock(), handler);
-        // The lock is released; what the former handler captured may do anything when it is dropped, but panic.
+        // The lock is released; what the former handler captured may do anything when it is
+        // dropped, but panic.
         drop(former);
     }
 

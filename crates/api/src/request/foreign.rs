@@ -149,7 +149,7 @@ impl ForeignWakers {
         let key = self.list.lock().add(Member::Leaf(waker));
         let mut inner = self;
         while let Some(around) = &inner.around {
-            // Two locks, the inner one first: nobody takes them in another order.
+            // Two locks, the inner one first: no code takes them in another order.
             let mut list = inner.list.lock();
             if list.key_around.is_some() {
                 break;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use selvedge_scheduler::{ClockKind, Config, MAX_WORKERS, Scheduler};
 
-use super::clock_pause::ClockPause;
+use super::clock_pause::MainsPause;
 use super::{Runner, refuse_inside_loop};
 use crate::coroutine::Coroutine;
 use crate::error::{Result, RuntimeError};
@@ -147,7 +147,7 @@ impl RunnerBuilder {
     pub fn run<C: Coroutine>(self, main: C) -> Result<C::Item> {
         refuse_inside_loop("run()")?;
         let runner = self.build()?;
-        let pause = ClockPause::default();
+        let pause = MainsPause::default();
         let result = runner.run_until_pause(main, &pause);
         runner.close_and_end(&pause);
         result

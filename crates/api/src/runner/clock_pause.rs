@@ -1,12 +1,10 @@
-//! What keeps virtual time still between main's end and what its runner does next?
+//! What keeps virtual time still between main's end and whatever its runner does next?
 //!
-//! When main has ended, its worker may have nothing left to run, and a virtual clock would move on
-//! before the calling thread has been woken: the sleep of an hour in another task would end well
-//! instead of being cancelled. So main pauses the clock as its last act, on its worker, and the
-//! runner ends the pause when it has cancelled the other tasks.
+//! When main has ended, its worker may have nothing left to run, and a virtual clock would move on before the calling thread has been woken: a task that sleeps
+//! for an hour would be told that the hour is over instead of being cancelled. So main takes a hold on the time as its last act, on its worker,
+//! and the runner lets go of it when it has asked the others to stop.
 //!
-//! The pause begins in a destructor, because that runs however main ends: with a value, a panic, or
-//! cancelled before its first step.
+//! It is taken in a destructor, because that runs however main ends: with a value, a panic, or cancelled before its first step.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -27,30 +25,30 @@ pin_project! {
     }
 }
 
-/// Where the runner finds the pause.
+/// Where the runner finds the hold.
 #[derive(Clone, Debug, Default)]
-pub(super) struct ClockPause(Arc<Mutex<Option<TimeHold>>>);
+pub(super) struct MainsPause(Arc<Mutex<Option<TimeHold>>>);
 
-struct AtEnd(ClockPause);
+struct AtEnd(MainsPause);
 
-impl ClockPause {
-    /// Lets `main` pause the clock when it ends.
+impl MainsPause {
+    /// Lets `main` take the hold when it ends.
     pub(super) fn around<C>(&self, main: C) -> PausesAtEnd<C> {
         PausesAtEnd { main, at_end: AtEnd(self.clone()) }
     }
 
     /// Time may move on.
     pub(super) fn end(&self) {
-        let pause = self.0.lock().take();
-        drop(pause);
+        let hold = self.0.lock().take();
+        drop(hold);
     }
 }
 
 impl Drop for AtEnd {
     fn drop(&mut self) {
-        // On another thread the loop is being closed; there is no clock to pause any more.
-        let pause = Scheduler::with_current(|scheduler| scheduler.map(Scheduler::hold_time));
-        *self.0.0.lock() = pause;
+        // On another thread the loop is being closed; there is no time to hold any more.
+        let hold = Scheduler::with_current(|scheduler| scheduler.map(Scheduler::hold_time));
+        *self.0.0.lock() = hold;
     }
 }
 

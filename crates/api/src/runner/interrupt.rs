@@ -20,14 +20,14 @@ mod unix {
     use std::time::Duration;
 
     use crate::event_loop::EventLoop;
-    use crate::signal::{CtrlC, DefaultAction, Notified, SIGINT};
+    use crate::signal::{CtrlC, DefaultAction, SIGINT, Told};
 
     /// Listens to Ctrl-C while it lives.
     pub(in super::super) struct Interrupts {
-        _notified: Notified,
+        _told: Told,
         bell: UnixStream,
         ring: Arc<Ring>,
-        ctrl_c: CtrlC,
+        presses: CtrlC,
     }
 
     impl Interrupts {
@@ -44,9 +44,9 @@ mod unix {
         fn register(event_loop: &EventLoop, default_action: Arc<DefaultAction>) -> io::Result<Interrupts> {
             let (bell, ring) = UnixStream::pair()?;
             ring.set_nonblocking(true)?;
-            let ctrl_c = CtrlC::of(event_loop.shared().signals());
-            let notified = default_action.raise(ctrl_c.flag())?.ring(&ring)?;
-            Ok(Interrupts { _notified: notified, bell, ring: Arc::new(Ring(ring)), ctrl_c })
+            let presses = CtrlC::of(event_loop.shared().signals());
+            let told = default_action.raise(presses.flag())?.ring(&ring)?;
+            Ok(Interrupts { _told: told, bell, ring: Arc::new(Ring(ring)), presses })
         }
 
         pub(in super::super) fn waker(&self) -> Waker {
@@ -66,7 +66,7 @@ mod unix {
         }
 
         pub(in super::super) fn take(&self) -> bool {
-            self.ctrl_c.take()
+            self.presses.take()
         }
     }
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 use selvedge_scheduler::Scheduler;
 
 pub use self::builder::RunnerBuilder;
-use self::clock_pause::ClockPause;
+use self::clock_pause::MainsPause;
 use self::shutdown::Shutdown;
 use self::waiter::Waiter;
 use crate::context::Context;
@@ -119,16 +119,16 @@ impl Runner {
     /// As [`run`]; and [`RuntimeError`] "Runner is closed".
     #[track_caller]
     pub fn run<C: Coroutine>(&self, main: C) -> Result<C::Item> {
-        let pause = ClockPause::default();
+        let pause = MainsPause::default();
         let result = self.run_until_pause(main, &pause);
         // The others live on, and so does their time.
         pause.end();
         result
     }
 
-    /// As [`run`](Self::run), but virtual time stands still from main's end on, until the pause is ended.
+    /// As [`run`](Self::run), but virtual time stands still from main's end on until the hold is released.
     #[track_caller]
-    fn run_until_pause<C: Coroutine>(&self, main: C, pause: &ClockPause) -> Result<C::Item> {
+    fn run_until_pause<C: Coroutine>(&self, main: C, pause: &MainsPause) -> Result<C::Item> {
         refuse_inside_loop("Runner.run()")?;
         if self.is_closed.load(Ordering::Relaxed) {
             return Err(RuntimeError::new("Runner is closed").into());
@@ -149,11 +149,11 @@ impl Runner {
     ///
     /// Called on one of the loop's own workers it closes the loop without waiting.
     pub fn close(&self) {
-        self.close_and_end(&ClockPause::default());
+        self.close_and_end(&MainsPause::default());
     }
 
-    /// As [`close`](Self::close); the pause is ended when every task has been cancelled.
-    fn close_and_end(&self, pause: &ClockPause) {
+    /// As [`close`](Self::close); the hold is released when every task has been asked to stop.
+    fn close_and_end(&self, pause: &MainsPause) {
         // Relaxed: only one caller wins the swap, and it publishes nothing.
         if !self.is_closed.swap(true, Ordering::Relaxed) {
             let shutdown = if self.is_hurried.load(Ordering::Relaxed) {

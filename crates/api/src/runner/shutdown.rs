@@ -20,7 +20,7 @@
 //! threads [`LEAST_PATIENCE`] together with that; nothing else is waited for.
 //!
 //! A task is asked only once, whoever would ask it: a task that awaits another one passes requests on, but not a shutdown's to a task
-//! that has been told of it (`cancel/route.rs`). So n tasks cost n requests and n polls, however they await each other.
+//! that has been told of it (`request/route.rs`). So n tasks cost n requests and n polls, however they await each other.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 
 use selvedge_scheduler::{Scheduler, TaskRef};
 
-use super::clock_pause::ClockPause;
+use super::clock_pause::MainsPause;
 use super::waiter::Waiter;
 use crate::error::{CancelledError, EVENT_LOOP_IS_CLOSED, Error};
 use crate::event_loop::EventLoop;
@@ -90,8 +90,8 @@ impl<'a> Shutdown<'a> {
         self.deadline = Some(Instant::now());
     }
 
-    /// `pause` keeps virtual time from moving on until every task has been cancelled.
-    pub(super) fn finish(mut self, pause: &ClockPause) {
+    /// `pause` keeps virtual time from moving on until every task has been asked to stop.
+    pub(super) fn finish(mut self, pause: &MainsPause) {
         let scheduler = self.event_loop.scheduler();
         let is_inside = Scheduler::with_current(|current| current.is_some_and(|it| it.ptr_eq(scheduler)));
         if is_inside {
@@ -117,7 +117,7 @@ impl<'a> Shutdown<'a> {
     }
 
     /// In rounds, until there is neither a task nor a function: what is made during the shutdown gets its turn when what was there before has ended.
-    fn clean_up(&mut self, waiter: &Waiter, pause: &ClockPause) -> Wait {
+    fn clean_up(&mut self, waiter: &Waiter, pause: &MainsPause) -> Wait {
         let scheduler = self.event_loop.scheduler();
         loop {
             let asked = self.ask_and_wait(waiter, pause);
@@ -135,7 +135,7 @@ impl<'a> Shutdown<'a> {
     }
 
     /// One round: the number of those that were asked and have ended. `None`: the time is up.
-    fn ask_and_wait(&mut self, waiter: &Waiter, pause: &ClockPause) -> Option<usize> {
+    fn ask_and_wait(&mut self, waiter: &Waiter, pause: &MainsPause) -> Option<usize> {
         let countdown = Arc::new(Countdown { unfinished: AtomicUsize::new(1), waker: waiter.waker() });
         let asked = self.ask_all(&countdown);
         // What they do now may take time.

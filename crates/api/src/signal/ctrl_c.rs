@@ -98,7 +98,7 @@ impl CtrlC {
 
     /// Whether Ctrl-C was pressed since this was last asked.
     pub(crate) fn take(&self) -> bool {
-        self.signals.take_ctrl_c(&self.arrived)
+        self.signals.take_press(&self.arrived)
     }
 }
 
@@ -120,34 +120,34 @@ mod tests {
     fn what_arrives_without_a_handler_is_mains_whenever_main_asks() -> Result<()> {
         let runner = Runner::builder().workers(1).build()?;
         let event_loop = runner.get_loop();
-        let ctrl_c = CtrlC::of(event_loop.shared().signals());
-        let press = || ctrl_c.flag().store(true, Ordering::SeqCst);
+        let presses = CtrlC::of(event_loop.shared().signals());
+        let press = || presses.flag().store(true, Ordering::SeqCst);
         let add = || event_loop.add_signal_handler(SIGINT, || ());
-        assert!(!ctrl_c.take());
+        assert!(!presses.take());
 
         press();
-        assert!(ctrl_c.take());
-        assert!(!ctrl_c.take());
+        assert!(presses.take());
+        assert!(!presses.take());
 
         press();
         add()?;
         press();
-        assert!(ctrl_c.take(), "it came before the handler, which came before main asked");
-        assert!(!ctrl_c.take(), "it came after the handler");
+        assert!(presses.take(), "it came before the handler, which came before main asked");
+        assert!(!presses.take(), "it came after the handler");
 
         press();
         assert!(event_loop.remove_signal_handler(SIGINT)?);
-        assert!(!ctrl_c.take(), "it came before the handler went, which went before main asked");
+        assert!(!presses.take(), "it came before the handler went, which went before main asked");
 
         press();
-        assert!(ctrl_c.take());
+        assert!(presses.take());
 
         add()?;
         press();
         runner.close();
-        assert!(!ctrl_c.take(), "the handler went with the loop");
+        assert!(!presses.take(), "the handler went with the loop");
         press();
-        assert!(ctrl_c.take());
+        assert!(presses.take());
         Ok(())
     }
 }

@@ -25,13 +25,13 @@ pub(crate) struct DefaultAction {
     signal: i32,
     is_on: Arc<AtomicBool>,
     /// Those who are told. `is_on` changes under its lock, with it.
-    notified: Mutex<usize>,
+    told: Mutex<usize>,
     was_free: bool,
 }
 
 /// Somebody is told of a signal while this lives, and the signal does not do what it does by default.
 #[must_use]
-pub(crate) struct Notified {
+pub(crate) struct Told {
     // Dropped in this order: a signal in between does what it does by default, instead of nothing.
     _suspended: Suspended,
     _actions: [Action; 2],
@@ -72,7 +72,7 @@ impl DefaultAction {
         if was_free {
             install(signal, Arc::clone(&is_on))?;
         }
-        let action = Arc::new(DefaultAction { signal, is_on, notified: Mutex::new(0), was_free });
+        let action = Arc::new(DefaultAction { signal, is_on, told: Mutex::new(0), was_free });
         known.insert(signal, Arc::clone(&action));
         Ok(action)
     }
@@ -90,11 +90,11 @@ impl DefaultAction {
     }
 
     fn suspend(self: Arc<Self>) -> Suspended {
-        let mut notified = self.notified.lock();
-        *notified += 1;
+        let mut told = self.told.lock();
+        *told += 1;
         // Ordering: SeqCst, with the signal handler, which reads it on whatever thread the signal arrives.
         self.is_on.store(false, Ordering::SeqCst);
-        drop(notified);
+        drop(told);
         Suspended(self)
     }
 }
@@ -104,7 +104,7 @@ impl Raising {
     /// it must not block.
     ///
     /// The signal handlers that were at work when this was called have ended.
-    pub(crate) fn ring(self, bell: &UnixStream) -> io::Result<Notified> {
+    pub(crate) fn ring(self, bell: &UnixStream) -> io::Result<Told> {
         let Raising { default_action, flag, raises } = self;
         // It happens after the flag has been raised: the system's handler keeps to the order in which they were registered.
         let rings = Action(low_level::pipe::register(default_action.signal, bell.try_clone()?)?);
@@ -113,15 +113,15 @@ impl Raising {
             // Perhaps by one that did not know the bell yet.
             let _ = (&*bell).write(&[1]);
         }
-        Ok(Notified { _suspended: default_action.suspend(), _actions: [raises, rings] })
+        Ok(Told { _suspended: default_action.suspend(), _actions: [raises, rings] })
     }
 }
 
 impl Drop for Suspended {
     fn drop(&mut self) {
-        let mut notified = self.0.notified.lock();
-        *notified -= 1;
-        if *notified == 0 {
+        let mut told = self.0.told.lock();
+        *told -= 1;
+        if *told == 0 {
             // Ordering: SeqCst, with the signal handler.
             self.0.is_on.store(true, Ordering::SeqCst);
         }

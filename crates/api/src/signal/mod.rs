@@ -9,7 +9,7 @@ mod table;
 use signal_hook::consts;
 
 pub(crate) use self::ctrl_c::CtrlC;
-pub(crate) use self::default_action::{DefaultAction, Notified, Raising, can_be_caught};
+pub(crate) use self::default_action::{DefaultAction, Raising, Told, can_be_caught};
 pub(crate) use self::table::{Handler, Signals, no_signal};
 
 /// A timer of `alarm` or `setitimer` has run out. Ends the program by default, as do the others unless they say something else.

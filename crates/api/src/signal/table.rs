@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 
 use super::ctrl_c::Pressed;
-use super::{DefaultAction, Notified, Raising, SIGINT};
+use super::{DefaultAction, Raising, SIGINT, Told};
 use crate::contain;
 use crate::context::Context;
 use crate::error::{EVENT_LOOP_IS_CLOSED, Error, PanicError, Result, RuntimeError};
@@ -27,11 +27,11 @@ struct State {
     bell: Option<UnixStream>,
     entries: BTreeMap<i32, Entry>,
     /// Runs of this loop that have taken over Ctrl-C.
-    ctrl_c: Vec<Pressed>,
+    presses: Vec<Pressed>,
 }
 
 struct Entry {
-    notified: Notified,
+    told: Told,
     has_arrived: Arc<AtomicBool>,
     handler: Arc<Handler>,
 }
@@ -103,7 +103,7 @@ impl Signals {
         let entry = {
             let mut state = self.0.lock();
             if signal == SIGINT {
-                state.release_ctrl_c();
+                state.release_presses();
             }
             state.entries.remove(&signal)
         };
@@ -118,7 +118,7 @@ impl Signals {
         let (entries, bell) = {
             let mut state = self.0.lock();
             state.is_closed = true;
-            state.release_ctrl_c();
+            state.release_presses();
             (std::mem::take(&mut state.entries), state.bell.take())
         };
         drop(bell);
@@ -133,19 +133,19 @@ impl Signals {
     pub(super) fn listen(&self) -> Arc<AtomicBool> {
         let pressed = Pressed::default();
         let flag = pressed.flag();
-        self.0.lock().ctrl_c.push(pressed);
+        self.0.lock().presses.push(pressed);
         flag
     }
 
     /// Whether a press has come for the run that listens with the flag.
-    pub(super) fn take_ctrl_c(&self, flag: &Arc<AtomicBool>) -> bool {
+    pub(super) fn take_press(&self, flag: &Arc<AtomicBool>) -> bool {
         let mut state = self.0.lock();
         let has_handler = state.has_handler(SIGINT);
-        state.ctrl_c.iter_mut().find(|it| it.has_flag(flag)).is_some_and(|it| it.take(has_handler))
+        state.presses.iter_mut().find(|it| it.has_flag(flag)).is_some_and(|it| it.take(has_handler))
     }
 
     pub(super) fn unlisten(&self, flag: &Arc<AtomicBool>) {
-        self.0.lock().ctrl_c.retain(|it| !it.has_flag(flag));
+        self.0.lock().presses.retain(|it| !it.has_flag(flag));
     }
 
     /// The first handler after that of signal `last` whose signal has arrived.
@@ -160,7 +160,7 @@ impl Signals {
 
 impl Entry {
     fn unregister(self) -> Arc<Handler> {
-        drop(self.notified);
+        drop(self.told);
         self.handler
     }
 }
@@ -174,17 +174,17 @@ impl State {
         handler: Arc<Handler>,
     ) -> io::Result<()> {
         let bell = self.bell.as_ref().expect("it is opened first, and taken when the loop is closed");
-        let ctrl_c = if signal == SIGINT { &mut self.ctrl_c[..] } else { &mut [] };
-        ctrl_c.iter_mut().for_each(Pressed::note);
+        let presses = if signal == SIGINT { &mut self.presses[..] } else { &mut [] };
+        presses.iter_mut().for_each(Pressed::note);
         // Whoever raised a flag that was noted has raised the other one after this, if it ever does: whenever something is registered or removed, signal-hook-registry
         // waits for the signal handlers that read the former table (the write barrier of its `HalfLock`).
-        let notified = raising.ring(bell);
+        let told = raising.ring(bell);
         // Ordering: SeqCst, with the signal handler's store.
-        let is_the_handlers = notified.is_ok() && has_arrived.load(Ordering::SeqCst);
-        for pressed in ctrl_c {
+        let is_the_handlers = told.is_ok() && has_arrived.load(Ordering::SeqCst);
+        for pressed in presses {
             pressed.settle(is_the_handlers);
         }
-        self.entries.insert(signal, Entry { notified: notified?, has_arrived, handler });
+        self.entries.insert(signal, Entry { told: told?, has_arrived, handler });
         Ok(())
     }
 
@@ -197,9 +197,9 @@ impl State {
     }
 
     /// The handler for Ctrl-C goes: what it was told of is none of main's business.
-    fn release_ctrl_c(&mut self) {
+    fn release_presses(&mut self) {
         if self.has_handler(SIGINT) {
-            self.ctrl_c.iter().for_each(Pressed::drop_arrived);
+            self.presses.iter().for_each(Pressed::drop_arrived);
         }
     }
 }
@@ -222,8 +222,8 @@ mod tests {
         let runner = Runner::builder().workers(1).build()?;
         let event_loop = runner.get_loop();
         let (_bell, ring) = UnixStream::pair()?;
-        let ctrl_c = CtrlC::of(event_loop.shared().signals());
-        let _notified = DefaultAction::of(SIGINT)?.raise(ctrl_c.flag())?.ring(&ring)?;
+        let presses = CtrlC::of(event_loop.shared().signals());
+        let _told = DefaultAction::of(SIGINT)?.raise(presses.flag())?.ring(&ring)?;
         // The bell is there.
         event_loop.add_signal_handler(SIGINT, || ())?;
         assert!(event_loop.remove_signal_handler(SIGINT)?);
@@ -237,9 +237,9 @@ mod tests {
             raise(SIGINT)?;
             state.insert(SIGINT, raising, has_arrived, Arc::new(handler))?;
         }
-        assert!(!ctrl_c.take(), "it is not main's");
+        assert!(!presses.take(), "it is not main's");
         calls.recv_timeout(Duration::from_secs(30)).expect("it is the handler's");
-        assert!(!ctrl_c.take());
+        assert!(!presses.take());
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use selvedge_scheduler::Scheduler;
 /// Small blocks keep the gaps in the names `Task-N` small.
 const WORKER_BLOCK: u64 = 16;
 
-/// Numbers start at one, like asyncio's; zero is nobody.
+/// Numbers start at one, like asyncio's; zero is no task's.
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
 thread_local! {

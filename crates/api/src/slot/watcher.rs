@@ -26,14 +26,14 @@ impl CallbackId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WatcherId(pub(crate) u64);
 
-/// Something of this library that waits for several tasks at once: told once per task, on the
+/// Something of this library that waits for several tasks at once: notified once per task, on the
 /// thread where the task ended.
 pub(crate) trait Notify: Send + Sync {
     /// The task that was registered under `index` is done.
     fn notify(&self, index: usize, task: &TaskRef);
 }
 
-/// Who waits for a task's end, apart from its `Task`.
+/// One of them.
 pub(crate) enum Watcher {
     /// The user's callback: runs later, in the loop, like everything that is called soon.
     Callback(Callback),

@@ -1,4 +1,4 @@
-//! Who is told that a task is done?
+//! What runs when a task is done?
 
 use std::sync::Arc;
 
@@ -32,12 +32,12 @@ pub(super) fn remove_callback(task: &TaskRef, id: CallbackId) -> bool {
     extra.remove_callback(WatcherId(id.number())).is_some()
 }
 
-/// Tells `to` once the task is done; at once, if it is done already.
+/// Notifies `to` once the task is done; at once, if it is done already.
 pub(crate) fn notify(task: &TaskRef, to: Arc<dyn Notify>, index: usize) -> WatcherId {
     watch(task, Watcher::Notify { to, index })
 }
 
-/// Tells no more.
+/// Takes a watcher back.
 pub(crate) fn stop_notifying(task: &TaskRef, id: WatcherId) {
     if let Some(extra) = task.task_slot().extra_if_any() {
         let _gone = extra.remove_watcher(id);
@@ -47,8 +47,8 @@ pub(crate) fn stop_notifying(task: &TaskRef, id: WatcherId) {
 fn watch(task: &TaskRef, watcher: Watcher) -> WatcherId {
     let extra = task.task_slot().extra();
     let id = extra.add_watcher(watcher);
-    // The task may be ending right now. If it was done before it knew that anybody watches, the
-    // watcher is ours to run, unless whoever asked before us has had it run: the lock around the
+    // The task may be ending right now. If it was done before it knew of a watcher, the
+    // watcher is ours to run, unless an earlier call has had it run: the lock around the
     // list decides.
     if task.watch_completion()
         && !mutation("watch-though-complete")
@@ -89,7 +89,7 @@ fn run_soon(callbacks: Vec<Callback>, task: &TaskRef) {
             call(callback, &handle);
         }
     });
-    // There is none on a foreign thread that asks about a task that is done.
+    // A foreign thread that adds a callback to a task that is done has no loop.
     if let Ok(event_loop) = get_running_loop() {
         drop(event_loop.call_soon(move || all.run()));
     }

@@ -10,8 +10,8 @@ use crate::context_var;
 use crate::error::{Error, Result};
 use crate::slot::{CallbackId, TaskHandle, TaskId, TaskRefExt, coro_name};
 
-/// The coroutine of a task: what [`get_coro`](crate::TaskHandle::get_coro) returns. asyncio returns the coroutine object; here the task
-/// keeps that to itself.
+/// The coroutine of a task: what [`get_coro`](crate::TaskHandle::get_coro) returns. asyncio returns
+/// the coroutine object; here the task keeps that to itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Coro {
     name: &'static str,
@@ -38,10 +38,13 @@ impl Coro {
 macro_rules! task_methods {
     ($($head:tt)+) => {
         $($head)+ {
-            /// Asks the task to stop: the await at which it is suspended returns [`CancelledError`](crate::CancelledError).
+            /// Asks the task to stop: the await at which it is suspended returns
+            /// [`CancelledError`](crate::CancelledError).
             ///
-            /// Returns false, and does nothing, if the task is done. Two requests before one delivery deliver one error. The task may refuse, so
-            /// true does not mean that it will end: await it. Cancelled before its first step, it never runs. May be called from any thread.
+            /// Returns false, and does nothing, if the task is done. Two requests before one
+            /// delivery deliver one error. The task may refuse, so true does not mean that it will
+            /// end: await it. Cancelled before its first step, it never runs. May be called from
+            /// any thread.
             ///
             /// # Examples
             ///
@@ -57,19 +60,22 @@ macro_rules! task_methods {
                 self.task_ref().cancel(None)
             }
 
-            /// [`cancel`](Self::cancel) that says why. The first message before a delivery is the one delivered.
+            /// [`cancel`](Self::cancel) that says why. The first message before a delivery is the
+            /// one delivered.
             pub fn cancel_with(&self, message: impl Into<String>) -> bool {
                 self.task_ref().cancel(Some(message.into().into()))
             }
 
-            /// How many requests the task has been given, less those it was pardoned by [`uncancel`](Self::uncancel). A deadline and a failing group
-            /// do not count: they ask only what runs inside them.
+            /// How many requests the task has been given, less those it was pardoned by
+            /// [`uncancel`](Self::uncancel). A deadline and a failing group do not count: they
+            /// cancel only what runs inside them.
             pub fn cancelling(&self) -> u32 {
                 self.task_ref().task_slot().requests().load().cancelling()
             }
 
-            /// Takes one request back and returns how many are left. The last one rescinds what was not delivered yet. Meant for a coroutine that has
-            /// refused a cancellation and goes on. With no request left it does nothing.
+            /// Takes one request back and returns how many are left. The last one rescinds what was
+            /// not delivered yet. Meant for a coroutine that has refused a cancellation and goes
+            /// on. With no request left it does nothing.
             ///
             /// # Examples
             ///
@@ -94,7 +100,8 @@ macro_rules! task_methods {
                 self.task_ref().task_slot().uncancel()
             }
 
-            /// Whether the task ended by cancellation: it passed on a [`CancelledError`](crate::CancelledError), or never began.
+            /// Whether the task ended by cancellation: it passed on a
+            /// [`CancelledError`](crate::CancelledError), or never began.
             pub fn cancelled(&self) -> bool {
                 self.task_ref().ended_cancelled()
             }
@@ -108,14 +115,16 @@ macro_rules! task_methods {
             ///
             /// # Errors
             ///
-            /// [`CancelledError`](crate::CancelledError) if it was cancelled; [`InvalidStateError`](crate::InvalidStateError) if it is not done.
+            /// [`CancelledError`](crate::CancelledError) if it was cancelled;
+            /// [`InvalidStateError`](crate::InvalidStateError) if it is not done.
             pub fn exception(&self) -> Result<Option<Error>> {
                 self.task_ref().exception()
             }
 
-            /// Calls `f` in the loop once the task is done, in a copy of the context that is current now; soon, if the task is
-            /// done already. Never inside this call, unless a thread outside of the loop asks about a task that is done.
-            /// Callbacks run in the order in which they were added. A panic in one is reported to the exception handler.
+            /// Calls `f` in the loop once the task is done, in a copy of the context that is
+            /// current now; soon, if the task is done already. Never inside this call, unless a
+            /// thread outside of the loop calls this for a task that is done. Callbacks run in the
+            /// order in which they were added. A panic in one is reported to the exception handler.
             ///
             /// # Examples
             ///
@@ -132,7 +141,8 @@ macro_rules! task_methods {
                 completion::add_callback(self.task_ref(), Box::new(f))
             }
 
-            /// Takes a callback back. False if it has run or is about to. (asyncio finds callbacks by equality, and says how many it found.)
+            /// Takes a callback back. False if it has run or is about to. (asyncio finds callbacks
+            /// by equality, and says how many it found.)
             pub fn remove_done_callback(&self, id: CallbackId) -> bool {
                 completion::remove_callback(self.task_ref(), id)
             }
@@ -157,7 +167,7 @@ macro_rules! task_methods {
                 Coro::of(self.task_ref())
             }
 
-            /// A number that tells this task from every other one for the life of the process.
+            /// A number that distinguishes this task from every other one for the life of the process.
             pub fn id(&self) -> TaskId {
                 TaskId(self.task_ref().task_slot().number())
             }

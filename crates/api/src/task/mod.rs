@@ -45,8 +45,8 @@ use crate::start::start_held;
 /// `(&mut task).await` keeps the handle. Dropping a `Task` detaches: the task lives on, owned by
 /// its loop. (asyncio's loop holds tasks weakly, so a forgotten task may vanish there. Not here.)
 ///
-/// A value that nobody took is dropped with the task's last owner, its loop or this. Should its
-/// destructor panic, the panic ends there, as the panic hook has told of it: whoever drops a `Task`
+/// A value that was not taken is dropped with the task's last owner, its loop or this. Should its
+/// destructor panic, the panic ends there, as the panic hook has reported it: the code that drops a `Task`
 /// goes on. So it is with the coroutine's own destructors, whose panic is the task's error. However
 /// long a row of tasks is in which each is the value of another, or is captured by it, it is
 /// dropped without recursion.
@@ -73,7 +73,7 @@ use crate::start::start_held;
 /// the request meets the next await: neither is lost.
 ///
 /// Tasks that await each other in a circle never end by themselves. A request is passed round once;
-/// the task that awaits the one where it began is told.
+/// the task that awaits the one where it began takes it.
 ///
 /// # Errors
 ///
@@ -109,7 +109,7 @@ struct Passed {
 /// # }).unwrap();
 /// ```
 ///
-/// A loop that only an error ends has no type of its own to tell: end it with
+/// A loop that only an error ends has no type of its own that the compiler could find: end it with
 /// `#[expect(unreachable_code)] Ok(())`, or make it an `async fn … -> selvedge::Result<()>`.
 ///
 /// # Panics
@@ -278,7 +278,7 @@ impl<T: Send + 'static> Task<T> {
             .map(|ended| ended.map_or_else(|| Err(result_was_taken()), |Ended(result)| result))
     }
 
-    /// Takes the result if the task is done and nobody took it before.
+    /// Takes the result if the task is done and it was not taken before.
     pub(crate) fn try_take(&mut self) -> Option<Result<T>> {
         self.join.try_take().map(|Ended(result)| result)
     }

@@ -23,13 +23,17 @@ use crate::sync::{Mutex, lock_to_wait, mutation};
 use crate::task::{self, HeldChildren, Task, notify};
 use crate::time;
 
-/// Runs coroutines side by side, each as a task, and hands out their results as they come. A [`Task`] is taken as it is.
+/// Runs coroutines side by side, each as a task, and hands out their results as they come. A
+/// [`Task`] is taken as it is.
 ///
-/// The children are made at the call, and start when the first result is awaited, or else when the poll that made them ends;
-/// [`limit`](AsCompleted::limit) bounds how many run at once. [`next`](AsCompleted::next) returns `None` after the last result; the whole is a
-/// [`Stream`] too. Dropping it cancels nobody. Where there is nothing to wait for, the first `next` returns `None`.
+/// The children are made at the call, and start when the first result is awaited, or else when the
+/// poll that made them ends; [`limit`](AsCompleted::limit) bounds how many run at once.
+/// [`next`](AsCompleted::next) returns `None` after the last result; the whole is a [`Stream`] too.
+/// Dropping it cancels no task. Where there is nothing to wait for, the first `next` returns
+/// `None`.
 ///
-/// asyncio's `async for` yields the tasks. Here it is their results; where it matters whose a result is, let the coroutine return that too.
+/// asyncio's `async for` yields the tasks. Here it is their results; where it matters whose a
+/// result is, let the coroutine return that too.
 ///
 /// # Examples
 ///
@@ -58,8 +62,9 @@ use crate::time;
 ///
 /// # Cancellation
 ///
-/// A request ends the `next` that it meets; the tasks are not touched. To a combinator of streams that goes on (`collect`, `count`) this
-/// is one more item, an error: use one that stops there (`try_collect`), or cancel the tasks.
+/// A request ends the `next` that it meets; the tasks are not touched. To a combinator of streams
+/// that goes on (`collect`, `count`) this is one more item, an error: use one that stops there
+/// (`try_collect`), or cancel the tasks.
 #[track_caller]
 pub fn as_completed<C: Coroutine>(aws: impl IntoIterator<Item = C>) -> AsCompleted<C::Item> {
     start_held();
@@ -150,8 +155,8 @@ impl Shared {
 }
 
 impl<T: Send + 'static> AsCompleted<T> {
-    /// Counted from this call. Results that are there by then come first; each one that is missing is a [`TimeoutError`]. The tasks
-    /// are not cancelled.
+    /// Counted from this call. Results that are there by then come first; each one that is missing
+    /// is a [`TimeoutError`]. The tasks are not cancelled.
     ///
     /// # Examples
     ///
@@ -173,11 +178,12 @@ impl<T: Send + 'static> AsCompleted<T> {
         self
     }
 
-    /// Lets at most `most` children run at once, and starts the others in order as those end, whether their results are taken or not.
-    /// [`Task`]s that were given run already, and do not count.
+    /// Lets at most `most` children run at once, and starts the others in order as those end,
+    /// whether their results are taken or not. [`Task`]s that were given run already, and do not
+    /// count.
     ///
-    /// Called on what [`as_completed`] has just returned: in the same poll, and before another task is created. For results in order:
-    /// [`Gather::limit`](crate::Gather::limit).
+    /// Called on what [`as_completed`] has just returned: in the same poll, and before another task
+    /// is created. For results in order: [`Gather::limit`](crate::Gather::limit).
     ///
     /// # Examples
     ///
@@ -200,11 +206,13 @@ impl<T: Send + 'static> AsCompleted<T> {
     ///
     /// # Panics
     ///
-    /// If `most` is zero, if there is a limit already, or if the children have started: another task was created since, or the poll has ended.
+    /// If `most` is zero, if there is a limit already, or if the children have started: another
+    /// task was created since, or the poll has ended.
     ///
     /// # Cancellation
     ///
-    /// A request ends the `next` that it meets. The children go on, also after the drop, still at most `most` at once.
+    /// A request ends the `next` that it meets. The children go on, also after the drop, still at
+    /// most `most` at once.
     #[track_caller]
     pub fn limit(mut self, most: usize) -> AsCompleted<T> {
         start::limit(&self.shared.start, most, self.tasks.len());

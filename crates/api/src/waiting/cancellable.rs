@@ -1,4 +1,4 @@
-//! How is a future stopped that cannot be told?
+//! How is a future stopped that does not take requests?
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
@@ -14,8 +14,8 @@ use crate::leaf::frame_polled;
 /// server), so that a cancellation ends this await and not the whole task.
 ///
 /// Also for a foreign future beside other awaits in a combinator (`join_all`, `FuturesUnordered`):
-/// what awaits something of this library is told of the request there, and a foreign future is not.
-/// Bare, it would wait on as long as one of the others was told.
+/// what awaits something of this library takes the request there, and a foreign future does not.
+/// Bare, it would wait on if one of the others took the request.
 ///
 /// # Examples
 ///

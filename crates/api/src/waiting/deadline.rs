@@ -15,8 +15,8 @@ use crate::time;
 pin_project! {
     /// A frame with a deadline: `timeout` and `wait_for` are this and little more.
     ///
-    /// The content is always polled before the deadline is looked at for the first time, and once more after it has passed: what is
-    /// ready wins over what is late.
+    /// The content is always polled before the deadline is looked at for the first time, and once
+    /// more after it has passed: what is ready wins over what is late.
     pub(super) struct DeadlineFrame<F> {
         #[pin]
         content: Option<F>,
@@ -29,9 +29,9 @@ pin_project! {
 
 /// Where a frame reads its deadline, which may change while it waits.
 pub(super) trait Deadline {
-    /// The deadline now; whoever changes it later wakes `waker`.
+    /// The deadline now; a later change of it wakes `waker`.
     fn ticks(&self, waker: &Waker) -> Moment;
-    /// The deadline has passed, and the content is being told.
+    /// The deadline has passed, and the content gets a request.
     fn expired(&self);
 }
 
@@ -70,7 +70,8 @@ where
                     return Poll::Pending;
                 }
                 FramePoll::Pending => {
-                    // Only now is a timer worth its while. A deadline that has passed already is told to the content at once.
+                    // Only now is a timer worth its while. If the deadline has passed already, the
+                    // content gets the request at once.
                     if self.as_mut().look_at_timer(cx, deadline) == Looked::JustExpired {
                         continue;
                     }
@@ -117,7 +118,8 @@ where
         Looked::JustExpired
     }
 
-    /// The outermost request wins: a cancellation is this deadline's doing only if nobody further out asked for one.
+    /// The outermost request wins: a cancellation is this deadline's doing only if no scope further
+    /// out got a request.
     fn translate(&self, error: Error) -> Error {
         if self.expired && error.is_cancelled() && self.frame.owns_cancellation() {
             TimeoutError::new().into()

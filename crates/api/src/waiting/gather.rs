@@ -97,7 +97,7 @@ pub struct Gather<C> {
 #[must_use = "the children have started, but their results are lost unless this is awaited"]
 pub struct GatherResults<C>(Gather<C>);
 
-/// What the children tell as they end. They wake the waiting task only when there is something for
+/// What the children share with the gathering. They wake the waiting task only when there is something for
 /// it to do: one by one, ten thousand children would wake it ten thousand times.
 struct Shared {
     unfinished: AtomicUsize,
@@ -321,7 +321,7 @@ impl<C: Children> Gather<C> {
         Ok(())
     }
 
-    /// Lets the children go. From here on nobody else will look at the errors that the gathering drops.
+    /// Lets the children go. From here on the errors that the gathering drops count as retrieved.
     fn end(&mut self) -> C {
         let children = self.children.take().expect("whoever polls has looked whether it has ended");
         children.for_each(&mut |_, task| task.task_slot().mark_retrieved());

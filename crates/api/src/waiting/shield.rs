@@ -50,7 +50,7 @@ pub fn shield<C: Coroutine>(coro_or_task: C) -> Shield<C::Item> {
 }
 
 impl<T: Send + 'static> Task<T> {
-    /// [`shield`] for a task that is kept: what would be `shield(&mut task)`, which cannot be told
+    /// [`shield`] for a task that is kept: what would be `shield(&mut task)`, which cannot be distinguished
     /// from a coroutine by its type.
     ///
     /// # Examples

@@ -184,7 +184,7 @@ pin_project! {
 
     impl<B, F, T> PinnedDrop for TaskGroupBlock<B, F, T> {
         fn drop(this: Pin<&mut Self>) {
-            // Nobody waits any more, but the tasks do not outlive the block unasked.
+            // Nothing waits any more, but the tasks do not outlive the block uncancelled.
             this.group.members.shut_down();
         }
     }
@@ -219,7 +219,7 @@ where
     F: Future<Output = Result<T>>,
     T: 'static,
 {
-    /// The tasks must know whom to wake, and what to ask to stop, before they are looked at.
+    /// The members must have the waker and the scope of this poll before they are looked at.
     fn enter(mut self: Pin<&mut Self>, cx: &mut Context<'_>) {
         let mut this = self.as_mut().project();
         let scope = this.frame.enter();
@@ -328,7 +328,7 @@ impl<T: 'static> WaitForTasks<'_, T> {
             Ok(value) => Some(value),
         };
         if !errors.is_empty() {
-            // Nobody gets it.
+            // The errors come out in its place.
             contain::drop_flat(body);
             if self.cancelled.is_some() {
                 self.frame.give_back_what_came_from_outside();

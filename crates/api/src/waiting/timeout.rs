@@ -19,9 +19,11 @@ use crate::leaf::frame_polled;
 use crate::sync::{Mutex, lock_to_wait, mutation};
 use crate::time::{self, When};
 
-/// Runs `body` with a deadline, `delay` after the first poll; `None` is no deadline. asyncio's `async with timeout(delay) as cm`.
+/// Runs `body` with a deadline, `delay` after the first poll; `None` is no deadline. asyncio's
+/// `async with timeout(delay) as cm`.
 ///
-/// The body runs in the caller's task and may borrow. To limit a single future, use [`wait_for`](crate::wait_for).
+/// The body runs in the caller's task and may borrow. To limit a single future, use
+/// [`wait_for`](crate::wait_for).
 ///
 /// # Examples
 ///
@@ -40,14 +42,16 @@ use crate::time::{self, When};
 ///
 /// # Errors
 ///
-/// [`TimeoutError`](crate::TimeoutError) when the deadline passed and the body ended with a cancellation; [`RuntimeError`] outside of a loop, if
-/// there is a deadline; else what the body returned.
+/// [`TimeoutError`](crate::TimeoutError) when the deadline passed and the body ended with a
+/// cancellation; [`RuntimeError`] outside of a loop, if there is a deadline; else what the body
+/// returned.
 ///
 /// # Cancellation
 ///
-/// When the deadline passes, the await at which the body stands returns a [`CancelledError`](crate::CancelledError); the block ends when the body
-/// does. What is ready wins over a deadline, a deadline that is already past polls the body once, and a request from further out
-/// wins over this one.
+/// When the deadline passes, the await at which the body stands returns a
+/// [`CancelledError`](crate::CancelledError); the block ends when the body does. What is ready wins
+/// over a deadline, a deadline that is already past polls the body once, and a request from further
+/// out wins over this one.
 pub fn timeout<B, F, T>(delay: impl Into<Option<Duration>>, body: B) -> TimeoutBlock<B, F>
 where
     B: FnOnce(Timeout) -> F,
@@ -56,7 +60,8 @@ where
     TimeoutBlock::new(Start::After(delay.into()), body)
 }
 
-/// [`timeout`] with a deadline instead of a delay: a time of the loop ([`EventLoop::time`](crate::EventLoop::time)) or a [`std::time::Instant`].
+/// [`timeout`] with a deadline instead of a delay: a time of the loop
+/// ([`EventLoop::time`](crate::EventLoop::time)) or a [`std::time::Instant`].
 ///
 /// # Examples
 ///
@@ -82,7 +87,8 @@ where
     TimeoutBlock::new(Start::At(when.into()), body)
 }
 
-/// The deadline of a block, in the hands of its body. Clones are the same deadline; it may be moved from any thread.
+/// The deadline of a block, in the hands of its body. Clones are the same deadline; it may be moved
+/// from any thread.
 #[derive(Clone)]
 pub struct Timeout(Arc<Shared>);
 
@@ -101,7 +107,7 @@ struct State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Active,
-    /// The deadline has passed; the body is being told, or cleans up.
+    /// The deadline has passed; the body gets a request, or cleans up.
     Expiring,
     Expired,
     Finished,
@@ -122,7 +128,8 @@ impl Timeout {
     ///
     /// # Errors
     ///
-    /// [`RuntimeError`] if the block has expired or ended, or if an [`Instant`](std::time::Instant) is given on a thread that runs no loop.
+    /// [`RuntimeError`] if the block has expired or ended, or if an [`Instant`](std::time::Instant)
+    /// is given on a thread that runs no loop.
     pub fn reschedule(&self, when: impl Into<When>) -> Result<()> {
         let ticks = when.into().ticks().ok_or_else(no_running_loop)?;
         let waker = {
@@ -140,7 +147,8 @@ impl Timeout {
         Ok(())
     }
 
-    /// Whether the deadline has passed before the body ended. (What the body returned after that may have won even so.)
+    /// Whether the deadline has passed before the body ended. (What the body returned after that
+    /// may have won even so.)
     pub fn expired(&self) -> bool {
         matches!(self.0.state.lock().phase, Phase::Expiring | Phase::Expired)
     }

@@ -18,8 +18,9 @@ use crate::time;
 
 /// Awaits something for at most `timeout`, counted from the first poll; `None` waits for as long as it takes.
 ///
-/// What is awaited runs in the caller's task, so it may borrow, and what it sets in context variables stays set. To wait for a task
-/// and keep it, pass `&mut task`, and [`shield`](crate::shield) it if it should outlive the deadline. A future that returns no
+/// What is awaited runs in the caller's task, so it may borrow, and what it sets in context
+/// variables stays set. To wait for a task and keep it, pass `&mut task`, and
+/// [`shield`](crate::shield) it if it should outlive the deadline. A future that returns no
 /// [`selvedge::Result`](crate::Result) goes in as `async { Ok(other.await) }`.
 ///
 /// # Examples
@@ -37,16 +38,18 @@ use crate::time;
 ///
 /// # Errors
 ///
-/// [`TimeoutError`](crate::TimeoutError) when the time is up; [`RuntimeError`](crate::RuntimeError) outside of a loop, if there is a `timeout`;
-/// else what was awaited returned.
+/// [`TimeoutError`](crate::TimeoutError) when the time is up; [`RuntimeError`](crate::RuntimeError)
+/// outside of a loop, if there is a `timeout`; else what was awaited returned.
 ///
 /// # Cancellation
 ///
-/// When the time is up, what is awaited is cancelled and awaited to its end, so the whole may last longer than `timeout`. What it has
-/// ready by then wins over the deadline (asyncio drops it), and so does a value that it returns in spite of having been told. A
-/// request from further out wins over the deadline and is passed on as a [`CancelledError`](crate::CancelledError).
+/// When the time is up, what is awaited is cancelled and awaited to its end, so the whole may last
+/// longer than `timeout`. What it has ready by then wins over the deadline (asyncio drops it), and
+/// so does a value that it returns in spite of the request. A request from further out wins over
+/// the deadline and is passed on as a [`CancelledError`](crate::CancelledError).
 ///
-/// A deadline of zero polls once: what needs no waiting succeeds. (asyncio does not even start a coroutine then.)
+/// A deadline of zero polls once: what needs no waiting succeeds. (asyncio does not even start a
+/// coroutine then.)
 pub fn wait_for<A, T>(aw: A, timeout: impl Into<Option<Duration>>) -> WaitFor<A::IntoFuture>
 where
     A: IntoFuture<Output = Result<T>>,
