@@ -1,22 +1,15 @@
-//! How is the user's code called and printed, where it must not unwind into us?
+//! How is the user's code called, where it must not unwind into us?
 //!
 //! How its values are dropped is the scheduler's part ([`drop_flat`], [`Contained`]).
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::fmt;
 use std::mem::ManuallyDrop;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 
 pub(crate) use selvedge_scheduler::contain::{Contained, discard, drop_flat, silently};
 
-use crate::error::PanicError;
-
-/// Calls a function of the user's whose panic is to be reported.
-pub(crate) fn call<R>(foreign: impl FnOnce() -> R) -> Result<R, PanicError> {
-    catch_unwind(AssertUnwindSafe(foreign)).map_err(PanicError::from_payload)
-}
+pub(crate) use crate::error::call;
 
 /// Wakes one of several, or before something else that is to be done: a waker may be foreign code, and its panic must not keep back the rest.
 pub(crate) fn wake_quietly(waker: Waker) {
@@ -67,55 +60,5 @@ impl<F: FnOnce() + 'static> Drop for SoonOrHere<F> {
         if let Some(work) = self.0.take() {
             run_in_turn(work);
         }
-    }
-}
-
-thread_local! {
-    /// How many values of the user's are being printed inside each other.
-    static PRINTED: Cell<u32> = const { Cell::new(0) };
-}
-
-/// Values that print each other by way of this library go so deep, and no deeper.
-const DEEPEST: u32 = 32;
-
-/// Counts one level of printing.
-struct Level;
-
-impl Level {
-    fn enter() -> Option<Level> {
-        let depth = PRINTED.get();
-        (depth < DEEPEST).then(|| {
-            PRINTED.set(depth + 1);
-            Level
-        })
-    }
-}
-
-impl Drop for Level {
-    fn drop(&mut self) {
-        PRINTED.set(PRINTED.get() - 1);
-    }
-}
-
-/// Lets an error print itself. If it cannot, this says so in its place: errors are printed where things have gone wrong already.
-///
-/// `name` is the trait's that does it. `rest` tells how many causes are left out when errors are printed inside each other too deep.
-pub(crate) fn print_error(
-    f: &mut fmt::Formatter<'_>,
-    name: &str,
-    print: impl FnOnce(&mut fmt::Formatter<'_>) -> fmt::Result,
-    rest: impl FnOnce() -> usize,
-) -> fmt::Result {
-    let Some(_level) = Level::enter() else {
-        return match rest() {
-            0 => f.write_str("(an error that is nested too deep to be printed)"),
-            rest => write!(f, "(an error that is nested too deep to be printed, and {rest} causes)"),
-        };
-    };
-    match call(|| print(f)) {
-        Ok(Ok(())) => Ok(()),
-        // Or whoever takes the text has failed: then this fails as well.
-        Ok(Err(_)) => write!(f, "(an error that could not be printed: its {name} failed)"),
-        Err(panic) => write!(f, "(an error that could not be printed: its {name} panicked: {panic})"),
     }
 }

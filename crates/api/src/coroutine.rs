@@ -1,10 +1,8 @@
 //! What can become a task?
 
-use std::any::Any;
 use std::future::Future;
 
 use crate::error::Result;
-use crate::task::{Task, create_task};
 
 /// What `create_task` takes: any future that returns [`selvedge::Result`](crate::Result), may move to another thread and borrows
 /// nothing. There is nothing to implement: every such future is a coroutine.
@@ -89,43 +87,6 @@ where
 pub trait CoroutineOutput {}
 
 impl<T> CoroutineOutput for Result<T> {}
-
-/// Starts a coroutine as a task; a [`Task`] is returned as it is.
-///
-/// For functions that take either, as all of this library do. asyncio's also takes a `Future`, and returns it; here that becomes a task that
-/// awaits it.
-///
-/// # Examples
-///
-/// ```
-/// # selvedge::run(async {
-/// let task = selvedge::create_task(async { Ok(42) });
-/// let id = task.id();
-/// assert_eq!(selvedge::ensure_future(task).id(), id);
-/// # Ok(())
-/// # }).unwrap();
-/// ```
-///
-/// # Panics
-///
-/// If a coroutine is given and no event loop is running on this thread.
-#[track_caller]
-pub fn ensure_future<C: Coroutine>(coro_or_task: C) -> Task<C::Item> {
-    match given_task(coro_or_task) {
-        Ok(task) => task,
-        Err(coro) => create_task(coro),
-    }
-}
-
-/// The task that `coro_or_task` is, or the coroutine.
-pub(crate) fn given_task<C: Coroutine>(coro_or_task: C) -> std::result::Result<Task<C::Item>, C> {
-    // A `Task` is a coroutine too; which of the two it is, is known when this is compiled. `Option` lets it be moved out.
-    let mut given = Some(coro_or_task);
-    if let Some(task) = (&mut given as &mut dyn Any).downcast_mut::<Option<Task<C::Item>>>() {
-        return Ok(task.take().expect("it was put there above"));
-    }
-    Err(given.expect("it was put there above"))
-}
 
 /// What the compiler refuses to make a task of.
 ///

@@ -1,5 +1,6 @@
 //! What is the error type of a coroutine?
 
+mod foreign;
 mod kinds;
 mod system;
 mod tree;
@@ -10,15 +11,22 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use selvedge_scheduler::contain::Contained;
+
+pub(crate) use self::foreign::call;
 pub use self::kinds::{
     CancelledError, ExceptionGroup, InvalidStateError, KeyboardInterrupt, PanicError, RuntimeError,
     TimeoutError,
 };
 pub(crate) use self::system::retold;
-use crate::contain::{self, Contained};
 
 /// What a coroutine returns. Where Python raises, Rust returns `Err`, and `?` unwinds.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The error of what needs a running loop where there is none.
+pub(crate) fn no_running_loop() -> Error {
+    RuntimeError::new("no running event loop").into()
+}
 
 /// The message of every function that a closed loop refuses, as in asyncio.
 pub(crate) const EVENT_LOOP_IS_CLOSED: &str = "Event loop is closed";
@@ -214,7 +222,7 @@ impl Error {
         let error = self.as_std();
         match self.shared() {
             Some(Shared::Foreign(_)) => {
-                contain::print_error(f, name, |f| print(error, f), || system::causes(error).skip(1).count())
+                foreign::print_error(f, name, |f| print(error, f), || system::causes(error).skip(1).count())
             }
             _ => print(error, f),
         }

@@ -2,28 +2,33 @@
 
 use std::fmt;
 use std::future::{Future as StdFuture, IntoFuture};
-use std::panic::Location;
+use std::ops::ControlFlow::{self, Break, Continue};
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context as PollContext, Poll, Waker};
 
 use selvedge_scheduler::WaitList;
 
-use crate::callgraph::{AnyFuture, AwaitedBy, Shows, capture};
+use crate::callgraph::{AnyFuture, Shows};
 use crate::cancel::Leaf;
+use crate::capture::Notes;
 use crate::contain::{self, Contained, SoonOrHere, drop_flat, wake_quietly};
-use crate::context::{Context, copy_context};
+use crate::context::Context;
+use crate::context_var::copy_context;
 use crate::error::{CancelledError, Error, InvalidStateError, Result};
 use crate::event_loop::{EventLoop, ExceptionContext, report};
+use crate::leaf::{LeafFuture, poll_leaf};
+use crate::slot::{AwaitedBy, CallbackId};
 use crate::sync::{AtomicBool, Mutex, Ordering, lock_to_wait};
-use crate::task::CallbackId;
 
 /// A result that is set by hand, for any number of awaiters. Made by [`EventLoop::create_future`].
 ///
-/// Not the trait [`std::future::Future`]: it is asyncio's class of that name. Write `asyncio::Future` (`use selvedge as asyncio`) rather than
-/// import it, so that the two cannot be taken for each other.
+/// Not the trait [`std::future::Future`]: it is asyncio's class of that name. Write
+/// `asyncio::Future` (`use selvedge as asyncio`) rather than import it, so that the two cannot be
+/// taken for each other.
 ///
-/// Clones are the same future; each may be awaited, from any task, and every awaiter gets a clone of the value.
+/// Clones are the same future; each may be awaited, from any task, and every awaiter gets a clone
+/// of the value.
 ///
 /// # Examples
 ///
@@ -40,13 +45,15 @@ use crate::task::CallbackId;
 ///
 /// # Cancellation
 ///
-/// A request that reaches an await of a future cancels the future, and so all its awaiters: asyncio's rule. Await a task that awaits
-/// it, behind a [`shield`](crate::shield), where that is not meant.
+/// A request that reaches an await of a future cancels the future, and so all its awaiters:
+/// asyncio's rule. Await a task that awaits it, behind a [`shield`](crate::shield), where that is
+/// not meant.
 ///
 /// # Errors
 ///
-/// What was set by [`set_exception`](Future::set_exception); [`CancelledError`] if it was cancelled. An error that nobody looked at is reported as never
-/// retrieved. Where everybody who could have set it is gone, the awaiters wait on.
+/// What was set by [`set_exception`](Future::set_exception); [`CancelledError`] if it was
+/// cancelled. An error that nobody looked at is reported as never retrieved. Where everybody who
+/// could have set it is gone, the awaiters wait on.
 pub struct Future<T: Clone + Send + Sync + 'static> {
     shared: Arc<Shared<T>>,
     leaf: Leaf,
@@ -191,8 +198,9 @@ impl<T: Clone + Send + Sync + 'static> Future<T> {
         }
     }
 
-    /// Calls `f` with the outcome, soon after there is one, in a copy of the context that is current now. Never inside this call or the
-    /// one that sets the outcome. A panic in `f` is reported to the exception handler.
+    /// Calls `f` with the outcome, soon after there is one, in a copy of the context that is
+    /// current now. Never inside this call or the one that sets the outcome. A panic in `f` is
+    /// reported to the exception handler.
     pub fn add_done_callback(&self, f: impl FnOnce(&Result<T>) + Send + 'static) -> CallbackId {
         let context = copy_context();
         let callback = Callback { context, function: Contained::new(Box::new(f)) };
@@ -249,7 +257,7 @@ impl<T: Clone + Send + Sync + 'static> Shared<T> {
         Ok(())
     }
 
-    /// The outcome, for somebody who counts as having seen it.
+    /// The outcome, which then counts as retrieved.
     fn retrieve(&self) -> Option<&Result<T>> {
         let outcome = self.outcome.get()?;
         // Relaxed: it only decides whether a report is made.
@@ -312,22 +320,36 @@ impl<T: Clone + Send + Sync + 'static> StdFuture for Future<T> {
 
     #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut PollContext<'_>) -> Poll<Result<T>> {
-        let this = self.get_mut();
-        if capture::is_on() {
-            let at = Location::caller();
-            let address = Arc::as_ptr(&this.shared).addr();
-            return capture::leaf(&this.leaf, "selvedge::Future", at, |notes| notes.future(address));
+        poll_leaf(self.get_mut(), cx)
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> LeafFuture for Future<T> {
+    type Value = T;
+    const NAME: &'static str = "selvedge::Future";
+
+    #[inline]
+    fn leaf(&mut self) -> &mut Leaf {
+        &mut self.leaf
+    }
+
+    fn awaits(&self, notes: &mut Notes) {
+        notes.future(Arc::as_ptr(&self.shared).addr());
+    }
+
+    fn poll_value(&mut self, cx: &mut PollContext<'_>) -> Poll<Result<T>> {
+        let outcome = self.shared.wait(&mut self.place, cx.waker());
+        outcome.map_or(Poll::Pending, |outcome| Poll::Ready(outcome.clone()))
+    }
+
+    /// A request cancels the future, and so this await.
+    fn meet_request(&mut self, cx: &mut PollContext<'_>) -> ControlFlow<Poll<Result<T>>> {
+        let Some(request) = self.leaf.look(cx) else { return Break(Poll::Pending) };
+        // An outcome that came just now comes first, and the request stays untaken.
+        if Shared::cancel(&self.shared, request) {
+            let _taken = self.leaf.take(cx);
         }
-        loop {
-            if let Some(outcome) = this.shared.wait(&mut this.place, cx.waker()) {
-                return Poll::Ready(outcome.clone());
-            }
-            let Some(news) = this.leaf.look(cx) else { return Poll::Pending };
-            // An outcome that came just now comes first, and the request stays untaken.
-            if Shared::cancel(&this.shared, news) {
-                let _taken = this.leaf.take(cx);
-            }
-        }
+        Continue(())
     }
 }
 
@@ -355,9 +377,22 @@ impl<T: Clone + Send + Sync + 'static> Shows for Shared<T> {
     }
 }
 
-impl<T: Clone + Send + Sync + 'static> Future<T> {
-    pub(crate) fn untyped(&self) -> AnyFuture {
-        AnyFuture::of_future(Arc::clone(&self.shared) as Arc<dyn Shows>)
+impl<T: Clone + Send + Sync + 'static> From<&Future<T>> for AnyFuture {
+    fn from(future: &Future<T>) -> AnyFuture {
+        AnyFuture::of_future(Arc::clone(&future.shared) as Arc<dyn Shows>)
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> From<&Future<T>> for Option<AnyFuture> {
+    fn from(future: &Future<T>) -> Option<AnyFuture> {
+        Some(future.into())
+    }
+}
+
+impl EventLoop {
+    /// A result that is set by hand.
+    pub fn create_future<T: Clone + Send + Sync + 'static>(&self) -> Future<T> {
+        Future::new(self.clone())
     }
 }
 
@@ -394,7 +429,7 @@ impl<T: Clone + Send + Sync + 'static> fmt::Debug for Future<T> {
 mod tests {
     use super::*;
 
-    /// It lies once in every future, whoever waits.
+    /// It lies once in every future, however many wait.
     #[test]
     fn who_waits_takes_little_room() {
         assert!(size_of::<Waiting<u32>>() <= 64, "{}", size_of::<Waiting<u32>>());

@@ -1,13 +1,15 @@
 //! A multi-threaded work-stealing executor with the shape of Python's asyncio.
 //!
-//! A **coroutine** is any future that returns [`selvedge::Result`](Result). Python raises; Rust returns `Err`, and `?` is the
-//! unwinding. Cancellation is not a silent drop in the middle of an await: [`Task::cancel`] makes the await at which the task is
-//! suspended return `Err(CancelledError)`. The coroutine sees it as a value, runs its clean-up (which may await), and passes it on
-//! with `?`, or refuses it.
+//! A **coroutine** is any future that returns [`selvedge::Result`](Result). Python raises; Rust
+//! returns `Err`, and `?` is the unwinding. Cancellation is not a silent drop in the middle of an
+//! await: [`Task::cancel`] makes the await at which the task is suspended return
+//! `Err(CancelledError)`. The coroutine sees it as a value, runs its clean-up (which may await),
+//! and passes it on with `?`, or refuses it.
 //!
-//! Write `use selvedge as asyncio` (or `use selvedge` as it is) and name things through it, as in Python: `asyncio::sleep`. A glob import
-//! would hide names that every Rust program uses: [`Result`], [`Future`], and the standard library's `Context` and `Error` where they are
-//! imported too.
+//! Write `use selvedge as asyncio` (or `use selvedge` as it is) and name things through it, as in
+//! Python: `asyncio::sleep`. A glob import would hide names that every Rust program uses:
+//! [`Result`], [`Future`], and the standard library's `Context` and `Error` where they are imported
+//! too.
 //!
 //! ```
 //! use std::time::Duration;
@@ -60,23 +62,32 @@ mod pages;
 
 mod callgraph;
 mod cancel;
+mod capture;
 mod contain;
 mod context;
+mod context_var;
 mod coroutine;
 mod error;
 mod event_loop;
 mod future;
 #[cfg(feature = "hyper")]
 pub mod hyper;
+mod leaf;
 #[cfg(selvedge_loom)]
 pub mod model;
 pub mod net;
+mod request;
 mod runner;
 #[cfg(unix)]
 pub mod signal;
+#[cfg(unix)]
+mod signal_handlers;
+mod slot;
+mod start;
 pub mod streams;
 mod sync;
 pub mod task;
+mod task_or_coroutine;
 mod threads;
 mod time;
 mod waiting;
@@ -87,8 +98,9 @@ pub use self::callgraph::{
     Activity, AnyFuture, FrameCallGraphEntry, FutureCallGraph, capture_call_graph, format_call_graph,
     future_add_to_awaited_by, future_discard_from_awaited_by, print_call_graph,
 };
-pub use self::context::{Context, ContextVar, Token, copy_context};
-pub use self::coroutine::{Coroutine, ensure_future};
+pub use self::context::Context;
+pub use self::context_var::{ContextVar, Token, copy_context};
+pub use self::coroutine::Coroutine;
 pub use self::error::{
     CancelledError, Error, ExceptionGroup, InvalidStateError, KeyboardInterrupt, PanicError, Result,
     RuntimeError, TimeoutError,
@@ -110,6 +122,7 @@ pub use self::streams::{open_unix_connection, start_unix_server};
 pub use self::task::{
     CallbackId, Task, TaskHandle, TaskId, all_tasks, create_task, current_task, try_create_task,
 };
+pub use self::task_or_coroutine::ensure_future;
 pub use self::threads::{
     BlockingTask, ConcurrentFuture, ThreadPoolExecutor, ToThread, run_coroutine_threadsafe, to_thread,
 };

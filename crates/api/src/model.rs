@@ -8,9 +8,9 @@ use std::task::Context;
 
 use selvedge_scheduler::{Hooks, Scheduler};
 
-use crate::cancel;
 use crate::event_loop::{EventLoop, LoopShared};
-use crate::task::{TaskHandle, TaskRefExt};
+use crate::slot::{TaskHandle, TaskRefExt};
+use crate::{cancel, request};
 
 /// What the scheduler of a loop must be given.
 pub fn hooks() -> Arc<dyn Hooks> {
@@ -38,16 +38,16 @@ impl Leaf {
 
 /// Asks a task to stop, as the shutdown of its loop does.
 pub fn tell_of_shutdown(task: &TaskHandle) {
-    task.task_ref().tell_of_shutdown();
+    task.task_ref().request_shutdown();
 }
 
 /// A request on its way along tasks that await each other.
 #[derive(Clone)]
-pub struct Route(cancel::Route);
+pub struct Route(request::Route);
 
 impl Route {
     pub fn starting(at: u64) -> Route {
-        Route(cancel::Route::starting(at))
+        Route(request::Route::starting(at))
     }
 
     pub fn settle(&self) {
@@ -56,7 +56,7 @@ impl Route {
 
     /// It has joined `earlier`, which is under way.
     pub fn joins(&self, earlier: &Route) -> bool {
-        self.0.meet(&earlier.0) == cancel::Meeting::Joined
+        self.0.meet(&earlier.0) == request::Meeting::Joined
     }
 
     pub fn link(&self, other: &Route) -> bool {

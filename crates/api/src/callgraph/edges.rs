@@ -1,35 +1,25 @@
-//! Who else awaits it? What primitives of the program's own say about themselves.
-//!
-//! Kept with what is awaited, and by number: a waiter that was never taken back holds nothing alive, and a number of a task that is gone
-//! is found nowhere.
-
-use std::collections::BTreeSet;
-use std::ops::Bound::{Excluded, Unbounded};
+//! Which tasks does the program say to wait for a task or a future, where this library cannot see it?
 
 use super::node::{AnyFuture, Node};
-use crate::task::{TaskHandle, TaskRefExt};
-
-/// The numbers of the tasks that were said to wait.
-#[derive(Debug, Default)]
-pub(crate) struct AwaitedBy(BTreeSet<u64>);
+use crate::slot::{AwaitedBy, TaskHandle, TaskRefExt};
 
 /// So many are looked at under one hold of the lock that they lie behind.
 const BATCH: usize = 64;
 
 impl AnyFuture {
-    /// What was said about it.
-    pub(super) fn told_awaiters(&self) -> Vec<u64> {
-        let mut told = Vec::new();
+    /// The tasks that were said to wait for it.
+    pub(super) fn noted_awaiters(&self) -> Vec<u64> {
+        let mut noted = Vec::new();
         loop {
-            let before = told.len();
+            let before = noted.len();
             self.with_awaited_by(|awaited_by| {
                 if let Some(awaited_by) = awaited_by {
-                    let from = told.last().map_or(Unbounded, |last| Excluded(*last));
-                    told.extend(awaited_by.0.range((from, Unbounded)).take(BATCH));
+                    let last = noted.last().copied();
+                    noted.extend(awaited_by.after(last).take(BATCH));
                 }
             });
-            if told.len() < before + BATCH {
-                return told;
+            if noted.len() < before + BATCH {
+                return noted;
             }
         }
     }
@@ -46,10 +36,11 @@ impl AnyFuture {
     }
 }
 
-/// Says that `waiter` waits for `future`, for call graphs only: nothing else follows from it. For primitives of one's own whose awaits
-/// the library cannot see, as in a future that is woken by hand. What tasks await through this library is found without it.
+/// Says that `waiter` waits for `future`, for call graphs only: nothing else follows from it. For
+/// primitives of one's own whose awaits the library cannot see, as in a future that is woken by
+/// hand. What tasks await through this library is found without it.
 ///
-/// Said twice, it holds once. Of what is done nobody waits any more: then nothing is noted, or shown.
+/// Said twice, it holds once. Nothing waits any more for what is done: then nothing is noted, or shown.
 ///
 /// asyncio lets a future be the waiter, too; here it is the task that runs the await.
 ///
@@ -76,7 +67,7 @@ pub fn future_add_to_awaited_by(future: impl Into<AnyFuture>, waiter: impl Into<
         task.task_ref().task_slot().extra();
     }
     future.with_awaited_by(|awaited_by| {
-        awaited_by.get_or_insert_default().0.insert(waiter);
+        awaited_by.get_or_insert_default().add(waiter);
     });
 }
 
@@ -85,7 +76,7 @@ pub fn future_discard_from_awaited_by(future: impl Into<AnyFuture>, waiter: impl
     let waiter = number_of(waiter);
     future.into().with_awaited_by(|awaited_by| {
         if let Some(awaited_by) = awaited_by {
-            awaited_by.0.remove(&waiter);
+            awaited_by.remove(waiter);
         }
     });
 }

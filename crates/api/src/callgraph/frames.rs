@@ -1,23 +1,25 @@
 //! Which functions lie between an await and the body of its task?
 //!
-//! A suspended coroutine has no stack. But while it is polled each coroutine stands on the stack of the one that awaits it, so a backtrace
-//! taken in the leaf shows the whole chain, and where in its file each stands. How much of it has a name depends on what the linker left: with
-//! debug information all of it, lines included; without symbols nothing, and the leaf's own location is what is known.
+//! A suspended coroutine has no stack. But while it is polled each coroutine stands on the stack of
+//! the one that awaits it, so a backtrace taken in the leaf shows the whole chain, and where in its
+//! file each stands. How much of it has a name depends on what the linker left: with debug
+//! information all of it, lines included; without symbols nothing, and the leaf's own location is
+//! what is known.
 //!
-//! The standard library's backtrace tells its frames only as text, in the form that panics made well known. Should that form change,
-//! the functions are missing, and nothing worse.
+//! The standard library's backtrace shows its frames only as text, in the form that panics made
+//! well known. Should that form change, the functions are missing, and nothing worse.
 
 use std::backtrace::Backtrace;
 
 use super::entry::FrameCallGraphEntry;
 
-/// Whose functions are the machinery's: this library's, and those of the language's own crates. Functions that were inlined may be named without
-/// their path; then the file tells.
+/// Whose functions are the machinery's: this library's, and those of the language's own crates.
+/// Functions that were inlined may be named without their path; then the file shows it.
 const MACHINERY: [&str; 6] = ["selvedge::", "selvedge_scheduler::", "core::", "std::", "alloc::", "__"];
 const MACHINERY_FILES: [&str; 4] =
     [OWN_FILES, "/library/core/src/", "/library/std/src/", "/library/alloc/src/"];
 
-/// What every task's coroutine is polled by; below it lies the worker, or the task that asks.
+/// What every task's coroutine is polled by; below it lies the worker, or the task that captures.
 const BODY: [&str; 2] = ["selvedge::task::body::TaskBody", "selvedge_scheduler::task::harness::poll"];
 const BODY_FILE: &str = "task/body.rs";
 
@@ -52,7 +54,7 @@ fn of_text(text: &str) -> Vec<FrameCallGraphEntry> {
             entries.push(FrameCallGraphEntry::of_function(name, is_async, place));
         }
     }
-    // Where not even the body has a name, nothing else can be told from anything else.
+    // Where not even the body has a name, the frames cannot be told apart.
     Vec::new()
 }
 
@@ -83,8 +85,8 @@ fn is_machinery(name: &str, file: &str) -> bool {
         || MACHINERY_FILES.iter().any(|machinery| file.contains(machinery))
 }
 
-/// The body of a coroutine is shown as a closure in the function that makes it; of a function that was inlined only the last part may be
-/// there, and what it is generic over.
+/// The body of a coroutine is shown as a closure in the function that makes it; of a function that
+/// was inlined only the last part may be there, and what it is generic over.
 fn without_closures(name: &str) -> (&str, bool) {
     let mut name = name;
     if let Some(generic) = name.find('<').filter(|at| *at > 0) {
@@ -133,7 +135,7 @@ mod tests {
         assert!(!is_machinery("<demo::Own as core::future::Future>::poll", "src/main.rs"));
     }
 
-    fn told(text: &str) -> Vec<String> {
+    fn shown(text: &str) -> Vec<String> {
         of_text(text).iter().map(ToString::to_string).collect()
     }
 
@@ -150,7 +152,7 @@ mod tests {
             "File 'src/main.rs', line 3, in async demo::inner()",
             "File 'src/main.rs', line 7, in async demo::outer()",
         ];
-        assert_eq!(told(text), expected);
+        assert_eq!(shown(text), expected);
     }
 
     /// As the compiler leaves it in an optimized program with line tables only.
@@ -167,15 +169,15 @@ mod tests {
                       at /home/me/{OWN_FILES}task/body.rs:45:9
                10: selvedge_scheduler::task::harness::poll"
         );
-        assert_eq!(told(&text), ["File 'src/main.rs', line 3, in async {async_fn#0}()"]);
+        assert_eq!(shown(&text), ["File 'src/main.rs', line 3, in async {async_fn#0}()"]);
     }
 
     #[test]
-    fn without_names_nothing_is_told() {
+    fn without_names_nothing_is_shown() {
         let text = "   0: <unknown>
                       1: <unknown>
                       2: start_thread
                             at ./nptl/pthread_create.c:442:8";
-        assert!(told(text).is_empty());
+        assert!(shown(text).is_empty());
     }
 }

@@ -9,42 +9,44 @@ use selvedge_scheduler::{Probed, Scheduler};
 use super::entry::FrameCallGraphEntry;
 use super::node::{AnyFuture, Node};
 use super::survey::{Standing, Survey, on_a_worker};
-use crate::error::Result;
+use crate::error::{Result, no_running_loop};
 use crate::event_loop::EventLoop;
-use crate::task::{current_task, no_running_loop};
+use crate::task::current_task;
 
-/// Where many tasks await each other crosswise, the ways through them are too many to be shown: a graph ends after this many tasks.
+/// Where many tasks await each other crosswise, the ways through them are too many to be shown: a
+/// graph ends after this many tasks.
 const MOST_TASKS: usize = 1000;
-/// So many levels of tasks that await each other are printed: each is indented further, and the text of a long row would be larger than all tasks.
+/// So many levels of tasks that await each other are printed: each is indented further, and the
+/// text of a long row would be larger than all tasks.
 const MOST_LEVELS: usize = 50;
 
-/// What a task was doing when it was asked.
+/// What a task was doing when it was captured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Activity {
     /// It waits, where the call stack says; a future waits to be set.
     Suspended,
-    /// It is the task that asks.
+    /// It is the task that captures.
     Asking,
-    /// It is being polled, so it cannot be asked. It is not waited for.
+    /// It is being polled, so it cannot be captured. It is not waited for.
     Running {
         /// The worker that polls it, as in [`Metrics`](crate::Metrics).
         worker: usize,
-        /// For how long, at least. `None`: not long enough to be noticed (some milliseconds), or the loop runs without
-        /// [rescue](crate::RunnerBuilder::rescue).
+        /// For how long, at least. `None`: not long enough to be noticed (some milliseconds), or
+        /// the loop runs without [rescue](crate::RunnerBuilder::rescue).
         lasted: Option<Duration>,
     },
     /// It was woken, or has not begun, and waits for a worker.
     Ready,
     /// It has ended.
     Done,
-    /// No worker of its loop came to ask it within a quarter of a second.
+    /// No worker of its loop came to capture it within a quarter of a second.
     Unknown,
 }
 
 impl From<Probed> for Activity {
-    fn from(look: Probed) -> Activity {
-        match look {
+    fn from(probed: Probed) -> Activity {
+        match probed {
             Probed::Polled => Activity::Suspended,
             Probed::Running { worker, lasted } => Activity::Running { worker, lasted },
             Probed::Queued => Activity::Ready,
@@ -57,7 +59,8 @@ impl From<Probed> for Activity {
 
 /// Who awaits a task or a future, who awaits those, and where each stands. asyncio's class of that name.
 ///
-/// It is what was seen when it was captured. [`Display`](fmt::Display) writes it as [`format_call_graph`] does.
+/// It is what was seen when it was captured. [`Display`](fmt::Display) writes it as
+/// [`format_call_graph`] does.
 pub struct FutureCallGraph {
     future: AnyFuture,
     activity: Activity,
@@ -77,7 +80,8 @@ impl FutureCallGraph {
         self.activity
     }
 
-    /// Where it stood, innermost first: the awaits of this library, then the functions around them. Empty for a future, and for a task that has ended.
+    /// Where it stood, innermost first: the awaits of this library, then the functions around them.
+    /// Empty for a future, and for a task that has ended.
     pub fn call_stack(&self) -> &[FrameCallGraphEntry] {
         &self.call_stack
     }
@@ -87,8 +91,9 @@ impl FutureCallGraph {
         &self.awaited_by
     }
 
-    /// Whether those who await it are left out because they stand further up: the tasks await each other in a circle. (asyncio recurses until it fails.)
-    /// Or because the graph has a thousand entries already.
+    /// Whether those who await it are left out because they stand further up: the tasks await each
+    /// other in a circle. (asyncio recurses until it fails.) Or because the graph has a thousand
+    /// entries already.
     pub fn is_cut(&self) -> bool {
         self.is_cut
     }
@@ -144,7 +149,8 @@ impl FutureCallGraph {
     }
 }
 
-// Tasks that await each other may stand in a long row. All that follows goes through it with a list of its own, and not by recursion.
+// Tasks that await each other may stand in a long row. All that follows goes through it with a list
+// of its own, and not by recursion.
 
 impl fmt::Display for FutureCallGraph {
     /// At most fifty levels of tasks that await each other; of those beyond, the number.
@@ -216,21 +222,28 @@ impl Drop for FutureCallGraph {
     }
 }
 
-/// Who awaits a task or a future, and where each of them stands. Of the task that asks, if none is named; `Ok(None)` if none asks either, as in a callback.
+/// Who awaits a task or a future, and where each of them stands. Of the current task, if none is
+/// named; `Ok(None)` if there is none either, as in a callback.
 ///
-/// Nothing is recorded while tasks run; this asks all tasks of the loop, which costs about as much as waking each of them once. A suspended task
-/// is polled once without going on. One that is running, or waits for a worker, is not waited for: [`FutureCallGraph::activity`] says so, and for how
-/// long. From a thread that is no worker of the loop, a worker is asked to do it, and is waited for no longer than a quarter of a second.
+/// Nothing is recorded while tasks run; this captures all tasks of the loop, which costs about as
+/// much as waking each of them once. A suspended task is polled once without going on. One that is
+/// running, or waits for a worker, is not waited for: [`FutureCallGraph::activity`] says so, and
+/// for how long. From a thread that is no worker of the loop, a worker does it, and is waited for
+/// no longer than a quarter of a second.
 ///
-/// At most `limit` entries of each call stack: those nearest to where the task stands, or, for a negative number, the outermost ones; `None`
-/// means all, zero none.
+/// At most `limit` entries of each call stack: those nearest to where the task stands, or, for a
+/// negative number, the outermost ones; `None` means all, zero none.
 ///
-/// How much the stacks tell depends on what the compiler leaves in the program. With debug information (`debug = "line-tables-only"` is enough) they name
-/// each coroutine from the await outwards, or at least its file and line. Without it they name the await, with its line, and the task's coroutine.
-/// Awaits of other crates' futures do not show by themselves, and neither does what lies inside a collection that polls only what was woken
-/// (`FuturesUnordered`). Whom a task awaits is known while it is suspended; and what a gathering that nobody awaits yet holds is not awaited.
+/// How much the stacks show depends on what the compiler leaves in the program. With debug
+/// information (`debug = "line-tables-only"` is enough) they name each coroutine from the await
+/// outwards, or at least its file and line. Without it they name the await, with its line, and the
+/// task's coroutine. Awaits of other crates' futures do not show by themselves, and neither does
+/// what lies inside a collection that polls only what was woken (`FuturesUnordered`). What a task
+/// awaits is known while it is suspended; and what a gathering holds that is not awaited yet is not
+/// awaited.
 ///
-/// Futures of other crates are polled as they are, on this thread. So do not ask while holding a lock that such a future takes when it is polled.
+/// Futures of other crates are polled as they are, on this thread. So do not capture while holding
+/// a lock that such a future takes when it is polled.
 ///
 /// asyncio's `depth`, which leaves out the innermost functions, is not carried over.
 ///
@@ -251,12 +264,13 @@ impl Drop for FutureCallGraph {
 ///
 /// # Errors
 ///
-/// [`RuntimeError`](crate::RuntimeError) "no running event loop" if nothing is named on a thread that is no worker of a loop.
+/// [`RuntimeError`](crate::RuntimeError) "no running event loop" if nothing is named on a thread
+/// that is no worker of a loop.
 pub fn capture_call_graph(
     future: impl Into<Option<AnyFuture>>,
     limit: impl Into<Option<isize>>,
 ) -> Result<Option<FutureCallGraph>> {
-    let Some(future) = future.into().map_or_else(asker, |future| Ok(Some(future)))? else {
+    let Some(future) = future.into().map_or_else(current, |future| Ok(Some(future)))? else {
         return Ok(None);
     };
     let limit = limit.into();
@@ -267,14 +281,14 @@ pub fn capture_call_graph(
         }
     }
     let home = home_of(&future);
-    let asked = future.clone();
-    let ask = move |here: &Scheduler| Builder::new(Survey::of(here), limit).build(&asked);
-    let answer = home.as_ref().and_then(|home| on_a_worker(home, ask));
-    Ok(Some(answer.unwrap_or_else(|| FutureCallGraph::unanswered(future, home.as_ref()))))
+    let captured = future.clone();
+    let capture = move |here: &Scheduler| Builder::new(Survey::of(here), limit).build(&captured);
+    let graph = home.as_ref().and_then(|home| on_a_worker(home, capture));
+    Ok(Some(graph.unwrap_or_else(|| FutureCallGraph::not_captured(future, home.as_ref()))))
 }
 
-/// The task that asks.
-fn asker() -> Result<Option<AnyFuture>> {
+/// The current task.
+fn current() -> Result<Option<AnyFuture>> {
     if Scheduler::current_worker().is_none() {
         return Err(no_running_loop());
     }
@@ -288,7 +302,7 @@ fn home_of(future: &AnyFuture) -> Option<EventLoop> {
     }
 }
 
-/// Writes down what [`capture_call_graph`] finds. Empty if nothing is named and no task asks.
+/// Writes down what [`capture_call_graph`] finds. Empty if nothing is named and there is no current task.
 ///
 /// # Examples
 ///
@@ -300,7 +314,7 @@ fn home_of(future: &AnyFuture) -> Option<EventLoop> {
 /// # }).unwrap();
 /// ```
 ///
-/// A task that waits for two others, one of which waits for a future, and is asked who awaits that future:
+/// A task that waits for two others, one of which waits for a future. The graph of that future:
 ///
 /// ```text
 /// * Future(id=0x7f0c5c000c10)
@@ -351,7 +365,7 @@ pub fn print_call_graph(
 
 impl FutureCallGraph {
     /// No worker came; who polls a task can be seen even so.
-    fn unanswered(future: AnyFuture, home: Option<&EventLoop>) -> FutureCallGraph {
+    fn not_captured(future: AnyFuture, home: Option<&EventLoop>) -> FutureCallGraph {
         let activity = match (future.task(), home) {
             _ if future.done() => Activity::Done,
             (Some(task), Some(home)) => Activity::from(home.scheduler().probe(task.task_ref())),
@@ -368,7 +382,8 @@ struct Builder<'a> {
     left: usize,
 }
 
-/// One whose awaiters are being told; those that are open at a time are the way from the asked one to this.
+/// One whose awaiters are being followed; those that are open at a time are the way from the one
+/// that was named to this.
 struct Open {
     graph: FutureCallGraph,
     awaiters: std::vec::IntoIter<AnyFuture>,
@@ -383,7 +398,7 @@ impl<'a> Builder<'a> {
         let mut way = Vec::new();
         way.push(self.open(future, &way));
         loop {
-            let last = way.last_mut().expect("the asked one is returned when it is popped");
+            let last = way.last_mut().expect("the first one is returned when it is popped");
             match last.awaiters.next() {
                 Some(awaiter) if self.left > 0 => {
                     self.left -= 1;

@@ -3,14 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::edges::AwaitedBy;
 use crate::event_loop::EventLoop;
-use crate::future::Future;
-use crate::task::{Task, TaskHandle, TaskRefExt};
+use crate::slot::{AwaitedBy, TaskHandle, TaskRefExt};
+use crate::task::Task;
 
-/// A task or a future of whatever type, to ask who awaits it.
+/// A task or a future of whatever type, for the question which tasks await it.
 ///
-/// References to [`Task`], [`TaskHandle`] and [`Future`](crate::Future) become one where it is asked for.
+/// References to [`Task`], [`TaskHandle`] and [`Future`](crate::Future) become one where it is needed.
 ///
 /// # Examples
 ///
@@ -59,7 +58,7 @@ impl AnyFuture {
         }
     }
 
-    /// A number that tells it from all others that live.
+    /// A number that distinguishes it from all others that live.
     pub(super) fn number(&self) -> u64 {
         match &self.0 {
             Node::Task(task) => task.task_ref().task_slot().number(),
@@ -91,12 +90,6 @@ impl<T: Send + 'static> From<&Task<T>> for AnyFuture {
     }
 }
 
-impl<T: Clone + Send + Sync + 'static> From<&Future<T>> for AnyFuture {
-    fn from(future: &Future<T>) -> AnyFuture {
-        future.untyped()
-    }
-}
-
 // So that `None` and a reference may stand in the same place.
 
 impl From<TaskHandle> for Option<AnyFuture> {
@@ -114,12 +107,6 @@ impl From<&TaskHandle> for Option<AnyFuture> {
 impl<T: Send + 'static> From<&Task<T>> for Option<AnyFuture> {
     fn from(task: &Task<T>) -> Option<AnyFuture> {
         Some(task.into())
-    }
-}
-
-impl<T: Clone + Send + Sync + 'static> From<&Future<T>> for Option<AnyFuture> {
-    fn from(future: &Future<T>) -> Option<AnyFuture> {
-        Some(future.into())
     }
 }
 

@@ -1,21 +1,24 @@
-//! Which tasks does a question concern, and what do they say?
+//! What do the tasks of a loop wait for? Found out by capturing polls.
 
 use std::backtrace::Backtrace;
 use std::collections::HashMap;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use selvedge_scheduler::{Scheduler, TaskRef};
+use selvedge_scheduler::{Probed, Scheduler, TaskRef};
 
-use super::capture::{self, Awaited, Detail, Notes, Wait};
 use super::entry::FrameCallGraphEntry;
 use super::frames;
 use super::graph::Activity;
 use super::node::{AnyFuture, Node};
+use crate::cancel::Outside;
+use crate::capture::{self, Awaited, Detail, Notes, Wait};
+use crate::context::OutsideContext;
 use crate::event_loop::EventLoop;
-use crate::task::{TaskHandle, TaskRefExt, TaskSlot, coro_name};
+use crate::slot::{TaskHandle, TaskRefExt, TaskSlot, coro_name};
 
-/// A thread that is no worker waits so long for one to answer. With rescue, a worker comes within some milliseconds.
+/// A thread that is no worker waits so long for one to capture. With the watchdog, a worker comes
+/// within some milliseconds.
 const PATIENCE: Duration = Duration::from_millis(250);
 
 /// What a task is doing, and where it stands: innermost first.
@@ -41,16 +44,16 @@ enum Key {
 }
 
 impl Survey<'_> {
-    /// Asks every task of the loop whom it awaits.
+    /// Captures what every task of the loop awaits.
     pub(super) fn of(scheduler: &Scheduler) -> Survey<'_> {
         let mut tasks = HashMap::new();
         let mut awaiters: HashMap<Key, Vec<u64>> = HashMap::new();
         for task in scheduler.tasks() {
             let Some(number) = task.slot().map(TaskSlot::number) else { continue };
-            let (_, notes) = capture::ask(scheduler, &task, Detail::Edges);
+            let (_, notes) = capture_task(scheduler, &task, Detail::Edges);
             for awaited in notes.awaited {
                 let known = awaiters.entry(Key::of(&awaited)).or_default();
-                // What one task says comes together.
+                // What one task awaits comes together.
                 if known.last() != Some(&number) {
                     known.push(number);
                 }
@@ -77,14 +80,14 @@ impl Survey<'_> {
             Node::Future(_) => Key::Future(future.number()),
         };
         let mut numbers = self.awaiters.get(&key).cloned().unwrap_or_default();
-        numbers.extend(future.told_awaiters());
+        numbers.extend(future.noted_awaiters());
         numbers.sort_unstable();
         numbers.dedup();
         let tasks = numbers.iter().filter_map(|number| self.tasks.get(number));
         tasks.map(|task| TaskHandle::new(task.clone()).into()).collect()
     }
 
-    /// What `future` is doing. A task is asked once.
+    /// What `future` is doing. A task is captured once.
     pub(super) fn standing_of(&mut self, future: &AnyFuture) -> Standing {
         let Node::Task(task) = &future.0 else {
             let activity = if future.done() { Activity::Done } else { Activity::Suspended };
@@ -98,6 +101,14 @@ impl Survey<'_> {
     }
 }
 
+/// Polls a task to capture what it waits for. The notes are empty unless it was polled.
+fn capture_task(scheduler: &Scheduler, task: &TaskRef, detail: Detail) -> (Probed, Notes) {
+    // The task's poll lies inside the poll of the current task, but in none of its scopes and contexts.
+    let _scopes = Outside::step();
+    let _context = OutsideContext::step();
+    capture::during(detail, || scheduler.probe(task))
+}
+
 impl Key {
     fn of(awaited: &Awaited) -> Key {
         match awaited {
@@ -107,8 +118,8 @@ impl Key {
     }
 }
 
-/// What a task is doing, asked from any thread.
-pub(crate) fn stack_of(task: &TaskRef) -> Vec<FrameCallGraphEntry> {
+/// Where a task stands, captured from any thread.
+pub(super) fn stack_of(task: &TaskRef) -> Vec<FrameCallGraphEntry> {
     if task.is_done() {
         return Vec::new();
     }
@@ -118,27 +129,27 @@ pub(crate) fn stack_of(task: &TaskRef) -> Vec<FrameCallGraphEntry> {
             return standing.stack;
         }
     }
-    let asked = task.clone();
-    let answer = Scheduler::of(task)
+    let captured = task.clone();
+    let stack = Scheduler::of(task)
         .and_then(EventLoop::of)
-        .and_then(|event_loop| on_a_worker(&event_loop, move |here| standing_here(here, &asked).stack));
-    answer.unwrap_or_else(|| vec![coroutine_of(task)])
+        .and_then(|event_loop| on_a_worker(&event_loop, move |here| standing_here(here, &captured).stack));
+    stack.unwrap_or_else(|| vec![coroutine_of(task)])
 }
 
-/// Asks on a worker of `event_loop`, and waits for the answer, but not for long.
+/// Calls `capture` on a worker of `event_loop`, and waits for its result, but not for long.
 pub(super) fn on_a_worker<R: Send + 'static>(
     event_loop: &EventLoop,
-    ask: impl FnOnce(&Scheduler) -> R + Send + 'static,
+    capture: impl FnOnce(&Scheduler) -> R + Send + 'static,
 ) -> Option<R> {
     let (sender, receiver) = mpsc::channel();
-    let asked = event_loop.clone();
+    let there = event_loop.clone();
     let call = event_loop.call_soon(move || {
-        // Whoever asked may have gone.
-        let _ = sender.send(ask(asked.scheduler()));
+        // The thread that waits may have given up.
+        let _ = sender.send(capture(there.scheduler()));
     });
-    let answer = receiver.recv_timeout(PATIENCE).ok();
+    let result = receiver.recv_timeout(PATIENCE).ok();
     call.cancel();
-    answer
+    result
 }
 
 /// On a worker of `scheduler`.
@@ -150,13 +161,14 @@ fn standing_here(scheduler: &Scheduler, task: &TaskRef) -> Standing {
         }
         return Standing { activity: Activity::Asking, stack };
     }
-    let (look, notes) = capture::ask(scheduler, task, Detail::Stack);
-    let activity = if task.is_done() { Activity::Done } else { look.into() };
+    let (probed, notes) = capture_task(scheduler, task, Detail::Stack);
+    let activity = if task.is_done() { Activity::Done } else { probed.into() };
     let stack = if activity == Activity::Done { Vec::new() } else { stack_from(task, &notes) };
     Standing { activity, stack }
 }
 
-/// The awaits, then the functions of the program around them. Where no function has a name, the coroutine stands for them.
+/// The awaits, then the functions of the program around them. Where no function has a name, the
+/// coroutine stands for them.
 fn stack_from(task: &TaskRef, notes: &Notes) -> Vec<FrameCallGraphEntry> {
     let awaits = notes.waits.iter().map(|Wait { what, at }| {
         // An await inside of this library's own has no place of the program's.
@@ -172,7 +184,57 @@ fn stack_from(task: &TaskRef, notes: &Notes) -> Vec<FrameCallGraphEntry> {
     stack
 }
 
-/// What is known of a task that cannot be asked: what it runs, and where it was made.
-pub(crate) fn coroutine_of(task: &TaskRef) -> FrameCallGraphEntry {
+/// What is known of a task that cannot be captured: what it runs, and where it was made.
+pub(super) fn coroutine_of(task: &TaskRef) -> FrameCallGraphEntry {
     FrameCallGraphEntry::at(coro_name(task), Some(task.task_slot().created_at()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Result, Runner, create_task, sleep, wait_for};
+
+    /// A request is made before its task is woken, and a capture in between polls the task: it
+    /// looks as if it had left the request lying.
+    #[test]
+    fn a_request_that_the_task_does_not_know_of_yet_is_not_taken_for_refused() {
+        let outcome: Result<(bool, bool)> = Runner::builder().workers(1).virtual_time(true).run(async {
+            let task = create_task(async {
+                let mut is_told = false;
+                let told = &mut is_told;
+                // Neither the frame nor the task may give up on what is inside.
+                let body = async move {
+                    let slept = sleep(Duration::MAX).await;
+                    *told = slept.as_ref().is_err_and(crate::Error::is_cancelled);
+                    slept
+                };
+                let _ = wait_for(body, Duration::MAX).await;
+                Ok((is_told, sleep(Duration::from_secs(1)).await.is_ok()))
+            });
+            sleep(Duration::from_millis(1)).await?;
+            let reference = task.task_ref();
+            let _ = reference.task_slot().requests().request_counted();
+            let scheduler = Scheduler::current().expect("a loop runs this");
+            let (look, notes) = capture_task(&scheduler, reference, Detail::Edges);
+            assert_eq!((look, notes.waits.len()), (Probed::Polled, 2));
+            reference.wake();
+            task.await
+        });
+        assert_eq!(outcome.unwrap(), (true, true));
+    }
+
+    /// What a capture finds stays with its caller.
+    #[test]
+    fn a_capture_leaves_nothing_behind() {
+        let is_on = Runner::builder().workers(1).virtual_time(true).run(async {
+            let task = create_task(sleep(Duration::MAX));
+            sleep(Duration::from_millis(1)).await?;
+            let scheduler = Scheduler::current().expect("a loop runs this");
+            let (_, notes) = capture_task(&scheduler, task.task_ref(), Detail::Stack);
+            assert!(notes.trace.is_some());
+            assert!(!capture::has_notes());
+            Ok(capture::is_on())
+        });
+        assert!(!is_on.unwrap());
+    }
 }

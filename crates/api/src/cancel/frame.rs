@@ -1,4 +1,4 @@
-//! Who gives up on a future that cannot be told?
+//! What gives up on a future that does not take requests?
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -6,11 +6,12 @@ use std::task::{Context, Poll};
 use super::leaf::{Leaf, poll_again};
 use super::scope::Scope;
 use super::scope_stack::{self, Entered, OutsideScopes, ScopeStack, TakenWatch};
-use crate::callgraph::capture;
+use crate::capture;
 use crate::error::CancelledError;
 
-/// Polls something that may hold foreign futures (another crate's channel, say), and stands in for them: when a poll began with
-/// a request, ended without a result, and nobody inside took the request, then the content cannot be told and must be dropped.
+/// Polls something that may hold foreign futures (another crate's channel, say), and stands in for
+/// them: when a poll began with a request, ended without a result, and nothing inside took the
+/// request, then the content takes none and must be dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Frame {
     leaf: Leaf,
@@ -21,8 +22,9 @@ pub(crate) struct Frame {
 #[derive(Debug, Default)]
 pub(crate) struct Patience(u32);
 
-/// A combinator that gives way polls two children at least each time, so this is enough for twice as many. The bound is there for one
-/// that never polls some of its children, beside others that wake themselves for ever.
+/// A combinator that gives way polls two children at least each time, so this is enough for twice
+/// as many. The bound is there for one that never polls some of its children, beside others that
+/// wake themselves for ever.
 const MOST_POLLS: u32 = 100_000;
 
 impl Patience {
@@ -56,21 +58,23 @@ impl Frame {
         cx: &mut Context<'_>,
         content: impl FnOnce(&mut Context<'_>) -> Poll<R>,
     ) -> FramePoll<R> {
-        let (had_news, began) = (self.leaf.has_unseen_request(), scope_stack::root());
-        if had_news && !capture::is_on() {
+        let is_capture = capture::is_on();
+        let (had_request, began) = (self.leaf.has_unseen_request(), scope_stack::root());
+        if had_request && !is_capture {
             scope_stack::call_innermost();
         }
         let watch = TakenWatch::start();
         let polled = content(cx);
         let was_taken = watch.was_taken();
         if was_taken {
-            // Also a request that came during the poll may have been taken; it must not look like news next time.
+            // Also a request that came during the poll may have been taken; it must not look unseen
+            // next time.
             self.leaf.catch_up();
         }
         match polled {
             Poll::Ready(result) => FramePoll::Ready(result),
-            // In a question the content is not given the chance to take it.
-            Poll::Pending if had_news && !was_taken && !capture::is_on() => {
+            // In a capture the content is not given the chance to take it.
+            Poll::Pending if had_request && !was_taken && !is_capture => {
                 if began.zip(scope_stack::root()).is_some_and(|(began, now)| began.was_rescinded_by(now)) {
                     return self.look_again();
                 }
@@ -80,7 +84,7 @@ impl Frame {
                 self.leaf.take(cx).map_or(FramePoll::Pending, |taken| FramePoll::GiveUp(taken.error))
             }
             Poll::Pending => {
-                if !capture::is_on() {
+                if !is_capture {
                     self.leaf.suspend(cx);
                 }
                 FramePoll::Pending
@@ -88,8 +92,8 @@ impl Frame {
         }
     }
 
-    /// A request was taken back during the poll, perhaps by the content itself. What there is to tell now may have come after the content
-    /// looked, which gets another chance.
+    /// A request was taken back during the poll, perhaps by the content itself. One that there is
+    /// now may have come after the content looked, so the content gets another chance.
     #[cold]
     fn look_again<R>(&mut self) -> FramePoll<R> {
         if self.leaf.has_unseen_request() {
@@ -99,7 +103,7 @@ impl Frame {
     }
 }
 
-/// A frame with a scope of its own: what it polls can be asked to stop apart from the task around it.
+/// A frame with a scope of its own: what it polls can be cancelled without the task around it.
 #[derive(Debug, Default)]
 pub(crate) struct ScopedFrame {
     frame: Frame,
@@ -117,8 +121,9 @@ impl ScopedFrame {
         ScopedFrame { frame: Frame::new(), scope: None, around: 0, entry: None, request: None }
     }
 
-    /// Opens the scope at the first poll, and opens another when the frame was moved to a place with other scopes around it.
-    /// Called outside the content's poll, at the start of every poll of the frame.
+    /// Opens the scope at the first poll, and opens another when the frame was moved to a place
+    /// with other scopes around it. Called outside the content's poll, at the start of every poll
+    /// of the frame.
     pub(crate) fn enter(&mut self) -> &Arc<Scope> {
         let around = scope_stack::place().unwrap_or(0);
         let is_moved = around != self.around;
@@ -134,7 +139,7 @@ impl ScopedFrame {
         self.scope.as_ref().expect("a scope was opened above")
     }
 
-    /// Asks the content to stop: the frame's own request.
+    /// The frame's own request to its content.
     pub(crate) fn request(&mut self) {
         self.note_request();
         if let Some(scope) = &self.scope {
@@ -162,18 +167,19 @@ impl ScopedFrame {
         polled
     }
 
-    /// Whether a cancellation that comes out of the content is this frame's own doing, and nobody further out asked for one.
-    /// Called outside the content's poll.
+    /// Whether a cancellation that comes out of the content is this frame's own doing, and no scope
+    /// further out got a request. Called outside the content's poll.
     pub(crate) fn owns_cancellation(&self) -> bool {
         let (Some(entry), Some(request)) = (&self.entry, &self.request) else { return false };
-        ScopeStack::with(|stack| !stack.outside().asked_since(entry, request)).unwrap_or(true)
+        ScopeStack::with(|stack| !stack.outside().requested_since(entry, request)).unwrap_or(true)
     }
 
-    /// Somebody further out asked, the content was told, and the frame ends with another error than a cancellation: the next leaf
-    /// outside is told again, or the request would be lost. Called outside the content's poll.
+    /// A scope further out got a request, the content took it, and the frame ends with another
+    /// error than a cancellation: the next leaf outside gets the request again, or it would be
+    /// lost. Called outside the content's poll.
     pub(crate) fn give_back_what_came_from_outside(&self) {
         let Some(entry) = &self.entry else { return };
-        let _ = ScopeStack::with(|stack| stack.give_back(stack.outside().askers_since(entry)));
+        let _ = ScopeStack::with(|stack| stack.give_back(stack.outside().requests_since(entry)));
         poll_again();
     }
 }

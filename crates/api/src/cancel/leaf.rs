@@ -1,29 +1,31 @@
-//! Is there a request that this await has not heard of?
+//! Is there a request that this await has not seen?
 
 use std::fmt;
 use std::task::{Context, Waker};
 
 use selvedge_scheduler::TaskRef;
 
-use super::foreign::Entry;
-use super::route::{InHand, Meeting, UnderWay};
 use super::scope_stack::{self, DeliveredTo, ScopeStack};
 use crate::error::{CancelledError, Error};
+use crate::request::{Entry, InHand, Meeting, UnderWay};
 
-/// What an awaitable of this library remembers of the requests around it. Every leaf future holds one, and asks it once in each
-/// poll, after it found that it has no result yet.
+/// What an awaitable of this library remembers of the requests around it. Every leaf future holds
+/// one, and looks for a request once in each poll; `leaf.rs`, one directory up, says when.
 ///
-/// It remembers where it was polled and how many requests it knows of. At its first poll it knows of those that were delivered
-/// to somebody, so an await in clean-up code starts clean, while a request that came when the task was running meets the next
-/// leaf. A leaf that is polled somewhere else than last time (moved into or out of a timeout, or to another task) starts afresh.
+/// It remembers where it was polled and how many requests it knows of. At its first poll it knows
+/// of those that were delivered to any leaf, so an await in clean-up code starts clean, while a
+/// request that came when the task was running meets the next leaf. A leaf that is polled somewhere
+/// else than last time (moved into or out of a timeout, or to another task) starts afresh.
 ///
-/// A leaf that finds no request is about to suspend. If it was polled with another waker than its task's, it leaves that waker with
-/// the scope around it (`foreign.rs`), until it is polled elsewhere or dropped.
+/// A leaf that finds no request is about to suspend. If it was polled with another waker than its
+/// task's, it leaves that waker with the scope around it (`foreign.rs`), until it is polled
+/// elsewhere or dropped.
 #[derive(Default)]
 pub(crate) struct Leaf(State);
 
-/// Nearly all leaves are plain: what only the others need is in a box, so that all are 16 bytes. The fields of `Memory` stand in
-/// `Plain` one by one, because the compiler puts the tag into the gap between them only then.
+/// Nearly all leaves are plain: what only the others need is in a box, so that all are 16 bytes.
+/// The fields of `Memory` stand in `Plain` one by one, because the compiler puts the tag into the
+/// gap between them only then.
 enum State {
     Plain { seen: u32, place: u64 },
     Entered(Box<(Memory, Entry)>),
@@ -48,9 +50,9 @@ impl Default for State {
 pub(crate) struct Taken {
     pub(crate) error: CancelledError,
     pub(crate) to: DeliveredTo,
-    /// The place of the outermost scope to which it was news.
+    /// The place of the outermost scope to which it was delivered.
     outermost: Option<u64>,
-    /// The way it has come, for those who pass it on.
+    /// Its route, for a leaf that passes it on.
     pub(crate) route: InHand,
 }
 
@@ -68,13 +70,14 @@ impl Leaf {
         Leaf(State::Plain { seen: 0, place: 0 })
     }
 
-    /// Takes a request that is news to this leaf, as the error to return. Without one the leaf is ready to suspend.
+    /// Takes a request that this leaf has not seen, as the error to return. Without one the leaf is
+    /// ready to suspend.
     #[inline]
     pub(crate) fn cancelled(&mut self, cx: &Context<'_>) -> Option<Error> {
         self.take(cx).map(|taken| taken.error.into())
     }
 
-    /// Takes a request that is news to this leaf. Without one the leaf is ready to suspend.
+    /// Takes a request that this leaf has not seen. Without one the leaf is ready to suspend.
     #[inline]
     pub(crate) fn take(&mut self, cx: &Context<'_>) -> Option<Taken> {
         let taken =
@@ -89,7 +92,7 @@ impl Leaf {
         Some(taken)
     }
 
-    /// Whether there is news, which stays untaken. Without any the leaf is ready to suspend.
+    /// Whether there is an unseen request, which stays untaken. Without one the leaf is ready to suspend.
     #[inline]
     pub(crate) fn has_unseen_or_suspends(&mut self, cx: &Context<'_>) -> bool {
         let has_unseen_or_suspends = self.has_unseen_request();
@@ -99,17 +102,17 @@ impl Leaf {
         has_unseen_or_suspends
     }
 
-    /// The news, which stays untaken: for a leaf that has to find out first whether it can pass the request on. Without any the leaf
-    /// is ready to suspend.
+    /// The unseen request, which stays untaken: for a leaf that has to find out first whether it
+    /// can pass the request on. Without one the leaf is ready to suspend.
     pub(crate) fn look(&mut self, cx: &Context<'_>) -> Option<CancelledError> {
-        let news = ScopeStack::with(|stack| {
+        let request = ScopeStack::with(|stack| {
             self.has_unseen(stack).then(|| CancelledError::from_message(stack.message()))
         });
-        let news = news.flatten();
-        if news.is_none() {
+        let request = request.flatten();
+        if request.is_none() {
             self.suspend(cx);
         }
-        news
+        request
     }
 
     /// Registers a foreign waker, or removes its entry. Every leaf that suspends needs it; call it yourself
@@ -144,13 +147,13 @@ impl Leaf {
         ScopeStack::with(|stack| self.memory().place == stack.place()).unwrap_or(true)
     }
 
-    /// Whether there is news, which stays untaken.
+    /// Whether there is an unseen request, which stays untaken.
     #[inline]
     pub(super) fn has_unseen_request(&mut self) -> bool {
         ScopeStack::with(|stack| self.has_unseen(stack)).unwrap_or(false)
     }
 
-    /// Undoes a delivery that turned out to have reached nobody: the next leaf that starts to wait gets it.
+    /// Undoes a delivery whose error was not used: the next leaf that starts to wait gets it.
     pub(crate) fn give_back(&self, to: DeliveredTo) {
         let _ = ScopeStack::with(|stack| {
             if self.memory().place == stack.place() {
@@ -164,9 +167,9 @@ impl Leaf {
     fn take_from(&mut self, stack: &ScopeStack<'_>) -> Option<Taken> {
         let delivery = stack.deliver();
         // Another thread may have rescinded the request since it was compared; the delivery is what counts.
-        let is_news = is_later(delivery.made, self.memory().seen);
+        let is_unseen = is_later(delivery.made, self.memory().seen);
         self.remember(Memory { seen: delivery.made, ..self.memory() });
-        is_news.then_some(Taken {
+        is_unseen.then_some(Taken {
             error: delivery.error,
             to: delivery.to,
             outermost: delivery.outermost,
@@ -180,7 +183,7 @@ impl Leaf {
         if let State::Entered(entered) = &mut self.0 {
             // What it has entered was elsewhere, and is left when it suspends.
             entered.1.mark_moved();
-            if entered.1.call().is_some_and(|call| stack.still_asks(call)) {
+            if entered.1.call().is_some_and(|call| stack.still_stand(call)) {
                 // It waited when the request came, and another leaf that was called may have taken it since.
                 seen = stack.made().wrapping_sub(1);
             }

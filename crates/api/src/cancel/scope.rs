@@ -5,13 +5,14 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use super::foreign::{ForeignWakers, ForeignWakersOwner};
 use super::scope_stack;
-use super::state::{CancelState, Request, Requests};
+use crate::request::{CancelState, ForeignWakers, ForeignWakersOwner, Request, Requests};
 
-/// A part of a task that can be asked to stop without asking the rest of it: what a timeout, a `wait_for` or a group polls.
+/// A part of a task that can be cancelled without the rest of it: what a timeout, a `wait_for` or a
+/// group polls.
 ///
-/// It is current only while its frame polls its content, so two of them that are polled side by side never touch each other.
+/// It is current only while its frame polls its content, so two of them that are polled side by
+/// side never touch each other.
 pub(crate) struct Scope {
     place: u64,
     requests: CancelState,
@@ -40,7 +41,7 @@ impl Scope {
         scope
     }
 
-    /// Asks whatever is polled inside to stop. The caller wakes the task.
+    /// Requests what is polled inside to stop. The caller wakes the task.
     pub(crate) fn request(&self) -> Request {
         self.requests.request()
     }
@@ -49,7 +50,7 @@ impl Scope {
         self.requests.load()
     }
 
-    pub(super) fn word(&self) -> &CancelState {
+    pub(super) fn state(&self) -> &CancelState {
         &self.requests
     }
 

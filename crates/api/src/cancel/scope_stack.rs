@@ -6,13 +6,11 @@ use std::sync::Arc;
 
 use selvedge_scheduler::TaskRef;
 
-use super::foreign::{Call, ForeignWakers};
-use super::route::InHand;
 use super::scope::Scope;
-use super::state::Requests;
 use crate::error::CancelledError;
+use crate::request::{Call, ForeignWakers, InHand, Requests};
+use crate::slot::TaskSlot;
 use crate::sync::thread_locals;
-use crate::task::TaskSlot;
 
 /// Without a destructor: frames leave nothing to drop, and the destructors of other thread-locals may still
 /// poll when the thread ends.
@@ -21,8 +19,9 @@ type Innermost = RefCell<ManuallyDrop<Option<Arc<Scope>>>>;
 const _: () = assert!(!needs_drop::<Innermost>());
 
 thread_locals! {
-    /// The innermost scope opened inside the task that this thread polls. `None` between polls: a frame puts its scope here while
-    /// it polls its content, and takes it away again also when the content panics.
+    /// The innermost scope opened inside the task that this thread polls. `None` between polls: a
+    /// frame puts its scope here while it polls its content, and takes it away again also when the
+    /// content panics.
     static INNERMOST: Innermost = const { RefCell::new(ManuallyDrop::new(None)) };
 
     /// Whether there is an innermost scope: most tasks never open one, and are spared the look.
@@ -38,8 +37,9 @@ pub(crate) struct ScopeStack<'a> {
     innermost: Option<&'a Scope>,
 }
 
-/// Which scopes of a stack a delivery was news to: bit 0 the root, then from the innermost outwards. Scopes nested deeper than
-/// the bits reach are left out; they lose a delivery that is given back, not one that is made.
+/// To which scopes of a stack a request was delivered: bit 0 the root, then from the innermost
+/// outwards. Scopes nested deeper than the bits reach are left out; they lose a delivery that is
+/// given back, not one that is made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct DeliveredTo(u32);
 
@@ -50,19 +50,19 @@ impl DeliveredTo {
     }
 }
 
-/// What a frame compares to learn whether a scope around it was asked to stop since it was entered.
+/// What a frame compares to find out whether a scope around it got a request since the frame was entered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OutsideScopes {
     cancelling: u32,
     made: u32,
     made_by_scopes: u32,
     pending: bool,
-    /// The scopes that were ever asked, by the bits of `DeliveredTo`, without the root.
-    asked: u32,
+    /// The scopes that ever got a request, by the bits of `DeliveredTo`, without the root.
+    requested: u32,
 }
 
 /// What delivering to a whole stack found.
-pub(super) struct ChainDelivery {
+pub(super) struct StackDelivery {
     pub(super) made: u32,
     pub(super) to: DeliveredTo,
     /// The outermost scope that had a request to deliver: its place.
@@ -103,25 +103,26 @@ impl ScopeStack<'_> {
         self.sum(Requests::delivered)
     }
 
-    /// Marks everything on the stack as delivered, and notes for the frame around this code that it was taken.
-    pub(super) fn deliver(&self) -> ChainDelivery {
-        // Read first: delivering takes away the signs of who asked.
-        let asked_by_task = self.is_asked_by_task();
+    /// Marks everything on the stack as delivered, and notes for the frame around this code that it
+    /// was taken.
+    pub(super) fn deliver(&self) -> StackDelivery {
+        // Read first: a delivery takes away the signs of what the request was made to.
+        let is_to_task = self.is_request_to_task();
         let (root, message, route) = self.root.deliver();
         let mut made = root.made;
         let mut to = u32::from(root.was_pending);
         let mut outermost = None;
         for (depth, scope) in self.scopes().enumerate() {
-            let delivery = scope.word().deliver();
+            let delivery = scope.state().deliver();
             made = made.wrapping_add(delivery.made);
             to |= u32::from(delivery.was_pending).checked_shl(depth as u32 + 1).unwrap_or(0);
             outermost = delivery.was_pending.then(|| scope.place()).or(outermost);
         }
         outermost = root.was_pending.then(|| self.root.number()).or(outermost);
         TAKEN.set(true);
-        let (message, passed) = if asked_by_task { (message, route) } else { (None, None) };
+        let (message, passed) = if is_to_task { (message, route) } else { (None, None) };
         let route = InHand::new(self.root.number(), passed);
-        ChainDelivery {
+        StackDelivery {
             made,
             to: DeliveredTo(to),
             outermost,
@@ -130,14 +131,15 @@ impl ScopeStack<'_> {
         }
     }
 
-    /// The message that goes with the news. Only tasks are cancelled with one.
+    /// The message of the request. Only tasks are cancelled with one.
     pub(super) fn message(&self) -> Option<Arc<str>> {
-        if self.is_asked_by_task() { self.root.cancel_message() } else { None }
+        if self.is_request_to_task() { self.root.cancel_message() } else { None }
     }
 
-    /// Whether the news is that the task was cancelled. A leaf that hears late of a request which another arm of a `join!` took has
-    /// no pending bit to go by; then it was the task if nobody else can have asked.
-    fn is_asked_by_task(&self) -> bool {
+    /// Whether the request was made to the task itself. A leaf that sees late a request which
+    /// another arm of a `join!` took has no pending bit to go by; then the request was the task's
+    /// if no scope ever got one.
+    fn is_request_to_task(&self) -> bool {
         self.root.requests().load().is_pending() || self.scopes().all(|scope| scope.requests().made() == 0)
     }
 
@@ -148,7 +150,7 @@ impl ScopeStack<'_> {
         }
         for (depth, scope) in self.scopes().take(31).enumerate() {
             if to.0 & (2 << depth) != 0 {
-                scope.word().give_back();
+                scope.state().give_back();
             }
         }
     }
@@ -160,12 +162,13 @@ impl ScopeStack<'_> {
         let made_by_scopes = self.made().wrapping_sub(root.made());
         let pending = root.is_pending() || self.scopes().any(|scope| scope.requests().is_pending());
         let bit = |(depth, scope): (usize, &Scope)| u32::from(scope.requests().made() != 0) << (depth + 1);
-        let asked = self.scopes().take(31).enumerate().map(bit).sum();
-        OutsideScopes { cancelling: root.cancelling(), made: self.made(), made_by_scopes, pending, asked }
+        let requested = self.scopes().take(31).enumerate().map(bit).sum();
+        OutsideScopes { cancelling: root.cancelling(), made: self.made(), made_by_scopes, pending, requested }
     }
 
-    /// The state of the requests on `innermost` and the scopes around it, as one number: another one after each request, and after each that was rescinded.
-    fn asked(&self, innermost: Option<&Scope>) -> u64 {
+    /// The state of the requests on `innermost` and the scopes around it, as one number: another
+    /// one after each request, and after each that was rescinded.
+    fn requests(&self, innermost: Option<&Scope>) -> u64 {
         let root = self.root.requests().load();
         let scopes = std::iter::successors(innermost, |scope| scope.parent());
         let made = scopes.fold(root.made(), |sum, scope| sum.wrapping_add(scope.requests().made()));
@@ -173,8 +176,8 @@ impl ScopeStack<'_> {
     }
 
     /// Whether these requests still stand, at a scope that is around the code being polled.
-    pub(super) fn still_asks(&self, call: Call) -> bool {
-        self.at(call.place, |scope| call.asked == self.asked(scope)).unwrap_or(false)
+    pub(super) fn still_stand(&self, call: Call) -> bool {
+        self.at(call.place, |scope| call.requests == self.requests(scope)).unwrap_or(false)
     }
 
     /// Calls `f` with the scope at this place, `None` for the root, if it is around the code being polled.
@@ -191,7 +194,7 @@ impl ScopeStack<'_> {
             Some(scope) => scope.foreign(),
             None => self.root.foreign_wakers_if_any(),
         };
-        wakers.map(|wakers| (Arc::clone(wakers), self.asked(scope)))
+        wakers.map(|wakers| (Arc::clone(wakers), self.requests(scope)))
     }
 
     /// The foreign wakers of the innermost scope, made now if it has none.
@@ -218,22 +221,24 @@ impl ScopeStack<'_> {
 }
 
 impl OutsideScopes {
-    /// Whether somebody further out asked since `entry`, so that a frame inside has to leave the cancellation to them.
+    /// Whether a scope further out got a request since `entry`, so that a frame inside has to leave
+    /// the cancellation to that.
     ///
-    /// `expiry` is how things stood when the frame's own request was made. A request that was still undelivered then, or came
-    /// later, may have been taken together with the frame's own by a single leaf; it must not be lost.
-    pub(crate) fn asked_since(&self, entry: &OutsideScopes, expiry: &OutsideScopes) -> bool {
+    /// `expiry` is how things stood when the frame's own request was made. A request that was still
+    /// undelivered then, or came later, may have been taken together with the frame's own by a
+    /// single leaf; it must not be lost.
+    pub(crate) fn requested_since(&self, entry: &OutsideScopes, expiry: &OutsideScopes) -> bool {
         self.cancelling > entry.cancelling
             || self.made_by_scopes != entry.made_by_scopes
             || self.made != expiry.made
             || expiry.pending
     }
 
-    /// Who has asked since `entry`.
-    pub(super) fn askers_since(&self, entry: &OutsideScopes) -> DeliveredTo {
+    /// The scopes that got a request since `entry`.
+    pub(super) fn requests_since(&self, entry: &OutsideScopes) -> DeliveredTo {
         let root =
             self.made.wrapping_sub(self.made_by_scopes) != entry.made.wrapping_sub(entry.made_by_scopes);
-        DeliveredTo(u32::from(root) | (self.asked & !entry.asked))
+        DeliveredTo(u32::from(root) | (self.requested & !entry.requested))
     }
 }
 
@@ -249,18 +254,18 @@ pub(super) fn foreign() -> Option<Arc<ForeignWakers>> {
 /// Calls the foreign wakers below the innermost scope.
 pub(super) fn call_innermost() {
     // Outside of the stack: a waker is foreign code.
-    if let Some((wakers, asked)) = ScopeStack::with(|stack| stack.to_call(stack.innermost)).flatten() {
-        wakers.call(asked);
+    if let Some((wakers, requests)) = ScopeStack::with(|stack| stack.to_call(stack.innermost)).flatten() {
+        wakers.call(requests);
     }
 }
 
-/// Calls the foreign wakers below the scope with this place, the outermost that had something to deliver: the request may have come
-/// during this poll.
+/// Calls the foreign wakers below the scope with this place, the outermost that had something to
+/// deliver: the request may have come during this poll.
 #[cold]
 pub(super) fn call_below(outermost: u64) {
     let to_call = ScopeStack::with(|stack| stack.at(outermost, |scope| stack.to_call(scope)).flatten());
-    if let Some((wakers, asked)) = to_call.flatten() {
-        wakers.call(asked);
+    if let Some((wakers, requests)) = to_call.flatten() {
+        wakers.call(requests);
     }
 }
 
@@ -268,13 +273,14 @@ pub(super) fn call_below(outermost: u64) {
 #[cold]
 pub(crate) fn call_task(root: &TaskSlot) {
     let stack = ScopeStack { root, innermost: None };
-    if let Some((wakers, asked)) = stack.to_call(None) {
-        wakers.call(asked);
+    if let Some((wakers, requests)) = stack.to_call(None) {
+        wakers.call(requests);
     }
 }
 
-/// Whether leaves that were called may still come to be polled: it has not happened yet, and the poll that ends now is followed by
-/// another one. A combinator polls some of those that are ready, wakes its task and gives way.
+/// Whether leaves that were called may still come to be polled: it has not happened yet, and the
+/// poll that ends now is followed by another one. A combinator polls some of those that are ready,
+/// wakes its task and gives way.
 pub(crate) fn awaits_called() -> bool {
     let has_called = ScopeStack::with(|stack| {
         let wakers = stack.root.foreign_wakers_if_any();
@@ -292,7 +298,7 @@ pub(super) fn place() -> Option<u64> {
     ScopeStack::with(|stack| stack.place())
 }
 
-/// How things stand with what was asked of the current task itself; only that can be taken back.
+/// The requests to the current task itself; only these can be taken back.
 pub(super) fn root() -> Option<Requests> {
     ScopeStack::with(|stack| stack.root.requests().load())
 }
@@ -324,7 +330,8 @@ pub(super) struct Entered<'a> {
 }
 
 impl<'a> Entered<'a> {
-    /// Moves the scope from its home to the thread; the end of this value moves it back. No reference is counted.
+    /// Moves the scope from its home to the thread; the end of this value moves it back. No
+    /// reference is counted.
     pub(super) fn enter(home: &'a mut Option<Arc<Scope>>) -> Entered<'a> {
         let around = replace_innermost(home.take());
         Entered { home, around }
@@ -356,8 +363,8 @@ impl Drop for Outside {
     }
 }
 
-/// Watches whether a request is taken while it lives, apart from what happens beside it: otherwise a leaf in one arm of a `join!`
-/// would silence a future in the other that cannot be told.
+/// Watches whether a request is taken while it lives, apart from what happens beside it: otherwise
+/// a leaf in one arm of a `join!` would hide that a future in the other arm takes no request.
 pub(super) struct TakenWatch {
     before: bool,
 }
@@ -367,7 +374,7 @@ impl TakenWatch {
         TakenWatch { before: TAKEN.replace(false) }
     }
 
-    /// Ends the watch and tells whether a request was taken.
+    /// Ends the watch. Returns whether a request was taken.
     pub(super) fn was_taken(self) -> bool {
         let _ends_now = self;
         TAKEN.get()

@@ -5,8 +5,9 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
+use selvedge_scheduler::contain::discard;
+
 use super::{Error, tree};
-use crate::contain::discard;
 
 /// The await that returned this error was cancelled.
 ///

@@ -4,8 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 
-use super::Standard;
-use crate::contain;
+use super::{Standard, call};
 
 /// An error of the operating system with a more helpful message. It keeps the original.
 struct Retold {
@@ -57,7 +56,7 @@ fn cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 
         Some(error.as_std())
     } else {
         // This is the user's code: if it panics, no cause is known.
-        contain::call(|| error.source()).unwrap_or_default()
+        call(|| error.source()).unwrap_or_default()
     }
 }
 

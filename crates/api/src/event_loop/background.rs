@@ -11,8 +11,8 @@ use super::{EventLoop, report};
 use crate::error::PanicError;
 
 impl EventLoop {
-    /// Runs `work` on the loop's workers: the library's own, which is no task of the program's. Nobody lists it or cancels it; when the loop
-    /// is closed it is dropped where it stands.
+    /// Runs `work` on the loop's workers: the library's own, which is no task of the program's. It
+    /// is neither listed nor cancelled; when the loop is closed it is dropped where it stands.
     pub(crate) fn run_in_background(&self, work: impl Future<Output = ()> + Send + 'static) {
         drop(self.scheduler().spawn(Background(Box::pin(work)), BackgroundSlot));
     }

@@ -14,13 +14,13 @@ use selvedge_scheduler::{JoinHandle, Moment, Outcome, Slot, TaskRef, Timer};
 use super::{EventLoop, report};
 use crate::contain;
 use crate::context::Context;
-use crate::task::StartHeld;
+use crate::start::StartHeld;
 use crate::time;
 
-/// A function that the loop was asked to call soon: what [`call_soon`](EventLoop::call_soon) returns.
+/// A function that the loop is to call soon: what [`call_soon`](EventLoop::call_soon) returns.
 ///
-/// On a closed loop the function is dropped uncalled, and the handle is [cancelled](Handle::cancelled) from the start.
-/// Dropping it changes nothing.
+/// On a closed loop the function is dropped uncalled, and the handle is
+/// [cancelled](Handle::cancelled) from the start. Dropping it changes nothing.
 ///
 /// # Examples
 ///
@@ -40,11 +40,12 @@ pub struct Handle {
     cancelled: Arc<AtomicBool>,
 }
 
-/// A function that the loop was asked to call at a given time: what [`call_later`](EventLoop::call_later) and [`call_at`](EventLoop::call_at) return.
-/// A time that is past means soon; one that the clock cannot show never comes (a real one shows 584 years, a virtual one every `Duration`).
+/// A function that the loop is to call at a given time: what [`call_later`](EventLoop::call_later)
+/// and [`call_at`](EventLoop::call_at) return. A time that is past means soon; one that the clock
+/// cannot show never comes (a real one shows 584 years, a virtual one every `Duration`).
 ///
-/// On a closed loop the function is dropped uncalled, and the handle is [cancelled](TimerHandle::cancelled) from the start.
-/// Dropping it changes nothing.
+/// On a closed loop the function is dropped uncalled, and the handle is
+/// [cancelled](TimerHandle::cancelled) from the start. Dropping it changes nothing.
 ///
 /// # Examples
 ///

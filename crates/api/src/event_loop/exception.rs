@@ -1,11 +1,12 @@
-//! What is an exception handler told?
+//! What does an exception handler get?
 
 use std::fmt;
 
 use crate::error::Error;
-use crate::task::TaskHandle;
+use crate::slot::{TaskHandle, TaskRefExt, coro_name};
 
-/// An error that nobody can be given, and what is known about it. asyncio's is a dictionary with these keys.
+/// An error that no caller can be given, and what is known about it. asyncio's is a dictionary with
+/// these keys.
 ///
 /// # Examples
 ///
@@ -63,8 +64,9 @@ impl fmt::Display for ExceptionContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
         if let Some(task) = &self.task {
-            write!(f, "\n  task: {:?}, made at {}", task.get_name(), task.get_coro().created_at())?;
-            write!(f, "\n  coroutine: {}", task.get_coro().type_name())?;
+            let slot = task.task_ref().task_slot();
+            write!(f, "\n  task: {:?}, made at {}", slot.name(), slot.created_at())?;
+            write!(f, "\n  coroutine: {}", coro_name(task.task_ref()))?;
         }
         if let Some(exception) = &self.exception {
             write!(f, "\n  error: {exception:?}")?;

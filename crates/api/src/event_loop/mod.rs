@@ -4,12 +4,10 @@ mod background;
 mod callback;
 mod exception;
 pub(crate) mod report;
+mod running;
 mod shared;
-#[cfg(unix)]
-mod signals;
 
 use std::fmt;
-use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,16 +16,11 @@ pub use selvedge_scheduler::{Metrics, WorkerMetrics};
 
 pub use self::callback::{Handle, TimerHandle};
 pub use self::exception::ExceptionContext;
+pub(crate) use self::running::counted;
 pub(crate) use self::shared::LoopShared;
-#[cfg(unix)]
-pub(crate) use self::signals::CtrlC;
 use crate::contain::Contained;
-use crate::context::copy_context;
-use crate::coroutine::Coroutine;
-use crate::error::{Error, Result};
-use crate::future::Future;
-use crate::task::{self, Task, TaskHandle, TaskSlot};
-use crate::threads::{BlockingTask, ThreadPoolExecutor};
+use crate::context_var::copy_context;
+use crate::error::{Error, Result, no_running_loop};
 
 /// An event loop: worker threads, and the tasks, timers and callbacks that they run.
 ///
@@ -69,7 +62,7 @@ pub struct EventLoop {
 ///
 /// [`RuntimeError`](crate::RuntimeError) "no running event loop" on a thread that is no worker of a loop, as in [`to_thread`](crate::to_thread).
 pub fn get_running_loop() -> Result<EventLoop> {
-    Scheduler::current().and_then(EventLoop::of).ok_or_else(task::no_running_loop)
+    Scheduler::current().and_then(EventLoop::of).ok_or_else(no_running_loop)
 }
 
 impl EventLoop {
@@ -85,31 +78,6 @@ impl EventLoop {
 
     pub(crate) fn shared(&self) -> &LoopShared {
         self.scheduler.hooks().downcast_ref().expect("a loop is only made around our own hooks")
-    }
-
-    /// Starts a coroutine as a task of this loop, from any thread.
-    ///
-    /// On a closed loop the task never starts, and ends with a [`CancelledError`](crate::CancelledError) "Event loop is closed". A thread that is to
-    /// wait for the result uses [`run_coroutine_threadsafe`](crate::run_coroutine_threadsafe).
-    #[track_caller]
-    pub fn create_task<C: Coroutine>(&self, coro: C) -> Task<C::Item> {
-        task::spawn_on(&self.scheduler, coro, TaskSlot::new(Location::caller()))
-    }
-
-    /// [`create_task`](Self::create_task) with a name, a context or an eager start.
-    #[track_caller]
-    pub fn create_task_with<C: Coroutine>(&self, builder: task::Builder, coro: C) -> Task<C::Item> {
-        builder.spawn_on(&self.scheduler, coro, Location::caller())
-    }
-
-    /// A result that is set by hand.
-    pub fn create_future<T: Clone + Send + Sync + 'static>(&self) -> Future<T> {
-        Future::new(self.clone())
-    }
-
-    /// The tasks of this loop that are not done. [`all_tasks`](crate::all_tasks) for any loop, from any thread.
-    pub fn all_tasks(&self) -> Vec<TaskHandle> {
-        task::all_tasks_of(&self.scheduler)
     }
 
     /// Calls `f` soon on a worker, in a copy of the current context, unless the handle is cancelled before. Callbacks start in the
@@ -141,39 +109,6 @@ impl EventLoop {
     /// Virtual time goes as far as [`Duration::MAX`], and stands still there: what would come later comes then.
     pub fn time(&self) -> Duration {
         self.scheduler.moment().into()
-    }
-
-    /// Calls `f` on a thread of the pool, of `executor` if one is given. It is queued at once, whether the future is awaited or not; dropping the
-    /// future takes it back as long as it has not begun. Context variables do not go along, as in asyncio:
-    /// [`to_thread`](crate::to_thread) takes them.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # selvedge::run(async {
-    /// let event_loop = selvedge::get_running_loop()?;
-    /// assert_eq!(event_loop.run_in_executor(None, || 6 * 7).await?, 42);
-    /// # Ok(())
-    /// # }).unwrap();
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// From the future: [`PanicError`](crate::PanicError) if the function panicked; [`RuntimeError`](crate::RuntimeError) if the loop is closed, the executor is
-    /// shut down, or the system refuses a thread.
-    ///
-    /// # Cancellation
-    ///
-    /// As for [`to_thread`](crate::to_thread).
-    pub fn run_in_executor<F, T>(&self, executor: Option<&ThreadPoolExecutor>, f: F) -> BlockingTask<T>
-    where
-        F: FnOnce() -> T + Send + 'static,
-        T: Send + 'static,
-    {
-        match executor {
-            Some(executor) => executor.submit_on(&self.scheduler, f),
-            None => BlockingTask::start(&self.scheduler, f),
-        }
     }
 
     /// Who is told of errors that nobody can be given: errors of forgotten tasks, panics in callbacks, tasks that do not stop. The
@@ -253,7 +188,7 @@ impl EventLoop {
     /// For good: the loop is about to be closed.
     pub(crate) fn close_signals(&self) {
         #[cfg(unix)]
-        self.signals().close();
+        self.shared().signals().close();
     }
 
     /// What the workers have been doing.

@@ -1,4 +1,4 @@
-//! Where do errors go that nobody can be given?
+//! Where do errors go that no caller can be given?
 
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
@@ -10,7 +10,7 @@ use selvedge_scheduler::{Scheduler, TaskRef};
 use super::{EventLoop, ExceptionContext};
 use crate::contain;
 use crate::error::Error;
-use crate::task::{TaskHandle, TaskRefExt, TaskSlot};
+use crate::slot::{TaskHandle, TaskRefExt, TaskSlot};
 
 /// Tells the loop's exception handler. The handler is the user's code: it may panic, and no lock is held.
 pub(super) fn deliver(event_loop: &EventLoop, context: &ExceptionContext) {
@@ -23,27 +23,28 @@ pub(super) fn deliver(event_loop: &EventLoop, context: &ExceptionContext) {
     }
 }
 
-/// What happens without a handler. Standard error may be closed; then there is nobody left to tell.
+/// What happens without a handler. Standard error may be closed; then the report is lost.
 pub(super) fn write_to_stderr(context: &ExceptionContext) {
-    // The text first: the error prints itself, which is the user's code, and two reports at a time stay apart.
+    // The text first: the error prints itself, which is the user's code, and two reports at a time
+    // stay apart.
     let mut text = String::new();
     let _ = writeln!(text, "{context}");
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
-/// A task failed, and the last one who could have asked for its error has gone.
+/// A task failed, and the last handle by which its error could have been retrieved is gone.
 pub(crate) fn never_retrieved(task: &TaskRef, error: Error) {
     let message = "Task exception was never retrieved";
     let context =
         ExceptionContext::new(message).with_task(TaskHandle::new(task.clone())).with_exception(error);
     // The last handle may be dropped anywhere, so the loop is the one that was there when the task failed.
-    match task.task_slot().failed_on() {
-        Some(event_loop) => deliver(event_loop, &context),
+    match task.task_slot().failed_on().cloned().and_then(EventLoop::of) {
+        Some(event_loop) => deliver(&event_loop, &context),
         None => write_to_stderr(&context),
     }
 }
 
-/// At most so many tasks are named in a report, or told of in reports of their own; the rest are counted.
+/// At most so many tasks are named in a report, or get reports of their own; the rest are counted.
 const MOST_NAMED: usize = 20;
 
 /// The tasks that failed while the loop was being shut down. The first ones are reported each.
@@ -84,7 +85,7 @@ impl Failures {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Waited {
     For(Duration),
-    /// Not at all: main was asked to stop, and then Ctrl-C was pressed once more.
+    /// Not at all: main was cancelled, and then Ctrl-C was pressed once more.
     UntilSecondInterrupt,
     /// Until Ctrl-C was pressed during the shutdown.
     UntilInterrupt,
@@ -128,7 +129,10 @@ impl Named {
 
     /// The tasks' names, as many as are still allowed.
     fn list(&self, allowed: &mut usize) -> String {
-        let names: Vec<_> = self.first.iter().take(*allowed).map(TaskHandle::get_name).collect();
+        let names: Vec<_> = {
+            let first = self.first.iter().take(*allowed);
+            first.map(|task| task.task_ref().task_slot().name()).collect()
+        };
         *allowed -= names.len();
         match (names.len(), self.count - names.len()) {
             (_, 0) => names.join(", "),
@@ -174,12 +178,13 @@ impl GivenUp {
         self.unheard += 1;
     }
 
-    /// Functions that were given to `to_thread` or an executor have not returned, so their threads cannot be joined.
+    /// Functions that were given to `to_thread` or an executor have not returned, so their threads
+    /// cannot be joined.
     pub(crate) fn functions(&mut self, count: usize) {
         self.functions += count;
     }
 
-    /// One report, unless there is nothing to tell.
+    /// One report, unless there is nothing to report.
     pub(crate) fn report(mut self, event_loop: &EventLoop) {
         if self.did_not_stop.count == 0 && self.stuck.count == 0 && self.stuck_callbacks == 0 {
             // Whom they wait for is not known, or they wait for each other: then it is they who did not stop.
@@ -270,7 +275,7 @@ pub(crate) fn callback_panicked(task: Option<&TaskHandle>, error: Error) {
     }
 }
 
-/// Debug mode: a client of a server has gone. That happens all the time, and nobody has to do anything about it.
+/// Debug mode: a client of a server has gone. That happens all the time, and nothing has to be done about it.
 pub(super) fn vanished(client: Option<SocketAddr>, error: &Error) {
     let client = client.map_or_else(String::new, |client| format!(" {client}"));
     write_to_stderr(&ExceptionContext::new(format!("The client{client} has vanished: {error}")));

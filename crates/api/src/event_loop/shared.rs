@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use selvedge_scheduler::{Hooks, TaskRef};
 
-#[cfg(unix)]
-use super::signals::Signals;
+use super::running::RunningFunctions;
 use super::{EventLoop, ExceptionContext, report};
 use crate::contain::Contained;
+#[cfg(unix)]
+use crate::signal::Signals;
 use crate::sync::Mutex;
-use crate::threads::RunningFunctions;
 
 /// The user's, whose drop is too.
 pub(super) type ExceptionHandler = Contained<Box<dyn Fn(&EventLoop, &ExceptionContext) + Send + Sync>>;
 
-/// The loop's own state. It is the scheduler's hooks object, so that whoever has the scheduler finds it.
+/// The loop's own state. It is the scheduler's hooks object, so that it is found through the scheduler.
 pub(crate) struct LoopShared {
     exception_handler: Mutex<Option<Arc<ExceptionHandler>>>,
     debug: AtomicBool,
@@ -42,13 +42,14 @@ impl LoopShared {
     }
 
     #[cfg(unix)]
-    pub(super) fn signals(&self) -> &Arc<Signals> {
+    pub(crate) fn signals(&self) -> &Arc<Signals> {
         &self.signals
     }
 
     pub(super) fn set_exception_handler(&self, handler: Option<Arc<ExceptionHandler>>) {
         let former = std::mem::replace(&mut *self.exception_handler.lock(), handler);
-        // The lock is released; what the former handler captured may do anything when it is dropped, but panic.
+        // The lock is released; what the former handler captured may do anything when it is
+        // dropped, but panic.
         drop(former);
     }
 

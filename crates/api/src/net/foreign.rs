@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::io;
 use std::task::{Context, Poll};
 
-use super::attempt::{Side, Teller};
 use super::bytes::Bytes;
+use super::io_operation::{IoDirection, Receiver};
 use super::socket::Socket;
 
 /// The most that one read takes: the usual size of the buffers that such traits pass.
@@ -22,9 +22,9 @@ thread_local! {
 /// Reading straight into the traits' uninitialised memory takes unsafe code. Copying the bytes
 /// costs a hundredth of the read.
 pub(super) fn poll_read<S: Bytes>(
-    teller: Teller,
+    receiver: Receiver,
     socket: &Socket<S>,
-    side: &mut Side,
+    io: &mut IoDirection,
     cx: &mut Context<'_>,
     room: usize,
     put: impl FnOnce(&[u8]),
@@ -34,7 +34,7 @@ pub(super) fn poll_read<S: Bytes>(
     let mut chunk = ROOM.try_with(Cell::take).unwrap_or_default();
     chunk.resize(CHUNK, 0);
     let polled =
-        side.poll_read(teller, socket, cx, &mut chunk[..room.min(CHUNK)]).map_ok(|n| put(&chunk[..n]));
+        io.poll_read(receiver, socket, cx, &mut chunk[..room.min(CHUNK)]).map_ok(|n| put(&chunk[..n]));
     let _ = ROOM.try_with(|room| room.set(chunk));
     polled
 }

@@ -51,10 +51,10 @@
 //! # }).unwrap();
 //! ```
 
-mod attempt;
 mod bytes;
 #[cfg(any(feature = "tokio-io", feature = "hyper"))]
 mod foreign;
+mod io_operation;
 mod listening;
 mod methods;
 #[cfg(unix)]
@@ -70,8 +70,8 @@ mod unix;
 #[cfg(unix)]
 mod unix_name;
 
-pub(crate) use self::attempt::Side;
 pub(crate) use self::bytes::Bytes;
+pub(crate) use self::io_operation::IoDirection;
 #[cfg(unix)]
 pub(crate) use self::listening::listen_at_name;
 pub(crate) use self::listening::{DEFAULT_BACKLOG, listen_at};

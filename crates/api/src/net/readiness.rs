@@ -13,8 +13,8 @@
 
 use std::future::Future;
 use std::io;
+use std::ops::ControlFlow;
 use std::os::fd::AsFd;
-use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -23,22 +23,23 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::retry_on_intr;
 use selvedge_scheduler::{Direction, Waiter};
 
-use super::attempt::Side;
+use super::io_operation::IoDirection;
 use super::socket::Socket;
-use crate::callgraph::capture;
+use crate::cancel::Leaf;
 use crate::error::Result;
+use crate::leaf::{LeafFuture, poll_leaf};
 
 /// Waits until an io operation would not block. A leaf.
 #[must_use = "futures do nothing unless awaited"]
 pub(super) struct Readiness<'a, S: Source> {
     socket: &'a Socket<S>,
     direction: Direction,
-    side: Side,
+    io: IoDirection,
 }
 
 impl<S: Source + AsFd> Socket<S> {
     pub(super) fn readiness(&self, direction: Direction) -> Readiness<'_, S> {
-        Readiness { socket: self, direction, side: Side::new() }
+        Readiness { socket: self, direction, io: IoDirection::new() }
     }
 
     fn poll_readiness(
@@ -94,29 +95,49 @@ impl<S: Source + AsFd> Future for Readiness<'_, S> {
 
     #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        let Readiness { socket, direction, side } = self.get_mut();
-        if capture::is_on() {
-            return capture::leaf(&side.leaf, "selvedge::net", Location::caller(), |_| {});
+        poll_leaf(self.get_mut(), cx)
+    }
+}
+
+impl<S: Source + AsFd> LeafFuture for Readiness<'_, S> {
+    type Value = ();
+    const NAME: &'static str = "selvedge::net";
+
+    #[inline]
+    fn leaf(&mut self) -> &mut Leaf {
+        &mut self.io.leaf
+    }
+
+    #[inline]
+    fn request_comes_first(&self) -> bool {
+        self.io.request_comes_first()
+    }
+
+    fn poll_value(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let polled = self.socket.poll_readiness(self.direction, &mut self.io.waiter, cx);
+        if polled.is_ready() {
+            self.io.end(self.socket, self.direction);
         }
-        if let Some(error) = side.told_before(cx) {
-            return Poll::Ready(Err(error));
-        }
-        let polled = socket.poll_readiness(*direction, &mut side.waiter, cx);
-        let polled = side.or_told(cx, polled, || match ask(&***socket, *direction) {
+        polled.map_err(Into::into)
+    }
+
+    fn meet_request(&mut self, cx: &mut Context<'_>) -> ControlFlow<Poll<Result<()>>> {
+        let Readiness { socket, direction, io } = self;
+        let polled = io.meet_request(cx, || match ask(&***socket, *direction) {
             Ok(Answer::WouldBlock | Answer::Perhaps) => Poll::Pending,
             Ok(Answer::Ready) => Poll::Ready(Ok(())),
             Err(error) => Poll::Ready(Err(error)),
         });
         if polled.is_ready() {
-            side.end(socket, *direction);
+            io.end(socket, *direction);
         }
-        polled
+        ControlFlow::Break(polled)
     }
 }
 
 impl<S: Source> Drop for Readiness<'_, S> {
     fn drop(&mut self) {
-        self.side.end(self.socket, self.direction);
+        self.io.end(self.socket, self.direction);
     }
 }
 

@@ -11,8 +11,7 @@ use mio::event::Source;
 use selvedge_scheduler::Changes;
 use selvedge_scheduler::{Direction, Registration, Scheduler, Waiter};
 
-use crate::error::Result;
-use crate::task;
+use crate::error::{Result, no_running_loop};
 
 /// A non-blocking socket and its registration with the loop.
 pub struct Socket<S: Source> {
@@ -53,7 +52,7 @@ impl<S: Source> Socket<S> {
     pub(super) fn watch(source: S) -> Result<Socket<S>> {
         Scheduler::with_current(|scheduler| match scheduler {
             Some(scheduler) => Ok(Socket::watch_on(scheduler, source)?),
-            None => Err(task::no_running_loop()),
+            None => Err(no_running_loop()),
         })
     }
 

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use selvedge_scheduler::Direction;
 
-use super::attempt::Side;
+use super::io_operation::IoDirection;
 use super::methods::{reading, writing};
 use super::socket::Socket;
 use super::stream::{ByteStream, reading_traits, writing_traits};
@@ -18,13 +18,13 @@ use crate::error::Result;
 /// The half of a borrowed stream that reads. Made by `split`.
 pub struct ReadHalf<'a, S: ByteStream> {
     stream: &'a S,
-    side: Side,
+    io: IoDirection,
 }
 
 /// The half of a borrowed stream that writes. Made by `split`.
 pub struct WriteHalf<'a, S: ByteStream> {
     stream: &'a S,
-    side: Side,
+    io: IoDirection,
 }
 
 /// The half of a stream that reads. Made by `into_split`.
@@ -32,7 +32,7 @@ pub struct WriteHalf<'a, S: ByteStream> {
 /// The connection is closed when both halves are gone.
 pub struct OwnedReadHalf<S: ByteStream> {
     stream: Arc<S>,
-    side: Side,
+    io: IoDirection,
 }
 
 /// The half of a stream that writes. Made by `into_split`.
@@ -64,7 +64,7 @@ pub struct OwnedReadHalf<S: ByteStream> {
 /// ```
 pub struct OwnedWriteHalf<S: ByteStream> {
     stream: Arc<S>,
-    side: Side,
+    io: IoDirection,
     /// After `reunite` the drop must not end the direction.
     is_reunited: bool,
 }
@@ -73,24 +73,24 @@ pub struct OwnedWriteHalf<S: ByteStream> {
 pub struct ReuniteError<S: ByteStream>(pub OwnedReadHalf<S>, pub OwnedWriteHalf<S>);
 
 pub(super) fn borrowed<S: ByteStream>(stream: &S) -> (ReadHalf<'_, S>, WriteHalf<'_, S>) {
-    (ReadHalf { stream, side: Side::new() }, WriteHalf { stream, side: Side::new() })
+    (ReadHalf { stream, io: IoDirection::new() }, WriteHalf { stream, io: IoDirection::new() })
 }
 
 pub(super) fn owned<S: ByteStream>(stream: S) -> (OwnedReadHalf<S>, OwnedWriteHalf<S>) {
     let stream = Arc::new(stream);
-    let read = OwnedReadHalf { stream: Arc::clone(&stream), side: Side::new() };
-    (read, OwnedWriteHalf { stream, side: Side::new(), is_reunited: false })
+    let read = OwnedReadHalf { stream: Arc::clone(&stream), io: IoDirection::new() };
+    (read, OwnedWriteHalf { stream, io: IoDirection::new(), is_reunited: false })
 }
 
 macro_rules! half {
-    ([$($generics:tt)*] $half:ident, $type:ty, $poll_side:ident, $direction:expr, $methods:ident, $traits:ident) => {
+    ([$($generics:tt)*] $half:ident, $type:ty, $parts:ident, $direction:expr, $methods:ident, $traits:ident) => {
         impl<$($generics)*> $type {
             fn socket(&self) -> &Socket<S::Source> {
                 self.stream.socket()
             }
 
-            fn $poll_side(&mut self) -> (&Socket<S::Source>, &mut Side) {
-                (self.stream.socket(), &mut self.side)
+            fn $parts(&mut self) -> (&Socket<S::Source>, &mut IoDirection) {
+                (self.stream.socket(), &mut self.io)
             }
 
             $methods!();
@@ -148,25 +148,25 @@ impl<S: ByteStream> OwnedWriteHalf<S> {
 
 impl<S: ByteStream> Drop for ReadHalf<'_, S> {
     fn drop(&mut self) {
-        self.side.end(self.stream.socket(), Direction::Read);
+        self.io.end(self.stream.socket(), Direction::Read);
     }
 }
 
 impl<S: ByteStream> Drop for WriteHalf<'_, S> {
     fn drop(&mut self) {
-        self.side.end(self.stream.socket(), Direction::Write);
+        self.io.end(self.stream.socket(), Direction::Write);
     }
 }
 
 impl<S: ByteStream> Drop for OwnedReadHalf<S> {
     fn drop(&mut self) {
-        self.side.end(self.stream.socket(), Direction::Read);
+        self.io.end(self.stream.socket(), Direction::Read);
     }
 }
 
 impl<S: ByteStream> Drop for OwnedWriteHalf<S> {
     fn drop(&mut self) {
-        self.side.end(self.stream.socket(), Direction::Write);
+        self.io.end(self.stream.socket(), Direction::Write);
         if !self.is_reunited {
             // This fails if the connection is closed already, which is an end too.
             let _ = self.stream.socket().shut_down(Shutdown::Write);

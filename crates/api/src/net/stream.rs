@@ -6,8 +6,8 @@ use std::task::{Context, Poll};
 
 use selvedge_scheduler::Direction;
 
-use super::attempt::{Side, Teller};
 use super::bytes::Bytes;
+use super::io_operation::{IoDirection, Receiver};
 use super::socket::Socket;
 use crate::error::Result;
 
@@ -35,19 +35,19 @@ impl<S: Bytes> Socket<S> {
     // Not `async`: each layer of async functions would store the arguments once more for as long as
     // a connection waits.
     pub(super) fn read(&self, buffer: &mut [u8]) -> impl Future<Output = Result<usize>> {
-        self.attempt(Direction::Read, |source| source.read_once(buffer))
+        self.operation(Direction::Read, |source| source.read_once(buffer))
     }
 
     pub(super) fn read_vectored(
         &self,
         buffers: &mut [IoSliceMut<'_>],
     ) -> impl Future<Output = Result<usize>> {
-        self.attempt(Direction::Read, |source| source.read_once_vectored(buffers))
+        self.operation(Direction::Read, |source| source.read_once_vectored(buffers))
     }
 
     pub(super) fn read_exact(&self, buffer: &mut [u8]) -> impl Future<Output = Result<()>> {
         let mut filled = 0;
-        self.attempts(Direction::Read, buffer.is_empty(), move |source| {
+        self.operations(Direction::Read, buffer.is_empty(), move |source| {
             let read = source.read_once(&mut buffer[filled..])?;
             filled += read.value;
             let missing = buffer.len() - filled;
@@ -75,11 +75,11 @@ impl<S: Bytes> Socket<S> {
     }
 
     pub(super) fn write(&self, bytes: &[u8]) -> impl Future<Output = Result<usize>> {
-        self.attempt(Direction::Write, |source| source.write_once(bytes))
+        self.operation(Direction::Write, |source| source.write_once(bytes))
     }
 
     pub(super) fn write_vectored(&self, slices: &[IoSlice<'_>]) -> impl Future<Output = Result<usize>> {
-        self.attempt(Direction::Write, |source| source.write_once_vectored(slices))
+        self.operation(Direction::Write, |source| source.write_once_vectored(slices))
     }
 
     pub(super) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -98,7 +98,7 @@ impl<S: Bytes> Socket<S> {
     }
 
     pub(super) fn write_all(&self, mut bytes: &[u8]) -> impl Future<Output = Result<()>> {
-        self.attempts(Direction::Write, bytes.is_empty(), move |source| {
+        self.operations(Direction::Write, bytes.is_empty(), move |source| {
             let written = source.write_once(bytes)?;
             bytes = &bytes[written.value..];
             match written.value {
@@ -110,45 +110,45 @@ impl<S: Bytes> Socket<S> {
 }
 
 /// The operations behind the traits' `poll_` methods.
-impl Side {
+impl IoDirection {
     pub(super) fn poll_read<S: Bytes>(
         &mut self,
-        teller: Teller,
+        receiver: Receiver,
         socket: &Socket<S>,
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        self.poll_io(teller, socket, Direction::Read, cx, |source| source.read_once(buffer))
+        self.poll_io(receiver, socket, Direction::Read, cx, |source| source.read_once(buffer))
     }
 
     pub(super) fn poll_read_vectored<S: Bytes>(
         &mut self,
-        teller: Teller,
+        receiver: Receiver,
         socket: &Socket<S>,
         cx: &mut Context<'_>,
         buffers: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_io(teller, socket, Direction::Read, cx, |source| source.read_once_vectored(buffers))
+        self.poll_io(receiver, socket, Direction::Read, cx, |source| source.read_once_vectored(buffers))
     }
 
     pub(super) fn poll_write<S: Bytes>(
         &mut self,
-        teller: Teller,
+        receiver: Receiver,
         socket: &Socket<S>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.poll_io(teller, socket, Direction::Write, cx, |source| source.write_once(bytes))
+        self.poll_io(receiver, socket, Direction::Write, cx, |source| source.write_once(bytes))
     }
 
     pub(super) fn poll_write_vectored<S: Bytes>(
         &mut self,
-        teller: Teller,
+        receiver: Receiver,
         socket: &Socket<S>,
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_io(teller, socket, Direction::Write, cx, |source| source.write_once_vectored(slices))
+        self.poll_io(receiver, socket, Direction::Write, cx, |source| source.write_once_vectored(slices))
     }
 }
 
@@ -177,8 +177,8 @@ macro_rules! reading_traits {
                 cx: &mut Context<'_>,
                 buffer: &mut [u8],
             ) -> Poll<io::Result<usize>> {
-                let (socket, side) = self.get_mut().reader();
-                side.poll_read($crate::net::attempt::Teller::Leaf, socket, cx, buffer)
+                let (socket, io) = self.get_mut().reader();
+                io.poll_read($crate::net::io_operation::Receiver::Leaf, socket, cx, buffer)
             }
 
             fn poll_read_vectored(
@@ -186,8 +186,8 @@ macro_rules! reading_traits {
                 cx: &mut Context<'_>,
                 buffers: &mut [IoSliceMut<'_>],
             ) -> Poll<io::Result<usize>> {
-                let (socket, side) = self.get_mut().reader();
-                side.poll_read_vectored($crate::net::attempt::Teller::Leaf, socket, cx, buffers)
+                let (socket, io) = self.get_mut().reader();
+                io.poll_read_vectored($crate::net::io_operation::Receiver::Leaf, socket, cx, buffers)
             }
         }
 
@@ -198,8 +198,8 @@ macro_rules! reading_traits {
                 cx: &mut Context<'_>,
                 buffer: &mut tokio::io::ReadBuf<'_>,
             ) -> Poll<io::Result<()>> {
-                let (socket, side) = self.get_mut().reader();
-                $crate::net::foreign::poll_read($crate::net::attempt::Teller::Leaf, socket, side, cx, buffer.remaining(), |bytes| buffer.put_slice(bytes))
+                let (socket, io) = self.get_mut().reader();
+                $crate::net::foreign::poll_read($crate::net::io_operation::Receiver::Leaf, socket, io, cx, buffer.remaining(), |bytes| buffer.put_slice(bytes))
             }
         }
 
@@ -210,8 +210,8 @@ macro_rules! reading_traits {
                 cx: &mut Context<'_>,
                 mut buffer: hyper::rt::ReadBufCursor<'_>,
             ) -> Poll<io::Result<()>> {
-                let (socket, side) = self.get_mut().reader();
-                $crate::net::foreign::poll_read($crate::net::attempt::Teller::Frame, socket, side, cx, buffer.remaining(), |bytes| buffer.put_slice(bytes))
+                let (socket, io) = self.get_mut().reader();
+                $crate::net::foreign::poll_read($crate::net::io_operation::Receiver::Frame, socket, io, cx, buffer.remaining(), |bytes| buffer.put_slice(bytes))
             }
         }
     };
@@ -226,8 +226,8 @@ macro_rules! writing_traits {
                 cx: &mut Context<'_>,
                 bytes: &[u8],
             ) -> Poll<io::Result<usize>> {
-                let (socket, side) = self.get_mut().writer();
-                side.poll_write($crate::net::attempt::Teller::Leaf, socket, cx, bytes)
+                let (socket, io) = self.get_mut().writer();
+                io.poll_write($crate::net::io_operation::Receiver::Leaf, socket, cx, bytes)
             }
 
             fn poll_write_vectored(
@@ -235,8 +235,8 @@ macro_rules! writing_traits {
                 cx: &mut Context<'_>,
                 slices: &[IoSlice<'_>],
             ) -> Poll<io::Result<usize>> {
-                let (socket, side) = self.get_mut().writer();
-                side.poll_write_vectored($crate::net::attempt::Teller::Leaf, socket, cx, slices)
+                let (socket, io) = self.get_mut().writer();
+                io.poll_write_vectored($crate::net::io_operation::Receiver::Leaf, socket, cx, slices)
             }
 
             /// There is nothing to flush: written bytes are already with the operating system.
@@ -260,15 +260,15 @@ macro_rules! writing_traits {
 /// tokio's trait and hyper's have the same methods.
 #[cfg(any(feature = "tokio-io", feature = "hyper"))]
 macro_rules! foreign_writing_traits {
-    ([$($generics:tt)*] $trait:path, $type:ty, $teller:ident) => {
+    ([$($generics:tt)*] $trait:path, $type:ty, $receiver:ident) => {
         impl<$($generics)*> $trait for $type {
             fn poll_write(
                 self: Pin<&mut Self>,
                 cx: &mut Context<'_>,
                 bytes: &[u8],
             ) -> Poll<io::Result<usize>> {
-                let (socket, side) = self.get_mut().writer();
-                side.poll_write($crate::net::attempt::Teller::$teller, socket, cx, bytes)
+                let (socket, io) = self.get_mut().writer();
+                io.poll_write($crate::net::io_operation::Receiver::$receiver, socket, cx, bytes)
             }
 
             fn poll_write_vectored(
@@ -276,8 +276,8 @@ macro_rules! foreign_writing_traits {
                 cx: &mut Context<'_>,
                 slices: &[IoSlice<'_>],
             ) -> Poll<io::Result<usize>> {
-                let (socket, side) = self.get_mut().writer();
-                side.poll_write_vectored($crate::net::attempt::Teller::$teller, socket, cx, slices)
+                let (socket, io) = self.get_mut().writer();
+                io.poll_write_vectored($crate::net::io_operation::Receiver::$receiver, socket, cx, slices)
             }
 
             fn is_write_vectored(&self) -> bool {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use selvedge_scheduler::Direction;
 use socket2::{SockRef, TcpKeepalive};
 
-use super::attempt::Side;
+use super::io_operation::IoDirection;
 use super::listening::{DEFAULT_BACKLOG, listen_at};
 use super::methods::{reading, writing};
 use super::resolve::{self, Failures, ToSocketAddrs};
@@ -102,7 +102,7 @@ impl TcpListener {
     /// No connection is lost: it is returned, or stays for the next call.
     pub async fn accept(&self) -> Result<(TcpStream, SocketAddr)> {
         let attempt = |listener: &mio::net::TcpListener| listener.accept().map(Done::whole);
-        let (stream, peer) = self.socket.attempt(Direction::Read, attempt).await?;
+        let (stream, peer) = self.socket.operation(Direction::Read, attempt).await?;
         Ok((TcpStream::watch(stream)?, peer))
     }
 
@@ -110,10 +110,10 @@ impl TcpListener {
     /// connection later.
     pub(crate) fn poll_accept(
         &self,
-        side: &mut Side,
+        io: &mut IoDirection,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(mio::net::TcpStream, SocketAddr)>> {
-        side.poll(&self.socket, Direction::Read, cx, |listener| listener.accept().map(Done::whole))
+        io.poll(&self.socket, Direction::Read, cx, |listener| listener.accept().map(Done::whole))
     }
 
     /// Moves the listener from its loop to the running loop.
@@ -148,8 +148,8 @@ impl fmt::Debug for TcpListener {
 pub struct TcpStream {
     socket: Socket<mio::net::TcpStream>,
     /// The waits of the traits' `poll_` methods.
-    read_side: Side,
-    write_side: Side,
+    reading: IoDirection,
+    writing: IoDirection,
 }
 
 impl TcpStream {
@@ -180,7 +180,7 @@ impl TcpStream {
         let stream = mio::net::TcpStream::connect(addr).map_err(resolve::about(addr))?;
         let stream = TcpStream::watch(stream)?;
         let attempt = |stream: &mio::net::TcpStream| is_connected(stream, addr);
-        stream.socket.attempt(Direction::Write, attempt).await?;
+        stream.socket.operation(Direction::Write, attempt).await?;
         Ok(stream)
     }
 
@@ -189,7 +189,11 @@ impl TcpStream {
         let _ = stream.set_nodelay(true);
         #[cfg(target_vendor = "apple")]
         super::bytes::without_signal(&stream);
-        Ok(TcpStream { socket: Socket::watch(stream)?, read_side: Side::new(), write_side: Side::new() })
+        Ok(TcpStream {
+            socket: Socket::watch(stream)?,
+            reading: IoDirection::new(),
+            writing: IoDirection::new(),
+        })
     }
 
     /// Takes over a stream of the standard library, which must be connected, for the running loop.
@@ -207,19 +211,19 @@ impl TcpStream {
     /// Moves the stream from its loop to the running loop.
     pub(crate) fn move_here(self) -> Result<TcpStream> {
         let socket = self.socket.move_here()?;
-        Ok(TcpStream { socket, read_side: Side::new(), write_side: Side::new() })
+        Ok(TcpStream { socket, reading: IoDirection::new(), writing: IoDirection::new() })
     }
 
     pub(crate) fn socket(&self) -> &Socket<mio::net::TcpStream> {
         &self.socket
     }
 
-    fn reader(&mut self) -> (&Socket<mio::net::TcpStream>, &mut Side) {
-        (&self.socket, &mut self.read_side)
+    fn reader(&mut self) -> (&Socket<mio::net::TcpStream>, &mut IoDirection) {
+        (&self.socket, &mut self.reading)
     }
 
-    fn writer(&mut self) -> (&Socket<mio::net::TcpStream>, &mut Side) {
-        (&self.socket, &mut self.write_side)
+    fn writer(&mut self) -> (&Socket<mio::net::TcpStream>, &mut IoDirection) {
+        (&self.socket, &mut self.writing)
     }
 
     reading!();
@@ -228,7 +232,7 @@ impl TcpStream {
     /// Reads as [`read`](Self::read) does, but leaves the bytes to be read again.
     pub async fn peek(&self, buffer: &mut [u8]) -> Result<usize> {
         let attempt = |stream: &mio::net::TcpStream| stream.peek(buffer).map(Done::whole);
-        self.socket.attempt(Direction::Read, attempt).await
+        self.socket.operation(Direction::Read, attempt).await
     }
 
     /// Ends one direction or both. A peer that reads gets everything that was written before, and

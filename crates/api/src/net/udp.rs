@@ -84,7 +84,7 @@ impl UdpSocket {
     /// If this ends with an error, nothing has been sent.
     pub async fn send(&self, packet: &[u8]) -> Result<usize> {
         let attempt = |socket: &mio::net::UdpSocket| socket.send(packet).map(Done::whole);
-        self.socket.attempt(Direction::Write, attempt).await
+        self.socket.operation(Direction::Write, attempt).await
     }
 
     /// Sends a packet to the first address that `target` stands for. Otherwise as
@@ -93,7 +93,7 @@ impl UdpSocket {
         let addrs = resolve::lookup(target.target()).await?;
         let addr = *addrs.first().ok_or_else(|| Failures::default().into_error())?;
         let attempt = |socket: &mio::net::UdpSocket| socket.send_to(packet, addr).map(Done::whole);
-        self.socket.attempt(Direction::Write, attempt).await
+        self.socket.operation(Direction::Write, attempt).await
     }
 
     /// Receives a packet from the peer. Returns its length.
@@ -103,7 +103,7 @@ impl UdpSocket {
     /// No packet is lost.
     pub async fn recv(&self, buffer: &mut [u8]) -> Result<usize> {
         let attempt = |socket: &mio::net::UdpSocket| socket.recv(buffer).map(Done::whole);
-        self.socket.attempt(Direction::Read, attempt).await
+        self.socket.operation(Direction::Read, attempt).await
     }
 
     /// Receives a packet from any sender. Returns its length and the sender's address.
@@ -113,13 +113,13 @@ impl UdpSocket {
     /// No packet is lost.
     pub async fn recv_from(&self, buffer: &mut [u8]) -> Result<(usize, SocketAddr)> {
         let attempt = |socket: &mio::net::UdpSocket| socket.recv_from(buffer).map(Done::whole);
-        self.socket.attempt(Direction::Read, attempt).await
+        self.socket.operation(Direction::Read, attempt).await
     }
 
     /// As [`recv_from`](Self::recv_from), but leaves the packet to be received again.
     pub async fn peek_from(&self, buffer: &mut [u8]) -> Result<(usize, SocketAddr)> {
         let attempt = |socket: &mio::net::UdpSocket| socket.peek_from(buffer).map(Done::whole);
-        self.socket.attempt(Direction::Read, attempt).await
+        self.socket.operation(Direction::Read, attempt).await
     }
 
     /// Sends to the peer without waiting. `WouldBlock` if there is no space.

@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use mio::net as mio_net;
 use selvedge_scheduler::Direction;
 
-use super::attempt::Side;
+use super::io_operation::IoDirection;
 use super::listening::{DEFAULT_BACKLOG, listen_at_name};
 use super::methods::{reading, writing};
 use super::resolve::about;
@@ -97,7 +97,7 @@ impl UnixListener {
     /// [`TcpListener::accept`](super::TcpListener::accept).
     pub async fn accept(&self) -> Result<(UnixStream, SocketAddr)> {
         let attempt = |listener: &mio_net::UnixListener| listener.accept().map(Done::whole);
-        let (stream, peer) = self.socket.attempt(Direction::Read, attempt).await?;
+        let (stream, peer) = self.socket.operation(Direction::Read, attempt).await?;
         Ok((UnixStream::watch(stream)?, peer))
     }
 
@@ -105,10 +105,10 @@ impl UnixListener {
     /// connection later.
     pub(crate) fn poll_accept(
         &self,
-        side: &mut Side,
+        io: &mut IoDirection,
         cx: &mut Context<'_>,
     ) -> Poll<Result<mio_net::UnixStream>> {
-        side.poll(&self.socket, Direction::Read, cx, |listener| {
+        io.poll(&self.socket, Direction::Read, cx, |listener| {
             listener.accept().map(|(stream, _)| Done::whole(stream))
         })
     }
@@ -145,8 +145,8 @@ impl UnixListener {
 pub struct UnixStream {
     socket: Socket<mio_net::UnixStream>,
     /// The waits of the traits' `poll_` methods.
-    read_side: Side,
-    write_side: Side,
+    reading: IoDirection,
+    writing: IoDirection,
 }
 
 impl UnixStream {
@@ -174,7 +174,7 @@ impl UnixStream {
             None => Ok(Done::whole(())),
             Some(error) => Err(error),
         };
-        stream.socket.attempt(Direction::Write, attempt).await?;
+        stream.socket.operation(Direction::Write, attempt).await?;
         Ok(stream)
     }
 
@@ -187,7 +187,11 @@ impl UnixStream {
     pub(crate) fn watch(stream: mio_net::UnixStream) -> Result<UnixStream> {
         #[cfg(target_vendor = "apple")]
         super::bytes::without_signal(&stream);
-        Ok(UnixStream { socket: Socket::watch(stream)?, read_side: Side::new(), write_side: Side::new() })
+        Ok(UnixStream {
+            socket: Socket::watch(stream)?,
+            reading: IoDirection::new(),
+            writing: IoDirection::new(),
+        })
     }
 
     /// Takes over a stream of the standard library, which must be connected, for the running loop.
@@ -216,19 +220,19 @@ impl UnixStream {
     /// Moves the stream from its loop to the running loop.
     pub(crate) fn move_here(self) -> Result<UnixStream> {
         let socket = self.socket.move_here()?;
-        Ok(UnixStream { socket, read_side: Side::new(), write_side: Side::new() })
+        Ok(UnixStream { socket, reading: IoDirection::new(), writing: IoDirection::new() })
     }
 
     pub(crate) fn socket(&self) -> &Socket<mio_net::UnixStream> {
         &self.socket
     }
 
-    fn reader(&mut self) -> (&Socket<mio_net::UnixStream>, &mut Side) {
-        (&self.socket, &mut self.read_side)
+    fn reader(&mut self) -> (&Socket<mio_net::UnixStream>, &mut IoDirection) {
+        (&self.socket, &mut self.reading)
     }
 
-    fn writer(&mut self) -> (&Socket<mio_net::UnixStream>, &mut Side) {
-        (&self.socket, &mut self.write_side)
+    fn writer(&mut self) -> (&Socket<mio_net::UnixStream>, &mut IoDirection) {
+        (&self.socket, &mut self.writing)
     }
 
     reading!();
@@ -363,7 +367,7 @@ impl UnixDatagram {
     /// If this ends with an error, nothing has been sent.
     pub async fn send(&self, packet: &[u8]) -> Result<usize> {
         let attempt = |socket: &mio_net::UnixDatagram| socket.send(packet).map(Done::whole);
-        self.socket.attempt(Direction::Write, attempt).await
+        self.socket.operation(Direction::Write, attempt).await
     }
 
     /// Sends a packet to the socket that is bound to `path`.
@@ -408,7 +412,7 @@ impl UnixDatagram {
     /// No packet is lost.
     pub async fn recv(&self, buffer: &mut [u8]) -> Result<usize> {
         let attempt = |socket: &mio_net::UnixDatagram| socket.recv(buffer).map(Done::whole);
-        self.socket.attempt(Direction::Read, attempt).await
+        self.socket.operation(Direction::Read, attempt).await
     }
 
     /// Receives a packet. Returns its length and the sender's address.
@@ -418,7 +422,7 @@ impl UnixDatagram {
     /// No packet is lost.
     pub async fn recv_from(&self, buffer: &mut [u8]) -> Result<(usize, SocketAddr)> {
         let attempt = |socket: &mio_net::UnixDatagram| socket.recv_from(buffer).map(Done::whole);
-        self.socket.attempt(Direction::Read, attempt).await
+        self.socket.operation(Direction::Read, attempt).await
     }
 
     /// Sends to the peer without waiting. `WouldBlock` if it has no space.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use selvedge_scheduler::{ClockKind, Config, MAX_WORKERS, Scheduler};
 
-use super::held::Hold;
+use super::clock_pause::MainsPause;
 use super::{Runner, refuse_inside_loop};
 use crate::coroutine::Coroutine;
 use crate::error::{Result, RuntimeError};
@@ -162,9 +162,9 @@ impl RunnerBuilder {
     pub fn run<C: Coroutine>(self, main: C) -> Result<C::Item> {
         refuse_inside_loop("run()")?;
         let runner = self.build()?;
-        let hold = Hold::default();
-        let result = runner.run_held(main, &hold);
-        runner.close_held(&hold);
+        let pause = MainsPause::default();
+        let result = runner.run_until_pause(main, &pause);
+        runner.close_and_end(&pause);
         result
     }
 }

@@ -20,8 +20,8 @@ mod unix {
     use std::thread;
     use std::time::Duration;
 
-    use crate::event_loop::{CtrlC, EventLoop};
-    use crate::signal::{DefaultAction, SIGINT, Told};
+    use crate::event_loop::EventLoop;
+    use crate::signal::{CtrlC, DefaultAction, SIGINT, Told};
 
     /// Handles Ctrl-C while it lives.
     pub(in super::super) struct Interrupts {
@@ -45,7 +45,7 @@ mod unix {
         fn register(event_loop: &EventLoop, default_action: Arc<DefaultAction>) -> io::Result<Interrupts> {
             let (bell, ring) = UnixStream::pair()?;
             ring.set_nonblocking(true)?;
-            let presses = CtrlC::of(event_loop);
+            let presses = CtrlC::of(event_loop.shared().signals());
             let told = default_action.raise(presses.flag())?.ring(&ring)?;
             Ok(Interrupts { _told: told, bell, ring: Arc::new(Ring(ring)), presses })
         }

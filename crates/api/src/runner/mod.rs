@@ -1,7 +1,7 @@
 //! How does a program enter the loop, and leave it?
 
 mod builder;
-mod held;
+mod clock_pause;
 mod interrupt;
 mod shutdown;
 mod waiter;
@@ -16,10 +16,11 @@ use std::time::Duration;
 use selvedge_scheduler::Scheduler;
 
 pub use self::builder::RunnerBuilder;
-use self::held::Hold;
+use self::clock_pause::MainsPause;
 use self::shutdown::Shutdown;
 use self::waiter::Waiter;
-use crate::context::{Context, copy_context};
+use crate::context::Context;
+use crate::context_var::copy_context;
 use crate::coroutine::Coroutine;
 use crate::error::{KeyboardInterrupt, Result, RuntimeError};
 use crate::event_loop::EventLoop;
@@ -124,24 +125,24 @@ impl Runner {
     /// As [`run`]; and [`RuntimeError`] "Runner is closed".
     #[track_caller]
     pub fn run<C: Coroutine>(&self, main: C) -> Result<C::Item> {
-        let hold = Hold::default();
-        let result = self.run_held(main, &hold);
+        let pause = MainsPause::default();
+        let result = self.run_until_pause(main, &pause);
         // The other tasks continue, so their time must move on.
-        hold.release();
+        pause.end();
         result
     }
 
     /// As [`run`](Self::run), but virtual time is paused from the end of main until the hold is
     /// released.
     #[track_caller]
-    fn run_held<C: Coroutine>(&self, main: C, hold: &Hold) -> Result<C::Item> {
+    fn run_until_pause<C: Coroutine>(&self, main: C, pause: &MainsPause) -> Result<C::Item> {
         refuse_inside_loop("Runner.run()")?;
         if self.is_closed.load(Ordering::Relaxed) {
             return Err(RuntimeError::new("Runner is closed").into());
         }
         let waiter = Waiter::new(&self.event_loop);
         let builder = Builder::new().context(self.context.clone());
-        let task = builder.spawn_on(self.event_loop.scheduler(), hold.around(main), Location::caller());
+        let task = builder.spawn_on(self.event_loop.scheduler(), pause.around(main), Location::caller());
         let ended = wait_for_main(task, &waiter);
         // Relaxed: read by the thread that closes the runner, which has this call's result or
         // shares the runner by other means.
@@ -157,11 +158,11 @@ impl Runner {
     ///
     /// When called on one of the loop's own workers it closes the loop without waiting.
     pub fn close(&self) {
-        self.close_held(&Hold::default());
+        self.close_and_end(&MainsPause::default());
     }
 
-    /// As [`close`](Self::close); the hold is released when every task has been cancelled.
-    fn close_held(&self, hold: &Hold) {
+    /// As [`close`](Self::close); `pause` ends when every task has been cancelled.
+    fn close_and_end(&self, pause: &MainsPause) {
         // Relaxed: only one caller wins the swap, and it publishes nothing.
         if !self.is_closed.swap(true, Ordering::Relaxed) {
             let shutdown = if self.is_hurried.load(Ordering::Relaxed) {
@@ -169,7 +170,7 @@ impl Runner {
             } else {
                 Shutdown::new(&self.event_loop, self.shutdown_timeout)
             };
-            shutdown.finish(hold);
+            shutdown.finish(pause);
         }
     }
 }

@@ -35,12 +35,13 @@ use std::time::{Duration, Instant};
 
 use selvedge_scheduler::{Scheduler, TaskRef};
 
-use super::held::Hold;
+use super::clock_pause::MainsPause;
 use super::waiter::Waiter;
 use crate::error::{CancelledError, EVENT_LOOP_IS_CLOSED, Error};
 use crate::event_loop::EventLoop;
 use crate::event_loop::report::{self, GivenUp, Waited};
-use crate::task::{Notify, TaskHandle, TaskRefExt, TaskSlot, notify};
+use crate::slot::{Notify, TaskHandle, TaskRefExt, TaskSlot};
+use crate::task::notify;
 
 /// Even where no task is waited for, idle threads need a moment to end.
 const LEAST_PATIENCE: Duration = Duration::from_millis(100);
@@ -96,8 +97,8 @@ impl<'a> Shutdown<'a> {
         self.deadline = Some(Instant::now());
     }
 
-    /// `hold` pauses virtual time until every task has been cancelled.
-    pub(super) fn finish(mut self, hold: &Hold) {
+    /// `pause` stops virtual time until every task has been cancelled.
+    pub(super) fn finish(mut self, pause: &MainsPause) {
         let scheduler = self.event_loop.scheduler();
         let is_inside = Scheduler::with_current(|current| current.is_some_and(|it| it.ptr_eq(scheduler)));
         if is_inside {
@@ -108,11 +109,11 @@ impl<'a> Shutdown<'a> {
         }
         scheduler.refuse_foreign_threads();
         let waiter = Waiter::new(self.event_loop);
-        let cleaned_up = self.clean_up(&waiter, hold);
+        let cleaned_up = self.clean_up(&waiter, pause);
         scheduler.refuse_everybody();
         if cleaned_up == Wait::AllEnded {
             // The last round: nothing can be added any more after the tasks that came in between.
-            let _ = self.clean_up(&waiter, hold);
+            let _ = self.clean_up(&waiter, pause);
         }
         drop(waiter);
         // Before the loop is closed, which may take long: a signal in between performs its default
@@ -125,10 +126,10 @@ impl<'a> Shutdown<'a> {
 
     /// Runs rounds until there is neither a task nor a function left. What is added during a round
     /// belongs to the next one.
-    fn clean_up(&mut self, waiter: &Waiter, hold: &Hold) -> Wait {
+    fn clean_up(&mut self, waiter: &Waiter, pause: &MainsPause) -> Wait {
         let scheduler = self.event_loop.scheduler();
         loop {
-            let asked = self.ask_and_wait(waiter, hold);
+            let asked = self.ask_and_wait(waiter, pause);
             let Some(asked) = asked else { return Wait::TimeIsUp };
             // The loop still runs: a signal that arrives while functions end in their threads calls
             // its handler.
@@ -144,11 +145,11 @@ impl<'a> Shutdown<'a> {
     }
 
     /// One round. Returns how many tasks were cancelled and have ended; `None`: the time is up.
-    fn ask_and_wait(&mut self, waiter: &Waiter, hold: &Hold) -> Option<usize> {
+    fn ask_and_wait(&mut self, waiter: &Waiter, pause: &MainsPause) -> Option<usize> {
         let countdown = Arc::new(Countdown { unfinished: AtomicUsize::new(1), waker: waiter.waker() });
         let asked = self.ask_all(&countdown);
         // The clean-up of the tasks may need virtual time to pass.
-        hold.release();
+        pause.end();
         countdown.down();
         let end = self.wait(waiter, &countdown);
         let (mut ended, mut alive) = (0, Vec::new());
@@ -188,7 +189,7 @@ impl<'a> Shutdown<'a> {
             slot.mark_retrieved();
             countdown.unfinished.fetch_add(1, Ordering::Relaxed);
             notify(&task, Arc::clone(countdown) as Arc<dyn Notify>, 0);
-            task.tell_of_shutdown();
+            task.request_shutdown();
             asked.push(TaskHandle::new(task));
         }
         asked
@@ -229,7 +230,7 @@ impl<'a> Shutdown<'a> {
                 self.failures.note(task);
             } else if slot.requests().load().is_pending() {
                 given_up.unheard();
-            } else if slot.waits_for_told() {
+            } else if slot.waits_for_request() {
                 given_up.waiting(task);
             } else {
                 given_up.did_not_stop(task);

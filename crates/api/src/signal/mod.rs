@@ -2,11 +2,15 @@
 //!
 //! Unix only. Any other number that the system knows works too, such as those of real-time signals.
 
+mod ctrl_c;
 mod default_action;
+mod table;
 
 use signal_hook::consts;
 
+pub(crate) use self::ctrl_c::CtrlC;
 pub(crate) use self::default_action::{DefaultAction, Raising, Told, can_be_caught};
+pub(crate) use self::table::{Handler, Signals, no_signal};
 
 /// A timer of `alarm` or `setitimer` has expired. By default this signal ends the program, as do
 /// the others unless their description says otherwise.

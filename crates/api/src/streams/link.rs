@@ -129,7 +129,7 @@ async fn send(mut sender: Sender) {
     loop {
         let attempt = link
             .transport
-            .attempt(Direction::Write, |bytes| link.outgoing.with(|outgoing| outgoing.send(bytes)));
+            .operation(Direction::Write, |bytes| link.outgoing.with(|outgoing| outgoing.send(bytes)));
         let sent = match attempt.await {
             Ok(sent) => sent,
             Err(error) => {

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use super::transport::Transport;
 use crate::error::{Result, retold};
-use crate::net::{Failures, Side, TcpListener, TcpStream, listen_at};
+use crate::net::{Failures, IoDirection, TcpListener, TcpStream, listen_at};
 #[cfg(unix)]
 use crate::net::{UnixListener, UnixStream, about, is_abstract, listen_at_name, shown, unix_address};
 
@@ -85,13 +85,13 @@ impl Listener {
         })
     }
 
-    pub(super) fn poll_accept(&self, side: &mut Side, cx: &mut Context<'_>) -> Poll<Result<Accepted>> {
+    pub(super) fn poll_accept(&self, io: &mut IoDirection, cx: &mut Context<'_>) -> Poll<Result<Accepted>> {
         match self {
             Listener::Tcp(listener) => {
-                listener.poll_accept(side, cx).map_ok(|(stream, peer)| Accepted::Tcp(stream, peer))
+                listener.poll_accept(io, cx).map_ok(|(stream, peer)| Accepted::Tcp(stream, peer))
             }
             #[cfg(unix)]
-            Listener::Unix { listener, .. } => listener.poll_accept(side, cx).map_ok(Accepted::Unix),
+            Listener::Unix { listener, .. } => listener.poll_accept(io, cx).map_ok(Accepted::Unix),
         }
     }
 

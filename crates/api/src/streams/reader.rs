@@ -249,7 +249,7 @@ impl StreamReader {
                 let most = self.limit.saturating_mul(2).max(wanted) - self.buffer.len();
                 let asked = most.clamp(1, self.chunk);
                 let buffer = &mut self.buffer;
-                let attempt = link.transport().attempt(Direction::Read, |bytes| {
+                let attempt = link.transport().operation(Direction::Read, |bytes| {
                     match bytes.read_once(buffer.room(asked)) {
                         Ok(read) => {
                             buffer.fill(read.value);

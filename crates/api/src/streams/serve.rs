@@ -18,11 +18,12 @@ use super::reader::{DEFAULT_LIMIT, StreamReader, check_limit};
 use super::server::{Membership, Server, Shared};
 use super::watched::{Place, Watched};
 use super::writer::StreamWriter;
-use crate::context::{Context, copy_context};
+use crate::context::Context;
+use crate::context_var::copy_context;
 use crate::coroutine::Coroutine;
 use crate::error::{Error, Result};
 use crate::event_loop::{EventLoop, ExceptionContext, get_running_loop};
-use crate::net::{DEFAULT_BACKLOG, Side, ToSocketAddrs, lookup};
+use crate::net::{DEFAULT_BACKLOG, IoDirection, ToSocketAddrs, lookup};
 use crate::task::{self, current_task};
 use crate::waiting::{Sleep, sleep};
 
@@ -262,7 +263,7 @@ where
         shared: Arc::clone(server.shared()),
     });
     for index in 0..count {
-        let mut accepting = Accepting { host: Arc::clone(&host), index, side: Side::new(), pause: None };
+        let mut accepting = Accepting { host: Arc::clone(&host), index, io: IoDirection::new(), pause: None };
         let mut place = Place::default();
         event_loop.run_in_background(async move { poll_fn(|cx| accepting.poll(&mut place, cx)).await });
     }
@@ -284,7 +285,7 @@ struct Host<C> {
 struct Accepting<C> {
     host: Arc<Host<C>>,
     index: usize,
-    side: Side,
+    io: IoDirection,
     pause: Option<Sleep>,
 }
 
@@ -306,7 +307,7 @@ where
                     Poll::Pending => return Poll::Pending,
                 }
             }
-            let Some(accepted) = self.host.shared.poll_accept(self.index, &mut self.side, cx) else {
+            let Some(accepted) = self.host.shared.poll_accept(self.index, &mut self.io, cx) else {
                 return Poll::Ready(());
             };
             match accepted {

@@ -10,7 +10,7 @@ use super::link::Link;
 use super::listener::{Accepted, Listener};
 use super::watched::Watched;
 use crate::error::{Result, RuntimeError};
-use crate::net::Side;
+use crate::net::IoDirection;
 
 /// Accepts connections and runs a coroutine for each: asyncio's class of the same name. Made by
 /// [`start_server`](crate::start_server), [`start_unix_server`](crate::start_unix_server) and
@@ -213,10 +213,10 @@ impl Watched<State> {
     pub(super) fn poll_accept(
         &self,
         index: usize,
-        side: &mut Side,
+        io: &mut IoDirection,
         cx: &mut Context<'_>,
     ) -> Option<Poll<Result<Accepted>>> {
-        self.with(|state| Some(state.listeners.get(index)?.poll_accept(side, cx)))
+        self.with(|state| Some(state.listeners.get(index)?.poll_accept(io, cx)))
     }
 
     /// The condition for `until` with which accepting ends.

@@ -29,15 +29,15 @@ impl Transport {
     }
 
     /// Repeats an io operation in one direction until it succeeds or fails. A leaf.
-    pub(super) async fn attempt<T>(
+    pub(super) async fn operation<T>(
         &self,
         direction: Direction,
         mut attempt: impl FnMut(&dyn Bytes) -> io::Result<Done<T>>,
     ) -> Result<T> {
         match self {
-            Transport::Tcp(stream) => stream.socket().attempt(direction, |bytes| attempt(bytes)).await,
+            Transport::Tcp(stream) => stream.socket().operation(direction, |bytes| attempt(bytes)).await,
             #[cfg(unix)]
-            Transport::Unix(stream) => stream.socket().attempt(direction, |bytes| attempt(bytes)).await,
+            Transport::Unix(stream) => stream.socket().operation(direction, |bytes| attempt(bytes)).await,
         }
     }
 

@@ -1,17 +1,16 @@
 //! How does a coroutine wait until a shared value satisfies a condition?
 
 use std::future::Future;
-use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use parking_lot::Mutex;
 use selvedge_scheduler::WaitList;
 
-use crate::callgraph::capture;
 use crate::cancel::Leaf;
 use crate::contain::wake_quietly;
 use crate::error::Result;
+use crate::leaf::{LeafFuture, poll_leaf};
 
 /// A value under a lock, and the tasks that wait for it to change. Their wakers are cloned, woken
 /// and dropped outside the lock; the closures of `with` and `change` run under it.
@@ -109,26 +108,34 @@ where
 {
     type Output = Result<T>;
 
-    /// A request is delivered before the first check, so that a loop over a condition that always
-    /// holds can be cancelled. In later polls a satisfied condition wins over a request.
     #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
-        let this = self.get_mut();
-        if capture::is_on() {
-            return capture::leaf(&this.leaf, "selvedge::streams", Location::caller(), |_| {});
-        }
-        if !std::mem::replace(&mut this.has_begun, true) {
-            if let Some(error) = this.leaf.cancelled(cx) {
-                return Poll::Ready(Err(error));
-            }
-        }
-        match this.watched.poll_look(&mut this.place, cx, &mut this.look) {
-            Poll::Ready(found) => Poll::Ready(Ok(found)),
-            Poll::Pending => match this.leaf.cancelled(cx) {
-                Some(error) => Poll::Ready(Err(error)),
-                None => Poll::Pending,
-            },
-        }
+        poll_leaf(self.get_mut(), cx)
+    }
+}
+
+impl<S, F, T> LeafFuture for Until<'_, S, F>
+where
+    F: FnMut(&mut S) -> Option<T>,
+{
+    type Value = T;
+    const NAME: &'static str = "selvedge::streams";
+
+    #[inline]
+    fn leaf(&mut self) -> &mut Leaf {
+        &mut self.leaf
+    }
+
+    /// In the first poll, so that a loop over a condition that always holds can be cancelled.
+    /// Later a satisfied condition wins over a request.
+    #[inline]
+    fn request_comes_first(&self) -> bool {
+        !self.has_begun
+    }
+
+    fn poll_value(&mut self, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        self.has_begun = true;
+        self.watched.poll_look(&mut self.place, cx, &mut self.look).map(Ok)
     }
 }
 

@@ -8,15 +8,15 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 use selvedge_scheduler::{Outcome, TaskRef};
 
-use super::reference::TaskRefExt;
-use super::slot::TaskSlot;
-use super::start::StartHeld;
-use crate::callgraph::capture;
-use crate::cancel::{Patience, Requests, call_task};
+use crate::cancel::{Patience, call_task};
+use crate::capture;
 use crate::contain;
 use crate::coroutine::Coroutine;
 use crate::error::{CancelledError, EVENT_LOOP_IS_CLOSED, Error, PanicError, Result};
 use crate::event_loop::report;
+use crate::request::Requests;
+use crate::slot::{TaskRefExt, TaskSlot};
+use crate::start::StartHeld;
 
 pin_project! {
     /// A coroutine as a task, and the outermost frame around it. It needs no `Leaf`: the task's own request
@@ -41,17 +41,18 @@ impl<C: Coroutine> Future for TaskBody<C> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let began = requests();
-        if !*this.started && (capture::is_on() || began.is_some_and(Requests::has_to_wait)) {
+        let is_capture = capture::is_on();
+        if !*this.started && (is_capture || began.is_some_and(Requests::has_to_wait)) {
             // Neither a call-graph capture nor a wake for a rescinded request may run the first step.
             return Poll::Pending;
         }
-        // A capture polls this task inside the poll of the task that asks, which may just have made children.
-        let _held = (!capture::is_on()).then(|| StartHeld);
+        // A capture polls this task inside the poll of another one, which may just have made children.
+        let _held = (!is_capture).then(|| StartHeld);
         let result = if !std::mem::replace(this.started, true) && began.is_some_and(Requests::is_pending) {
             // Cancelled before the first step: the body never runs.
             Err(take_request())
         } else {
-            if began.is_some_and(Requests::is_pending) && !capture::is_on() {
+            if began.is_some_and(Requests::is_pending) && !is_capture {
                 with_slot(call_task);
             }
             match this.coro.poll(cx) {
@@ -59,11 +60,11 @@ impl<C: Coroutine> Future for TaskBody<C> {
                     with_slot(|slot| slot.foreign_wakers_if_any().map(|wakers| wakers.wake_all()));
                     result
                 }
-                Poll::Pending if began.is_some_and(is_untaken) && !capture::is_on() => {
+                Poll::Pending if began.is_some_and(is_untaken) && !is_capture => {
                     if this.patience.is_left_for_called(cx) {
                         return Poll::Pending;
                     }
-                    // Nobody inside could be told; the scheduler drops the coroutine when it sees the result.
+                    // Nothing inside could take the request; the scheduler drops the coroutine when it sees the result.
                     Err(take_request())
                 }
                 Poll::Pending => return Poll::Pending,

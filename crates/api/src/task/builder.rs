@@ -4,10 +4,10 @@ use std::panic::Location;
 
 use selvedge_scheduler::Scheduler;
 
-use super::{Task, TaskSlot, no_running_loop, spawn_eager_on, spawn_on};
+use super::{Task, new_slot, spawn_eager_on, spawn_on};
 use crate::context::Context;
 use crate::coroutine::Coroutine;
-use crate::error::Result;
+use crate::error::{Result, no_running_loop};
 
 /// Starts a task with a name, in a given context, or at once.
 ///
@@ -30,7 +30,7 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// A task like any other, until it is told otherwise.
+    /// A task like any other, until something is set.
     pub fn new() -> Builder {
         Builder::default()
     }
@@ -41,7 +41,8 @@ impl Builder {
         self
     }
 
-    /// The task runs in this very context: what it sets is seen there. Without it, the task gets a copy of its creator's.
+    /// The task runs in this very context: what it sets is seen there. Without it, the task gets a
+    /// copy of its creator's.
     ///
     /// # Examples
     ///
@@ -66,8 +67,9 @@ impl Builder {
         self
     }
 
-    /// The task's first step happens inside the call that makes it, on the caller's thread, up to its first suspension; a coroutine
-    /// that never waits is done when the call returns. From outside of the loop the task starts like any other, and so does one that is made in fifty
+    /// The task's first step happens inside the call that makes it, on the caller's thread, up to
+    /// its first suspension; a coroutine that never waits is done when the call returns. From
+    /// outside of the loop the task starts like any other, and so does one that is made in fifty
     /// first steps inside each other, as they stand on one stack.
     ///
     /// asyncio's `eager_start=True`, and its eager task factory for one task.
@@ -86,8 +88,9 @@ impl Builder {
         self
     }
 
-    /// Starts the task on the running loop. On another one: [`EventLoop::create_task_with`](crate::EventLoop::create_task_with); in a
-    /// group: [`TaskGroup::create_task_with`](crate::TaskGroup::create_task_with).
+    /// Starts the task on the running loop. On another one:
+    /// [`EventLoop::create_task_with`](crate::EventLoop::create_task_with); in a group:
+    /// [`TaskGroup::create_task_with`](crate::TaskGroup::create_task_with).
     ///
     /// # Errors
     ///
@@ -107,7 +110,7 @@ impl Builder {
         coro: C,
         created_at: &'static Location<'static>,
     ) -> Task<C::Item> {
-        let slot = TaskSlot::new(created_at);
+        let slot = new_slot(created_at);
         if let Some(name) = self.name {
             slot.extra().set_name(name);
         }

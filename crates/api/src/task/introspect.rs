@@ -2,8 +2,7 @@
 
 use selvedge_scheduler::{Scheduler, TaskRef};
 
-use super::handle::TaskHandle;
-use super::slot::TaskSlot;
+use crate::slot::{TaskHandle, TaskSlot};
 
 /// The task that is running this code; `None` outside of tasks, as in a callback of the loop or a function in [`to_thread`](crate::to_thread).
 /// (Outside of a loop asyncio raises.)
@@ -39,7 +38,7 @@ pub fn all_tasks() -> Vec<TaskHandle> {
     Scheduler::with_current(|scheduler| scheduler.map(all_tasks_of)).unwrap_or_default()
 }
 
-pub(crate) fn all_tasks_of(scheduler: &Scheduler) -> Vec<TaskHandle> {
+pub(super) fn all_tasks_of(scheduler: &Scheduler) -> Vec<TaskHandle> {
     scheduler.tasks().into_iter().filter(is_task).map(TaskHandle::new).collect()
 }
 

@@ -1,20 +1,17 @@
 //! asyncio's methods of a task, for `Task` and `TaskHandle` alike.
 
-use std::io::{self, Write};
 use std::panic::Location;
 
 use selvedge_scheduler::TaskRef;
 
-use super::completion;
-use super::handle::{TaskHandle, TaskId};
-use super::reference::{TaskRefExt, coro_name};
-use super::{CallbackId, Task};
-use crate::callgraph::{self, FrameCallGraphEntry};
+use super::{Task, completion};
 use crate::context::Context;
+use crate::context_var;
 use crate::error::{Error, Result};
+use crate::slot::{CallbackId, TaskHandle, TaskId, TaskRefExt, coro_name};
 
-/// The coroutine of a task: what [`get_coro`](crate::TaskHandle::get_coro) returns. asyncio returns the coroutine object; here the task
-/// keeps that to itself.
+/// The coroutine of a task: what [`get_coro`](crate::TaskHandle::get_coro) returns. asyncio returns
+/// the coroutine object; here the task keeps that to itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Coro {
     name: &'static str,
@@ -41,10 +38,13 @@ impl Coro {
 macro_rules! task_methods {
     ($($head:tt)+) => {
         $($head)+ {
-            /// Asks the task to stop: the await at which it is suspended returns [`CancelledError`](crate::CancelledError).
+            /// Asks the task to stop: the await at which it is suspended returns
+            /// [`CancelledError`](crate::CancelledError).
             ///
-            /// Returns false, and does nothing, if the task is done. Two requests before one delivery deliver one error. The task may refuse, so
-            /// true does not mean that it will end: await it. Cancelled before its first step, it never runs. May be called from any thread.
+            /// Returns false, and does nothing, if the task is done. Two requests before one
+            /// delivery deliver one error. The task may refuse, so true does not mean that it will
+            /// end: await it. Cancelled before its first step, it never runs. May be called from
+            /// any thread.
             ///
             /// # Examples
             ///
@@ -60,19 +60,22 @@ macro_rules! task_methods {
                 self.task_ref().cancel(None)
             }
 
-            /// [`cancel`](Self::cancel) that says why. The first message before a delivery is the one delivered.
+            /// [`cancel`](Self::cancel) that says why. The first message before a delivery is the
+            /// one delivered.
             pub fn cancel_with(&self, message: impl Into<String>) -> bool {
                 self.task_ref().cancel(Some(message.into().into()))
             }
 
-            /// How many requests the task has been given, less those it was pardoned by [`uncancel`](Self::uncancel). A deadline and a failing group
-            /// do not count: they ask only what runs inside them.
+            /// How many requests the task has been given, less those it was pardoned by
+            /// [`uncancel`](Self::uncancel). A deadline and a failing group do not count: they
+            /// cancel only what runs inside them.
             pub fn cancelling(&self) -> u32 {
                 self.task_ref().task_slot().requests().load().cancelling()
             }
 
-            /// Takes one request back and returns how many are left. The last one rescinds what was not delivered yet. Meant for a coroutine that has
-            /// refused a cancellation and goes on. With no request left it does nothing.
+            /// Takes one request back and returns how many are left. The last one rescinds what was
+            /// not delivered yet. Meant for a coroutine that has refused a cancellation and goes
+            /// on. With no request left it does nothing.
             ///
             /// # Examples
             ///
@@ -97,7 +100,8 @@ macro_rules! task_methods {
                 self.task_ref().task_slot().uncancel()
             }
 
-            /// Whether the task ended by cancellation: it passed on a [`CancelledError`](crate::CancelledError), or never began.
+            /// Whether the task ended by cancellation: it passed on a
+            /// [`CancelledError`](crate::CancelledError), or never began.
             pub fn cancelled(&self) -> bool {
                 self.task_ref().ended_cancelled()
             }
@@ -111,14 +115,16 @@ macro_rules! task_methods {
             ///
             /// # Errors
             ///
-            /// [`CancelledError`](crate::CancelledError) if it was cancelled; [`InvalidStateError`](crate::InvalidStateError) if it is not done.
+            /// [`CancelledError`](crate::CancelledError) if it was cancelled;
+            /// [`InvalidStateError`](crate::InvalidStateError) if it is not done.
             pub fn exception(&self) -> Result<Option<Error>> {
                 self.task_ref().exception()
             }
 
-            /// Calls `f` in the loop once the task is done, in a copy of the context that is current now; soon, if the task is
-            /// done already. Never inside this call, unless a thread outside of the loop asks about a task that is done.
-            /// Callbacks run in the order in which they were added. A panic in one is reported to the exception handler.
+            /// Calls `f` in the loop once the task is done, in a copy of the context that is
+            /// current now; soon, if the task is done already. Never inside this call, unless a
+            /// thread outside of the loop calls this for a task that is done. Callbacks run in the
+            /// order in which they were added. A panic in one is reported to the exception handler.
             ///
             /// # Examples
             ///
@@ -135,7 +141,8 @@ macro_rules! task_methods {
                 completion::add_callback(self.task_ref(), Box::new(f))
             }
 
-            /// Takes a callback back. False if it has run or is about to. (asyncio finds callbacks by equality, and says how many it found.)
+            /// Takes a callback back. False if it has run or is about to. (asyncio finds callbacks
+            /// by equality, and says how many it found.)
             pub fn remove_done_callback(&self, id: CallbackId) -> bool {
                 completion::remove_callback(self.task_ref(), id)
             }
@@ -152,7 +159,7 @@ macro_rules! task_methods {
 
             /// The context that the task runs in: the very one, not a copy.
             pub fn get_context(&self) -> Context {
-                crate::context::of_task(self.task_ref().task_slot())
+                context_var::of_task(self.task_ref().task_slot())
             }
 
             /// What the task runs, and where it was made.
@@ -160,61 +167,7 @@ macro_rules! task_methods {
                 Coro::of(self.task_ref())
             }
 
-            /// Where a suspended task stands: the functions from the task's coroutine inwards, and the await, last. At most `limit` entries: the
-            /// innermost ones.
-            ///
-            /// Empty for a task that succeeded or was cancelled. For one that failed, and for one that is running and so cannot be asked, the coroutine and where the
-            /// task was made. Nothing is recorded while the task runs; what this costs, and what it needs to name functions, is said at
-            /// [`capture_call_graph`](crate::capture_call_graph), which also tells who awaits the task. (asyncio returns only the outermost coroutine.)
-            ///
-            /// # Examples
-            ///
-            /// ```
-            /// # selvedge::Runner::builder().workers(1).virtual_time(true).run(async {
-            /// let task = selvedge::create_task(selvedge::sleep(std::time::Duration::MAX));
-            /// selvedge::sleep(std::time::Duration::from_millis(1)).await?;
-            /// assert_eq!(task.get_stack(1)[0].function(), "selvedge::sleep");
-            /// # Ok(())
-            /// # }).unwrap();
-            /// ```
-            pub fn get_stack(&self, limit: impl Into<Option<usize>>) -> Vec<FrameCallGraphEntry> {
-                let mut stack = callgraph::stack_of(self.task_ref());
-                if stack.is_empty() && self.task_ref().failure().is_some_and(|error| !error.is_cancelled()) {
-                    stack.push(callgraph::coroutine_of(self.task_ref()));
-                }
-                stack.truncate(limit.into().unwrap_or(usize::MAX));
-                stack.reverse();
-                stack
-            }
-
-            /// Writes [`get_stack`](Self::get_stack) for people to read.
-            ///
-            /// # Examples
-            ///
-            /// ```
-            /// # selvedge::run(async {
-            /// let task = selvedge::create_task(selvedge::sleep(std::time::Duration::MAX));
-            /// task.print_stack(None, &mut std::io::stdout())?;
-            /// # Ok(())
-            /// # }).unwrap();
-            /// ```
-            ///
-            /// # Errors
-            ///
-            /// What `out` answers.
-            pub fn print_stack(&self, limit: impl Into<Option<usize>>, out: &mut impl Write) -> io::Result<()> {
-                let stack = self.get_stack(limit);
-                if stack.is_empty() {
-                    return writeln!(out, "No stack for {self:?}");
-                }
-                writeln!(out, "Stack for {self:?} (most recent call last):")?;
-                for entry in stack {
-                    writeln!(out, "  {entry}")?;
-                }
-                Ok(())
-            }
-
-            /// A number that tells this task from every other one for the life of the process.
+            /// A number that distinguishes this task from every other one for the life of the process.
             pub fn id(&self) -> TaskId {
                 TaskId(self.task_ref().task_slot().number())
             }

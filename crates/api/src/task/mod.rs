@@ -3,18 +3,16 @@
 mod body;
 mod builder;
 mod completion;
-mod extra;
-mod handle;
+mod held_children;
 mod introspect;
 mod methods;
-mod number;
-mod reference;
-mod slot;
-mod start;
+mod on_loop;
 
+use std::any::Any;
 use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
+use std::ops::ControlFlow::{self, Break, Continue};
 use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -23,33 +21,35 @@ use selvedge_scheduler::{JoinHandle, Scheduler, TaskRef};
 
 pub(crate) use self::body::{Ended, TaskBody};
 pub use self::builder::Builder;
-pub use self::completion::CallbackId;
-pub(crate) use self::completion::{Notify, WatcherId, notify, stop_notifying};
-pub use self::handle::{TaskHandle, TaskId};
-pub(crate) use self::introspect::all_tasks_of;
+pub(crate) use self::completion::{notify, stop_notifying};
+#[doc(hidden)]
+pub use self::held_children::HeldChildren;
 pub use self::introspect::{all_tasks, current_task};
 pub use self::methods::Coro;
-pub(crate) use self::reference::{PassedOn, TaskRefExt, coro_name};
-pub(crate) use self::slot::TaskSlot;
-#[doc(hidden)]
-pub use self::start::HeldChildren;
-pub(crate) use self::start::{Start, StartHeld, limit, start_held};
+pub use crate::slot::{CallbackId, TaskHandle, TaskId};
 
-use crate::callgraph::capture;
-use crate::cancel::{DeliveredTo, Leaf, Meeting, Outside, UnderWay};
+use crate::cancel::{DeliveredTo, Leaf, Outside};
+use crate::capture::{self, Notes};
 use crate::context::OutsideContext;
+use crate::context_var::current_bindings;
 use crate::coroutine::Coroutine;
-use crate::error::{InvalidStateError, Result, RuntimeError};
+use crate::error::{InvalidStateError, Result, RuntimeError, no_running_loop};
+use crate::leaf::{LeafFuture, poll_leaf};
+use crate::request::{Meeting, UnderWay};
+use crate::slot::{PassedOn, TaskRefExt, TaskSlot};
+use crate::start::start_held;
 
 /// A coroutine that runs on its own, and the right to its result.
 ///
-/// Awaiting it returns what the coroutine returned. `task.await` moves the result out; `(&mut task).await` keeps the handle.
-/// Dropping a `Task` detaches: the task lives on, owned by its loop. (asyncio's loop holds tasks weakly, so a forgotten task may
-/// vanish there. Not here.)
+/// Awaiting it returns what the coroutine returned. `task.await` moves the result out;
+/// `(&mut task).await` keeps the handle. Dropping a `Task` detaches: the task lives on, owned by
+/// its loop. (asyncio's loop holds tasks weakly, so a forgotten task may vanish there. Not here.)
 ///
-/// A value that nobody took is dropped with the task's last owner, its loop or this. Should its destructor panic, the panic ends there, as the
-/// panic hook has told of it: whoever drops a `Task` goes on. So it is with the coroutine's own destructors, whose panic is the task's error. However
-/// long a row of tasks is in which each is the value of another, or is captured by it, it is dropped without recursion.
+/// A value that was not taken is dropped with the task's last owner, its loop or this. Should its
+/// destructor panic, the panic ends there, as the panic hook has reported it: the code that drops a `Task`
+/// goes on. So it is with the coroutine's own destructors, whose panic is the task's error. However
+/// long a row of tasks is in which each is the value of another, or is captured by it, it is
+/// dropped without recursion.
 ///
 /// # Examples
 ///
@@ -67,22 +67,24 @@ use crate::error::{InvalidStateError, Result, RuntimeError};
 ///
 /// # Cancellation
 ///
-/// A request that reaches the await of a task is passed on to that task, message and all; the await goes on until the task ends
-/// and returns what it ended with. [`shield`](crate::shield) stops this. Should the task end by itself without having seen the
-/// request, its result is returned, and the request meets the next await: neither is lost.
+/// A request that reaches the await of a task is passed on to that task, message and all; the await
+/// goes on until the task ends and returns what it ended with. [`shield`](crate::shield) stops
+/// this. Should the task end by itself without having seen the request, its result is returned, and
+/// the request meets the next await: neither is lost.
 ///
-/// Tasks that await each other in a circle never end by themselves. A request is passed round once; the task that awaits the one where it
-/// began is told.
+/// Tasks that await each other in a circle never end by themselves. A request is passed round once;
+/// the task that awaits the one where it began takes it.
 ///
 /// # Errors
 ///
-/// What the coroutine returned; [`CancelledError`](crate::CancelledError) if it was cancelled or its loop was closed;
-/// [`PanicError`](crate::PanicError) if it panicked; [`RuntimeError`] if a task awaits itself;
-/// [`InvalidStateError`] if the result was moved out before.
+/// What the coroutine returned; [`CancelledError`](crate::CancelledError) if it was cancelled or
+/// its loop was closed; [`PanicError`](crate::PanicError) if it panicked; [`RuntimeError`] if a
+/// task awaits itself; [`InvalidStateError`] if the result was moved out before.
 pub struct Task<T: Send + 'static> {
     join: JoinHandle<Ended<T>>,
     leaf: Leaf,
-    /// The request that was passed on to the task, until it is known whether the task saw it. In a box, because that is rare.
+    /// The request that was passed on to the task, until it is known whether the task saw it. In a
+    /// box, because that is rare.
     passed_on: Option<Box<Passed>>,
 }
 
@@ -94,8 +96,8 @@ struct Passed {
 
 /// Starts a coroutine as a task of the running loop.
 ///
-/// The coroutine starts soon, on any worker; it may have ended before this returns (asyncio's starts at the caller's next await).
-/// It inherits the caller's [context](crate::ContextVar).
+/// The coroutine starts soon, on any worker; it may have ended before this returns (asyncio's
+/// starts at the caller's next await). It inherits the caller's [context](crate::ContextVar).
 ///
 /// # Examples
 ///
@@ -107,8 +109,8 @@ struct Passed {
 /// # }).unwrap();
 /// ```
 ///
-/// A loop that only an error ends has no type of its own to tell: end it with `#[expect(unreachable_code)] Ok(())`, or make it an
-/// `async fn … -> selvedge::Result<()>`.
+/// A loop that only an error ends has no type of its own that the compiler could find: end it with
+/// `#[expect(unreachable_code)] Ok(())`, or make it an `async fn … -> selvedge::Result<()>`.
 ///
 /// # Panics
 ///
@@ -125,7 +127,8 @@ pub fn create_task<C: Coroutine>(coro: C) -> Task<C::Item> {
     }
 }
 
-/// [`create_task`] for where it is not known whether a loop is running. asyncio's `create_task` raises this error.
+/// [`create_task`] for where it is not known whether a loop is running. asyncio's `create_task`
+/// raises this error.
 ///
 /// # Examples
 ///
@@ -141,9 +144,25 @@ pub fn create_task<C: Coroutine>(coro: C) -> Task<C::Item> {
 pub fn try_create_task<C: Coroutine>(coro: C) -> Result<Task<C::Item>> {
     let created_at = Location::caller();
     Scheduler::with_current(|scheduler| match scheduler {
-        Some(scheduler) => Ok(spawn_on(scheduler, coro, TaskSlot::new(created_at))),
+        Some(scheduler) => Ok(spawn_on(scheduler, coro, new_slot(created_at))),
         None => Err(no_running_loop()),
     })
+}
+
+/// The task that `coro_or_task` is, or the coroutine.
+pub(crate) fn given_task<C: Coroutine>(coro_or_task: C) -> std::result::Result<Task<C::Item>, C> {
+    // A `Task` is a coroutine too; which of the two it is, is known when this is compiled. `Option`
+    // lets it be moved out.
+    let mut given = Some(coro_or_task);
+    if let Some(task) = (&mut given as &mut dyn Any).downcast_mut::<Option<Task<C::Item>>>() {
+        return Ok(task.take().expect("it was put there above"));
+    }
+    Err(given.expect("it was put there above"))
+}
+
+/// The slot of a task that is created here.
+pub(crate) fn new_slot(created_at: &'static Location<'static>) -> TaskSlot {
+    TaskSlot::new(created_at, current_bindings())
 }
 
 /// Starts a coroutine on a given scheduler.
@@ -152,10 +171,11 @@ pub(crate) fn spawn_on<C: Coroutine>(scheduler: &Scheduler, coro: C, slot: TaskS
     Task { join: scheduler.spawn(TaskBody::new(coro), slot), leaf: Leaf::new(), passed_on: None }
 }
 
-/// [`create_task`], but the task is held before its first step, until [`start::begin`].
+/// [`create_task`], but the task is held before its first step, until its
+/// [`Start`](crate::start::Start) lets it begin.
 #[track_caller]
 fn create_held<C: Coroutine>(coro: C) -> Task<C::Item> {
-    let slot = TaskSlot::new(Location::caller());
+    let slot = new_slot(Location::caller());
     slot.requests().hold();
     Scheduler::with_current(|scheduler| match scheduler {
         Some(scheduler) => Task {
@@ -172,7 +192,8 @@ thread_local! {
     static EAGER: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Eager tasks that start eager tasks in their first steps stand on one stack. A row of them that is longer goes on from the queue.
+/// Eager tasks that start eager tasks in their first steps stand on one stack. A row of them that
+/// is longer goes on from the queue.
 const MOST_EAGER: usize = 50;
 
 /// One first step inside of others.
@@ -198,12 +219,14 @@ fn spawn_eager_on<C: Coroutine>(scheduler: &Scheduler, coro: C, slot: TaskSlot) 
     // The new task's first poll lies inside its creator's, but in none of the creator's scopes and contexts.
     let _scopes = Outside::step();
     let _context = OutsideContext::step();
-    let _question = capture::Paused::step();
+    let _no_capture = capture::Paused::step();
     Task { join: scheduler.spawn_eager(TaskBody::new(coro), slot), leaf: Leaf::new(), passed_on: None }
 }
 
-pub(crate) fn no_running_loop() -> crate::Error {
-    RuntimeError::new("no running event loop").into()
+impl<T: Send + 'static> From<&Task<T>> for TaskHandle {
+    fn from(task: &Task<T>) -> TaskHandle {
+        task.handle()
+    }
 }
 
 impl<T: Send + 'static> Task<T> {
@@ -228,8 +251,10 @@ impl<T: Send + 'static> Task<T> {
     ///
     /// # Errors
     ///
-    /// The task's own error, which counts as retrieved then; [`CancelledError`](crate::CancelledError) if it was cancelled; [`InvalidStateError`]
-    /// if it is not done, or the result was moved out by awaiting it. (asyncio's result can be taken any number of times.)
+    /// The task's own error, which counts as retrieved then;
+    /// [`CancelledError`](crate::CancelledError) if it was cancelled; [`InvalidStateError`] if it
+    /// is not done, or the result was moved out by awaiting it. (asyncio's result can be taken any
+    /// number of times.)
     pub fn result(&self) -> Result<&T> {
         match self.join.peek() {
             Some(Ended(Ok(value))) => Ok(value),
@@ -253,16 +278,17 @@ impl<T: Send + 'static> Task<T> {
             .map(|ended| ended.map_or_else(|| Err(result_was_taken()), |Ended(result)| result))
     }
 
-    /// Takes the result if the task is done and nobody took it before.
+    /// Takes the result if the task is done and it was not taken before.
     pub(crate) fn try_take(&mut self) -> Option<Result<T>> {
         self.join.try_take().map(|Ended(result)| result)
     }
 
-    /// The task is done. If it ended without having seen the request that was passed on to it, that request is still owed to us.
+    /// The task is done. If it ended without having seen the request that was passed on to it, that
+    /// request is still owed to us.
     fn settle_passed_on(&mut self, result: &Result<T>) {
         if let Some(passed) = self.passed_on.take() {
             if passed.held.route().is_of_shutdown() {
-                set_waits_for_told(false);
+                set_waits_for_request(false);
             }
             let is_unseen = self.task_ref().task_slot().requests().load().is_pending();
             let is_cancelled = result.as_ref().is_err_and(crate::Error::is_cancelled);
@@ -273,11 +299,11 @@ impl<T: Send + 'static> Task<T> {
     }
 }
 
-/// The current task waits for tasks to which it has passed the shutdown's request on, or does not any more.
-pub(crate) fn set_waits_for_told(waits: bool) {
+/// Notes whether the current task waits for tasks to which it has passed a shutdown's request on.
+pub(crate) fn set_waits_for_request(waits: bool) {
     TaskRef::with_current(|task| {
         if let Some(slot) = task.and_then(TaskRef::slot::<TaskSlot>) {
-            slot.set_waits_for_told(waits);
+            slot.set_waits_for_request(waits);
         }
     });
 }
@@ -291,49 +317,71 @@ impl<T: Send + 'static> Future for Task<T> {
 
     #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
-        let this = self.get_mut();
-        if capture::is_on() {
-            let at = Location::caller();
-            return capture::leaf(&this.leaf, "selvedge::Task", at, |notes| notes.task(this.task_ref()));
+        poll_leaf(self.get_mut(), cx)
+    }
+}
+
+impl<T: Send + 'static> LeafFuture for Task<T> {
+    type Value = T;
+    const NAME: &'static str = "selvedge::Task";
+
+    #[inline]
+    fn leaf(&mut self) -> &mut Leaf {
+        &mut self.leaf
+    }
+
+    fn awaits(&self, notes: &mut Notes) {
+        notes.task(self.task_ref());
+    }
+
+    #[inline]
+    fn poll_value(&mut self, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        if let Poll::Ready(result) = self.poll_join(cx) {
+            self.settle_passed_on(&result);
+            return Poll::Ready(result);
         }
-        loop {
-            if let Poll::Ready(result) = this.poll_join(cx) {
-                this.settle_passed_on(&result);
-                return Poll::Ready(result);
-            }
-            if TaskRef::with_current(|current| current == Some(this.task_ref())) {
-                let name = this.get_name();
-                return Poll::Ready(Err(
-                    RuntimeError::new(format!("Task cannot await on itself: {name}")).into()
-                ));
-            }
-            // Taken before it is passed on: of two tasks that pass requests to each other at the same time, each then meets the
-            // other's as a new one. Looked at first, both could join a request that is on its way out, and nobody would be told.
-            let Some(taken) = this.leaf.take(cx) else { return Poll::Pending };
-            if let Some(passed) = &mut this.passed_on {
-                match taken.meet(&passed.held) {
-                    Meeting::Late => {}
-                    Meeting::Circle => return Poll::Ready(Err(taken.error.into())),
-                    Meeting::Joined => {
-                        passed.to.add(taken.to);
-                        taken.route.join();
-                        this.leaf.suspend(cx);
-                        return Poll::Pending;
-                    }
+        if TaskRef::with_current(|current| current == Some(self.task_ref())) {
+            let name = self.get_name();
+            return Poll::Ready(
+                Err(RuntimeError::new(format!("Task cannot await on itself: {name}")).into()),
+            );
+        }
+        Poll::Pending
+    }
+
+    /// Passes a request on to the task, and waits on.
+    #[inline]
+    fn meet_request(&mut self, cx: &mut Context<'_>) -> ControlFlow<Poll<Result<T>>> {
+        // Taken before it is passed on: of two tasks that pass requests to each other at the same
+        // time, each then meets the other's as a new one. Looked at first, both could join a
+        // request that is on its way out, and no await would take it.
+        let Some(taken) = self.leaf.take(cx) else { return Break(Poll::Pending) };
+        if let Some(passed) = &mut self.passed_on {
+            match taken.meet(&passed.held) {
+                Meeting::Late => {}
+                Meeting::Circle => return Break(Poll::Ready(Err(taken.error.into()))),
+                Meeting::Joined => {
+                    passed.to.add(taken.to);
+                    taken.route.join();
+                    self.leaf.suspend(cx);
+                    return Break(Poll::Pending);
                 }
             }
-            match this.task_ref().pass_on(&taken) {
-                PassedOn::Told => {
-                    if taken.route.route().is_of_shutdown() {
-                        set_waits_for_told(true);
-                    }
-                    this.passed_on = Some(Box::new(Passed { to: taken.to, held: taken.route.keep() }));
-                    this.leaf.suspend(cx);
-                    return Poll::Pending;
+        }
+        match self.task_ref().pass_on(taken.route.route(), &taken.error) {
+            PassedOn::Delivered => {
+                if taken.route.route().is_of_shutdown() {
+                    set_waits_for_request(true);
                 }
-                PassedOn::TooLate => this.leaf.give_back(taken.to),
-                PassedOn::Circle => return Poll::Ready(Err(taken.error.into())),
+                self.passed_on = Some(Box::new(Passed { to: taken.to, held: taken.route.keep() }));
+                self.leaf.suspend(cx);
+                Break(Poll::Pending)
             }
+            PassedOn::TooLate => {
+                self.leaf.give_back(taken.to);
+                Continue(())
+            }
+            PassedOn::Circle => Break(Poll::Ready(Err(taken.error.into()))),
         }
     }
 }

@@ -2,21 +2,20 @@
 
 use std::fmt;
 use std::future::Future;
-use std::panic::Location;
+use std::ops::ControlFlow::{self, Break};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use selvedge_scheduler::Scheduler;
 
-use super::running;
-use crate::callgraph::capture;
 use crate::cancel::Leaf;
 use crate::contain::{self, Contained, drop_flat};
-use crate::context::copy_context;
-use crate::error::{EVENT_LOOP_IS_CLOSED, Error, InvalidStateError, Result, RuntimeError};
+use crate::context_var::copy_context;
+use crate::error::{EVENT_LOOP_IS_CLOSED, Error, InvalidStateError, Result, RuntimeError, no_running_loop};
+use crate::event_loop::counted;
+use crate::leaf::{LeafFuture, poll_leaf};
 use crate::sync::{Mutex, lock_to_wait};
-use crate::task;
 
 /// Calls a function that blocks, or computes for long, on a thread of the pool, in a copy of the
 /// caller's context.
@@ -97,7 +96,7 @@ where
                 }
                 // The function's captured values are the program's: their drop may panic.
                 drop_flat(in_context);
-                BlockingTask::failed(task::no_running_loop())
+                BlockingTask::failed(no_running_loop())
             });
             this.state = State::Started(started);
         }
@@ -152,7 +151,7 @@ impl<T: Send + 'static> BlockingTask<T> {
         function: impl FnOnce() -> T + Send + 'static,
     ) -> BlockingTask<T> {
         let (blocking, run) = BlockingTask::prepare(scheduler, function);
-        if let Err(refused) = scheduler.spawn_blocking(running::counted(scheduler, run)) {
+        if let Err(refused) = scheduler.spawn_blocking(counted(scheduler, run)) {
             // Dropping the job has completed the wait with an error already; this error says what
             // the scheduler or the system answered.
             let message = if refused.is_closed {
@@ -275,16 +274,28 @@ impl<T: Send + 'static> Future for BlockingTask<T> {
 
     #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
-        let this = self.get_mut();
-        if capture::is_on() {
-            return capture::leaf(&this.leaf, "selvedge::to_thread", Location::caller(), |_| {});
-        }
-        if let Poll::Ready(result) = this.job.poll(cx) {
-            return Poll::Ready(result);
-        }
-        let Some(error) = this.leaf.cancelled(cx) else { return Poll::Pending };
-        this.job.abandon();
-        Poll::Ready(Err(error))
+        poll_leaf(self.get_mut(), cx)
+    }
+}
+
+impl<T: Send + 'static> LeafFuture for BlockingTask<T> {
+    type Value = T;
+    const NAME: &'static str = "selvedge::to_thread";
+
+    #[inline]
+    fn leaf(&mut self) -> &mut Leaf {
+        &mut self.leaf
+    }
+
+    fn poll_value(&mut self, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        self.job.poll(cx)
+    }
+
+    /// The function is not called any more.
+    fn meet_request(&mut self, cx: &mut Context<'_>) -> ControlFlow<Poll<Result<T>>> {
+        let Some(error) = self.leaf.cancelled(cx) else { return Break(Poll::Pending) };
+        self.job.abandon();
+        Break(Poll::Ready(Err(error)))
     }
 }
 

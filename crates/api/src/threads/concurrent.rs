@@ -13,8 +13,9 @@ use crate::contain::drop_flat;
 use crate::coroutine::Coroutine;
 use crate::error::{EVENT_LOOP_IS_CLOSED, Error, InvalidStateError, Result, RuntimeError, TimeoutError};
 use crate::event_loop::EventLoop;
+use crate::slot::{CallbackId, TaskHandle, TaskRefExt};
 use crate::sync::{Instant, Mutex, MutexGuard, Thread, park, thread, thread_locals};
-use crate::task::{self, CallbackId, Task, TaskHandle, TaskRefExt, TaskSlot};
+use crate::task::{self, Task};
 
 /// Starts a coroutine on a loop, from any thread. The loop must be running: pass the thread the
 /// result of [`get_running_loop`](crate::get_running_loop), or use
@@ -42,7 +43,7 @@ pub fn run_coroutine_threadsafe<C: Coroutine>(coro: C, event_loop: &EventLoop) -
     if event_loop.refuses() {
         return ConcurrentFuture::failed(RuntimeError::new(EVENT_LOOP_IS_CLOSED).into());
     }
-    let slot = TaskSlot::new(Location::caller());
+    let slot = task::new_slot(Location::caller());
     ConcurrentFuture::of(task::spawn_on(event_loop.scheduler(), coro, slot))
 }
 

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use selvedge_scheduler::Scheduler;
 
 use super::blocking::BlockingTask;
-use super::running;
 use crate::contain;
 use crate::error::{Result, RuntimeError};
+use crate::event_loop::{EventLoop, counted};
 use crate::sync::Mutex;
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -94,12 +94,47 @@ impl ThreadPoolExecutor {
 
     fn start_worker(&self, scheduler: &Scheduler) {
         let shared = Arc::clone(&self.shared);
-        let work = running::counted(scheduler, move || shared.work());
+        let work = counted(scheduler, move || shared.work());
         if scheduler.spawn_blocking(work).is_err() && self.shared.lose_worker() {
             // No pool thread will ever work on the queue. Dropping a job ends the wait of its
             // awaiter.
             let stranded = std::mem::take(&mut self.shared.queue.lock().jobs);
             stranded.into_iter().for_each(contain::drop_flat);
+        }
+    }
+}
+
+impl EventLoop {
+    /// Calls `f` on a thread of the pool, of `executor` if one is given. It is queued at once, whether the future is awaited or not; dropping the
+    /// future takes it back as long as it has not begun. Context variables do not go along, as in asyncio:
+    /// [`to_thread`](crate::to_thread) takes them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # selvedge::run(async {
+    /// let event_loop = selvedge::get_running_loop()?;
+    /// assert_eq!(event_loop.run_in_executor(None, || 6 * 7).await?, 42);
+    /// # Ok(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// From the future: [`PanicError`](crate::PanicError) if the function panicked; [`RuntimeError`](crate::RuntimeError) if the loop is closed, the executor is
+    /// shut down, or the system refuses a thread.
+    ///
+    /// # Cancellation
+    ///
+    /// As for [`to_thread`](crate::to_thread).
+    pub fn run_in_executor<F, T>(&self, executor: Option<&ThreadPoolExecutor>, f: F) -> BlockingTask<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        match executor {
+            Some(executor) => executor.submit_on(self.scheduler(), f),
+            None => BlockingTask::start(self.scheduler(), f),
         }
     }
 }

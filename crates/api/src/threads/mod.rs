@@ -3,7 +3,6 @@
 mod blocking;
 mod concurrent;
 mod executor;
-mod running;
 // Under the models no time passes, so a spin would never end.
 #[cfg_attr(selvedge_loom, path = "../model/spin.rs")]
 mod spin;
@@ -11,4 +10,3 @@ mod spin;
 pub use self::blocking::{BlockingTask, ToThread, to_thread};
 pub use self::concurrent::{ConcurrentFuture, run_coroutine_threadsafe};
 pub use self::executor::ThreadPoolExecutor;
-pub(crate) use self::running::RunningFunctions;

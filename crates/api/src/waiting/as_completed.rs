@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
-use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -12,22 +11,29 @@ use std::time::Duration;
 use futures_core::Stream;
 use selvedge_scheduler::{Moment, TaskRef, Timer};
 
-use crate::callgraph::capture;
 use crate::cancel::Leaf;
+use crate::capture::Notes;
 use crate::contain::wake_quietly;
 use crate::coroutine::Coroutine;
-use crate::error::{Result, TimeoutError};
+use crate::error::{Result, TimeoutError, no_running_loop};
+use crate::leaf::{LeafFuture, poll_leaf};
+use crate::slot::Notify;
+use crate::start::{self, Start, start_held};
 use crate::sync::{Mutex, lock_to_wait};
-use crate::task::{self, Notify, Start, Task, notify, start_held};
+use crate::task::{self, HeldChildren, Task, notify};
 use crate::time;
 
-/// Runs coroutines side by side, each as a task, and hands out their results as they come. A [`Task`] is taken as it is.
+/// Runs coroutines side by side, each as a task, and hands out their results as they come. A
+/// [`Task`] is taken as it is.
 ///
-/// The children are made at the call, and start when the first result is awaited, or else when the poll that made them ends;
-/// [`limit`](AsCompleted::limit) bounds how many run at once. [`next`](AsCompleted::next) returns `None` after the last result; the whole is a
-/// [`Stream`] too. Dropping it cancels nobody. Where there is nothing to wait for, the first `next` returns `None`.
+/// The children are made at the call, and start when the first result is awaited, or else when the
+/// poll that made them ends; [`limit`](AsCompleted::limit) bounds how many run at once.
+/// [`next`](AsCompleted::next) returns `None` after the last result; the whole is a [`Stream`] too.
+/// Dropping it cancels no task. Where there is nothing to wait for, the first `next` returns
+/// `None`.
 ///
-/// asyncio's `async for` yields the tasks. Here it is their results; where it matters whose a result is, let the coroutine return that too.
+/// asyncio's `async for` yields the tasks. Here it is their results; where it matters whose a
+/// result is, let the coroutine return that too.
 ///
 /// # Examples
 ///
@@ -56,12 +62,13 @@ use crate::time;
 ///
 /// # Cancellation
 ///
-/// A request ends the `next` that it meets; the tasks are not touched. To a combinator of streams that goes on (`collect`, `count`) this
-/// is one more item, an error: use one that stops there (`try_collect`), or cancel the tasks.
+/// A request ends the `next` that it meets; the tasks are not touched. To a combinator of streams
+/// that goes on (`collect`, `count`) this is one more item, an error: use one that stops there
+/// (`try_collect`), or cancel the tasks.
 #[track_caller]
 pub fn as_completed<C: Coroutine>(aws: impl IntoIterator<Item = C>) -> AsCompleted<C::Item> {
     start_held();
-    let mut start = task::HeldChildren::default();
+    let mut start = HeldChildren::default();
     let mut tasks = Vec::new();
     for aw in aws {
         tasks.push(Some(start.add(aw)));
@@ -148,8 +155,8 @@ impl Shared {
 }
 
 impl<T: Send + 'static> AsCompleted<T> {
-    /// Counted from this call. Results that are there by then come first; each one that is missing is a [`TimeoutError`]. The tasks
-    /// are not cancelled.
+    /// Counted from this call. Results that are there by then come first; each one that is missing
+    /// is a [`TimeoutError`]. The tasks are not cancelled.
     ///
     /// # Examples
     ///
@@ -171,11 +178,12 @@ impl<T: Send + 'static> AsCompleted<T> {
         self
     }
 
-    /// Lets at most `most` children run at once, and starts the others in order as those end, whether their results are taken or not.
-    /// [`Task`]s that were given run already, and do not count.
+    /// Lets at most `most` children run at once, and starts the others in order as those end,
+    /// whether their results are taken or not. [`Task`]s that were given run already, and do not
+    /// count.
     ///
-    /// Called on what [`as_completed`] has just returned: in the same poll, and before another task is created. For results in order:
-    /// [`Gather::limit`](crate::Gather::limit).
+    /// Called on what [`as_completed`] has just returned: in the same poll, and before another task
+    /// is created. For results in order: [`Gather::limit`](crate::Gather::limit).
     ///
     /// # Examples
     ///
@@ -198,14 +206,16 @@ impl<T: Send + 'static> AsCompleted<T> {
     ///
     /// # Panics
     ///
-    /// If `most` is zero, if there is a limit already, or if the children have started: another task was created since, or the poll has ended.
+    /// If `most` is zero, if there is a limit already, or if the children have started: another
+    /// task was created since, or the poll has ended.
     ///
     /// # Cancellation
     ///
-    /// A request ends the `next` that it meets. The children go on, also after the drop, still at most `most` at once.
+    /// A request ends the `next` that it meets. The children go on, also after the drop, still at
+    /// most `most` at once.
     #[track_caller]
     pub fn limit(mut self, most: usize) -> AsCompleted<T> {
-        task::limit(&self.shared.start, most, self.tasks.len());
+        start::limit(&self.shared.start, most, self.tasks.len());
         self.is_started = true;
         self
     }
@@ -222,29 +232,43 @@ impl<T: Send + 'static> AsCompleted<T> {
 
     #[track_caller]
     fn poll_result(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T>>> {
-        if capture::is_on() {
-            return capture::leaf(&self.leaf, "selvedge::as_completed", Location::caller(), |notes| {
-                self.tasks.iter().flatten().for_each(|task| notes.task(task.task_ref()));
-            });
-        }
+        poll_leaf(self, cx).map(|next| next.unwrap_or_else(|error| Some(Err(error))))
+    }
+}
+
+impl<T: Send + 'static> LeafFuture for AsCompleted<T> {
+    type Value = Option<Result<T>>;
+    const NAME: &'static str = "selvedge::as_completed";
+
+    #[inline]
+    fn leaf(&mut self) -> &mut Leaf {
+        &mut self.leaf
+    }
+
+    fn awaits(&self, notes: &mut Notes) {
+        self.tasks.iter().flatten().for_each(|task| notes.task(task.task_ref()));
+    }
+
+    fn poll_value(&mut self, cx: &mut Context<'_>) -> Poll<Result<Self::Value>> {
         if !std::mem::replace(&mut self.is_started, true) {
             self.shared.start.start_all();
         }
         if self.left == 0 {
-            return Poll::Ready(None);
+            return Poll::Ready(Ok(None));
         }
         if let Some(index) = self.shared.take(cx.waker()) {
             self.left -= 1;
             let mut task = self.tasks[index].take().expect("each child ends once");
-            return Poll::Ready(Some(task.try_take().unwrap_or_else(|| Err(task::result_was_taken()))));
+            return Poll::Ready(Ok(Some(task.try_take().unwrap_or_else(|| Err(task::result_was_taken())))));
         }
         let timer = self.deadline.map(|deadline| self.timer.poll_at(deadline, cx));
         if let Some(Poll::Ready(outcome)) = timer {
             self.left -= 1;
-            let error = outcome.map_or_else(|_| task::no_running_loop(), |()| TimeoutError::new().into());
-            return Poll::Ready(Some(Err(error)));
+            return Poll::Ready(Err(
+                outcome.map_or_else(|_| no_running_loop(), |()| TimeoutError::new().into())
+            ));
         }
-        self.leaf.cancelled(cx).map_or(Poll::Pending, |error| Poll::Ready(Some(Err(error))))
+        Poll::Pending
     }
 }
 

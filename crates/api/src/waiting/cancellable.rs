@@ -1,21 +1,21 @@
-//! How is a future stopped that cannot be told?
+//! How is a future stopped that does not take requests?
 
 use std::future::{Future, IntoFuture};
-use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
-use crate::callgraph::capture;
 use crate::cancel::{Frame, FramePoll};
 use crate::error::Result;
+use crate::leaf::frame_polled;
 
-/// Awaits a future that knows nothing of this library (another crate's channel, a request to a server), so that a cancellation ends
-/// this await and not the whole task.
+/// Awaits a future that knows nothing of this library (another crate's channel, a request to a
+/// server), so that a cancellation ends this await and not the whole task.
 ///
-/// Also for a foreign future beside other awaits in a combinator (`join_all`, `FuturesUnordered`): what awaits something of this library is
-/// told of the request there, and a foreign future is not. Bare, it would wait on as long as one of the others was told.
+/// Also for a foreign future beside other awaits in a combinator (`join_all`, `FuturesUnordered`):
+/// what awaits something of this library takes the request there, and a foreign future does not.
+/// Bare, it would wait on if one of the others took the request.
 ///
 /// # Examples
 ///
@@ -42,7 +42,8 @@ use crate::error::Result;
 ///
 /// # Cancellation
 ///
-/// The future is polled once more after the request; what it has ready by then is returned. Else it is dropped.
+/// The future is polled once more after the request; what it has ready by then is returned. Else it
+/// is dropped.
 pub fn cancellable<F: IntoFuture>(future: F) -> Cancellable<F::IntoFuture> {
     Cancellable { content: Some(future.into_future()), frame: Frame::new() }
 }
@@ -65,18 +66,14 @@ impl<F: Future> Future for Cancellable<F> {
         let mut this = self.project();
         let mut content =
             this.content.as_mut().as_pin_mut().expect("`Cancellable` was polled after it had ended");
-        match this.frame.poll(cx, |cx| content.as_mut().poll(cx)) {
+        let polled = match this.frame.poll(cx, |cx| content.as_mut().poll(cx)) {
             FramePoll::Ready(value) => Poll::Ready(Ok(value)),
-            FramePoll::Pending => {
-                if capture::is_on() {
-                    capture::frame("selvedge::cancellable", Location::caller(), |_| {});
-                }
-                Poll::Pending
-            }
+            FramePoll::Pending => Poll::Pending,
             FramePoll::GiveUp(error) => {
                 this.content.set(None);
                 Poll::Ready(Err(error.into()))
             }
-        }
+        };
+        frame_polled(polled, "selvedge::cancellable", |_| {})
     }
 }

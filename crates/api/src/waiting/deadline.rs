@@ -7,16 +7,16 @@ use std::task::{Context, Poll, Waker};
 use pin_project_lite::pin_project;
 use selvedge_scheduler::{Moment, Timer};
 
-use crate::callgraph::capture;
 use crate::cancel::{FramePoll, ScopedFrame};
+use crate::capture;
 use crate::error::{Error, Result, TimeoutError};
 use crate::time;
 
 pin_project! {
     /// A frame with a deadline: `timeout` and `wait_for` are this and little more.
     ///
-    /// The content is always polled before the deadline is looked at for the first time, and once more after it has passed: what is
-    /// ready wins over what is late.
+    /// The content is always polled before the deadline is looked at for the first time, and once
+    /// more after it has passed: what is ready wins over what is late.
     pub(super) struct DeadlineFrame<F> {
         #[pin]
         content: Option<F>,
@@ -29,9 +29,9 @@ pin_project! {
 
 /// Where a frame reads its deadline, which may change while it waits.
 pub(super) trait Deadline {
-    /// The deadline now; whoever changes it later wakes `waker`.
+    /// The deadline now; a later change of it wakes `waker`.
     fn ticks(&self, waker: &Waker) -> Moment;
-    /// The deadline has passed, and the content is being told.
+    /// The deadline has passed, and the content gets a request.
     fn expired(&self);
 }
 
@@ -54,7 +54,8 @@ where
         cx: &mut Context<'_>,
         deadline: &impl Deadline,
     ) -> Poll<Result<T>> {
-        if self.armed_for.is_some() && !capture::is_on() {
+        let is_capture = capture::is_on();
+        if self.armed_for.is_some() && !is_capture {
             self.as_mut().look_at_timer(cx, deadline);
         }
         loop {
@@ -64,12 +65,13 @@ where
                     self.as_mut().project().content.set(None);
                     Err(error.into())
                 }
-                FramePoll::Pending if capture::is_on() => {
-                    self.answer(cx, deadline);
+                FramePoll::Pending if is_capture => {
+                    self.poll_for_real_if_new(cx, deadline);
                     return Poll::Pending;
                 }
                 FramePoll::Pending => {
-                    // Only now is a timer worth its while. A deadline that has passed already is told to the content at once.
+                    // Only now is a timer worth its while. If the deadline has passed already, the
+                    // content gets the request at once.
                     if self.as_mut().look_at_timer(cx, deadline) == Looked::JustExpired {
                         continue;
                     }
@@ -81,9 +83,9 @@ where
         }
     }
 
-    /// In a question. Only a frame that was not polled before has no timer for its deadline.
+    /// In a capture. Only a frame that was not polled before has no timer for its deadline.
     #[cold]
-    fn answer(&self, cx: &Context<'_>, deadline: &impl Deadline) {
+    fn poll_for_real_if_new(&self, cx: &Context<'_>, deadline: &impl Deadline) {
         if self.armed_for.is_none() && !self.expired && deadline.ticks(cx.waker()) != time::NEVER {
             capture::poll_for_real();
         }
@@ -116,7 +118,8 @@ where
         Looked::JustExpired
     }
 
-    /// The outermost request wins: a cancellation is this deadline's doing only if nobody further out asked for one.
+    /// The outermost request wins: a cancellation is this deadline's doing only if no scope further
+    /// out got a request.
     fn translate(&self, error: Error) -> Error {
         if self.expired && error.is_cancelled() && self.frame.owns_cancellation() {
             TimeoutError::new().into()

@@ -4,7 +4,7 @@ mod children;
 
 use std::fmt;
 use std::future::Future;
-use std::panic::Location;
+use std::ops::ControlFlow::{self, Break};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -13,24 +13,31 @@ use selvedge_scheduler::TaskRef;
 
 use self::children::Children;
 pub use self::children::GatherInput;
-use crate::callgraph::capture;
-use crate::cancel::{DeliveredTo, Leaf, Meeting, Taken, UnderWay};
+use crate::cancel::{DeliveredTo, Leaf, Taken};
+use crate::capture::Notes;
 use crate::contain::wake_quietly;
 use crate::error::{CancelledError, Error, InvalidStateError, Result};
+use crate::leaf::{LeafFuture, poll_leaf};
+use crate::request::{Meeting, UnderWay};
+use crate::slot::{Notify, PassedOn, TaskRefExt};
+use crate::start::{self, Start, start_held};
 use crate::sync::{AtomicUsize, Mutex, Ordering, lock_to_wait};
-use crate::task::{self, Notify, PassedOn, Start, TaskRefExt, notify, set_waits_for_told, start_held};
+use crate::task::{HeldChildren, notify, set_waits_for_request};
 
-/// Runs coroutines side by side, each as a task, and returns what they return, in the order in which they were given: a `Vec` for a
-/// `Vec`, an array for an array, a tuple for a tuple of up to twelve. A [`Task`](crate::Task) is taken as it is.
+/// Runs coroutines side by side, each as a task, and returns what they return, in the order in
+/// which they were given: a `Vec` for a `Vec`, an array for an array, a tuple for a tuple of up to
+/// twelve. A [`Task`](crate::Task) is taken as it is.
 ///
 /// An iterator is collected first: `gather(iter.collect::<Vec<_>>())`.
 ///
-/// The children are made at the call, and start when the gathering is awaited, or else when the poll that made them ends.
-/// [`limit`](Gather::limit) bounds how many run at once. The first error ends the whole at once; the other children go on, and what they fail with later is
-/// dropped (as in asyncio). [`return_exceptions`](Gather::return_exceptions) waits for all of them.
+/// The children are made at the call, and start when the gathering is awaited, or else when the
+/// poll that made them ends. [`limit`](Gather::limit) bounds how many run at once. The first error
+/// ends the whole at once; the other children go on, and what they fail with later is dropped (as
+/// in asyncio). [`return_exceptions`](Gather::return_exceptions) waits for all of them.
 ///
-/// Dropped before it has ended, a gathering lets its children go on like dropped [`Task`](crate::Task)s: an error of theirs is
-/// reported as never retrieved. Of nothing it makes nothing: an empty `Vec` for an empty `Vec`.
+/// Dropped before it has ended, a gathering lets its children go on like dropped
+/// [`Task`](crate::Task)s: an error of theirs is reported as never retrieved. Of nothing it makes
+/// nothing: an empty `Vec` for an empty `Vec`.
 ///
 /// asyncio takes the same coroutine or task twice; here it is moved in, so it cannot be.
 ///
@@ -50,14 +57,15 @@ use crate::task::{self, Notify, PassedOn, Start, TaskRefExt, notify, set_waits_f
 ///
 /// # Errors
 ///
-/// The first error of a child, a cancelled child's [`CancelledError`] included; [`InvalidStateError`] if it is awaited again after it
-/// has ended.
+/// The first error of a child, a cancelled child's [`CancelledError`] included;
+/// [`InvalidStateError`] if it is awaited again after it has ended.
 ///
 /// # Cancellation
 ///
-/// Cancels every child that is not done and waits: for all of them, or for the first that fails. Then the await ends with
-/// [`CancelledError`], even if the children refused. Only if all of them ended without having seen the request are their
-/// results returned, and the request meets the next await.
+/// Cancels every child that is not done and waits: for all of them, or for the first that fails.
+/// Then the await ends with [`CancelledError`], even if the children refused. Only if all of them
+/// ended without having seen the request are their results returned, and the request meets the next
+/// await.
 ///
 /// # Panics
 ///
@@ -65,7 +73,7 @@ use crate::task::{self, Notify, PassedOn, Start, TaskRefExt, notify, set_waits_f
 #[track_caller]
 pub fn gather<G: GatherInput>(children: G) -> Gather<G::Children> {
     start_held();
-    let mut start = task::HeldChildren::default();
+    let mut start = HeldChildren::default();
     let children = children.start(&mut start);
     let shared = Arc::new(Shared::new(children.count(), start.hold()));
     children.for_each(&mut |index, task| {
@@ -89,8 +97,8 @@ pub struct Gather<C> {
 #[must_use = "the children have started, but their results are lost unless this is awaited"]
 pub struct GatherResults<C>(Gather<C>);
 
-/// What the children tell as they end. They wake the waiting task only when there is something for it to do: one by one, ten
-/// thousand children would wake it ten thousand times.
+/// What the children share with the gathering. They wake the waiting task only when there is something for
+/// it to do: one by one, ten thousand children would wake it ten thousand times.
 struct Shared {
     unfinished: AtomicUsize,
     /// The index of the first child that failed; `NONE` as long as there is none.
@@ -112,7 +120,8 @@ impl Shared {
     }
 
     fn all_done(&self) -> bool {
-        // Ordering: Acquire, with the decrements in `notify`: all that the children did is visible to the gatherer.
+        // Ordering: Acquire, with the decrements in `notify`: all that the children did is visible
+        // to the gatherer.
         self.unfinished.load(Ordering::Acquire) == 0
     }
 
@@ -149,14 +158,17 @@ impl Notify for Shared {
 }
 
 impl<C: Children> Gather<C> {
-    /// Lets at most `most` children run at once, and starts the others in order as those end. What is returned stays in the order
-    /// of the input. [`Task`](crate::Task)s that were given run already, and do not count.
+    /// Lets at most `most` children run at once, and starts the others in order as those end. What
+    /// is returned stays in the order of the input. [`Task`](crate::Task)s that were given run
+    /// already, and do not count.
     ///
-    /// Called on what [`gather`] has just returned: in the same poll, and before another task is created. Of gatherings inside each other each has
-    /// its own limit; make the inner ones where they are awaited: `async move { gather(..).limit(n).await }`.
+    /// Called on what [`gather`] has just returned: in the same poll, and before another task is
+    /// created. Of gatherings inside each other each has its own limit; make the inner ones where
+    /// they are awaited: `async move { gather(..).limit(n).await }`.
     ///
-    /// As without a limit, the other children go on after the first error and after the gathering is dropped, still at most `most` at once.
-    /// For results as they come: [`AsCompleted::limit`](crate::AsCompleted::limit).
+    /// As without a limit, the other children go on after the first error and after the gathering
+    /// is dropped, still at most `most` at once. For results as they come:
+    /// [`AsCompleted::limit`](crate::AsCompleted::limit).
     ///
     /// # Examples
     ///
@@ -175,19 +187,21 @@ impl<C: Children> Gather<C> {
     ///
     /// # Panics
     ///
-    /// If `most` is zero, if there is a limit already, or if the children have started: another task was created since, or the poll has ended.
+    /// If `most` is zero, if there is a limit already, or if the children have started: another
+    /// task was created since, or the poll has ended.
     ///
     /// # Cancellation
     ///
     /// As for [`gather`]; children that have not started never run.
     #[track_caller]
     pub fn limit(mut self, most: usize) -> Gather<C> {
-        task::limit(&self.shared.start, most, self.children().count());
+        start::limit(&self.shared.start, most, self.children().count());
         self.is_started = true;
         self
     }
 
-    /// Waits for all children and returns each one's result, errors included. asyncio's `return_exceptions=True`.
+    /// Waits for all children and returns each one's result, errors included. asyncio's
+    /// `return_exceptions=True`.
     ///
     /// # Examples
     ///
@@ -206,13 +220,17 @@ impl<C: Children> Gather<C> {
     ///
     /// # Cancellation
     ///
-    /// Cancels every child that is not done and waits for all of them, also for those that come after one that fails; else as for [`gather`].
+    /// Cancels every child that is not done and waits for all of them, also for those that come
+    /// after one that fails; else as for [`gather`].
     pub fn return_exceptions(self) -> GatherResults<C> {
         GatherResults(self)
     }
 
-    /// Ready when `is_over` says so; passes requests on to the children meanwhile.
+    /// Ready when `is_over` says so, or the gathering has ended before.
     fn poll_until(&mut self, cx: &mut Context<'_>, is_over: impl Fn(&Shared) -> bool) -> Poll<Result<()>> {
+        if self.children.is_none() {
+            return Poll::Ready(Err(has_ended()));
+        }
         if !std::mem::replace(&mut self.is_started, true) {
             self.shared.start.start_all();
         }
@@ -223,51 +241,52 @@ impl<C: Children> Gather<C> {
         if is_over(&self.shared) {
             return Poll::Ready(Ok(()));
         }
-        let Some(taken) = self.leaf.take(cx) else { return Poll::Pending };
+        Poll::Pending
+    }
+
+    /// Passes a request on to the children. Returns its error if that closes a circle: then the wait ends.
+    fn pass_on_request(&mut self, cx: &Context<'_>) -> Option<CancelledError> {
+        let taken = self.leaf.take(cx)?;
         if let Some((_, to, earlier)) = &mut self.cancel {
             match taken.meet(earlier) {
                 Meeting::Late => {}
-                Meeting::Circle => return Poll::Ready(Err(taken.error.into())),
+                Meeting::Circle => return Some(taken.error),
                 Meeting::Joined => {
                     to.add(taken.to);
                     taken.route.join();
                     self.leaf.suspend(cx);
-                    return Poll::Pending;
+                    return None;
                 }
             }
         }
         match self.cancel_children(&taken) {
-            PassedOn::Told => {
+            PassedOn::Delivered => {
                 if taken.route.route().is_of_shutdown() {
-                    set_waits_for_told(true);
+                    set_waits_for_request(true);
                 }
                 self.cancel = Some((taken.error, taken.to, taken.route.keep()));
                 self.leaf.suspend(cx);
             }
             // They are all done, and the last one wakes this task.
             PassedOn::TooLate => self.leaf.give_back(taken.to),
-            PassedOn::Circle => return Poll::Ready(Err(taken.error.into())),
+            PassedOn::Circle => return Some(taken.error),
         }
-        Poll::Pending
+        None
     }
 
-    /// Whom it waits for, as a call graph asks.
-    #[cold]
-    fn answer<R>(&self, at: &'static Location<'static>) -> Poll<R> {
-        capture::leaf(&self.leaf, "selvedge::gather", at, |notes| {
-            if let Some(children) = &self.children {
-                children.for_each(&mut |_, task| notes.task(task));
-            }
-        })
+    fn note_children(&self, notes: &mut Notes) {
+        if let Some(children) = &self.children {
+            children.for_each(&mut |_, task| notes.task(task));
+        }
     }
 
     fn cancel_children(&self, taken: &Taken) -> PassedOn {
         let mut outcome = PassedOn::TooLate;
         self.shared.start.paused(|| {
-            self.children().for_each(&mut |_, task| match task.pass_on(taken) {
+            self.children().for_each(&mut |_, task| match task.pass_on(taken.route.route(), &taken.error) {
                 PassedOn::Circle => outcome = PassedOn::Circle,
-                PassedOn::Told if outcome == PassedOn::TooLate => outcome = PassedOn::Told,
-                PassedOn::Told | PassedOn::TooLate => {}
+                PassedOn::Delivered if outcome == PassedOn::TooLate => outcome = PassedOn::Delivered,
+                PassedOn::Delivered | PassedOn::TooLate => {}
             });
         });
         outcome
@@ -277,11 +296,18 @@ impl<C: Children> Gather<C> {
         self.children.as_ref().expect("whoever polls has looked whether it has ended")
     }
 
+    /// Ends the wait. `waited` is an error if a request ends it.
+    fn finish_all(&mut self, waited: Result<()>) -> Result<C> {
+        let settled = waited.and_then(|()| self.settle_cancel());
+        let children = self.end();
+        settled.map(|()| children)
+    }
+
     /// The error to end with, if a request was passed on. One that no child has seen is handed back instead.
     fn settle_cancel(&mut self) -> Result<()> {
         let Some((error, to, held)) = self.cancel.take() else { return Ok(()) };
         if held.route().is_of_shutdown() {
-            set_waits_for_told(false);
+            set_waits_for_request(false);
         }
         let mut is_seen = false;
         self.children().for_each(&mut |_, task| {
@@ -295,7 +321,7 @@ impl<C: Children> Gather<C> {
         Ok(())
     }
 
-    /// Lets the children go. From here on nobody else will look at the errors that the gathering drops.
+    /// Lets the children go. From here on the errors that the gathering drops count as retrieved.
     fn end(&mut self) -> C {
         let children = self.children.take().expect("whoever polls has looked whether it has ended");
         children.for_each(&mut |_, task| task.task_slot().mark_retrieved());
@@ -307,26 +333,69 @@ fn has_ended() -> Error {
     InvalidStateError::new("the gathering has ended already").into()
 }
 
+impl<C: Children> Gather<C> {
+    fn finish(&mut self, waited: Result<()>) -> Result<C::Values> {
+        if let Some(index) = self.shared.first_failed() {
+            return Err(self.end().into_error(index));
+        }
+        self.finish_all(waited)?.into_values()
+    }
+}
+
+impl<C: Children> LeafFuture for Gather<C> {
+    type Value = C::Values;
+    const NAME: &'static str = "selvedge::gather";
+
+    #[inline]
+    fn leaf(&mut self) -> &mut Leaf {
+        &mut self.leaf
+    }
+
+    fn awaits(&self, notes: &mut Notes) {
+        self.note_children(notes);
+    }
+
+    fn poll_value(&mut self, cx: &mut Context<'_>) -> Poll<Result<C::Values>> {
+        self.poll_until(cx, |shared| shared.all_done() || shared.first_failed().is_some())?
+            .map(|()| self.finish(Ok(())))
+    }
+
+    fn meet_request(&mut self, cx: &mut Context<'_>) -> ControlFlow<Poll<Result<C::Values>>> {
+        let ends_by = self.pass_on_request(cx);
+        Break(ends_by.map_or(Poll::Pending, |error| Poll::Ready(self.finish(Err(error.into())))))
+    }
+}
+
+impl<C: Children> LeafFuture for GatherResults<C> {
+    type Value = C::Results;
+    const NAME: &'static str = "selvedge::gather";
+
+    #[inline]
+    fn leaf(&mut self) -> &mut Leaf {
+        &mut self.0.leaf
+    }
+
+    fn awaits(&self, notes: &mut Notes) {
+        self.0.note_children(notes);
+    }
+
+    fn poll_value(&mut self, cx: &mut Context<'_>) -> Poll<Result<C::Results>> {
+        self.0.poll_until(cx, Shared::all_done)?.map(|()| self.0.finish_all(Ok(())).map(C::into_results))
+    }
+
+    fn meet_request(&mut self, cx: &mut Context<'_>) -> ControlFlow<Poll<Result<C::Results>>> {
+        let ends_by = self.0.pass_on_request(cx);
+        let mut end = |error: CancelledError| self.0.finish_all(Err(error.into())).map(C::into_results);
+        Break(ends_by.map_or(Poll::Pending, |error| Poll::Ready(end(error))))
+    }
+}
+
 impl<C: Children> Future for Gather<C> {
     type Output = Result<C::Values>;
 
     #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.get_mut();
-        if capture::is_on() {
-            return this.answer(Location::caller());
-        }
-        if this.children.is_none() {
-            return Poll::Ready(Err(has_ended()));
-        }
-        let polled = this.poll_until(cx, |shared| shared.all_done() || shared.first_failed().is_some());
-        let Poll::Ready(waited) = polled else { return Poll::Pending };
-        if let Some(index) = this.shared.first_failed() {
-            return Poll::Ready(Err(this.end().into_error(index)));
-        }
-        let settled = waited.and_then(|()| this.settle_cancel());
-        let children = this.end();
-        Poll::Ready(settled.and_then(|()| children.into_values()))
+        poll_leaf(self.get_mut(), cx)
     }
 }
 
@@ -335,17 +404,7 @@ impl<C: Children> Future for GatherResults<C> {
 
     #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut self.get_mut().0;
-        if capture::is_on() {
-            return this.answer(Location::caller());
-        }
-        if this.children.is_none() {
-            return Poll::Ready(Err(has_ended()));
-        }
-        let Poll::Ready(waited) = this.poll_until(cx, Shared::all_done) else { return Poll::Pending };
-        let settled = waited.and_then(|()| this.settle_cancel());
-        let children = this.end();
-        Poll::Ready(settled.map(|()| children.into_results()))
+        poll_leaf(self.get_mut(), cx)
     }
 }
 

@@ -1,21 +1,23 @@
 //! How does a task outlive the one that waits for it?
 
 use std::future::Future;
-use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::callgraph::capture;
 use crate::cancel::Leaf;
-use crate::coroutine::{Coroutine, ensure_future};
+use crate::capture::Notes;
+use crate::coroutine::Coroutine;
 use crate::error::Result;
+use crate::leaf::{LeafFuture, poll_leaf};
 use crate::task::Task;
+use crate::task_or_coroutine::ensure_future;
 
 /// Awaits a task without passing cancellations on to it; a coroutine becomes a task first.
 ///
-/// The task goes on when the awaiter is cancelled. Mostly it is to be awaited again after that: then shield a borrow of it,
-/// `task.shielded().await` ([`Task::shielded`]). `shield(task)` takes the task, and with it the way to its result: an error that comes after the
-/// awaiter has gone is reported as never retrieved.
+/// The task goes on when the awaiter is cancelled. Mostly it is to be awaited again after that:
+/// then shield a borrow of it, `task.shielded().await` ([`Task::shielded`]). `shield(task)` takes
+/// the task, and with it the way to its result: an error that comes after the awaiter has gone is
+/// reported as never retrieved.
 ///
 /// # Examples
 ///
@@ -48,7 +50,8 @@ pub fn shield<C: Coroutine>(coro_or_task: C) -> Shield<C::Item> {
 }
 
 impl<T: Send + 'static> Task<T> {
-    /// [`shield`] for a task that is kept: what would be `shield(&mut task)`, which cannot be told from a coroutine by its type.
+    /// [`shield`] for a task that is kept: what would be `shield(&mut task)`, which cannot be distinguished
+    /// from a coroutine by its type.
     ///
     /// # Examples
     ///
@@ -91,7 +94,7 @@ impl<T: Send + 'static> Future for Shield<T> {
     #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
         let this = self.get_mut();
-        poll_shielded(&mut this.task, &mut this.leaf, cx)
+        poll_leaf(&mut Shielded { task: &mut this.task, leaf: &mut this.leaf }, cx)
     }
 }
 
@@ -101,23 +104,31 @@ impl<T: Send + 'static> Future for ShieldRef<'_, T> {
     #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
         let this = self.get_mut();
-        poll_shielded(this.task, &mut this.leaf, cx)
+        poll_leaf(&mut Shielded { task: this.task, leaf: &mut this.leaf }, cx)
     }
 }
 
-#[track_caller]
-fn poll_shielded<T: Send + 'static>(
-    task: &mut Task<T>,
-    leaf: &mut Leaf,
-    cx: &mut Context<'_>,
-) -> Poll<Result<T>> {
-    if capture::is_on() {
-        return capture::leaf(leaf, "selvedge::shield", Location::caller(), |notes| {
-            notes.task(task.task_ref());
-        });
+/// The await of either.
+struct Shielded<'a, T: Send + 'static> {
+    task: &'a mut Task<T>,
+    leaf: &'a mut Leaf,
+}
+
+impl<T: Send + 'static> LeafFuture for Shielded<'_, T> {
+    type Value = T;
+    const NAME: &'static str = "selvedge::shield";
+
+    #[inline]
+    fn leaf(&mut self) -> &mut Leaf {
+        self.leaf
     }
-    match task.poll_join(cx) {
-        Poll::Ready(result) => Poll::Ready(result),
-        Poll::Pending => leaf.cancelled(cx).map_or(Poll::Pending, |error| Poll::Ready(Err(error))),
+
+    fn awaits(&self, notes: &mut Notes) {
+        notes.task(self.task.task_ref());
+    }
+
+    #[inline]
+    fn poll_value(&mut self, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        self.task.poll_join(cx)
     }
 }

@@ -2,20 +2,20 @@
 
 use std::fmt;
 use std::future::Future;
-use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use selvedge_scheduler::{Moment, Timer};
 
-use crate::callgraph::capture;
 use crate::cancel::Leaf;
-use crate::error::{InvalidStateError, Result};
-use crate::{task, time};
+use crate::error::{InvalidStateError, Result, no_running_loop};
+use crate::leaf::{LeafFuture, poll_leaf};
+use crate::time;
 
-/// Waits for `delay`, counted from the first poll. `Duration::ZERO` yields once to the other tasks; `Duration::MAX`, as all
-/// beyond 584 years, never ends by itself on a real clock; [virtual time](crate::RunnerBuilder::virtual_time) jumps that far, too.
+/// Waits for `delay`, counted from the first poll. `Duration::ZERO` yields once to the other tasks;
+/// `Duration::MAX`, as all beyond 584 years, never ends by itself on a real clock; [virtual
+/// time](crate::RunnerBuilder::virtual_time) jumps that far, too.
 ///
 /// # Examples
 ///
@@ -31,17 +31,17 @@ use crate::{task, time};
 ///
 /// # Errors
 ///
-/// [`CancelledError`](crate::CancelledError); [`RuntimeError`](crate::RuntimeError) if no event loop is running on this thread;
-/// [`InvalidStateError`] if it is awaited again after it has ended.
+/// [`CancelledError`](crate::CancelledError); [`RuntimeError`](crate::RuntimeError) if no event
+/// loop is running on this thread; [`InvalidStateError`] if it is awaited again after it has ended.
 ///
 /// # Cancellation
 ///
-/// A sleep whose time is up ends well, even if a request came meanwhile. A mere yield has no result to lose, so there the request
-/// comes first.
+/// A sleep whose time is up ends well, even if a request came meanwhile. A mere yield has no result
+/// to lose, so there the request comes first.
 pub fn sleep(delay: Duration) -> Sleep {
     Sleep {
         when: time::to_ticks(delay),
-        is_counting: false,
+        stage: Stage::New,
         timer: Timer::new(),
         leaf: Leaf::new(),
         value: Some(()),
@@ -53,58 +53,72 @@ pub fn sleep(delay: Duration) -> Sleep {
 pub struct Sleep<V = ()> {
     /// The delay until the first poll, the deadline from then on. Zero: a yield.
     when: Moment,
-    /// It has been polled.
-    is_counting: bool,
+    stage: Stage,
     timer: Timer,
     leaf: Leaf,
     value: Option<V>,
 }
 
+/// How far a sleep has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// It has not been polled.
+    New,
+    /// It is a mere yield, and has given way.
+    Yielded,
+    /// It waits for its deadline.
+    Counting,
+}
+
 impl<V> Sleep<V> {
-    /// Returns `value` in the end; asyncio's `sleep(delay, result)`. Dropped with the sleep if that is cancelled.
+    /// Returns `value` in the end; asyncio's `sleep(delay, result)`. Dropped with the sleep if that
+    /// is cancelled.
     pub fn returning<W>(self, value: W) -> Sleep<W> {
-        let Sleep { when, is_counting, timer, leaf, value: _ } = self;
-        Sleep { when, is_counting, timer, leaf, value: Some(value) }
+        let Sleep { when, stage, timer, leaf, value: _ } = self;
+        Sleep { when, stage, timer, leaf, value: Some(value) }
     }
 
-    /// Gives way once: whatever is due on this worker runs before this goes on.
-    fn poll_yield(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        if let Some(error) = self.leaf.cancelled(cx) {
-            return Poll::Ready(Err(error));
-        }
-        if std::mem::replace(&mut self.is_counting, true) {
-            return Poll::Ready(Ok(()));
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    }
-
-    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        if !self.is_counting {
-            return self.poll_first(cx);
-        }
-        match self.timer.poll_at(self.when, cx) {
-            Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
-            Poll::Ready(Err(_)) => Poll::Ready(Err(task::no_running_loop())),
-            Poll::Pending => match self.leaf.cancelled(cx) {
-                Some(error) => Poll::Ready(Err(error)),
-                None => Poll::Pending,
-            },
-        }
-    }
-
-    /// The time cannot be up yet, so a request is looked for before a timer is armed for nothing.
+    #[inline]
     fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        if let Some(error) = self.leaf.cancelled(cx) {
-            return Poll::Ready(Err(error));
+        if self.when == Moment::ZERO {
+            // Whatever is due on this worker runs before this goes on.
+            self.stage = Stage::Yielded;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
         match self.timer.start_after(self.when, cx) {
             Ok(deadline) => {
                 self.when = deadline;
-                self.is_counting = true;
+                self.stage = Stage::Counting;
                 Poll::Pending
             }
-            Err(_) => Poll::Ready(Err(task::no_running_loop())),
+            Err(_) => Poll::Ready(Err(no_running_loop())),
+        }
+    }
+}
+
+impl<V> LeafFuture for Sleep<V> {
+    type Value = ();
+    const NAME: &'static str = "selvedge::sleep";
+
+    #[inline]
+    fn leaf(&mut self) -> &mut Leaf {
+        &mut self.leaf
+    }
+
+    /// At the first poll the time cannot be up yet, so a request is looked for before a timer is
+    /// armed for nothing. A yield has nothing to lose.
+    #[inline]
+    fn request_comes_first(&self) -> bool {
+        self.stage != Stage::Counting
+    }
+
+    #[inline]
+    fn poll_value(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        match self.stage {
+            Stage::New => self.poll_first(cx),
+            Stage::Yielded => Poll::Ready(Ok(())),
+            Stage::Counting => self.timer.poll_at(self.when, cx).map_err(|_| no_running_loop()),
         }
     }
 }
@@ -114,7 +128,7 @@ impl<V> Unpin for Sleep<V> {}
 
 impl<V> fmt::Debug for Sleep<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sleep").field("is_counting", &self.is_counting).finish_non_exhaustive()
+        f.debug_struct("Sleep").field("is_counting", &(self.stage != Stage::New)).finish_non_exhaustive()
     }
 }
 
@@ -124,11 +138,7 @@ impl<V> Future for Sleep<V> {
     #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<V>> {
         let this = self.get_mut();
-        if capture::is_on() {
-            return capture::leaf(&this.leaf, "selvedge::sleep", Location::caller(), |_| {});
-        }
-        let polled = if this.when == Moment::ZERO { this.poll_yield(cx) } else { this.poll_timer(cx) };
-        polled.map(|outcome| {
+        poll_leaf(this, cx).map(|outcome| {
             this.timer.disarm();
             outcome.and_then(|()| {
                 this.value.take().ok_or_else(|| InvalidStateError::new("the sleep has ended already").into())

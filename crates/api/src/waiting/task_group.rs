@@ -5,6 +5,7 @@ mod members;
 use std::any::Any;
 use std::fmt;
 use std::future::Future;
+use std::ops::ControlFlow::{self, Break};
 use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,19 +14,26 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 
 use self::members::Members;
-use crate::callgraph::capture;
 use crate::cancel::{FramePoll, Leaf, ScopedFrame};
+use crate::capture::Notes;
 use crate::contain;
 use crate::coroutine::Coroutine;
 use crate::error::{CancelledError, Error, ExceptionGroup, Result};
 use crate::event_loop::get_running_loop;
-use crate::task::{Builder, Task, TaskRefExt, set_waits_for_told};
+use crate::leaf::{LeafFuture, frame_polled, poll_leaf};
+use crate::slot::TaskRefExt;
+use crate::task::{Builder, Task, set_waits_for_request};
 
-/// Runs `body` with a group of tasks, and waits until all of them have ended. asyncio's `async with TaskGroup() as tg`.
+/// What call graphs call it.
+const NAME: &str = "selvedge::task_group";
+
+/// Runs `body` with a group of tasks, and waits until all of them have ended. asyncio's
+/// `async with TaskGroup() as tg`.
 ///
-/// The first task that fails, and so does a body that fails, cancels the other tasks and the body; when all have ended, their errors come out
-/// together. A task that was merely cancelled harms nobody. Tasks may add tasks: they hold a clone of the group. The body runs in the caller's task and
-/// may borrow.
+/// The first task that fails, and so does a body that fails, cancels the other tasks and the body;
+/// when all have ended, their errors come out together. A task that was merely cancelled harms
+/// nobody. Tasks may add tasks: they hold a clone of the group. The body runs in the caller's task
+/// and may borrow.
 ///
 /// # Examples
 ///
@@ -51,17 +59,19 @@ use crate::task::{Builder, Task, TaskRefExt, set_waits_for_told};
 ///
 /// # Errors
 ///
-/// [`ExceptionGroup`] of what the tasks failed with, in the order in which they ended, and of the body's error, last; a panic counts
-/// as the error [`PanicError`](crate::PanicError), the body's too. Else the
-/// [`CancelledError`] of a request from further out.
+/// [`ExceptionGroup`] of what the tasks failed with, in the order in which they ended, and of the
+/// body's error, last; a panic counts as the error [`PanicError`](crate::PanicError), the body's
+/// too. Else the [`CancelledError`] of a request from further out.
 ///
-/// After [`TaskGroup::cancel`] the block ends well if the body returns `Ok`, or returns nothing: a body that passes the cancellation
-/// on and should have returned a value has none, so the block ends with that cancellation.
+/// After [`TaskGroup::cancel`] the block ends well if the body returns `Ok`, or returns nothing: a
+/// body that passes the cancellation on and should have returned a value has none, so the block
+/// ends with that cancellation.
 ///
 /// # Cancellation
 ///
-/// A request from further out cancels the body and all tasks, and is passed on when they have ended. If a task fails meanwhile, the
-/// errors come out, and the request meets the next await. Dropping the block before it has ended cancels its tasks without waiting.
+/// A request from further out cancels the body and all tasks, and is passed on when they have
+/// ended. If a task fails meanwhile, the errors come out, and the request meets the next await.
+/// Dropping the block before it has ended cancels its tasks without waiting.
 pub fn task_group<B, F, T>(body: B) -> TaskGroupBlock<B, F, T>
 where
     B: FnOnce(TaskGroup) -> F,
@@ -88,8 +98,9 @@ pub struct TaskGroup {
 impl TaskGroup {
     /// Starts a task in the group.
     ///
-    /// Tasks own their data: they run on other threads, and the compiler does not know that the group outlives them, so a task cannot
-    /// borrow from the body. Clone what several tasks need, or share it in an [`Arc`], and write `async move`.
+    /// Tasks own their data: they run on other threads, and the compiler does not know that the
+    /// group outlives them, so a task cannot borrow from the body. Clone what several tasks need,
+    /// or share it in an [`Arc`], and write `async move`.
     ///
     /// In a group that is shutting down or has ended the coroutine is dropped, and the task's result is a
     /// [`RuntimeError`](crate::RuntimeError) that says so.
@@ -126,8 +137,8 @@ impl TaskGroup {
         task
     }
 
-    /// Ends the group early: cancels the body and all tasks. The block ends without an error if nothing else fails. Again, or later: does nothing.
-    /// asyncio's, since 3.15.
+    /// Ends the group early: cancels the body and all tasks. The block ends without an error if
+    /// nothing else fails. Again, or later: does nothing. asyncio's, since 3.15.
     ///
     /// # Examples
     ///
@@ -173,7 +184,7 @@ pin_project! {
 
     impl<B, F, T> PinnedDrop for TaskGroupBlock<B, F, T> {
         fn drop(this: Pin<&mut Self>) {
-            // Nobody waits any more, but the tasks do not outlive the block unasked.
+            // Nothing waits any more, but the tasks do not outlive the block uncancelled.
             this.group.members.shut_down();
         }
     }
@@ -191,22 +202,14 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
         self.as_mut().enter(cx);
         if self.outcome.is_none() && self.as_mut().poll_body(cx).is_pending() {
-            if capture::is_on() {
-                let members = &self.group.members;
-                capture::frame("selvedge::task_group", Location::caller(), |notes| {
-                    members.each(|task| notes.task_owned(task));
-                });
-            }
-            return Poll::Pending;
+            return frame_polled(Poll::Pending, NAME, |notes| self.group.members.note(notes));
         }
-        if capture::is_on() {
-            let members = &self.group.members;
-            let at = Location::caller();
-            return capture::leaf(&self.leaf, "selvedge::task_group", at, |notes| {
-                members.each(|task| notes.task_owned(task));
-            });
-        }
-        self.as_mut().poll_members(cx)
+        let this = self.project();
+        let (frame, group, leaf) = (this.frame, &*this.group, this.leaf);
+        poll_leaf(
+            &mut WaitForTasks { frame, group, leaf, outcome: this.outcome, cancelled: this.cancelled },
+            cx,
+        )
     }
 }
 
@@ -216,7 +219,7 @@ where
     F: Future<Output = Result<T>>,
     T: 'static,
 {
-    /// The tasks must know whom to wake, and what to ask to stop, before they are looked at.
+    /// The members must have the waker and the scope of this poll before they are looked at.
     fn enter(mut self: Pin<&mut Self>, cx: &mut Context<'_>) {
         let mut this = self.as_mut().project();
         let scope = this.frame.enter();
@@ -263,24 +266,56 @@ where
         this.group.members.body_ended();
         *this.outcome = Some(result);
     }
+}
 
-    fn poll_members(self: Pin<&mut Self>, cx: &Context<'_>) -> Poll<Result<T>> {
-        let this = self.project();
-        if !this.group.members.try_finish() {
-            if let Some(taken) = this.leaf.take(cx) {
-                let message = taken.error.clone().into_message();
-                this.cancelled.get_or_insert_with(|| taken.error.into());
-                this.group.members.shut_down_with(message);
-            }
-            if !this.group.members.try_finish() {
-                this.leaf.suspend(cx);
-                set_waits_for_told(this.group.members.is_shutting_down());
-                return Poll::Pending;
-            }
+/// The wait for the tasks, once the body has ended.
+struct WaitForTasks<'a, T> {
+    frame: &'a mut ScopedFrame,
+    group: &'a TaskGroup,
+    leaf: &'a mut Leaf,
+    outcome: &'a mut Option<Result<T>>,
+    cancelled: &'a mut Option<Error>,
+}
+
+impl<T: 'static> LeafFuture for WaitForTasks<'_, T> {
+    type Value = T;
+    const NAME: &'static str = NAME;
+
+    #[inline]
+    fn leaf(&mut self) -> &mut Leaf {
+        self.leaf
+    }
+
+    fn awaits(&self, notes: &mut Notes) {
+        self.group.members.note(notes);
+    }
+
+    fn poll_value(&mut self, _cx: &mut Context<'_>) -> Poll<Result<T>> {
+        if self.group.members.try_finish() { Poll::Ready(self.finish()) } else { Poll::Pending }
+    }
+
+    /// The tasks are cancelled with the request, and waited for.
+    fn meet_request(&mut self, cx: &mut Context<'_>) -> ControlFlow<Poll<Result<T>>> {
+        if let Some(taken) = self.leaf.take(cx) {
+            let message = taken.error.clone().into_message();
+            self.cancelled.get_or_insert_with(|| taken.error.into());
+            self.group.members.shut_down_with(message);
         }
-        set_waits_for_told(false);
-        let outcome = this.outcome.take().expect("the body has ended");
-        let mut errors = this.group.members.take_errors();
+        if self.group.members.try_finish() {
+            return Break(Poll::Ready(self.finish()));
+        }
+        self.leaf.suspend(cx);
+        set_waits_for_request(self.group.members.is_shutting_down());
+        Break(Poll::Pending)
+    }
+}
+
+impl<T: 'static> WaitForTasks<'_, T> {
+    /// All tasks have ended.
+    fn finish(&mut self) -> Result<T> {
+        set_waits_for_request(false);
+        let outcome = self.outcome.take().expect("the body has ended");
+        let mut errors = self.group.members.take_errors();
         let body = match outcome {
             Err(error) if !error.is_cancelled() => {
                 // A body that passes on what a task failed with adds nothing.
@@ -293,20 +328,20 @@ where
             Ok(value) => Some(value),
         };
         if !errors.is_empty() {
-            // Nobody gets it.
+            // The errors come out in its place.
             contain::drop_flat(body);
-            if this.cancelled.is_some() {
-                this.frame.give_back_what_came_from_outside();
+            if self.cancelled.is_some() {
+                self.frame.give_back_what_came_from_outside();
             }
-            return Poll::Ready(Err(ExceptionGroup::new("unhandled errors in a TaskGroup", errors).into()));
+            return Err(ExceptionGroup::new("unhandled errors in a TaskGroup", errors).into());
         }
-        Poll::Ready(match (this.cancelled.take(), body) {
+        match (self.cancelled.take(), body) {
             (Some(error), _) => Err(error),
             (None, Some(value)) => Ok(value),
             (None, None) => {
                 nothing().ok_or_else(|| CancelledError::with_message("the task group was cancelled").into())
             }
-        })
+        }
     }
 }
 

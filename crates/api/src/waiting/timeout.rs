@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::future::Future;
-use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -14,16 +13,17 @@ use super::deadline::{Deadline, DeadlineFrame};
 
 use selvedge_scheduler::Moment;
 
-use crate::callgraph::capture;
 use crate::contain::wake_quietly;
-use crate::error::{Result, RuntimeError};
+use crate::error::{Result, RuntimeError, no_running_loop};
+use crate::leaf::frame_polled;
 use crate::sync::{Mutex, lock_to_wait};
-use crate::task;
 use crate::time::{self, When};
 
-/// Runs `body` with a deadline, `delay` after the first poll; `None` is no deadline. asyncio's `async with timeout(delay) as cm`.
+/// Runs `body` with a deadline, `delay` after the first poll; `None` is no deadline. asyncio's
+/// `async with timeout(delay) as cm`.
 ///
-/// The body runs in the caller's task and may borrow. To limit a single future, use [`wait_for`](crate::wait_for).
+/// The body runs in the caller's task and may borrow. To limit a single future, use
+/// [`wait_for`](crate::wait_for).
 ///
 /// # Examples
 ///
@@ -42,14 +42,16 @@ use crate::time::{self, When};
 ///
 /// # Errors
 ///
-/// [`TimeoutError`](crate::TimeoutError) when the deadline passed and the body ended with a cancellation; [`RuntimeError`] outside of a loop, if
-/// there is a deadline; else what the body returned.
+/// [`TimeoutError`](crate::TimeoutError) when the deadline passed and the body ended with a
+/// cancellation; [`RuntimeError`] outside of a loop, if there is a deadline; else what the body
+/// returned.
 ///
 /// # Cancellation
 ///
-/// When the deadline passes, the await at which the body stands returns a [`CancelledError`](crate::CancelledError); the block ends when the body
-/// does. What is ready wins over a deadline, a deadline that is already past polls the body once, and a request from further out
-/// wins over this one.
+/// When the deadline passes, the await at which the body stands returns a
+/// [`CancelledError`](crate::CancelledError); the block ends when the body does. What is ready wins
+/// over a deadline, a deadline that is already past polls the body once, and a request from further
+/// out wins over this one.
 pub fn timeout<B, F, T>(delay: impl Into<Option<Duration>>, body: B) -> TimeoutBlock<B, F>
 where
     B: FnOnce(Timeout) -> F,
@@ -58,7 +60,8 @@ where
     TimeoutBlock::new(Start::After(delay.into()), body)
 }
 
-/// [`timeout`] with a deadline instead of a delay: a time of the loop ([`EventLoop::time`](crate::EventLoop::time)) or a [`std::time::Instant`].
+/// [`timeout`] with a deadline instead of a delay: a time of the loop
+/// ([`EventLoop::time`](crate::EventLoop::time)) or a [`std::time::Instant`].
 ///
 /// # Examples
 ///
@@ -84,7 +87,8 @@ where
     TimeoutBlock::new(Start::At(when.into()), body)
 }
 
-/// The deadline of a block, in the hands of its body. Clones are the same deadline; it may be moved from any thread.
+/// The deadline of a block, in the hands of its body. Clones are the same deadline; it may be moved
+/// from any thread.
 #[derive(Clone)]
 pub struct Timeout(Arc<Shared>);
 
@@ -103,7 +107,7 @@ struct State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Active,
-    /// The deadline has passed; the body is being told, or cleans up.
+    /// The deadline has passed; the body gets a request, or cleans up.
     Expiring,
     Expired,
     Finished,
@@ -124,9 +128,10 @@ impl Timeout {
     ///
     /// # Errors
     ///
-    /// [`RuntimeError`] if the block has expired or ended, or if an [`Instant`](std::time::Instant) is given on a thread that runs no loop.
+    /// [`RuntimeError`] if the block has expired or ended, or if an [`Instant`](std::time::Instant)
+    /// is given on a thread that runs no loop.
     pub fn reschedule(&self, when: impl Into<When>) -> Result<()> {
-        let ticks = when.into().ticks().ok_or_else(task::no_running_loop)?;
+        let ticks = when.into().ticks().ok_or_else(no_running_loop)?;
         let waker = {
             let mut state = self.0.state.lock();
             if state.phase != Phase::Active {
@@ -142,7 +147,8 @@ impl Timeout {
         Ok(())
     }
 
-    /// Whether the deadline has passed before the body ended. (What the body returned after that may have won even so.)
+    /// Whether the deadline has passed before the body ended. (What the body returned after that
+    /// may have won even so.)
     pub fn expired(&self) -> bool {
         matches!(self.0.state.lock().phase, Phase::Expiring | Phase::Expired)
     }
@@ -251,7 +257,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
         let mut this = self.project();
         if let Some((start, body)) = this.start.take() {
-            let Some(ticks) = start.ticks() else { return Poll::Ready(Err(task::no_running_loop())) };
+            let Some(ticks) = start.ticks() else { return Poll::Ready(Err(no_running_loop())) };
             let handle = Timeout::new(ticks);
             this.entered.set(Some(DeadlineFrame::new(body(handle.clone()))));
             *this.handle = Some(handle);
@@ -262,9 +268,7 @@ where
         let polled = frame.as_mut().poll(cx, handle);
         if polled.is_ready() {
             handle.end();
-        } else if capture::is_on() {
-            capture::frame("selvedge::timeout", Location::caller(), |_| {});
         }
-        polled
+        frame_polled(polled, "selvedge::timeout", |_| {})
     }
 }

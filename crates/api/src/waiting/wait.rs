@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::future::Future;
-use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -11,12 +10,14 @@ use std::time::Duration;
 
 use selvedge_scheduler::{Moment, TaskRef, Timer};
 
-use crate::callgraph::capture;
 use crate::cancel::Leaf;
+use crate::capture::Notes;
 use crate::contain::wake_quietly;
-use crate::error::{Result, RuntimeError};
+use crate::error::{Result, RuntimeError, no_running_loop};
+use crate::leaf::{LeafFuture, poll_leaf};
+use crate::slot::{Notify, TaskHandle, TaskRefExt, WatcherId};
 use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, lock_to_wait};
-use crate::task::{self, Notify, Task, TaskHandle, TaskRefExt, WatcherId, notify, stop_notifying};
+use crate::task::{Task, notify, stop_notifying};
 use crate::time;
 
 /// When [`wait`] returns.
@@ -194,7 +195,7 @@ impl<W: Waitable> Wait<W> {
             return Err(RuntimeError::new("Set of Tasks/Futures is empty.").into());
         }
         if let Some(timeout) = self.timeout {
-            self.deadline = Some(time::after(timeout).ok_or_else(task::no_running_loop)?);
+            self.deadline = Some(time::after(timeout).ok_or_else(no_running_loop)?);
         }
         let shared = Arc::new(Shared {
             return_when: self.return_when,
@@ -231,33 +232,45 @@ impl<W: Waitable> Future for Wait<W> {
 
     #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.get_mut();
-        if capture::is_on() {
-            return capture::leaf(&this.leaf, "selvedge::wait", Location::caller(), |notes| {
-                this.tasks.iter().for_each(|task| notes.task(task.waitable().0));
-            });
-        }
-        let is_first = this.shared.is_none();
-        let shared = match &this.shared {
+        poll_leaf(self.get_mut(), cx)
+    }
+}
+
+impl<W: Waitable> LeafFuture for Wait<W> {
+    type Value = (Vec<W>, Vec<W>);
+    const NAME: &'static str = "selvedge::wait";
+
+    #[inline]
+    fn leaf(&mut self) -> &mut Leaf {
+        &mut self.leaf
+    }
+
+    fn awaits(&self, notes: &mut Notes) {
+        self.tasks.iter().for_each(|task| notes.task(task.waitable().0));
+    }
+
+    fn poll_value(&mut self, cx: &mut Context<'_>) -> Poll<Result<Self::Value>> {
+        let is_first = self.shared.is_none();
+        let shared = match &self.shared {
             Some(shared) => shared,
-            None => match this.start() {
+            None => match self.start() {
                 Ok(shared) => shared,
                 Err(error) => return Poll::Ready(Err(error)),
             },
         };
         shared.register(cx.waker());
         if shared.is_over() {
-            return Poll::Ready(Ok(this.split()));
+            return Poll::Ready(Ok(self.split()));
         }
-        let timer = this.deadline.map(|deadline| this.timer.poll_at(deadline, cx));
+        let timer = self.deadline.map(|deadline| self.timer.poll_at(deadline, cx));
         if let Some(Poll::Ready(Ok(()))) = timer {
             if !is_first {
-                return Poll::Ready(Ok(this.split()));
+                return Poll::Ready(Ok(self.split()));
             }
             // No time at all still lets the others run once.
             cx.waker().wake_by_ref();
         }
-        this.leaf.cancelled(cx).map_or(Poll::Pending, |error| Poll::Ready(Err(error)))
+        Poll::Pending
     }
 }
 

@@ -1,7 +1,6 @@
 //! How is one await given a deadline?
 
 use std::future::{Future, IntoFuture};
-use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -12,15 +11,16 @@ use super::deadline::{Deadline, DeadlineFrame};
 
 use selvedge_scheduler::Moment;
 
-use crate::callgraph::capture;
 use crate::coroutine::CoroutineOutput;
-use crate::error::Result;
-use crate::{task, time};
+use crate::error::{Result, no_running_loop};
+use crate::leaf::frame_polled;
+use crate::time;
 
 /// Awaits something for at most `timeout`, counted from the first poll; `None` waits for as long as it takes.
 ///
-/// What is awaited runs in the caller's task, so it may borrow, and what it sets in context variables stays set. To wait for a task
-/// and keep it, pass `&mut task`, and [`shield`](crate::shield) it if it should outlive the deadline. A future that returns no
+/// What is awaited runs in the caller's task, so it may borrow, and what it sets in context
+/// variables stays set. To wait for a task and keep it, pass `&mut task`, and
+/// [`shield`](crate::shield) it if it should outlive the deadline. A future that returns no
 /// [`selvedge::Result`](crate::Result) goes in as `async { Ok(other.await) }`.
 ///
 /// # Examples
@@ -38,16 +38,18 @@ use crate::{task, time};
 ///
 /// # Errors
 ///
-/// [`TimeoutError`](crate::TimeoutError) when the time is up; [`RuntimeError`](crate::RuntimeError) outside of a loop, if there is a `timeout`;
-/// else what was awaited returned.
+/// [`TimeoutError`](crate::TimeoutError) when the time is up; [`RuntimeError`](crate::RuntimeError)
+/// outside of a loop, if there is a `timeout`; else what was awaited returned.
 ///
 /// # Cancellation
 ///
-/// When the time is up, what is awaited is cancelled and awaited to its end, so the whole may last longer than `timeout`. What it has
-/// ready by then wins over the deadline (asyncio drops it), and so does a value that it returns in spite of having been told. A
-/// request from further out wins over the deadline and is passed on as a [`CancelledError`](crate::CancelledError).
+/// When the time is up, what is awaited is cancelled and awaited to its end, so the whole may last
+/// longer than `timeout`. What it has ready by then wins over the deadline (asyncio drops it), and
+/// so does a value that it returns in spite of the request. A request from further out wins over
+/// the deadline and is passed on as a [`CancelledError`](crate::CancelledError).
 ///
-/// A deadline of zero polls once: what needs no waiting succeeds. (asyncio does not even start a coroutine then.)
+/// A deadline of zero polls once: what needs no waiting succeeds. (asyncio does not even start a
+/// coroutine then.)
 pub fn wait_for<A, T>(aw: A, timeout: impl Into<Option<Duration>>) -> WaitFor<A::IntoFuture>
 where
     A: IntoFuture<Output = Result<T>>,
@@ -90,14 +92,10 @@ where
         if let Some(timeout) = this.timeout.take() {
             // Without a clock the deadline would never come.
             let Some(deadline) = time::after(timeout) else {
-                return Poll::Ready(Err(task::no_running_loop()));
+                return Poll::Ready(Err(no_running_loop()));
             };
             this.deadline.0 = Some(deadline);
         }
-        let polled = this.frame.poll(cx, this.deadline);
-        if polled.is_pending() && capture::is_on() {
-            capture::frame("selvedge::wait_for", Location::caller(), |_| {});
-        }
-        polled
+        frame_polled(this.frame.poll(cx, this.deadline), "selvedge::wait_for", |_| {})
     }
 }

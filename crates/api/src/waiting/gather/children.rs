@@ -4,7 +4,8 @@ use selvedge_scheduler::TaskRef;
 
 use crate::coroutine::Coroutine;
 use crate::error::{Error, Result};
-use crate::task::{self, Task, TaskRefExt};
+use crate::slot::TaskRefExt;
+use crate::task::{self, HeldChildren, Task};
 
 /// What [`gather`](crate::gather) takes: a `Vec` or an array of one type of coroutine or task, or a tuple of several types.
 #[diagnostic::on_unimplemented(
@@ -19,7 +20,7 @@ pub trait GatherInput {
 
     /// Makes tasks of all of them.
     #[doc(hidden)]
-    fn start(self, start: &mut task::HeldChildren) -> Self::Children;
+    fn start(self, start: &mut HeldChildren) -> Self::Children;
 }
 
 /// Tasks that are gathered. An implementation detail of [`Gather`](crate::Gather).
@@ -50,7 +51,7 @@ impl<C: Coroutine> GatherInput for Vec<C> {
     type Children = Vec<Task<C::Item>>;
 
     #[track_caller]
-    fn start(self, start: &mut task::HeldChildren) -> Self::Children {
+    fn start(self, start: &mut HeldChildren) -> Self::Children {
         let mut tasks = Vec::with_capacity(self.len());
         for coro in self {
             tasks.push(start.add(coro));
@@ -88,7 +89,7 @@ impl<C: Coroutine, const N: usize> GatherInput for [C; N] {
     type Children = [Task<C::Item>; N];
 
     #[track_caller]
-    fn start(self, start: &mut task::HeldChildren) -> Self::Children {
+    fn start(self, start: &mut HeldChildren) -> Self::Children {
         // Not `self.map(..)`: the tasks would be made somewhere inside the standard library.
         let mut tasks = [const { None }; N];
         for (place, coro) in tasks.iter_mut().zip(self) {
@@ -132,7 +133,7 @@ macro_rules! gather_tuple {
             type Children = ($(Task<$name::Item>,)+);
 
             #[track_caller]
-            fn start(self, start: &mut task::HeldChildren) -> Self::Children {
+            fn start(self, start: &mut HeldChildren) -> Self::Children {
                 ($(start.add(self.$index),)+)
             }
         }

@@ -7,11 +7,14 @@ use std::task::Waker;
 
 use selvedge_scheduler::TaskRef;
 
-use crate::cancel::{Route, Scope};
+use crate::cancel::Scope;
+use crate::capture::Notes;
 use crate::contain::wake_quietly;
 use crate::error::{Error, Result, RuntimeError};
+use crate::request::Route;
+use crate::slot::{Notify, PassedOn, TaskRefExt, TaskSlot};
 use crate::sync::{Mutex, lock_to_wait};
-use crate::task::{Notify, PassedOn, TaskRefExt, TaskSlot, notify};
+use crate::task::notify;
 
 /// What the block, the body and the tasks share.
 pub(super) struct Members(Mutex<State>);
@@ -183,10 +186,10 @@ impl Members {
         self.0.lock().phase == Phase::ShuttingDown
     }
 
-    /// The tasks that have not ended.
-    pub(super) fn each(&self, f: impl FnMut(TaskRef)) {
+    /// Notes the tasks that have not ended, for call graphs.
+    pub(super) fn note(&self, notes: &mut Notes) {
         let end = self.0.lock().next_index;
-        self.each_before(end, f);
+        self.each_before(end, |task| notes.task_owned(task));
     }
 
     /// Calls `f` with each unfinished task whose index is below `end`. Not under the lock, which every ending

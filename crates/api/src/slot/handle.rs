@@ -4,10 +4,10 @@ use std::fmt;
 
 use selvedge_scheduler::TaskRef;
 
-use super::Task;
 use super::reference::TaskRefExt;
 
-/// A task of unknown type: everything that [`Task`](crate::Task) offers but the result. Two handles are equal if they hold the same task.
+/// A task of unknown type: everything that [`Task`](crate::Task) offers but the result. Two handles
+/// are equal if they hold the same task.
 ///
 /// It keeps neither the task running nor its loop alive; it only keeps the record of how the task ended.
 ///
@@ -30,7 +30,7 @@ pub struct TaskHandle(TaskRef);
 
 /// Tells a task from every other one for the life of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TaskId(pub(super) u64);
+pub struct TaskId(pub(crate) u64);
 
 impl fmt::Display for TaskId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -51,12 +51,6 @@ impl TaskHandle {
 impl From<&TaskHandle> for TaskHandle {
     fn from(task: &TaskHandle) -> TaskHandle {
         task.clone()
-    }
-}
-
-impl<T: Send + 'static> From<&Task<T>> for TaskHandle {
-    fn from(task: &Task<T>) -> TaskHandle {
-        task.handle()
     }
 }
 

@@ -1,28 +1,29 @@
-//! What can be asked of a task whose type is unknown?
+//! What can be done with a task whose type is unknown?
 
 use std::fmt;
 use std::sync::Arc;
 
 use selvedge_scheduler::TaskRef;
 
-use super::extra::Told;
-use super::slot::TaskSlot;
-use crate::cancel::{Request, Route, Taken};
-use crate::error::{Error, InvalidStateError, Result};
+use super::extra::ShutdownRequest;
+use super::task_slot::TaskSlot;
+use crate::error::{CancelledError, Error, InvalidStateError, Result};
+use crate::request::{Request, Route};
 
 /// What became of a request that was passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a request that was not passed on must be returned or given back"]
 pub(crate) enum PassedOn {
-    /// The task knows; the await goes on until it ends.
-    Told,
+    /// The task has the request; the await goes on until the task ends.
+    Delivered,
     /// The task is done: its result comes first, and the request is given back.
     TooLate,
-    /// The request began there, so the task awaits whoever passes it on: the await ends here.
+    /// The request began at that task, which so awaits the task that passes it on: the await ends here.
     Circle,
 }
 
-/// asyncio's questions to the scheduler's reference to a task. The methods of `Task` and `TaskHandle` rest on these.
+/// What asyncio does with a task, on the scheduler's reference to it. The methods of `Task` and
+/// `TaskHandle` rest on these.
 pub(crate) trait TaskRefExt {
     /// # Panics
     ///
@@ -31,12 +32,12 @@ pub(crate) trait TaskRefExt {
     fn cancel(&self, message: Option<Arc<str>>) -> bool {
         self.cancel_along(None, message)
     }
-    /// [`cancel`](Self::cancel) with a request that has come a long way.
+    /// [`cancel`](Self::cancel) with a request that another task passes on.
     fn cancel_along(&self, route: Option<Route>, message: Option<Arc<str>>) -> bool;
-    /// Cancels this task because its loop is being shut down; once, whoever says so.
-    fn tell_of_shutdown(&self);
-    /// Cancels this task with a request that met whoever awaits it.
-    fn pass_on(&self, taken: &Taken) -> PassedOn;
+    /// Cancels this task because its loop is being shut down; only the first call does.
+    fn request_shutdown(&self);
+    /// Cancels this task with a request that another task took at the await of this one.
+    fn pass_on(&self, route: &Route, error: &CancelledError) -> PassedOn;
     /// [`pass_on`](Self::pass_on) for a shutdown's request.
     fn pass_on_shutdown(&self, route: &Route) -> PassedOn;
     fn ended_cancelled(&self) -> bool;
@@ -57,33 +58,32 @@ impl TaskRefExt for TaskRef {
         }
         match self.task_slot().request(message, route) {
             Request::First => self.wake(),
-            // Whoever made the pending request has woken the task, or is about to.
+            // The caller that made the pending request has woken the task, or is about to.
             Request::Joined => {}
         }
         true
     }
 
-    fn tell_of_shutdown(&self) {
+    fn request_shutdown(&self) {
         if self.is_done() {
             return;
         }
         let route = Route::of_shutdown(self.task_slot().number());
-        if let Told::Now(Request::First) = self.task_slot().tell_of_shutdown(route) {
+        if let ShutdownRequest::New(Request::First) = self.task_slot().request_shutdown(route) {
             self.wake();
         }
     }
 
-    fn pass_on(&self, taken: &Taken) -> PassedOn {
-        if taken.route.route().is_of_shutdown() {
-            return self.pass_on_shutdown(taken.route.route());
+    fn pass_on(&self, route: &Route, error: &CancelledError) -> PassedOn {
+        if route.is_of_shutdown() {
+            return self.pass_on_shutdown(route);
         }
         if self.is_done() {
             return PassedOn::TooLate;
         }
-        let route = taken.route.route().clone();
-        let Some(route) = route.onward(self.task_slot().number()) else { return PassedOn::Circle };
-        let message = taken.error.clone().into_message();
-        if self.cancel_along(Some(route), message) { PassedOn::Told } else { PassedOn::TooLate }
+        let Some(route) = route.clone().onward(self.task_slot().number()) else { return PassedOn::Circle };
+        let message = error.clone().into_message();
+        if self.cancel_along(Some(route), message) { PassedOn::Delivered } else { PassedOn::TooLate }
     }
 
     fn pass_on_shutdown(&self, route: &Route) -> PassedOn {
@@ -91,15 +91,16 @@ impl TaskRefExt for TaskRef {
             return PassedOn::TooLate;
         }
         let Some(onward) = route.clone().onward(self.task_slot().number()) else { return PassedOn::Circle };
-        match self.task_slot().tell_of_shutdown(onward) {
-            Told::Now(Request::First) => {
+        match self.task_slot().request_shutdown(onward) {
+            ShutdownRequest::New(Request::First) => {
                 self.wake();
-                PassedOn::Told
+                PassedOn::Delivered
             }
-            Told::Now(Request::Joined) => PassedOn::Told,
-            // It knows, and ends or not. But it may be waiting for whoever passes this on.
-            Told::Before(told) if route.link(&told) => PassedOn::Told,
-            Told::Before(_) => PassedOn::Circle,
+            ShutdownRequest::New(Request::Joined) => PassedOn::Delivered,
+            // It has the request, and ends or not. But it may be waiting for the task that passes
+            // this one on.
+            ShutdownRequest::Earlier(earlier) if route.link(&earlier) => PassedOn::Delivered,
+            ShutdownRequest::Earlier(_) => PassedOn::Circle,
         }
     }
 
@@ -148,5 +149,7 @@ pub(crate) fn coro_name(task: &TaskRef) -> &'static str {
     let full = task.future_name();
     let inner = full.split_once("TaskBody<").and_then(|(_, rest)| rest.strip_suffix('>'));
     let coro = inner.unwrap_or(full);
-    coro.strip_prefix("selvedge::runner::held::Held<").and_then(|main| main.strip_suffix('>')).unwrap_or(coro)
+    coro.strip_prefix("selvedge::runner::clock_pause::PausesAtEnd<")
+        .and_then(|main| main.strip_suffix('>'))
+        .unwrap_or(coro)
 }

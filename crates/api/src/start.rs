@@ -1,7 +1,8 @@
 //! When do the children of a gathering start?
 //!
-//! They are made at the call. Whether they may all run at once is known a moment later: `gather(..).limit(n)` says so with its second call.
-//! Until then they are held, as tasks that are suspended before their first step. They start
+//! They are made at the call. Whether they may all run at once is known a moment later:
+//! `gather(..).limit(n)` says so with its second call. Until then they are held, as tasks that are
+//! suspended before their first step. They start
 //!
 //! * when the gathering is limited, `n` of them, and one more whenever one has ended;
 //! * else all at once, at the first of these: the gathering's first poll or its drop, the creation of another
@@ -14,8 +15,7 @@ use std::sync::Arc;
 
 use selvedge_scheduler::TaskRef;
 
-use super::{Task, TaskRefExt, create_held};
-use crate::coroutine::{Coroutine, given_task};
+use crate::slot::TaskRefExt;
 use crate::sync::Mutex;
 
 /// Children that do not run yet, or only so many at once.
@@ -42,33 +42,10 @@ enum Unlimited {
     HasStarted,
 }
 
-/// Collects children as they are made.
-#[derive(Debug, Default)]
-#[doc(hidden)]
-pub struct HeldChildren {
-    held: Vec<(usize, TaskRef)>,
-    count: usize,
-}
-
-impl HeldChildren {
-    /// A task for a coroutine, suspended before its first step; a task is taken as it is.
-    #[track_caller]
-    pub(crate) fn add<C: Coroutine>(&mut self, coro_or_task: C) -> Task<C::Item> {
-        let index = self.count;
-        self.count += 1;
-        match given_task(coro_or_task) {
-            Ok(task) => task,
-            Err(coro) => {
-                let task = create_held(coro);
-                self.held.push((index, task.task_ref().clone()));
-                task
-            }
-        }
-    }
-
-    /// Holds those that do not run yet.
-    pub(crate) fn hold(mut self) -> Arc<Start> {
-        let start = Arc::new(Start(Mutex::new(State::Held(std::mem::take(&mut self.held)))));
+impl Start {
+    /// Holds children that do not run yet, each with its index among all children.
+    pub(crate) fn hold(children: Vec<(usize, TaskRef)>) -> Arc<Start> {
+        let start = Arc::new(Start(Mutex::new(State::Held(children))));
         match HELD.try_with(|held| held.replace(Some(Arc::clone(&start)))) {
             Ok(former) => {
                 IS_HELD.set(true);
@@ -81,18 +58,7 @@ impl HeldChildren {
         }
         start
     }
-}
 
-impl Drop for HeldChildren {
-    /// The program's iterator has panicked: those that it has made go on like dropped tasks.
-    fn drop(&mut self) {
-        for (_, task) in &self.held {
-            begin(task);
-        }
-    }
-}
-
-impl Start {
     /// Starts all that are still held.
     pub(crate) fn start_all(&self) {
         let mut state = self.0.lock();
@@ -169,7 +135,7 @@ impl Start {
 }
 
 /// Lets a held task take its first step.
-fn begin(task: &TaskRef) {
+pub(crate) fn begin(task: &TaskRef) {
     task.task_slot().requests().release();
     task.start();
 }
@@ -193,7 +159,8 @@ pub(crate) fn limit(start: &Start, most: usize, count: usize) {
 }
 
 thread_local! {
-    /// The children that were made last on this thread. One place is enough: whoever makes more starts these first.
+    /// The children that were made last on this thread. One place is enough: the code that makes more
+    /// starts these first.
     static HELD: RefCell<Option<Arc<Start>>> = const { RefCell::new(None) };
 
     /// Whether there are any: most polls make none, and are spared the look.

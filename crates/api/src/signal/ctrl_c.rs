@@ -23,12 +23,12 @@ use std::mem::take;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::EventLoop;
+use super::Signals;
 
 /// The Ctrl-C signals for a run of the loop: those that arrive while the loop has no handler of its
 /// own.
 pub(crate) struct CtrlC {
-    event_loop: EventLoop,
+    signals: Arc<Signals>,
     arrived: Arc<AtomicBool>,
 }
 
@@ -91,8 +91,9 @@ impl Pressed {
 }
 
 impl CtrlC {
-    pub(crate) fn of(event_loop: &EventLoop) -> CtrlC {
-        CtrlC { event_loop: event_loop.clone(), arrived: event_loop.signals().listen() }
+    /// For a run of the loop that has these handlers.
+    pub(crate) fn of(signals: &Arc<Signals>) -> CtrlC {
+        CtrlC { signals: Arc::clone(signals), arrived: signals.listen() }
     }
 
     /// The flag that the signal handler raises.
@@ -102,13 +103,13 @@ impl CtrlC {
 
     /// Whether Ctrl-C has arrived since the last call.
     pub(crate) fn take(&self) -> bool {
-        self.event_loop.signals().take_press(&self.arrived)
+        self.signals.take_press(&self.arrived)
     }
 }
 
 impl Drop for CtrlC {
     fn drop(&mut self) {
-        self.event_loop.signals().unlisten(&self.arrived);
+        self.signals.unlisten(&self.arrived);
     }
 }
 
@@ -125,7 +126,7 @@ mod tests {
     fn what_arrives_without_a_handler_is_mains_whenever_main_asks() -> Result<()> {
         let runner = Runner::builder().workers(1).build()?;
         let event_loop = runner.get_loop();
-        let presses = CtrlC::of(&event_loop);
+        let presses = CtrlC::of(event_loop.shared().signals());
         let press = || presses.flag().store(true, Ordering::SeqCst);
         let add = || event_loop.add_signal_handler(SIGINT, || ());
         assert!(!presses.take());

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use selvedge_scheduler::{BlockingJob, Scheduler};
 
-use crate::event_loop::EventLoop;
+use super::EventLoop;
 
 /// Counts the threads of a loop's pool that are inside a user's function.
 #[derive(Clone, Default)]
@@ -33,7 +33,7 @@ impl Drop for Inside<'_> {
 }
 
 /// A job for this scheduler's pool that is counted while it runs.
-pub(super) fn counted(scheduler: &Scheduler, job: impl FnOnce() + Send + 'static) -> BlockingJob {
+pub(crate) fn counted(scheduler: &Scheduler, job: impl FnOnce() + Send + 'static) -> BlockingJob {
     let running = EventLoop::of(scheduler.clone()).map(|event_loop| event_loop.shared().running().clone());
     Box::new(move || {
         let _inside = running.as_ref().map(RunningFunctions::enter);

@@ -41,7 +41,7 @@ use crate::sync::Mutex;
 pub(crate) struct Route {
     /// The number of the task where it began.
     origin: u64,
-    /// A shutdown asks every task once, so this one is passed on only to tasks that it has not reached.
+    /// A shutdown cancels every task once, so this one is passed on only to tasks that it has not reached.
     is_of_shutdown: bool,
     way: Arc<Way>,
 }
@@ -51,9 +51,9 @@ struct Way(Mutex<Node>);
 
 #[derive(Default)]
 struct Node {
-    /// It has joined another one, whose root tells about both.
+    /// It has joined another one, whose root stands for both.
     joined: Option<Arc<Way>>,
-    /// Of a root: somebody was told, or nobody will be.
+    /// Of a root: an await has taken the request, or none will.
     is_settled: bool,
 }
 
@@ -95,7 +95,7 @@ impl Route {
         (to != self.origin).then_some(self)
     }
 
-    /// Somebody has been told, or nobody will be.
+    /// An await has taken the request, or none will.
     pub(crate) fn settle(&self) {
         loop {
             let root = Way::root(&self.way);
@@ -138,7 +138,7 @@ impl Way {
         loop {
             let next = here.0.lock().joined.clone();
             let Some(next) = next else { return here };
-            // The path is halved on the way, so that nobody walks it again in full.
+            // The path is halved on the way, so that it is never walked in full again.
             let after_next = next.0.lock().joined.clone();
             if let Some(after_next) = after_next {
                 // Dropped after the lock: it may be the last reference.
@@ -179,7 +179,8 @@ impl Way {
 }
 
 impl Drop for Way {
-    /// One after the other: a way may have joined another one, and that one again, for as long as there are tasks.
+    /// One after the other: a way may have joined another one, and that one again, for as long as
+    /// there are tasks.
     fn drop(&mut self) {
         let mut next = self.0.lock().joined.take();
         while let Some(way) = next {

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use selvedge_scheduler::Scheduler;
 
-/// Workers that create tasks draw numbers in blocks, so that they do not fight over one cache line. Small blocks keep the gaps in
-/// the names `Task-N` small.
+/// Workers that create tasks draw numbers in blocks, so that they do not fight over one cache line.
+/// Small blocks keep the gaps in the names `Task-N` small.
 const WORKER_BLOCK: u64 = 16;
 
-/// Numbers start at one, like asyncio's; zero is nobody.
+/// Numbers start at one, like asyncio's; zero is no task's.
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
 thread_local! {
@@ -22,7 +22,8 @@ pub(super) fn next() -> u64 {
     DRAWN.with(|drawn| {
         let (mut number, mut end) = drawn.get();
         if number == end {
-            // A thread that is no worker creates few tasks; a block of its own would only tear holes into the names.
+            // A thread that is no worker creates few tasks; a block of its own would only tear
+            // holes into the names.
             let count = if Scheduler::current_worker().is_some() { WORKER_BLOCK } else { 1 };
             // Relaxed: the numbers only have to differ.
             number = NEXT.fetch_add(count, Ordering::Relaxed);

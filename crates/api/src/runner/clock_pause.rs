@@ -19,7 +19,7 @@ use selvedge_scheduler::{ClockPause, Scheduler};
 
 pin_project! {
     /// Main, and the clock pause at its end.
-    pub(super) struct Held<C> {
+    pub(super) struct PausesAtEnd<C> {
         #[pin]
         main: C,
         // Dropped after the values that main captured, whose destructors are part of main.
@@ -29,18 +29,18 @@ pin_project! {
 
 /// Where the runner finds the clock pause.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Hold(Arc<Mutex<Option<ClockPause>>>);
+pub(super) struct MainsPause(Arc<Mutex<Option<ClockPause>>>);
 
-struct AtEnd(Hold);
+struct AtEnd(MainsPause);
 
-impl Hold {
+impl MainsPause {
     /// Returns a future that runs `main` and begins the clock pause when it ends.
-    pub(super) fn around<C>(&self, main: C) -> Held<C> {
-        Held { main, at_end: AtEnd(self.clone()) }
+    pub(super) fn around<C>(&self, main: C) -> PausesAtEnd<C> {
+        PausesAtEnd { main, at_end: AtEnd(self.clone()) }
     }
 
     /// Ends the clock pause.
-    pub(super) fn release(&self) {
+    pub(super) fn end(&self) {
         let hold = self.0.lock().take();
         drop(hold);
     }
@@ -54,7 +54,7 @@ impl Drop for AtEnd {
     }
 }
 
-impl<C: Future> Future for Held<C> {
+impl<C: Future> Future for PausesAtEnd<C> {
     type Output = C::Output;
 
     #[inline]

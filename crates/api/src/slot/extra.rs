@@ -2,14 +2,13 @@
 
 use std::sync::{Arc, OnceLock};
 
-use selvedge_scheduler::WaitList;
+use selvedge_scheduler::{Scheduler, WaitList};
 
-use super::completion::{Watcher, WatcherId};
-use crate::callgraph::AwaitedBy;
-use crate::cancel::{CancelState, Delivery, ForeignWakers, ForeignWakersOwner, Meeting, Request, Route};
+use super::awaited_by::AwaitedBy;
+use super::watcher::{Watcher, WatcherId};
 use crate::context::Context;
 use crate::error::Error;
-use crate::event_loop::{EventLoop, get_running_loop};
+use crate::request::{CancelState, Delivery, ForeignWakers, ForeignWakersOwner, Meeting, Request, Route};
 use crate::sync::{AtomicBool, Mutex, Ordering};
 
 /// A task's name, message, callbacks, own context and error: allocated when the first of them is needed.
@@ -26,16 +25,18 @@ pub(crate) struct Extra {
 /// What a task failed with.
 struct Failure {
     error: Error,
-    /// The loop that would be told if nobody asked for the error. A mere cancellation is never told.
-    event_loop: Option<EventLoop>,
+    /// The scheduler of the loop to which the error is reported if nothing retrieves it. A
+    /// cancellation is never reported.
+    scheduler: Option<Scheduler>,
 }
 
-/// Whether a shutdown's request was news to a task.
+/// What a shutdown's request found at a task.
 #[must_use]
-pub(crate) enum Told {
-    Now(Request),
-    /// It reached the task on this way.
-    Before(Route),
+pub(crate) enum ShutdownRequest {
+    /// The task had not received it before.
+    New(Request),
+    /// It reached the task before, by this route.
+    Earlier(Route),
 }
 
 /// A shutdown's request.
@@ -50,13 +51,13 @@ struct Shutdown {
 struct Details {
     name: Option<String>,
     cancel_message: Option<Arc<str>>,
-    /// The way of a request that another task passed on.
+    /// The route of a request that another task passed on.
     route: Option<Route>,
     /// How a shutdown's request reached the task, which it does once.
     shutdown: Option<Box<Shutdown>>,
     watchers: WaitList<Watcher>,
     last_watcher: u64,
-    /// Nearly always nobody has said so.
+    /// `None` in nearly all tasks.
     awaited_by: Option<Box<AwaitedBy>>,
 }
 
@@ -65,7 +66,7 @@ impl Extra {
         self.details.lock().name.clone()
     }
 
-    pub(super) fn set_name(&self, name: String) {
+    pub(crate) fn set_name(&self, name: String) {
         let _former = self.details.lock().name.replace(name);
     }
 
@@ -102,10 +103,10 @@ impl Extra {
     }
 
     /// Counts a shutdown's request, unless the task was given it before.
-    pub(super) fn tell_of_shutdown(&self, requests: &CancelState, route: Route) -> Told {
+    pub(super) fn request_shutdown(&self, requests: &CancelState, route: Route) -> ShutdownRequest {
         let mut details = self.details.lock();
         if let Some(shutdown) = &details.shutdown {
-            return Told::Before(shutdown.route.clone());
+            return ShutdownRequest::Earlier(shutdown.route.clone());
         }
         details.shutdown = Some(Box::new(Shutdown { route: route.clone(), waits: false }));
         let request = requests.request_counted();
@@ -116,21 +117,21 @@ impl Extra {
         if request == Request::First {
             details.cancel_message = None;
         }
-        Told::Now(request)
+        ShutdownRequest::New(request)
     }
 
-    /// The way on which a shutdown's request reached the task.
+    /// The route by which a shutdown's request reached the task.
     pub(super) fn shutdown_route(&self) -> Option<Route> {
         self.details.lock().shutdown.as_ref().map(|shutdown| shutdown.route.clone())
     }
 
-    pub(super) fn set_waits_for_told(&self, waits: bool) {
+    pub(super) fn set_waits_for_request(&self, waits: bool) {
         if let Some(shutdown) = &mut self.details.lock().shutdown {
             shutdown.waits = waits;
         }
     }
 
-    pub(super) fn waits_for_told(&self) -> bool {
+    pub(super) fn waits_for_request(&self) -> bool {
         self.details.lock().shutdown.as_ref().is_some_and(|shutdown| shutdown.waits)
     }
 
@@ -155,12 +156,12 @@ impl Extra {
     }
 
     pub(super) fn record_failure(&self, error: &Error) {
-        let event_loop = if error.is_cancelled() { None } else { get_running_loop().ok() };
-        let _ = self.failure.set(Failure { error: error.clone(), event_loop });
+        let scheduler = if error.is_cancelled() { None } else { Scheduler::current() };
+        let _ = self.failure.set(Failure { error: error.clone(), scheduler });
     }
 
-    pub(super) fn failed_on(&self) -> Option<&EventLoop> {
-        self.failure.get()?.event_loop.as_ref()
+    pub(super) fn failed_on(&self) -> Option<&Scheduler> {
+        self.failure.get()?.scheduler.as_ref()
     }
 
     pub(super) fn failure(&self) -> Option<Error> {
@@ -176,12 +177,12 @@ impl Extra {
         self.retrieved.load(Ordering::Relaxed)
     }
 
-    /// Who was said to wait for the task, apart from those who do.
+    /// The tasks that were said to wait for this one.
     pub(crate) fn with_awaited_by(&self, mut f: impl FnMut(&mut Option<Box<AwaitedBy>>)) {
         f(&mut self.details.lock().awaited_by);
     }
 
-    pub(super) fn add_watcher(&self, watcher: Watcher) -> WatcherId {
+    pub(crate) fn add_watcher(&self, watcher: Watcher) -> WatcherId {
         let mut details = self.details.lock();
         details.last_watcher += 1;
         let id = WatcherId(details.last_watcher);
@@ -194,17 +195,18 @@ impl Extra {
         self.details.lock().watchers.len()
     }
 
-    pub(super) fn take_watchers(&self) -> WaitList<Watcher> {
+    pub(crate) fn take_watchers(&self) -> WaitList<Watcher> {
         self.details.lock().watchers.take()
     }
 
     /// Takes one watcher out, if it is still there.
-    pub(super) fn remove_watcher(&self, id: WatcherId) -> Option<Watcher> {
+    pub(crate) fn remove_watcher(&self, id: WatcherId) -> Option<Watcher> {
         self.details.lock().watchers.remove(id.0)
     }
 
-    /// Takes a callback out, if it is still there: an id of another task may be the number of a watcher of ours here.
-    pub(super) fn remove_callback(&self, id: WatcherId) -> Option<Watcher> {
+    /// Takes a callback out, if it is still there: an id of another task may be the number of a
+    /// watcher of ours here.
+    pub(crate) fn remove_callback(&self, id: WatcherId) -> Option<Watcher> {
         let watchers = &mut self.details.lock().watchers;
         let is_callback = matches!(watchers.get(id.0), Some(Watcher::Callback(_)));
         if is_callback { watchers.remove(id.0) } else { None }

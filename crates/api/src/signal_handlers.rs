@@ -8,11 +8,8 @@
 //!
 //! If the coroutine's second step misses a flag, the byte that belongs to it is still unread, so
 //! the coroutine runs again. The coroutine starts with the loop's first handler and lasts as long
-//! as the loop. Adding and removing handlers only changes a table (`table`) and the registrations
+//! as the loop. Adding and removing handlers only changes a table (`signal/table.rs`) and the registrations
 //! of the process (`signal/default_action.rs`).
-
-mod ctrl_c;
-mod table;
 
 use std::io::Read;
 use std::os::unix::net::UnixStream;
@@ -21,15 +18,12 @@ use std::time::Duration;
 
 use selvedge_scheduler::Direction;
 
-pub(crate) use self::ctrl_c::CtrlC;
-use self::table::Handler;
-pub(crate) use self::table::Signals;
-use super::EventLoop;
 use crate::contain::{Contained, silently};
-use crate::context::copy_context;
+use crate::context_var::copy_context;
 use crate::error::{Result, RuntimeError};
+use crate::event_loop::{EventLoop, report};
 use crate::net::{Done, Socket};
-use crate::signal::can_be_caught;
+use crate::signal::{Handler, Signals, can_be_caught, no_signal};
 use crate::waiting::sleep;
 
 /// The greatest number of a signal. Which smaller numbers are signals is decided by the system when
@@ -98,7 +92,7 @@ impl EventLoop {
             return Err(RuntimeError::new(format!("sig {signal} cannot be caught")).into());
         }
         self.hear_signals()?;
-        let former = self.signals().set(signal, handler)?;
+        let former = self.shared().signals().set(signal, handler)?;
         // Dropping the captured values runs foreign code: the lock is released before.
         silently(|| drop(former));
         Ok(())
@@ -122,24 +116,20 @@ impl EventLoop {
     /// [`RuntimeError`] if the number is not a signal's.
     pub fn remove_signal_handler(&self, signal: i32) -> Result<bool> {
         check(signal)?;
-        Ok(self.signals().remove(signal))
-    }
-
-    pub(crate) fn signals(&self) -> &Arc<Signals> {
-        self.shared().signals()
+        Ok(self.shared().signals().remove(signal))
     }
 
     /// Starts the background coroutine, if this is the loop's first handler.
     fn hear_signals(&self) -> Result<()> {
-        if self.signals().is_open()? {
+        if self.shared().signals().is_open()? {
             return Ok(());
         }
         let (far, near) = UnixStream::pair()?;
         far.set_nonblocking(true)?;
         near.set_nonblocking(true)?;
         let near = Socket::watch_on(self.scheduler(), mio::net::UnixStream::from_std(near))?;
-        if self.signals().try_open(far)? {
-            self.run_in_background(call_handlers(Arc::clone(self.signals()), near));
+        if self.shared().signals().try_open(far)? {
+            self.run_in_background(call_handlers(Arc::clone(self.shared().signals()), near));
         }
         Ok(())
     }
@@ -149,17 +139,13 @@ fn check(signal: i32) -> Result<()> {
     if (1..=GREATEST).contains(&signal) { Ok(()) } else { Err(no_signal(signal)) }
 }
 
-fn no_signal(signal: i32) -> crate::Error {
-    RuntimeError::new(format!("invalid signal number {signal}")).into()
-}
-
 /// Ends when the bell is dropped or the loop is closed.
 async fn call_handlers(signals: Arc<Signals>, bell: Socket<mio::net::UnixStream>) {
     let read = |mut bell: &mio::net::UnixStream| bell.read(&mut [0; AT_ONCE]).map(Done::whole);
-    while let Ok(1..) = bell.attempt(Direction::Read, read).await {
+    while let Ok(1..) = bell.operation(Direction::Read, read).await {
         let mut last = 0;
         while let Some((signal, handler)) = signals.next_arrived(last) {
-            handler.call();
+            handler.call(|panic| report::callback_panicked(None, panic.into()));
             last = signal;
         }
         // Other tasks get their turn even if signals arrive without a pause.

@@ -1,4 +1,4 @@
-//! What has been asked of one scope, and how much of it was delivered?
+//! What was requested of one scope, and how much of it was delivered?
 
 use std::fmt;
 
@@ -20,7 +20,8 @@ use crate::sync::{AtomicU64, Ordering, update};
 ///   same `made`.
 /// * `held`: the task's turn to take its first step has not come. (Root scopes only.)
 /// * `ended`: the task has ended, and with a cancellation. (Root scopes only.)
-/// * `cancelling`: asyncio's count, up with every `cancel()`, down with every `uncancel()`. (Root scopes only.)
+/// * `cancelling`: asyncio's count, up with every `cancel()`, down with every `uncancel()`. (Root
+///   scopes only.)
 ///
 /// ```text
 ///          request                   deliver
@@ -32,8 +33,9 @@ use crate::sync::{AtomicU64, Ordering, update};
 ///         quiet, made - 1, rescinded + 1
 /// ```
 ///
-/// All operations are relaxed: the word publishes nothing but itself. Whoever asks wakes the task afterwards, and that wake is
-/// what makes the next poll see the request; a message travels under a lock of its own.
+/// All operations are relaxed: the word publishes nothing but itself. The caller that makes a
+/// request wakes the task afterwards, and that wake is what makes the next poll see the request; a
+/// message travels under a lock of its own.
 pub(crate) struct CancelState(AtomicU64);
 
 /// One moment of a [`CancelState`].
@@ -46,7 +48,7 @@ pub(crate) struct Requests(u64);
 pub(crate) enum Request {
     /// Nothing was pending: the task must be woken.
     First,
-    /// An undelivered request, which it joined; whoever made that one wakes the task.
+    /// An undelivered request, which it joined; the caller that made that one wakes the task.
     Joined,
 }
 
@@ -81,15 +83,15 @@ impl CancelState {
     /// `cancel()`: one more request, which `cancelling` counts.
     pub(crate) fn request_counted(&self) -> Request {
         // A saturated count stays where it is instead of spilling into nothing.
-        self.ask(|now| if now & CANCELLING == CANCELLING { now } else { now + CANCELLING_ONE })
+        self.make(|now| if now & CANCELLING == CANCELLING { now } else { now + CANCELLING_ONE })
     }
 
     /// An expiry or a group's failure: a request that `cancelling` does not show.
     pub(crate) fn request(&self) -> Request {
-        self.ask(|now| now)
+        self.make(|now| now)
     }
 
-    fn ask(&self, count: impl Fn(u64) -> u64) -> Request {
+    fn make(&self, count: impl Fn(u64) -> u64) -> Request {
         let before = self.update(|now| {
             let next = count(now);
             if now & PENDING == 0 { with_made(next, now.wrapping_add(1)) | PENDING } else { next }
@@ -110,7 +112,8 @@ impl CancelState {
         self.update(|now| now | PENDING);
     }
 
-    /// `uncancel()`: one request less. The last one less rescinds what was not delivered. Returns the new count.
+    /// `uncancel()`: one request less. The last one less rescinds what was not delivered. Returns
+    /// the new count.
     pub(crate) fn uncancel(&self) -> u32 {
         let lower = |now: u64| {
             if now & CANCELLING == 0 {
@@ -132,7 +135,7 @@ impl CancelState {
         self.0.fetch_or(ENDED, Ordering::Relaxed);
     }
 
-    /// The task takes no step before [`release`](Self::release), unless it is asked to stop.
+    /// The task takes no step before [`release`](Self::release), unless it gets a request.
     pub(crate) fn hold(&self) {
         self.0.fetch_or(HELD, Ordering::Relaxed);
     }
@@ -173,7 +176,7 @@ impl Requests {
         self.0 & PENDING != 0
     }
 
-    /// Nobody has asked it to stop, and its turn has not come.
+    /// It has no pending request, and its turn has not come.
     pub(crate) fn has_to_wait(self) -> bool {
         self.0 & (HELD | PENDING) == HELD
     }
@@ -186,7 +189,8 @@ impl Requests {
         (self.0 / CANCELLING_ONE) as u32
     }
 
-    /// Whether the request that is pending here is pending in `later` too: nobody has taken it in between, nor taken it back.
+    /// Whether the request that is pending here is pending in `later` too: in between it was
+    /// neither taken nor taken back.
     pub(crate) fn is_still_pending_in(self, later: Requests) -> bool {
         let is_same = self.made() == later.made() && !self.was_rescinded_by(later);
         self.is_pending() && later.is_pending() && is_same
@@ -228,61 +232,61 @@ mod tests {
 
     #[test]
     fn two_requests_before_a_delivery_are_one() {
-        let word = CancelState::new();
-        assert_eq!(word.request_counted(), Request::First);
-        assert_eq!(word.request_counted(), Request::Joined);
-        assert_eq!((word.load().made(), word.load().delivered(), word.load().cancelling()), (1, 0, 2));
-        assert_eq!(word.deliver(), Delivery { made: 1, was_pending: true });
-        assert_eq!(word.deliver(), Delivery { made: 1, was_pending: false });
-        assert_eq!(word.request_counted(), Request::First);
-        assert_eq!((word.load().made(), word.load().delivered(), word.load().cancelling()), (2, 1, 3));
+        let state = CancelState::new();
+        assert_eq!(state.request_counted(), Request::First);
+        assert_eq!(state.request_counted(), Request::Joined);
+        assert_eq!((state.load().made(), state.load().delivered(), state.load().cancelling()), (1, 0, 2));
+        assert_eq!(state.deliver(), Delivery { made: 1, was_pending: true });
+        assert_eq!(state.deliver(), Delivery { made: 1, was_pending: false });
+        assert_eq!(state.request_counted(), Request::First);
+        assert_eq!((state.load().made(), state.load().delivered(), state.load().cancelling()), (2, 1, 3));
     }
 
     #[test]
     fn the_last_uncancel_rescinds_only_what_is_undelivered() {
-        let word = CancelState::new();
-        assert_eq!(word.uncancel(), 0);
-        let _ = word.request_counted();
-        let _ = word.request_counted();
-        assert_eq!(word.uncancel(), 1);
-        assert!(word.load().is_pending());
-        assert_eq!(word.uncancel(), 0);
-        assert_eq!((word.load().made(), word.load().is_pending()), (0, false));
-        let _ = word.request_counted();
-        let _ = word.deliver();
-        assert_eq!(word.uncancel(), 0);
-        assert_eq!((word.load().made(), word.load().delivered()), (1, 1));
+        let state = CancelState::new();
+        assert_eq!(state.uncancel(), 0);
+        let _ = state.request_counted();
+        let _ = state.request_counted();
+        assert_eq!(state.uncancel(), 1);
+        assert!(state.load().is_pending());
+        assert_eq!(state.uncancel(), 0);
+        assert_eq!((state.load().made(), state.load().is_pending()), (0, false));
+        let _ = state.request_counted();
+        let _ = state.deliver();
+        assert_eq!(state.uncancel(), 0);
+        assert_eq!((state.load().made(), state.load().delivered()), (1, 1));
     }
 
     #[test]
-    fn a_request_is_told_from_one_that_takes_its_place() {
-        let word = CancelState::new();
+    fn a_request_differs_from_one_that_takes_its_place() {
+        let state = CancelState::new();
         for _ in 0..600 {
-            let _ = word.request_counted();
-            let began = word.load();
-            assert!(began.is_still_pending_in(word.load()));
-            assert_eq!(word.uncancel(), 0);
-            let _ = word.request_counted();
-            let now = word.load();
+            let _ = state.request_counted();
+            let began = state.load();
+            assert!(began.is_still_pending_in(state.load()));
+            assert_eq!(state.uncancel(), 0);
+            let _ = state.request_counted();
+            let now = state.load();
             assert_eq!((began.made(), began.is_pending()), (now.made(), now.is_pending()));
             assert!(!began.is_still_pending_in(now) && began.was_rescinded_by(now));
-            assert_eq!((word.uncancel(), word.load().ended_cancelled()), (0, false));
+            assert_eq!((state.uncancel(), state.load().ended_cancelled()), (0, false));
         }
     }
 
     #[test]
     fn what_is_given_back_is_pending_again() {
-        let word = CancelState::new();
-        let _ = word.request();
-        let _ = word.deliver();
-        word.give_back();
-        assert_eq!((word.load().made(), word.load().delivered(), word.load().cancelling()), (1, 0, 0));
+        let state = CancelState::new();
+        let _ = state.request();
+        let _ = state.deliver();
+        state.give_back();
+        assert_eq!((state.load().made(), state.load().delivered(), state.load().cancelling()), (1, 0, 0));
     }
 
     #[test]
     fn a_full_count_of_requests_wraps_without_touching_its_neighbours() {
-        let word = CancelState(AtomicU64::new(MADE));
-        let _ = word.request();
-        assert_eq!((word.load().made(), word.load().is_pending(), word.load().cancelling()), (0, true, 0));
+        let state = CancelState(AtomicU64::new(MADE));
+        let _ = state.request();
+        assert_eq!((state.load().made(), state.load().is_pending(), state.load().cancelling()), (0, true, 0));
     }
 }

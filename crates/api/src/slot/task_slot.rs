@@ -4,17 +4,17 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use once_cell::race::OnceBox;
-use selvedge_scheduler::{Slot, TaskRef};
+use selvedge_scheduler::Scheduler;
 
-use super::extra::{Extra, Told};
+use super::extra::{Extra, ShutdownRequest};
 use super::number;
-use crate::cancel::{CancelState, Delivery, ForeignWakers, Request, Route};
 use crate::context::Bindings;
 use crate::error::{CancelledError, Error};
-use crate::event_loop::EventLoop;
+use crate::request::{CancelState, Delivery, ForeignWakers, Request, Route};
 
-/// What lies in the cell of each task. It is small because every task pays for it; whatever only some tasks need (a name, callbacks,
-/// an error) is in the box that is made when it is first needed.
+/// What lies in the cell of each task. It is small because every task pays for it; whatever only
+/// some tasks need (a name, callbacks, an error) is in the box that is made when it is first
+/// needed.
 pub(crate) struct TaskSlot {
     requests: CancelState,
     /// The creator's context at creation: one reference to an immutable map.
@@ -25,10 +25,11 @@ pub(crate) struct TaskSlot {
 }
 
 impl TaskSlot {
-    pub(crate) fn new(created_at: &'static Location<'static>) -> TaskSlot {
+    /// `inherited`: the map that is current where the task is created.
+    pub(crate) fn new(created_at: &'static Location<'static>, inherited: Option<Arc<Bindings>>) -> TaskSlot {
         TaskSlot {
             requests: CancelState::new(),
-            inherited: crate::context::current_bindings(),
+            inherited,
             extra: OnceBox::new(),
             number: number::next(),
             created_at,
@@ -65,7 +66,7 @@ impl TaskSlot {
     }
 
     /// Counts a request, and keeps its message and route if it is the first since the last delivery.
-    pub(super) fn request(&self, message: Option<Arc<str>>, route: Option<Route>) -> Request {
+    pub(crate) fn request(&self, message: Option<Arc<str>>, route: Option<Route>) -> Request {
         let is_plain = message.is_none() && route.is_none();
         let extra = if is_plain { self.extra_if_any() } else { Some(self.extra()) };
         match extra {
@@ -86,36 +87,36 @@ impl TaskSlot {
     }
 
     /// Counts the request of a shutdown, which the task is given once.
-    pub(super) fn tell_of_shutdown(&self, route: Route) -> Told {
-        self.extra().tell_of_shutdown(&self.requests, route)
+    pub(crate) fn request_shutdown(&self, route: Route) -> ShutdownRequest {
+        self.extra().request_shutdown(&self.requests, route)
     }
 
     /// asyncio's `uncancel()`.
-    pub(super) fn uncancel(&self) -> u32 {
+    pub(crate) fn uncancel(&self) -> u32 {
         let left = self.requests.uncancel();
         if left == 0 && !self.requests.load().is_pending() {
             if let Some(route) = self.route() {
-                // It may have been taken back: then nobody will be told.
+                // The request may have been taken back: then no await will take it.
                 route.settle();
             }
         }
         left
     }
 
-    /// The way on which a shutdown's request reached the task, if one has.
+    /// The route by which a shutdown's request reached the task, if one has.
     pub(crate) fn shutdown_route(&self) -> Option<Route> {
         self.extra_if_any()?.shutdown_route()
     }
 
-    /// The task has passed a shutdown's request on and waits for whom it told, or does not any more.
-    pub(crate) fn set_waits_for_told(&self, waits: bool) {
+    /// Whether the task waits for tasks to which it has passed a shutdown's request on.
+    pub(crate) fn set_waits_for_request(&self, waits: bool) {
         if let Some(extra) = self.extra_if_any() {
-            extra.set_waits_for_told(waits);
+            extra.set_waits_for_request(waits);
         }
     }
 
-    pub(crate) fn waits_for_told(&self) -> bool {
-        self.extra_if_any().is_some_and(Extra::waits_for_told)
+    pub(crate) fn waits_for_request(&self) -> bool {
+        self.extra_if_any().is_some_and(Extra::waits_for_request)
     }
 
     /// The message of the last request that did not join another one.
@@ -123,7 +124,7 @@ impl TaskSlot {
         self.extra_if_any()?.cancel_message()
     }
 
-    /// The way of that request, if another task passed it on.
+    /// The route of that request, if another task passed it on.
     pub(crate) fn route(&self) -> Option<Route> {
         self.extra_if_any()?.route()
     }
@@ -142,8 +143,9 @@ impl TaskSlot {
         self.extra_if_any().and_then(Extra::name).unwrap_or_else(|| format!("Task-{}", self.number))
     }
 
-    /// Notes how the task failed, for those who hold no right to its result. Happens before the task counts as done.
-    pub(super) fn record_failure(&self, error: &Error) {
+    /// Notes how the task failed, for references without a right to its result. Happens before the
+    /// task counts as done.
+    pub(crate) fn record_failure(&self, error: &Error) {
         if error.is_cancelled() {
             self.requests.end_cancelled();
             if error.downcast_ref::<CancelledError>().is_none_or(|cancelled| cancelled.message().is_none()) {
@@ -154,31 +156,23 @@ impl TaskSlot {
     }
 
     /// How the task failed. Meaningful once it is done.
-    pub(super) fn failure(&self) -> Option<Error> {
+    pub(crate) fn failure(&self) -> Option<Error> {
         let recorded = self.extra_if_any().and_then(Extra::failure);
         recorded.or_else(|| self.requests.load().ended_cancelled().then(|| CancelledError::new().into()))
     }
 
-    /// The loop on which the task failed.
-    pub(crate) fn failed_on(&self) -> Option<&EventLoop> {
+    /// The scheduler of the loop on which the task failed.
+    pub(crate) fn failed_on(&self) -> Option<&Scheduler> {
         self.extra_if_any()?.failed_on()
     }
 
-    /// Somebody has seen the error: it is not reported when the last handle goes.
+    /// The error has been seen: it is not reported when the last handle is dropped.
     pub(crate) fn mark_retrieved(&self) {
         self.extra().mark_retrieved();
     }
 
-    pub(super) fn is_retrieved(&self) -> bool {
+    pub(crate) fn is_retrieved(&self) -> bool {
         self.extra_if_any().is_some_and(Extra::is_retrieved)
-    }
-}
-
-impl Slot for TaskSlot {
-    fn completed(&self, task: &TaskRef) {
-        if let Some(extra) = self.extra_if_any() {
-            super::completion::run(extra.take_watchers(), task);
-        }
     }
 }
 

@@ -18,10 +18,11 @@
 //! in the first round only. So the wakers of a scope that ends move to the scope around it. A leaf that was
 //! called in one scope and is polled in another takes the request if the requesting scope is still around it.
 //!
-//! Code that makes a request only wakes the task. The wakers are called once for each state of the requests
-//! (`Call::asked`); a leaf that registers later has checked that state itself. (A leaf polled for the first
-//! time after another leaf took the request does not see it: it looks like an await in that leaf's clean-up.)
-//! Registering and calling happen on the thread that polls the task; leaves and scopes may be dropped on any.
+//! Code that makes a request only wakes the task. The wakers are called once for each state of the
+//! requests (`Call::requests`); a leaf that registers later has checked that state itself. (A leaf
+//! polled for the first time after another leaf took the request does not see it: it looks like an
+//! await in that leaf's clean-up.) Registering and calling happen on the thread that polls the
+//! task; leaves and scopes may be dropped on any.
 
 use std::sync::{Arc, Weak};
 use std::task::Waker;
@@ -45,7 +46,8 @@ pub(crate) struct ForeignWakers {
 /// Wakers are cloned, woken and dropped after the lock.
 #[derive(Default)]
 struct List {
-    /// In the order in which they came, which is the order in which they are called. Keys are never used again.
+    /// In the order in which they came, which is the order in which they are called. Keys are never
+    /// used again.
     members: WaitList<Member>,
     next: u64,
     /// The key among the members of the scope around.
@@ -65,11 +67,11 @@ enum Member {
 
 /// Which requests were the members called for?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Call {
+pub(crate) struct Call {
     /// The place of the scope below which all were called.
-    pub(super) place: u64,
+    pub(crate) place: u64,
     /// The state of the requests there.
-    pub(super) asked: u64,
+    pub(crate) requests: u64,
 }
 
 impl List {
@@ -88,8 +90,8 @@ impl ForeignWakers {
     }
 
     /// Wakes all below, if that has not been done for this state of the requests.
-    pub(super) fn call(&self, asked: u64) {
-        let call = Call { place: self.place, asked };
+    pub(crate) fn call(&self, requests: u64) {
+        let call = Call { place: self.place, requests };
         if self.list.lock().called == Some(call) {
             return;
         }
@@ -99,7 +101,8 @@ impl ForeignWakers {
         wakers.into_iter().for_each(wake_quietly);
     }
 
-    /// Takes the wakers of all leaves below out, in order. What comes later enters its scope with the one around again.
+    /// Takes the wakers of all leaves below out, in order. What comes later enters its scope with
+    /// the one around again.
     fn take_all(&self, call: Option<Call>) -> Vec<Waker> {
         let take = |wakers: &ForeignWakers| {
             let mut list = wakers.list.lock();
@@ -138,7 +141,7 @@ impl ForeignWakers {
     }
 
     /// Some of the task's leaves were called and have not come to be polled.
-    pub(super) fn has_called(&self) -> bool {
+    pub(crate) fn has_called(&self) -> bool {
         self.called.load(Ordering::Relaxed) > 0
     }
 
@@ -146,7 +149,7 @@ impl ForeignWakers {
         let key = self.list.lock().add(Member::Leaf(waker));
         let mut inner = self;
         while let Some(around) = &inner.around {
-            // Two locks, the inner one first: nobody takes them in another order.
+            // Two locks, the inner one first: no code takes them in another order.
             let mut list = inner.list.lock();
             if list.key_around.is_some() {
                 break;
@@ -208,7 +211,7 @@ impl ForeignWakersOwner {
     }
 
     /// For a scope inside of another one.
-    pub(super) fn inside(place: u64, around: Arc<ForeignWakers>) -> ForeignWakersOwner {
+    pub(crate) fn inside(place: u64, around: Arc<ForeignWakers>) -> ForeignWakersOwner {
         ForeignWakersOwner(ForeignWakers::new(place, Some(around)))
     }
 
@@ -238,30 +241,30 @@ impl Drop for ForeignWakersOwner {
 }
 
 /// A leaf's entry, for as long as the leaf stays where it is and waits.
-pub(super) struct Entry {
+pub(crate) struct Entry {
     wakers: Arc<ForeignWakers>,
     key: u64,
     has_moved: bool,
 }
 
 impl Entry {
-    pub(super) fn new(wakers: Arc<ForeignWakers>, waker: &Waker) -> Entry {
+    pub(crate) fn new(wakers: Arc<ForeignWakers>, waker: &Waker) -> Entry {
         let key = wakers.enter(waker.clone());
         Entry { wakers, key, has_moved: false }
     }
 
     /// The leaf has been moved to where other scopes are around it.
-    pub(super) fn mark_moved(&mut self) {
+    pub(crate) fn mark_moved(&mut self) {
         self.has_moved = true;
     }
 
     /// What the leaf was called for, if it was.
-    pub(super) fn call(&self) -> Option<Call> {
+    pub(crate) fn call(&self) -> Option<Call> {
         self.wakers.call_of(self.key)
     }
 
     /// The leaf is still there, was not called, and `waker` wakes the same.
-    pub(super) fn stands_for(&self, waker: &Waker) -> bool {
+    pub(crate) fn stands_for(&self, waker: &Waker) -> bool {
         !self.has_moved && self.wakers.holds(self.key, waker)
     }
 }

@@ -11,13 +11,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
-use super::super::report;
 use super::ctrl_c::Pressed;
-use super::no_signal;
+use super::{DefaultAction, Raising, SIGINT, Told};
 use crate::contain;
 use crate::context::Context;
-use crate::error::{EVENT_LOOP_IS_CLOSED, Result, RuntimeError};
-use crate::signal::{DefaultAction, Raising, SIGINT, Told};
+use crate::error::{EVENT_LOOP_IS_CLOSED, Error, PanicError, Result, RuntimeError};
 
 /// The loop's handlers.
 pub(crate) struct Signals(Mutex<State>);
@@ -38,45 +36,44 @@ struct Entry {
     handler: Arc<Handler>,
 }
 
-pub(super) struct Handler {
+pub(crate) struct Handler {
     callback: Box<dyn Fn() + Send + Sync>,
     context: Context,
 }
 
 impl Handler {
-    pub(super) fn new(callback: impl Fn() + Send + Sync + 'static, context: Context) -> Handler {
+    pub(crate) fn new(callback: impl Fn() + Send + Sync + 'static, context: Context) -> Handler {
         Handler { callback: Box::new(callback), context }
     }
 
-    /// Calls the callback. A panic is reported.
-    pub(super) fn call(self: Arc<Self>) {
-        report_panic(|| self.context.run(&self.callback));
+    /// Calls the callback. `report` gets its panic.
+    pub(crate) fn call(self: Arc<Self>, report: impl Fn(PanicError)) {
+        let report_panic = |called: std::result::Result<(), PanicError>| called.unwrap_or_else(&report);
+        report_panic(contain::call(|| self.context.run(&self.callback)));
         // If the handler was removed meanwhile, this drops the last reference and the callback's
         // captured values. It is a separate call, because two panics at once would end the process.
-        report_panic(|| drop(self));
+        report_panic(contain::call(|| drop(self)));
     }
 }
 
-fn report_panic(foreign: impl FnOnce()) {
-    if let Err(panic) = contain::call(foreign) {
-        report::callback_panicked(None, panic.into());
-    }
+pub(crate) fn no_signal(signal: i32) -> Error {
+    RuntimeError::new(format!("invalid signal number {signal}")).into()
 }
 
 impl Signals {
-    pub(in super::super) fn new() -> Arc<Signals> {
+    pub(crate) fn new() -> Arc<Signals> {
         Arc::new(Signals(Mutex::default()))
     }
 
     /// Whether there is a bell already.
-    pub(super) fn is_open(&self) -> Result<bool> {
+    pub(crate) fn is_open(&self) -> Result<bool> {
         let state = self.0.lock();
         state.check()?;
         Ok(state.bell.is_some())
     }
 
     /// False if another thread was faster.
-    pub(super) fn try_open(&self, bell: UnixStream) -> Result<bool> {
+    pub(crate) fn try_open(&self, bell: UnixStream) -> Result<bool> {
         let mut state = self.0.lock();
         state.check()?;
         let is_first = state.bell.is_none();
@@ -87,7 +84,7 @@ impl Signals {
     }
 
     /// Adds a handler. Returns the one that it replaced.
-    pub(super) fn set(&self, signal: i32, handler: Arc<Handler>) -> Result<Option<Arc<Handler>>> {
+    pub(crate) fn set(&self, signal: i32, handler: Arc<Handler>) -> Result<Option<Arc<Handler>>> {
         let mut state = self.0.lock();
         state.check()?;
         if let Some(entry) = state.entries.get_mut(&signal) {
@@ -103,7 +100,7 @@ impl Signals {
     }
 
     /// Removes a handler. False if there was none.
-    pub(super) fn remove(&self, signal: i32) -> bool {
+    pub(crate) fn remove(&self, signal: i32) -> bool {
         let entry = {
             let mut state = self.0.lock();
             if signal == SIGINT {
@@ -154,7 +151,7 @@ impl Signals {
     }
 
     /// The first handler, after that of signal `last`, whose signal has arrived.
-    pub(super) fn next_arrived(&self, last: i32) -> Option<(i32, Arc<Handler>)> {
+    pub(crate) fn next_arrived(&self, last: i32) -> Option<(i32, Arc<Handler>)> {
         let state = self.0.lock();
         let mut later = state.entries.range((Excluded(last), Unbounded));
         // Ordering: SeqCst, with the signal handler's store.
@@ -220,7 +217,7 @@ mod tests {
 
     use super::super::CtrlC;
     use super::*;
-    use crate::context::copy_context;
+    use crate::context_var::copy_context;
     use crate::runner::Runner;
 
     /// One Ctrl-C is counted once.
@@ -229,7 +226,7 @@ mod tests {
         let runner = Runner::builder().workers(1).build()?;
         let event_loop = runner.get_loop();
         let (_bell, ring) = UnixStream::pair()?;
-        let presses = CtrlC::of(&event_loop);
+        let presses = CtrlC::of(event_loop.shared().signals());
         let _told = DefaultAction::of(SIGINT)?.raise(presses.flag())?.ring(&ring)?;
         // Creates the bell.
         event_loop.add_signal_handler(SIGINT, || ())?;
@@ -238,7 +235,7 @@ mod tests {
         let (called, calls) = mpsc::channel();
         let handler = Handler::new(move || called.send(()).expect("the test waits"), copy_context());
         {
-            let mut state = event_loop.signals().0.lock();
+            let mut state = event_loop.shared().signals().0.lock();
             let has_arrived = Arc::default();
             let raising = DefaultAction::of(SIGINT)?.raise(&has_arrived)?;
             raise(SIGINT)?;

@@ -1,0 +1,64 @@
+//! How is the user's code called and printed, where its panic becomes an error of this library?
+
+use std::cell::Cell;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::PanicError;
+
+/// Calls a function of the user's whose panic is to be reported.
+pub(crate) fn call<R>(foreign: impl FnOnce() -> R) -> Result<R, PanicError> {
+    catch_unwind(AssertUnwindSafe(foreign)).map_err(PanicError::from_payload)
+}
+
+thread_local! {
+    /// How many values of the user's are being printed inside each other.
+    static PRINTED: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Values that print each other by way of this library go so deep, and no deeper.
+const DEEPEST: u32 = 32;
+
+/// Counts one level of printing.
+struct Level;
+
+impl Level {
+    fn enter() -> Option<Level> {
+        let depth = PRINTED.get();
+        (depth < DEEPEST).then(|| {
+            PRINTED.set(depth + 1);
+            Level
+        })
+    }
+}
+
+impl Drop for Level {
+    fn drop(&mut self) {
+        PRINTED.set(PRINTED.get() - 1);
+    }
+}
+
+/// Lets an error print itself. If it cannot, this says so in its place: errors are printed where
+/// things have gone wrong already.
+///
+/// `name` is the trait's that does it. `rest` tells how many causes are left out when errors are
+/// printed inside each other too deep.
+pub(crate) fn print_error(
+    f: &mut fmt::Formatter<'_>,
+    name: &str,
+    print: impl FnOnce(&mut fmt::Formatter<'_>) -> fmt::Result,
+    rest: impl FnOnce() -> usize,
+) -> fmt::Result {
+    let Some(_level) = Level::enter() else {
+        return match rest() {
+            0 => f.write_str("(an error that is nested too deep to be printed)"),
+            rest => write!(f, "(an error that is nested too deep to be printed, and {rest} causes)"),
+        };
+    };
+    match call(|| print(f)) {
+        Ok(Ok(())) => Ok(()),
+        // Or whoever takes the text has failed: then this fails as well.
+        Ok(Err(_)) => write!(f, "(an error that could not be printed: its {name} failed)"),
+        Err(panic) => write!(f, "(an error that could not be printed: its {name} panicked: {panic})"),
+    }
+}

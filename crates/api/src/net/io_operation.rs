@@ -1,0 +1,277 @@
+//! How does a coroutine wait for a socket?
+
+use std::future::Future;
+use std::io;
+use std::ops::ControlFlow;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use mio::event::Source;
+use selvedge_scheduler::{Direction, Waiter};
+
+use super::socket::{Done, Socket};
+use crate::cancel::Leaf;
+use crate::error::Result;
+use crate::leaf::{LeafFuture, poll_leaf};
+
+/// One direction of a socket, as a wait for it sees it: what it remembers of requests, and where it is woken.
+#[derive(Debug, Default)]
+pub(crate) struct IoDirection {
+    pub(super) leaf: Leaf,
+    pub(super) waiter: Waiter,
+}
+
+/// Which await receives a request while a trait's `poll_` method waits.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Receiver {
+    /// The wait itself: its error reaches a caller that can make sense of it.
+    Leaf,
+    /// The frame around it. hyper takes an error of the socket for the end of the connection, and
+    /// would call that a success: then the request would be used up without effect.
+    #[cfg_attr(not(feature = "hyper"), expect(dead_code, reason = "hyper's traits use it"))]
+    Frame,
+}
+
+impl IoDirection {
+    pub(crate) const fn new() -> IoDirection {
+        IoDirection { leaf: Leaf::new(), waiter: Waiter::new() }
+    }
+
+    /// Makes attempts. A request comes before the first one, so that a loop over a socket that is
+    /// always ready can be cancelled; a wait that has begun takes one only if there is nothing to
+    /// be had.
+    #[track_caller]
+    pub(crate) fn poll<S: Source, T>(
+        &mut self,
+        socket: &Socket<S>,
+        direction: Direction,
+        cx: &mut Context<'_>,
+        attempt: impl FnMut(&S) -> io::Result<Done<T>>,
+    ) -> Poll<Result<T>> {
+        poll_leaf(&mut PollOf { io: self, socket, direction, attempt }, cx)
+    }
+
+    /// Whether a request comes before this poll: the wait has not begun.
+    #[inline]
+    pub(super) fn request_comes_first(&self) -> bool {
+        // The last poll ended `Pending` if there is a waiter.
+        !self.waiter.is_waiting()
+    }
+
+    /// How a poll that found nothing ends, if a request has come meanwhile.
+    pub(super) fn meet_request<T>(
+        &mut self,
+        cx: &Context<'_>,
+        once_more: impl FnOnce() -> Poll<io::Result<T>>,
+    ) -> Poll<Result<T>> {
+        if !self.leaf.has_unseen_or_suspends(cx) {
+            return Poll::Pending;
+        }
+        // What the wait is for may have come just now, after the last attempt.
+        match once_more() {
+            Poll::Ready(result) => Poll::Ready(result.map_err(Into::into)),
+            // Without an error the request has been rescinded.
+            Poll::Pending => self.leaf.cancelled(cx).map_or(Poll::Pending, |error| Poll::Ready(Err(error))),
+        }
+    }
+
+    /// As `poll`, for traits that know only the operating system's errors.
+    #[track_caller]
+    pub(super) fn poll_io<S: Source, T>(
+        &mut self,
+        receiver: Receiver,
+        socket: &Socket<S>,
+        direction: Direction,
+        cx: &mut Context<'_>,
+        attempt: impl FnMut(&S) -> io::Result<Done<T>>,
+    ) -> Poll<io::Result<T>> {
+        match receiver {
+            Receiver::Leaf => self.poll(socket, direction, cx, attempt).map_err(io::Error::from),
+            Receiver::Frame => {
+                let mut poll = PollWithoutRequests(PollOf { io: self, socket, direction, attempt });
+                poll_leaf(&mut poll, cx).map(|polled| polled.unwrap_or_else(|error| Err(error.into())))
+            }
+        }
+    }
+
+    /// Waits no longer. The next poll is a new wait.
+    pub(super) fn end<S: Source>(&mut self, socket: &Socket<S>, direction: Direction) {
+        socket.forget(direction, &mut self.waiter);
+        *self = IoDirection::new();
+    }
+}
+
+/// One poll of an operation, as a leaf.
+struct PollOf<'a, S: Source, F> {
+    io: &'a mut IoDirection,
+    socket: &'a Socket<S>,
+    direction: Direction,
+    attempt: F,
+}
+
+impl<S: Source, F> PollOf<'_, S, F> {
+    #[inline]
+    fn poll_attempts<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>>
+    where
+        F: FnMut(&S) -> io::Result<Done<T>>,
+    {
+        let polled = self.socket.poll(self.direction, &mut self.io.waiter, cx, &mut self.attempt);
+        if polled.is_ready() {
+            self.io.end(self.socket, self.direction);
+        }
+        polled
+    }
+}
+
+impl<S: Source, F, T> LeafFuture for PollOf<'_, S, F>
+where
+    F: FnMut(&S) -> io::Result<Done<T>>,
+{
+    type Value = T;
+    const NAME: &'static str = "selvedge::net";
+
+    #[inline]
+    fn leaf(&mut self) -> &mut Leaf {
+        &mut self.io.leaf
+    }
+
+    #[inline]
+    fn request_comes_first(&self) -> bool {
+        self.io.request_comes_first()
+    }
+
+    #[inline]
+    fn poll_value(&mut self, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        self.poll_attempts(cx).map_err(Into::into)
+    }
+
+    #[inline]
+    fn meet_request(&mut self, cx: &mut Context<'_>) -> ControlFlow<Poll<Result<T>>> {
+        let PollOf { io, socket, direction, attempt } = self;
+        let polled = io.meet_request(cx, || socket.poll_attempt(attempt));
+        if polled.is_ready() {
+            io.end(socket, *direction);
+        }
+        ControlFlow::Break(polled)
+    }
+}
+
+/// The same where the frame around it takes the requests.
+struct PollWithoutRequests<'a, S: Source, F>(PollOf<'a, S, F>);
+
+impl<S: Source, F, T> LeafFuture for PollWithoutRequests<'_, S, F>
+where
+    F: FnMut(&S) -> io::Result<Done<T>>,
+{
+    /// As the operating system says it.
+    type Value = io::Result<T>;
+    const NAME: &'static str = "selvedge::net";
+
+    fn leaf(&mut self) -> &mut Leaf {
+        &mut self.0.io.leaf
+    }
+
+    #[inline]
+    fn poll_value(&mut self, cx: &mut Context<'_>) -> Poll<Result<io::Result<T>>> {
+        self.0.poll_attempts(cx).map(Ok)
+    }
+
+    #[inline]
+    fn meet_request(&mut self, _cx: &mut Context<'_>) -> ControlFlow<Poll<Result<io::Result<T>>>> {
+        ControlFlow::Break(Poll::Pending)
+    }
+}
+
+/// Makes attempts at a socket until one comes to something.
+#[must_use = "futures do nothing unless awaited"]
+pub(crate) struct IoOperation<'a, S: Source, F> {
+    socket: &'a Socket<S>,
+    direction: Direction,
+    io: IoDirection,
+    make: F,
+}
+
+impl<S: Source> Socket<S> {
+    /// A leaf that makes attempts in `direction`.
+    pub(crate) fn operation<T, F>(&self, direction: Direction, attempt: F) -> IoOperation<'_, S, F>
+    where
+        F: FnMut(&S) -> io::Result<Done<T>>,
+    {
+        IoOperation { socket: self, direction, io: IoDirection::new(), make: attempt }
+    }
+}
+
+// The attempt is called, never pinned.
+impl<S: Source, F> Unpin for IoOperation<'_, S, F> {}
+
+impl<S: Source, F, T> Future for IoOperation<'_, S, F>
+where
+    F: FnMut(&S) -> io::Result<Done<T>>,
+{
+    type Output = Result<T>;
+
+    #[inline]
+    #[track_caller]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        let this = self.get_mut();
+        this.io.poll(this.socket, this.direction, cx, &mut this.make)
+    }
+}
+
+impl<S: Source, F> Drop for IoOperation<'_, S, F> {
+    fn drop(&mut self) {
+        self.io.end(self.socket, self.direction);
+    }
+}
+
+/// Makes attempts until one of them says that it was the last. Like as many [`IoOperation`]s, one
+/// after the other.
+#[must_use = "futures do nothing unless awaited"]
+pub(super) struct IoOperations<'a, S: Source, F> {
+    socket: &'a Socket<S>,
+    direction: Direction,
+    io: IoDirection,
+    is_over: bool,
+    make: F,
+}
+
+impl<S: Source> Socket<S> {
+    /// [`IoOperations`] in `direction`, none if it `is_over` from the start.
+    pub(super) fn operations<F>(
+        &self,
+        direction: Direction,
+        is_over: bool,
+        attempt: F,
+    ) -> IoOperations<'_, S, F>
+    where
+        F: FnMut(&S) -> io::Result<Done<bool>>,
+    {
+        IoOperations { socket: self, direction, io: IoDirection::new(), is_over, make: attempt }
+    }
+}
+
+// As for `IoOperation`.
+impl<S: Source, F> Unpin for IoOperations<'_, S, F> {}
+
+impl<S: Source, F> Future for IoOperations<'_, S, F>
+where
+    F: FnMut(&S) -> io::Result<Done<bool>>,
+{
+    type Output = Result<()>;
+
+    #[inline]
+    #[track_caller]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let this = self.get_mut();
+        while !this.is_over {
+            this.is_over = ready!(this.io.poll(this.socket, this.direction, cx, &mut this.make))?;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: Source, F> Drop for IoOperations<'_, S, F> {
+    fn drop(&mut self) {
+        self.io.end(self.socket, self.direction);
+    }
+}
