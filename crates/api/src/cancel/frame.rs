@@ -1,7 +1,8 @@
 //! When is a future dropped that does not take requests?
 //!
-//! Not as long as a combinator inside may still poll children that were called for the request: it
-//! may yield after a few of them (`request/foreign.rs`).
+//! When a poll that began with a request has left the request untaken, unless a combinator inside
+//! may still poll children that were called for it: a combinator may yield after a few of them
+//! (`request/foreign.rs`).
 
 use std::sync::Arc;
 use std::task::{Context, Poll};

@@ -1,6 +1,6 @@
 //! How does a request to stop reach the await at which a task is suspended?
 //!
-//! * A **scope** ([`Scope`]) is what a request reaches. Every task has a root scope, which lies in
+//! * A **scope** ([`Scope`]) is what a request reaches. Every task has a root scope, which is in
 //!   its slot; a timeout or a task group opens one for what it polls. Each has a
 //!   [`CancelState`](crate::request::CancelState).
 //! * A **scope stack** ([`scope_stack`]) is the current task's root scope and the scopes opened

@@ -201,7 +201,7 @@ impl ScopeStack<'_> {
         wakers.map(|wakers| (Arc::clone(wakers), self.requests(scope)))
     }
 
-    /// The foreign wakers of the innermost scope, made now if it has none.
+    /// The foreign wakers of the innermost scope, created now if it has none.
     fn foreign(&self) -> Arc<ForeignWakers> {
         let without: Vec<_> = self.scopes().take_while(|scope| scope.foreign().is_none()).collect();
         let around = self.scopes().nth(without.len()).and_then(Scope::foreign);

@@ -57,7 +57,7 @@ struct Way(Mutex<Node>);
 
 #[derive(Default)]
 struct Node {
-    /// The node that this one has joined. Its root stands for both.
+    /// The node that this one has joined. Its root represents both.
     joined: Option<Arc<Way>>,
     /// Only in a root: an await has taken the request, or none will.
     is_settled: bool,
@@ -67,7 +67,7 @@ struct Node {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Meeting {
-    /// The earlier request is under way, and stands for both.
+    /// The earlier request is under way, and represents both.
     Joined,
     /// The earlier request has been delivered: this one must be passed on, too.
     Late,
