@@ -41,7 +41,7 @@ pub(crate) struct Notes {
     /// Innermost first.
     pub(crate) waits: Vec<Wait>,
     pub(crate) awaited: Vec<Awaited>,
-    /// Taken in the first leaf.
+    /// The backtrace from the first leaf that noted something.
     pub(crate) trace: Option<Backtrace>,
 }
 

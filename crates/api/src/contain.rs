@@ -21,13 +21,13 @@ type Work = Box<dyn FnOnce()>;
 
 // It has no destructor, because destructors of other thread-locals may use it.
 thread_local! {
-    /// The callbacks that wait for their turn; `None` if no callback runs on this thread.
+    /// The callbacks that wait for their turn; `None` if `run_in_turn` runs none on this thread.
     static TURNS: ManuallyDrop<RefCell<Option<VecDeque<Work>>>> = const { ManuallyDrop::new(RefCell::new(None)) };
 }
 
 /// Runs callbacks that no loop can run any more: on this thread, but never inside each other. A
-/// callback that is added while another one runs waits until that one has returned. So a long
-/// chain, in which each callback completes the next future, needs no stack.
+/// callback that is added while another one runs waits until that one has returned. So in a long
+/// chain, where each callback completes the next future, the calls do not nest on the stack.
 fn run_in_turn(work: impl FnOnce() + 'static) {
     let waits = TURNS.with(|turns| turns.borrow().is_some());
     let mut next: Option<Work> = Some(Box::new(work));

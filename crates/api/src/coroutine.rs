@@ -36,9 +36,9 @@ use crate::error::Result;
 /// ```
 ///
 /// Let the block end with `Ok(())`, and the `async fn` return `selvedge::Result<()>`. Where nothing
-/// determines the error type (a block in a variable), write `Ok::<_, selvedge::Error>(())`. If a
-/// future of another crate returns something else, await it inside a block: `async {
-/// Ok(other().await) }`.
+/// determines the error type (a block in a variable), write `Ok::<_, selvedge::Error>(())`. A
+/// future of another crate may return something else: await it inside a block of your own,
+/// `async { Ok(other().await) }`.
 ///
 /// **A value that may not move to another thread is held across an await**: a lock's guard, an
 /// `Rc`, a `RefCell`'s borrow.

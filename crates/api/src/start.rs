@@ -172,7 +172,8 @@ pub(crate) fn limit(start: &Start, most: usize, count: usize) {
 
 thread_local! {
     /// The held children that were created last on this thread. One entry is enough: code that
-    /// creates more children starts these first.
+    /// creates more children starts these first. If the thread ends and this is destroyed already,
+    /// children start at once.
     static HELD: RefCell<Option<Arc<Start>>> = const { RefCell::new(None) };
 
     /// Whether `HELD` has an entry. Most polls create no children, and read only this flag.

@@ -40,11 +40,11 @@
 //!
 //! The edges of the graph are the leaves' notes, reversed. A survey captures every task of the
 //! loop, so it costs a poll for each; then the tasks that turn up in the graph are captured once
-//! more, with their stack of functions (`frames`). Between the two, other workers go on, so the
-//! graph shows what was seen, which may have changed.
+//! more, with their stack of functions (`frames`). Between the two, other workers go on, so parts
+//! of the graph may be out of date when it is done.
 //!
 //! Not shown: children inside a collection that polls only children that were woken
-//! (`FuturesUnordered`), awaits of other crates, and what a task awaits that is queued or running
+//! (`FuturesUnordered`), awaits of other crates, and the awaits of a task that is queued or running
 //! at that moment.
 //!
 //! Rejected: a set of awaiters in each task, as asyncio has it (a lock and an allocation for each

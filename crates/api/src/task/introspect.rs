@@ -19,9 +19,6 @@ use crate::slot::{TaskHandle, TaskSlot};
 /// # Ok(())
 /// # }).unwrap();
 /// assert_eq!(selvedge::current_task(), None);
-/// # Ok(())
-/// # }).unwrap();
-/// assert_eq!(selvedge::current_task(), None);
 /// ```
 pub fn current_task() -> Option<TaskHandle> {
     TaskRef::with_current(|task| task.filter(|task| is_task(task)).cloned()).map(TaskHandle::new)

@@ -110,8 +110,8 @@ struct Passed {
 /// ```
 ///
 /// The compiler cannot infer the result type of an `async` block that ends with a `loop` which only
-/// an error ends. End such a block with `#[expect(unreachable_code)] Ok(())`, or make it an `async
-/// fn … -> selvedge::Result<()>`.
+/// an error ends. End such a block with `#[expect(unreachable_code)] Ok(())`, or make it an
+/// `async fn … -> selvedge::Result<()>`.
 ///
 /// # Panics
 ///
