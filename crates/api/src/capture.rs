@@ -1,8 +1,8 @@
 //! What does a capturing poll find out about a task?
 //!
 //! A call graph polls suspended tasks to find out what they wait for; the protocol is in the head
-//! of `callgraph`. Such a poll is a *capture*: while one goes on in a thread, leaves and frames
-//! only note here what they wait for (`leaf.rs`).
+//! of `callgraph`. Such a poll is a *capture*. While a thread is inside a capture, leaves and
+//! frames only note here what they wait for (`leaf.rs`).
 
 use std::backtrace::Backtrace;
 use std::cell::{Cell, RefCell};
@@ -11,17 +11,17 @@ use std::panic::Location;
 
 use selvedge_scheduler::TaskRef;
 
-/// Without a destructor: `Capture` takes out what it puts here, and the destructors of other
+/// It has no destructor: `Capture` takes out what it puts in, and the destructors of other
 /// thread-locals may still poll when the thread ends.
 type CurrentNotes = RefCell<ManuallyDrop<Notes>>;
 
 const _: () = assert!(!needs_drop::<CurrentNotes>());
 
 thread_local! {
-    /// Whether the poll that this thread is in is a capture.
+    /// Whether this thread is inside a capturing poll.
     static IS_ON: Cell<bool> = const { Cell::new(false) };
 
-    /// What was noted so far.
+    /// What the current capture has noted so far.
     static NOTES: CurrentNotes = const { RefCell::new(ManuallyDrop::new(Notes::none(Detail::Edges))) };
 }
 
@@ -30,7 +30,7 @@ thread_local! {
 pub(crate) enum Detail {
     /// Which tasks and futures the task awaits.
     Edges,
-    /// Also the functions that it stands in.
+    /// Also the functions in which the task is suspended.
     Stack,
 }
 
@@ -41,11 +41,11 @@ pub(crate) struct Notes {
     /// Innermost first.
     pub(crate) waits: Vec<Wait>,
     pub(crate) awaited: Vec<Awaited>,
-    /// From the first leaf down.
+    /// The backtrace from the first leaf that noted something.
     pub(crate) trace: Option<Backtrace>,
 }
 
-/// A leaf, or a frame around one.
+/// An await: a leaf, or a frame around leaves.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wait {
     pub(crate) what: &'static str,
@@ -56,7 +56,7 @@ pub(crate) struct Wait {
 #[derive(Debug)]
 pub(crate) enum Awaited {
     Task(TaskRef),
-    /// A future, by its address: alive as long as the await of it.
+    /// A future, by its address. The future lives as long as the await.
     Future(usize),
 }
 
@@ -72,8 +72,8 @@ impl Notes {
         }
     }
 
-    /// The same for a reference that is given away: it is kept even if the task is done, because
-    /// the drop of the last reference runs code of the program.
+    /// The same with an owned reference. It is kept even if the task is done: to drop the last
+    /// reference would run the program's code in the middle of the capture.
     pub(crate) fn task_owned(&mut self, task: TaskRef) {
         self.awaited.push(Awaited::Task(task));
     }
@@ -84,20 +84,21 @@ impl Notes {
     }
 }
 
-/// Whether the poll that this thread is in is a capture.
+/// Whether this thread is inside a capturing poll.
 #[inline]
 pub(crate) fn is_on() -> bool {
     IS_ON.get()
 }
 
-/// Notes an await, or a frame after what it polls. `awaits` names the tasks and futures that it waits for.
+/// Notes an await. A frame is noted after what it polls. `awaits` adds the tasks and futures that
+/// the await waits for.
 #[cold]
 #[inline(never)]
 pub(crate) fn note(what: &'static str, at: &'static Location<'static>, awaits: impl FnOnce(&mut Notes)) {
     NOTES.with_borrow_mut(|notes| {
         notes.waits.push(Wait { what, at });
         awaits(notes);
-        // Of several leaves side by side, the functions of the first one are noted.
+        // If several leaves are polled side by side, the first one's functions are noted.
         if notes.detail == Detail::Stack && notes.trace.is_none() {
             notes.trace = Some(Backtrace::force_capture());
         }
@@ -108,7 +109,8 @@ fn replace_notes(notes: Notes) -> Notes {
     ManuallyDrop::into_inner(NOTES.replace(ManuallyDrop::new(notes)))
 }
 
-/// An ordinary poll must follow: what waits here has nothing armed that would wake it.
+/// Wakes the current task for an ordinary poll, because the leaf has nothing armed that would wake
+/// it.
 pub(crate) fn poll_for_real() {
     TaskRef::with_current(|task| {
         if let Some(task) = task {
@@ -141,8 +143,8 @@ pub(crate) fn during<R>(detail: Detail, poll: impl FnOnce() -> R) -> (R, Notes) 
     (result, notes)
 }
 
-/// One capture. There may be one inside another: a future of another crate may capture a call graph
-/// when it is polled.
+/// One capture. Captures may nest: a future of another crate may capture a call graph when it is
+/// polled.
 struct Capture {
     was_on: bool,
     outer: Notes,

@@ -1,6 +1,6 @@
-//! How is the user's code called, where it must not unwind into us?
+//! How is the program's code called where its panic must not unwind into this library?
 //!
-//! How its values are dropped is the scheduler's part ([`drop_flat`], [`Contained`]).
+//! How the program's values are dropped is the scheduler's part ([`drop_flat`], [`Contained`]).
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -11,21 +11,23 @@ pub(crate) use selvedge_scheduler::contain::{Contained, discard, drop_flat, sile
 
 pub(crate) use crate::error::call;
 
-/// Wakes one of several, or before something else that is to be done: a waker may be foreign code, and its panic must not keep back the rest.
+/// Wakes, and catches the waker's panic: for a caller that has more to do afterwards. A waker may
+/// be foreign code, and its panic must not prevent the rest.
 pub(crate) fn wake_quietly(waker: Waker) {
     silently(|| waker.wake());
 }
 
 type Work = Box<dyn FnOnce()>;
 
-// No destructor: it may be used by destructors of other thread-locals.
+// It has no destructor, because destructors of other thread-locals may use it.
 thread_local! {
-    /// What waits for its turn; `None` if nothing is run in turn on this thread.
+    /// The callbacks that wait for their turn; `None` if `run_in_turn` runs none on this thread.
     static TURNS: ManuallyDrop<RefCell<Option<VecDeque<Work>>>> = const { ManuallyDrop::new(RefCell::new(None)) };
 }
 
-/// Runs callbacks for which no loop is left: here, but not inside of others. One that completes the next future, whose callback completes the next,
-/// costs no stack.
+/// Runs callbacks that no loop can run any more: on this thread, but never inside each other. A
+/// callback that is added while another one runs waits until that one has returned. So in a long
+/// chain, where each callback completes the next future, the calls do not nest on the stack.
 fn run_in_turn(work: impl FnOnce() + 'static) {
     let waits = TURNS.with(|turns| turns.borrow().is_some());
     let mut next: Option<Work> = Some(Box::new(work));
@@ -40,7 +42,8 @@ fn run_in_turn(work: impl FnOnce() + 'static) {
     TURNS.with(|turns| turns.replace(None));
 }
 
-/// Callbacks that are called soon, or where this is dropped: a loop that closes refuses or drops what it cannot run any more.
+/// Callbacks that a loop runs soon. If the loop closes, and so refuses or drops them, they run
+/// where this value is dropped.
 pub(crate) struct SoonOrHere<F: FnOnce() + 'static>(Option<F>);
 
 impl<F: FnOnce() + 'static> SoonOrHere<F> {

@@ -4,8 +4,9 @@ use std::future::Future;
 
 use crate::error::Result;
 
-/// What `create_task` takes: any future that returns [`selvedge::Result`](crate::Result), may move to another thread and borrows
-/// nothing. There is nothing to implement: every such future is a coroutine.
+/// What `create_task` takes: any future that returns [`selvedge::Result`](crate::Result), may move
+/// to another thread and borrows nothing. There is nothing to implement: every such future is a
+/// coroutine.
 ///
 /// # Examples
 ///
@@ -17,28 +18,34 @@ use crate::error::Result;
 ///
 /// # Depth
 ///
-/// Futures that await each other within one task stand on the stack of the thread that polls or drops them, each inside the next: an `async fn` that boxes
-/// and awaits itself, a timeout around a timeout, [`Context::run`](crate::Context::run) in itself. That is the nature of Rust's futures; a
-/// worker's stack (2 MiB, or `RUST_MIN_STACK`) holds some thousands. What is to be nested deeper becomes a task at each step, or at every hundredth: tasks, groups and gatherings
-/// that await each other cost memory and no stack, however deep, when they run, are cancelled, fail, or are dropped.
+/// Futures that await each other within one task are nested on the stack of the thread that polls
+/// or drops them: an `async fn` that boxes and awaits itself, a timeout around a timeout,
+/// [`Context::run`](crate::Context::run) in itself. That is the nature of Rust's futures; a
+/// worker's stack (2 MiB, or `RUST_MIN_STACK`) holds some thousands. For deeper nesting, start a
+/// task at each step, or at every hundredth: tasks, groups and gatherings that await each other
+/// cost memory and no stack, however deep they are, when they run, are cancelled, fail, or are
+/// dropped.
 ///
 /// # Common compiler errors
 ///
-/// **A block that does not end in `Ok`**, or an `async fn` that returns something else than a [`selvedge::Result`](crate::Result):
+/// **A block that does not end in `Ok`**, or an `async fn` that returns something else than a
+/// [`selvedge::Result`](crate::Result):
 ///
 /// ```text
 /// error[E0277]: a coroutine returns `selvedge::Result<T>`, and this one returns `()`
 /// ```
 ///
-/// Let the block end with `Ok(())`, and the `async fn` return `selvedge::Result<()>`. Where nothing says what the error is (a block in a variable),
-/// write `Ok::<_, selvedge::Error>(())`. A future of another crate that returns something else is awaited inside:
+/// Let the block end with `Ok(())`, and the `async fn` return `selvedge::Result<()>`. Where nothing
+/// determines the error type (a block in a variable), write `Ok::<_, selvedge::Error>(())`. A
+/// future of another crate may return something else: await it inside a block of your own,
 /// `async { Ok(other().await) }`.
 ///
-/// **Something is held across an await that may not move to another thread**: a lock's guard, an `Rc`, a `RefCell`'s borrow.
+/// **A value that may not move to another thread is held across an await**: a lock's guard, an
+/// `Rc`, a `RefCell`'s borrow.
 ///
 /// ```text
 /// error: future cannot be sent between threads safely
-///    = help: within `{async block}`, the trait `Send` is not implemented for `std::sync::MutexGuard<'_, i32>`
+///   = help: within `{async block}`, the trait `Send` is not implemented for `std::sync::MutexGuard<'_, i32>`
 /// note: future is not `Send` as this value is used across an await
 ///   |     let guard = lock.lock().unwrap();
 ///   |         ----- has type `std::sync::MutexGuard<'_, i32>` which is not `Send`
@@ -46,13 +53,16 @@ use crate::error::Result;
 ///   |                            ^^^^^ await occurs here, with `guard` maybe used later
 /// ```
 ///
-/// The last two lines name the value and the await. Close the value's life before the await with a block of its own (`drop(guard)` is
-/// enough only if it comes before the await); make an `Rc` an `Arc`, a `RefCell` a `Mutex`.
+/// The last two lines name the value and the await. End the value's life before the await with a
+/// block of its own (`drop(guard)` is enough only if it comes before the await); make an `Rc` an
+/// `Arc`, a `RefCell` a `Mutex`.
 ///
-/// **A closure or function where a coroutine is expected**, "`{closure}` is not a coroutine": call it, or write `async { … }`.
+/// **A closure or function where a coroutine is expected**, "`{closure}` is not a coroutine": call
+/// it, or write `async { … }`.
 ///
-/// **A borrow**, "`local` does not live long enough … `'static`": a task may outlive the function that makes it. Give it an owned value or
-/// an `Arc`, and write `async move`; or await without a task, as [`wait_for`](crate::wait_for) and [`timeout`](crate::timeout) do.
+/// **A borrow**, "`local` does not live long enough … `'static`": a task may outlive the function
+/// that creates it. Give it an owned value or an `Arc`, and write `async move`; or await without a
+/// task, as [`wait_for`](crate::wait_for) and [`timeout`](crate::timeout) do.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a coroutine",
     label = "a coroutine is a future that returns `selvedge::Result<T>`, is `Send` and borrows nothing",
@@ -62,7 +72,7 @@ use crate::error::Result;
     note = "if it borrows: move owned values or `Arc`s into an `async move` block"
 )]
 pub trait Coroutine: Future<Output = Result<Self::Item>> + Send + 'static {
-    /// What it returns when it succeeds.
+    /// What the coroutine returns when it succeeds.
     type Item: Send + 'static;
 }
 
@@ -76,7 +86,8 @@ where
     type Item = T;
 }
 
-/// Says nothing that the bounds beside it do not say, but is the place to say what is to be done about it.
+/// Demands nothing that the bounds beside it do not demand. It exists for its error message, which
+/// says what to do.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "a coroutine returns `selvedge::Result<T>`, and this one returns `{Self}`",
@@ -88,9 +99,9 @@ pub trait CoroutineOutput {}
 
 impl<T> CoroutineOutput for Result<T> {}
 
-/// What the compiler refuses to make a task of.
+/// What the compiler rejects as a task.
 ///
-/// The codes are those that the compiler gives, though only its nightly versions compare them.
+/// The error codes are the compiler's. Only its nightly versions compare them.
 ///
 /// Not `Send`, which is an error without a code:
 /// ```compile_fail
@@ -114,7 +125,7 @@ impl<T> CoroutineOutput for Result<T> {}
 /// let borrowed = &local;
 /// selvedge::create_task(async move { Ok(borrowed.len()) });
 /// ```
-/// A coroutine that is waited for without being a task:
+/// A coroutine that is not a task, given to `wait`:
 /// ```compile_fail,E0277
 /// # async fn f() -> selvedge::Result<()> {
 /// selvedge::wait([async { Ok(1) }]).await?;

@@ -41,7 +41,7 @@ use crate::error::Result;
 pub(crate) trait LeafFuture {
     type Value;
 
-    /// What call graphs call it.
+    /// Its name in call graphs.
     const NAME: &'static str;
 
     /// What it remembers of the requests around it.
@@ -59,8 +59,8 @@ pub(crate) trait LeafFuture {
     /// The value, or the error with which the wait ends; else the task is woken when one of them has come.
     fn poll_value(&mut self, cx: &mut Context<'_>) -> Poll<Result<Self::Value>>;
 
-    /// There is no value. Takes a request, if there is one, and says how the poll ends; `Continue`:
-    /// the value is looked for again.
+    /// Called when there is no value. Takes a request, if there is one, and says how the poll ends;
+    /// `Continue`: the value is looked for again.
     #[inline]
     fn meet_request(&mut self, cx: &mut Context<'_>) -> ControlFlow<Poll<Result<Self::Value>>> {
         ControlFlow::Break(self.leaf().cancelled(cx).map_or(Poll::Pending, |error| Poll::Ready(Err(error))))

@@ -1,6 +1,7 @@
-//! The door through which `loom-tests` reaches the internals that ship. It exists under the models only.
+//! How do the models in `loom-tests` reach the internals of this crate?
 //!
-//! Nothing here decides anything. A model starts coroutines with the public functions, on a loop whose workers it plays itself.
+//! This module exists only in models, and decides nothing. A model starts coroutines with the
+//! public functions, on a loop whose workers the model runs itself.
 #![allow(missing_docs, missing_debug_implementations, clippy::new_without_default)]
 
 use std::sync::Arc;
@@ -12,17 +13,17 @@ use crate::event_loop::{EventLoop, LoopShared};
 use crate::slot::{TaskHandle, TaskRefExt};
 use crate::{cancel, request};
 
-/// What the scheduler of a loop must be given.
+/// The hooks that the scheduler of a loop needs.
 pub fn hooks() -> Arc<dyn Hooks> {
     Arc::new(LoopShared::new(false))
 }
 
-/// The loop around a scheduler that was given [`hooks`].
+/// The loop around a scheduler that was created with [`hooks`].
 pub fn event_loop(scheduler: Scheduler) -> EventLoop {
     EventLoop::of(scheduler).expect("the scheduler was given our hooks")
 }
 
-/// What every await of the library remembers.
+/// What every await of the library remembers of the requests around it.
 pub struct Leaf(cancel::Leaf);
 
 impl Leaf {
@@ -30,13 +31,13 @@ impl Leaf {
         Leaf(cancel::Leaf::new())
     }
 
-    /// A request has come that is news to this await.
+    /// Takes a request that this await has not seen. False: there is none.
     pub fn is_cancelled(&mut self, cx: &Context<'_>) -> bool {
         self.0.cancelled(cx).is_some()
     }
 }
 
-/// Asks a task to stop, as the shutdown of its loop does.
+/// Makes the request that the shutdown of a loop makes to each task.
 pub fn tell_of_shutdown(task: &TaskHandle) {
     task.task_ref().request_shutdown();
 }
@@ -54,7 +55,7 @@ impl Route {
         self.0.settle();
     }
 
-    /// It has joined `earlier`, which is under way.
+    /// Joins `earlier`, if that one is under way. Returns whether it has joined.
     pub fn joins(&self, earlier: &Route) -> bool {
         self.0.meet(&earlier.0) == request::Meeting::Joined
     }
@@ -64,7 +65,7 @@ impl Route {
     }
 }
 
-/// The requests that were made to a task, and whether the last one still waits to be delivered.
+/// How many requests were made to a task, and whether the last one has not been delivered yet.
 pub fn requests(task: &TaskHandle) -> (usize, bool) {
     let requests = task.task_ref().task_slot().requests().load();
     (requests.made() as usize, requests.is_pending())

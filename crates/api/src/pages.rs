@@ -1,4 +1,6 @@
-//! Is the code on the project's own pages true? Here it is tested like that of any item, without becoming a page of this crate.
+//! Does the code in the project's README and guides work?
+//!
+//! It is tested here like the examples of any item, without becoming part of this crate's docs.
 
 #[doc = include_str!("../../../README.md")]
 struct Readme;

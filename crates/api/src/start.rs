@@ -1,13 +1,21 @@
 //! When do the children of a gathering start?
 //!
-//! They are made at the call. Whether they may all run at once is known a moment later:
-//! `gather(..).limit(n)` says so with its second call. Until then they are held, as tasks that are
-//! suspended before their first step. They start
+//! A gathering is what `gather` or `as_completed` returns. Its children are created in that call.
+//! Whether all of them may run at once is known a moment later: `gather(..).limit(n)` sets the
+//! limit with its second call. Until then the children are held, as tasks that are suspended before
+//! their first step. They start
 //!
-//! * when the gathering is limited, `n` of them, and one more whenever one has ended;
-//! * else all at once, at the first of these: the gathering's first poll or its drop, the creation of another
-//!   task on this thread, the end of the poll or callback that made them. In asyncio they could not run any
-//!   earlier either.
+//! * if the gathering has a limit `n`: the first `n`, and one more whenever one has ended;
+//! * else all together, at the first of these events: the gathering is polled or dropped; another
+//!   task is created on this thread; the poll or callback that created the children ends. In
+//!   asyncio they could not run any earlier either.
+//!
+//! So a limit is strict, and the children start in asyncio's order. The price: the children of a
+//! gathering that is created and not awaited do not run beside the rest of the poll that created
+//! them.
+//!
+//! Rejected: a check in each child's first poll. Children that are stolen before the limit is known
+//! would exceed it.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -18,7 +26,7 @@ use selvedge_scheduler::TaskRef;
 use crate::slot::TaskRefExt;
 use crate::sync::Mutex;
 
-/// Children that do not run yet, or only so many at once.
+/// Decides when the children of one gathering start.
 pub(crate) struct Start(Mutex<State>);
 
 enum State {
@@ -30,26 +38,28 @@ enum State {
 
 struct Limited {
     waiting: VecDeque<(usize, TaskRef)>,
-    /// Which children have been started here. What was given as a task never was.
+    /// By index: whether the child has been started here. Children that were given as tasks never
+    /// are.
     started: Vec<bool>,
-    /// `Some` while the children are being cancelled, when none is started: how many have ended meanwhile.
+    /// `Some` while the children are being cancelled: no child is started then, and the number
+    /// counts those that have ended meanwhile.
     paused: Option<usize>,
 }
 
-/// Why children cannot be limited.
+/// Why a limit is refused.
 enum Unlimited {
     HasALimit,
     HasStarted,
 }
 
 impl Start {
-    /// Holds children that do not run yet, each with its index among all children.
+    /// Holds children until they may start. Each comes with its index among all children.
     pub(crate) fn hold(children: Vec<(usize, TaskRef)>) -> Arc<Start> {
         let start = Arc::new(Start(Mutex::new(State::Held(children))));
         match HELD.try_with(|held| held.replace(Some(Arc::clone(&start)))) {
             Ok(former) => {
                 IS_HELD.set(true);
-                // Made by the program's iterator, while these were being made.
+                // The program's iterator created this gathering while it yielded the new children.
                 if let Some(former) = former {
                     former.start_all();
                 }
@@ -59,7 +69,7 @@ impl Start {
         start
     }
 
-    /// Starts all that are still held.
+    /// Starts all children that are still held.
     pub(crate) fn start_all(&self) {
         let mut state = self.0.lock();
         if !matches!(*state, State::Held(_)) {
@@ -72,7 +82,7 @@ impl Start {
         }
     }
 
-    /// Starts the first `most`; the others follow as those end.
+    /// Starts the first `most` children; the others follow as those end.
     fn limit(&self, most: usize, count: usize) -> Result<(), Unlimited> {
         let mut state = self.0.lock();
         let held = match &mut *state {
@@ -89,7 +99,8 @@ impl Start {
         Ok(())
     }
 
-    /// The child with this index has ended. If it had been started here, another one may start.
+    /// Called when the child with this index has ended. If it was started here, another one may
+    /// start.
     pub(crate) fn child_ended(&self, index: usize) {
         let was_started = matches!(&*self.0.lock(), State::Limited(limited) if limited.started[index]);
         if was_started {
@@ -123,7 +134,8 @@ impl Start {
                 return;
             }
             let Some((next, task)) = limited.waiting.pop_front() else { return };
-            // One that was cancelled before its turn has ended without making room.
+            // A child that was cancelled before its turn was never started, so its end has started
+            // no other child. It is skipped.
             let is_next = !task.is_done();
             limited.started[next] |= is_next;
             drop(state);
@@ -159,11 +171,12 @@ pub(crate) fn limit(start: &Start, most: usize, count: usize) {
 }
 
 thread_local! {
-    /// The children that were made last on this thread. One place is enough: the code that makes more
-    /// starts these first.
+    /// The held children that were created last on this thread. One entry is enough: code that
+    /// creates more children starts these first. If the thread ends and this is destroyed already,
+    /// children start at once.
     static HELD: RefCell<Option<Arc<Start>>> = const { RefCell::new(None) };
 
-    /// Whether there are any: most polls make none, and are spared the look.
+    /// Whether `HELD` has an entry. Most polls create no children, and read only this flag.
     static IS_HELD: Cell<bool> = const { Cell::new(false) };
 }
 

@@ -1,9 +1,10 @@
-//! The api's part of the seam: on which atomics, locks, threads and clocks does it stand?
+//! Which atomics, locks, threads and clocks does this crate use?
 //!
-//! Under `cfg(selvedge_loom)` all of them are the scheduler's, so that the models in `loom-tests` run the coroutines, groups and results that
-//! ship, on a scheduler that ships.
+//! Under `cfg(selvedge_loom)` all of them are the scheduler's, so that the models in `loom-tests`
+//! run the coroutines, groups and results that are released, on the scheduler that is released.
 //!
-//! What stays outside: `std`'s `Arc`, its and `once_cell`'s cells that are written once, and numbers that only have to differ.
+//! Not replaced in models: `std`'s `Arc`, the write-once cells of `std` and `once_cell`, and
+//! counters whose numbers only have to differ.
 
 #[cfg(not(selvedge_loom))]
 mod imp {
@@ -24,7 +25,7 @@ mod imp {
         }
     }
 
-    /// `fetch_update`, under a name that the models can give to something else.
+    /// `fetch_update`, under a name of its own, so that the models can replace it.
     #[inline]
     pub(crate) fn update(
         word: &AtomicU64,
@@ -46,9 +47,10 @@ pub(crate) use imp::{
 pub(crate) use std::sync::atomic::Ordering;
 use std::task::Waker;
 
-/// Locks a state in which whoever waits leaves its waker. Comes with a clone of `waker`, to be left there, unless the one that is `known` wakes the same.
-/// Cloning and dropping are foreign code, so they happen outside the lock: also of a clone that turns out not to be needed, if both are bound in
-/// this order.
+/// Locks a state in which the code that waits leaves its waker. Returns a clone of `waker` to leave
+/// there, unless the `known` waker wakes the same task. To clone or drop a waker runs foreign code,
+/// so both happen outside the lock. This includes a clone that turns out not to be needed, if the
+/// caller binds the two results in this order: the guard is then dropped first.
 pub(crate) fn lock_to_wait<'a, T>(
     state: &'a Mutex<T>,
     waker: &Waker,

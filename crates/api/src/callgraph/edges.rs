@@ -1,13 +1,13 @@
-//! Which tasks does the program say to wait for a task or a future, where this library cannot see it?
+//! How does the program declare an await that this library cannot see?
 
 use super::node::{AnyFuture, Node};
 use crate::slot::{AwaitedBy, TaskHandle, TaskRefExt};
 
-/// So many are looked at under one hold of the lock that they lie behind.
+/// So many entries are copied while their lock is held once.
 const BATCH: usize = 64;
 
 impl AnyFuture {
-    /// The tasks that were said to wait for it.
+    /// The numbers of the tasks that were declared to wait for it.
     pub(super) fn noted_awaiters(&self) -> Vec<u64> {
         let mut noted = Vec::new();
         loop {
@@ -36,13 +36,14 @@ impl AnyFuture {
     }
 }
 
-/// Says that `waiter` waits for `future`, for call graphs only: nothing else follows from it. For
-/// primitives of one's own whose awaits the library cannot see, as in a future that is woken by
-/// hand. What tasks await through this library is found without it.
+/// Declares that `waiter` waits for `future`, for call graphs only: it has no other effect. It is
+/// meant for primitives of your own, whose awaits the library cannot see, as in a future that is
+/// woken by hand. What tasks await through this library is found without it.
 ///
-/// Said twice, it holds once. Nothing waits any more for what is done: then nothing is noted, or shown.
+/// To declare the same twice has no further effect. Nothing waits any more for a future that is
+/// done: then nothing is noted, or shown.
 ///
-/// asyncio lets a future be the waiter, too; here it is the task that runs the await.
+/// In asyncio a future may be the waiter, too; here it is the task that runs the await.
 ///
 /// # Examples
 ///
@@ -63,7 +64,7 @@ pub fn future_add_to_awaited_by(future: impl Into<AnyFuture>, waiter: impl Into<
         return;
     }
     if let Node::Task(task) = &future.0 {
-        // Made now, if the task has none yet.
+        // The list is in the `Extra`, which is allocated now if the task has none.
         task.task_ref().task_slot().extra();
     }
     future.with_awaited_by(|awaited_by| {
@@ -71,7 +72,7 @@ pub fn future_add_to_awaited_by(future: impl Into<AnyFuture>, waiter: impl Into<
     });
 }
 
-/// Takes back what [`future_add_to_awaited_by`] said. What was not said needs no taking back.
+/// Takes back a declaration of [`future_add_to_awaited_by`]. Without one it does nothing.
 pub fn future_discard_from_awaited_by(future: impl Into<AnyFuture>, waiter: impl Into<TaskHandle>) {
     let waiter = number_of(waiter);
     future.into().with_awaited_by(|awaited_by| {

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::panic::Location;
 
-/// A function in which a task stands, or an await of this library: asyncio's class of that name, which holds a frame object.
+/// A function in which a task is suspended, or an await of this library. asyncio's class of that
+/// name holds a frame object.
 ///
 /// # Examples
 ///
@@ -46,12 +47,12 @@ impl FrameCallGraphEntry {
         self.is_async
     }
 
-    /// The file, as far as it is known.
+    /// The file, if it is known.
     pub fn file(&self) -> Option<&str> {
         self.place.as_ref().map(|(file, _)| &**file)
     }
 
-    /// The line: of the await, if it is suspended there; of the call else.
+    /// The line of the await, if the function is suspended there; else of the call.
     pub fn line(&self) -> Option<u32> {
         self.place.as_ref().map(|(_, line)| *line)
     }

@@ -1,29 +1,29 @@
 //! Which functions lie between an await and the body of its task?
 //!
-//! A suspended coroutine has no stack. But while it is polled each coroutine stands on the stack of
-//! the one that awaits it, so a backtrace taken in the leaf shows the whole chain, and where in its
-//! file each stands. How much of it has a name depends on what the linker left: with debug
-//! information all of it, lines included; without symbols nothing, and the leaf's own location is
-//! what is known.
+//! A suspended coroutine has no stack. But while it is polled, each coroutine is called by the one
+//! that awaits it. So a backtrace taken in the leaf shows the whole chain, and the file and line of
+//! each. How much of it has a name depends on what the linker left: with debug information all of
+//! it, lines included; without symbols nothing, and only the leaf's own location is known.
 //!
-//! The standard library's backtrace shows its frames only as text, in the form that panics made
-//! well known. Should that form change, the functions are missing, and nothing worse.
+//! The standard library's backtrace shows its frames only as text, in the form that panics print.
+//! If that form changes, the functions are missing from call graphs, and nothing worse happens.
 
 use std::backtrace::Backtrace;
 
 use super::entry::FrameCallGraphEntry;
 
-/// Whose functions are the machinery's: this library's, and those of the language's own crates.
+/// The machinery, whose functions are not shown: this library, and the language's own crates.
 /// Functions that were inlined may be named without their path; then the file shows it.
 const MACHINERY: [&str; 6] = ["selvedge::", "selvedge_scheduler::", "core::", "std::", "alloc::", "__"];
 const MACHINERY_FILES: [&str; 4] =
     [OWN_FILES, "/library/core/src/", "/library/std/src/", "/library/alloc/src/"];
 
-/// What every task's coroutine is polled by; below it lies the worker, or the task that captures.
+/// The functions that poll every task's coroutine. Below them on the stack is the worker, or the
+/// task that captures.
 const BODY: [&str; 2] = ["selvedge::task::body::TaskBody", "selvedge_scheduler::task::harness::poll"];
 const BODY_FILE: &str = "task/body.rs";
 
-/// What the paths of this crate's files have in common, wherever it was compiled.
+/// The part that the paths of this crate's files have in common, wherever it was compiled.
 pub(super) const OWN_FILES: &str = own_files(file!());
 
 const fn own_files(this: &'static str) -> &'static str {
@@ -54,7 +54,8 @@ fn of_text(text: &str) -> Vec<FrameCallGraphEntry> {
             entries.push(FrameCallGraphEntry::of_function(name, is_async, place));
         }
     }
-    // Where not even the body has a name, the frames cannot be told apart.
+    // If not even the body has a name, the program's frames cannot be distinguished from the
+    // others.
     Vec::new()
 }
 
@@ -77,7 +78,7 @@ fn place_of(line: &str) -> Option<(String, u32)> {
     Some((file.strip_prefix("./").unwrap_or(file).to_owned(), line.parse().ok()?))
 }
 
-/// A method is shown as `<Type as Trait>::method`; the type says whose it is.
+/// A method is shown as `<Type as Trait>::method`; the type decides whether it is machinery.
 fn is_machinery(name: &str, file: &str) -> bool {
     let whose = name.trim_start_matches(['<', '&']).trim_start_matches("mut ");
     name == "<unknown>"
@@ -85,8 +86,9 @@ fn is_machinery(name: &str, file: &str) -> bool {
         || MACHINERY_FILES.iter().any(|machinery| file.contains(machinery))
 }
 
-/// The body of a coroutine is shown as a closure in the function that makes it; of a function that
-/// was inlined only the last part may be there, and what it is generic over.
+/// The name without its closures and generic arguments, and whether it is a coroutine's. The body
+/// of a coroutine is shown as a closure in the function that creates it. Of a function that was
+/// inlined, the name may have only its last part, with its generic arguments.
 fn without_closures(name: &str) -> (&str, bool) {
     let mut name = name;
     if let Some(generic) = name.find('<').filter(|at| *at > 0) {
@@ -155,7 +157,7 @@ mod tests {
         assert_eq!(shown(text), expected);
     }
 
-    /// As the compiler leaves it in an optimized program with line tables only.
+    /// As the compiler leaves the names in an optimized program with line tables only.
     #[test]
     fn inlined_functions_are_known_by_their_files() {
         let text = format!(

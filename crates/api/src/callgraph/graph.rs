@@ -1,4 +1,4 @@
-//! What does a call graph say, and how is it read?
+//! What does a call graph contain, and how is it captured and printed?
 
 use std::fmt;
 use std::io::Write;
@@ -13,27 +13,27 @@ use crate::error::{Result, no_running_loop};
 use crate::event_loop::EventLoop;
 use crate::task::current_task;
 
-/// Where many tasks await each other crosswise, the ways through them are too many to be shown: a
-/// graph ends after this many tasks.
+/// If many tasks await each other crosswise, there are too many paths through them to show: a graph
+/// ends after this many tasks.
 const MOST_TASKS: usize = 1000;
-/// So many levels of tasks that await each other are printed: each is indented further, and the
-/// text of a long row would be larger than all tasks.
+/// So many levels of tasks that await each other are printed. Each level is indented further, so
+/// the text of a long chain would grow with the square of its length.
 const MOST_LEVELS: usize = 50;
 
 /// What a task was doing when it was captured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Activity {
-    /// It waits, where the call stack says; a future waits to be set.
+    /// It waits, at the await that the call stack shows; a future waits to be set.
     Suspended,
     /// It is the task that captures.
     Asking,
-    /// It is being polled, so it cannot be captured. It is not waited for.
+    /// It is being polled, so it cannot be captured. The capture does not wait for it.
     Running {
         /// The worker that polls it, as in [`Metrics`](crate::Metrics).
         worker: usize,
         /// For how long, at least. `None`: not long enough to be noticed (some milliseconds), or
-        /// the loop runs without [rescue](crate::RunnerBuilder::rescue).
+        /// the loop runs without the [watchdog](crate::RunnerBuilder::watchdog).
         lasted: Option<Duration>,
     },
     /// It was woken, or has not begun, and waits for a worker.
@@ -51,15 +51,16 @@ impl From<Probed> for Activity {
             Probed::Running { worker, lasted } => Activity::Running { worker, lasted },
             Probed::Queued => Activity::Ready,
             Probed::Done => Activity::Done,
-            // `NotHere`, or what a later scheduler adds.
+            // `NotHere`, or a value that a later version of the scheduler adds.
             _ => Activity::Unknown,
         }
     }
 }
 
-/// Who awaits a task or a future, who awaits those, and where each stands. asyncio's class of that name.
+/// Which tasks await a task or a future, which tasks await those, and where each is suspended.
+/// asyncio's class of that name.
 ///
-/// It is what was seen when it was captured. [`Display`](fmt::Display) writes it as
+/// It shows the tasks as they were when it was captured. [`Display`](fmt::Display) writes it as
 /// [`format_call_graph`] does.
 pub struct FutureCallGraph {
     future: AnyFuture,
@@ -80,25 +81,25 @@ impl FutureCallGraph {
         self.activity
     }
 
-    /// Where it stood, innermost first: the awaits of this library, then the functions around them.
+    /// Its call stack, innermost first: the awaits of this library, then the functions around them.
     /// Empty for a future, and for a task that has ended.
     pub fn call_stack(&self) -> &[FrameCallGraphEntry] {
         &self.call_stack
     }
 
-    /// Who awaits it, in the order in which the tasks were made.
+    /// The tasks that await it, in the order in which they were created.
     pub fn awaited_by(&self) -> &[FutureCallGraph] {
         &self.awaited_by
     }
 
-    /// Whether those who await it are left out because they stand further up: the tasks await each
-    /// other in a circle. (asyncio recurses until it fails.) Or because the graph has a thousand
-    /// entries already.
+    /// Whether tasks that await it are left out. One reason is a circle of tasks that await each
+    /// other: they are shown further up. (asyncio recurses until it fails.) The other is that the
+    /// graph has a thousand entries already.
     pub fn is_cut(&self) -> bool {
         self.is_cut
     }
 
-    /// This one alone.
+    /// This entry without its awaiters.
     fn without_awaiters(&self) -> FutureCallGraph {
         FutureCallGraph {
             future: self.future.clone(),
@@ -137,7 +138,7 @@ impl FutureCallGraph {
         Ok(())
     }
 
-    /// All that stand below this one.
+    /// The number of entries below this one.
     fn count(&self) -> usize {
         let mut open: Vec<_> = self.awaited_by.iter().collect();
         let mut count = 0;
@@ -149,11 +150,12 @@ impl FutureCallGraph {
     }
 }
 
-// Tasks that await each other may stand in a long row. All that follows goes through it with a list
+// Tasks that await each other may form a long chain. All that follows goes through it with a list
 // of its own, and not by recursion.
 
 impl fmt::Display for FutureCallGraph {
-    /// At most fifty levels of tasks that await each other; of those beyond, the number.
+    /// Shows at most fifty levels of tasks that await each other, and the number of the tasks
+    /// beyond them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write_head(f, "")?;
         let mut open = vec![(self, self.awaited_by.iter())];
@@ -222,25 +224,25 @@ impl Drop for FutureCallGraph {
     }
 }
 
-/// Who awaits a task or a future, and where each of them stands. Of the current task, if none is
-/// named; `Ok(None)` if there is none either, as in a callback.
+/// Captures which tasks await a task or a future, and where each of them is suspended. `None` means
+/// the current task; without a current task, as in a callback, the result is `Ok(None)`.
 ///
 /// Nothing is recorded while tasks run; this captures all tasks of the loop, which costs about as
-/// much as waking each of them once. A suspended task is polled once without going on. One that is
-/// running, or waits for a worker, is not waited for: [`FutureCallGraph::activity`] says so, and
-/// for how long. From a thread that is no worker of the loop, a worker does it, and is waited for
-/// no longer than a quarter of a second.
+/// much as waking each of them once. A suspended task is polled once without going on. A task that
+/// is running, or waits for a worker, is not waited for: [`FutureCallGraph::activity`] says so, and
+/// for how long. If the calling thread is no worker of the loop, a worker makes the capture, and
+/// the thread waits for it no longer than a quarter of a second.
 ///
-/// At most `limit` entries of each call stack: those nearest to where the task stands, or, for a
-/// negative number, the outermost ones; `None` means all, zero none.
+/// Each call stack has at most `limit` entries: the innermost ones, or, for a negative number, the
+/// outermost ones; `None` means all, zero none.
 ///
 /// How much the stacks show depends on what the compiler leaves in the program. With debug
 /// information (`debug = "line-tables-only"` is enough) they name each coroutine from the await
 /// outwards, or at least its file and line. Without it they name the await, with its line, and the
-/// task's coroutine. Awaits of other crates' futures do not show by themselves, and neither does
-/// what lies inside a collection that polls only what was woken (`FuturesUnordered`). What a task
-/// awaits is known while it is suspended; and what a gathering holds that is not awaited yet is not
-/// awaited.
+/// task's coroutine. Awaits of other crates' futures do not show by themselves. Children inside a
+/// collection that polls only children that were woken (`FuturesUnordered`) do not show either.
+/// What a task awaits is known while it is suspended. The children of a gathering that is not
+/// awaited yet do not show as awaited.
 ///
 /// Futures of other crates are polled as they are, on this thread. So do not capture while holding
 /// a lock that such a future takes when it is polled.
@@ -264,7 +266,7 @@ impl Drop for FutureCallGraph {
 ///
 /// # Errors
 ///
-/// [`RuntimeError`](crate::RuntimeError) "no running event loop" if nothing is named on a thread
+/// [`RuntimeError`](crate::RuntimeError) "no running event loop" if `future` is `None` on a thread
 /// that is no worker of a loop.
 pub fn capture_call_graph(
     future: impl Into<Option<AnyFuture>>,
@@ -302,7 +304,8 @@ fn home_of(future: &AnyFuture) -> Option<EventLoop> {
     }
 }
 
-/// Writes down what [`capture_call_graph`] finds. Empty if nothing is named and there is no current task.
+/// The text of the graph that [`capture_call_graph`] captures. Empty if `future` is `None` and
+/// there is no current task.
 ///
 /// # Examples
 ///
@@ -340,7 +343,7 @@ pub fn format_call_graph(
     Ok(capture_call_graph(future, limit)?.map(|graph| graph.to_string()).unwrap_or_default())
 }
 
-/// Writes what [`format_call_graph`] returns, and a line's end, to `out`.
+/// Writes what [`format_call_graph`] returns, and a newline, to `out`.
 ///
 /// # Examples
 ///
@@ -364,7 +367,7 @@ pub fn print_call_graph(
 }
 
 impl FutureCallGraph {
-    /// No worker came; who polls a task can be seen even so.
+    /// The graph if no worker came to capture. Which worker polls a task can be seen even so.
     fn not_captured(future: AnyFuture, home: Option<&EventLoop>) -> FutureCallGraph {
         let activity = match (future.task(), home) {
             _ if future.done() => Activity::Done,
@@ -375,15 +378,15 @@ impl FutureCallGraph {
     }
 }
 
-/// Follows the edges outwards.
+/// Builds a graph: follows the edges from a task to the tasks that await it.
 struct Builder<'a> {
     survey: Survey<'a>,
     limit: Option<isize>,
     left: usize,
 }
 
-/// One whose awaiters are being followed; those that are open at a time are the way from the one
-/// that was named to this.
+/// An entry whose awaiters are being followed. The open entries form the path from the task or
+/// future that was named to this entry.
 struct Open {
     graph: FutureCallGraph,
     awaiters: std::vec::IntoIter<AnyFuture>,

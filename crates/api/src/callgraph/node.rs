@@ -1,4 +1,4 @@
-//! What can be awaited by others, whatever its type?
+//! How does a call graph refer to a task or future of any type?
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,9 +7,10 @@ use crate::event_loop::EventLoop;
 use crate::slot::{AwaitedBy, TaskHandle, TaskRefExt};
 use crate::task::Task;
 
-/// A task or a future of whatever type, for the question which tasks await it.
+/// A task or a future of any type, for call graphs.
 ///
-/// References to [`Task`], [`TaskHandle`] and [`Future`](crate::Future) become one where it is needed.
+/// References to [`Task`], [`TaskHandle`] and [`Future`](crate::Future) are converted to it where
+/// it is needed.
 ///
 /// # Examples
 ///
@@ -58,7 +59,7 @@ impl AnyFuture {
         }
     }
 
-    /// A number that distinguishes it from all others that live.
+    /// A number that distinguishes it from all other tasks, or all other futures, that live.
     pub(super) fn number(&self) -> u64 {
         match &self.0 {
             Node::Task(task) => task.task_ref().task_slot().number(),
@@ -67,7 +68,7 @@ impl AnyFuture {
     }
 }
 
-/// Tells futures apart while they live.
+/// The address of a future, which distinguishes it from all others that live.
 pub(super) fn address_of(future: &Arc<dyn Shows>) -> usize {
     Arc::as_ptr(future).addr()
 }
@@ -90,7 +91,7 @@ impl<T: Send + 'static> From<&Task<T>> for AnyFuture {
     }
 }
 
-// So that `None` and a reference may stand in the same place.
+// With these, `None` and a reference may be given for the same argument.
 
 impl From<TaskHandle> for Option<AnyFuture> {
     fn from(task: TaskHandle) -> Option<AnyFuture> {
@@ -132,7 +133,7 @@ impl fmt::Debug for AnyFuture {
 }
 
 impl fmt::Display for AnyFuture {
-    /// As a call graph heads its part: `Task(name='Task-1', id=0x1)`.
+    /// As the heading of its part of a call graph: `Task(name='Task-1', id=0x1)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Node::Task(task) => write!(f, "Task(name='{}', id={:#x})", task.get_name(), self.number()),

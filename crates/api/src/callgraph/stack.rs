@@ -1,4 +1,4 @@
-//! Where does one task stand?
+//! Where is one task suspended?
 
 use std::io::{self, Write};
 
@@ -7,18 +7,19 @@ use super::survey::{coroutine_of, stack_of};
 use crate::slot::{TaskHandle, TaskRefExt};
 use crate::task::Task;
 
-/// One method body per name, as in `task/methods.rs`.
+/// Writes each method once for both types, as in `task/methods.rs`.
 macro_rules! stack_methods {
     ($($head:tt)+) => {
         $($head)+ {
-            /// Where a suspended task stands: the functions from the task's coroutine inwards, and
-            /// the await, last. At most `limit` entries: the innermost ones.
+            /// The call stack of a suspended task: the functions from the task's coroutine inwards,
+            /// and the await, last. At most `limit` entries: the innermost ones.
             ///
-            /// Empty for a task that succeeded or was cancelled. For one that failed, and for one
-            /// that is running and so cannot be captured, the coroutine and where the task was made.
-            /// Nothing is recorded while the task runs; what this costs, and what it needs to name
-            /// functions, is said at [`capture_call_graph`](crate::capture_call_graph), which also
-            /// shows who awaits the task. (asyncio returns only the outermost coroutine.)
+            /// Empty for a task that succeeded or was cancelled. A task that failed, or that is
+            /// running and so cannot be captured, has one entry: its coroutine, and where the task
+            /// was created. Nothing is recorded while the task runs.
+            /// [`capture_call_graph`](crate::capture_call_graph) says what this costs and what it
+            /// needs to name functions, and also shows which tasks await the task. (asyncio returns
+            /// only the outermost coroutine.)
             ///
             /// # Examples
             ///
@@ -40,7 +41,7 @@ macro_rules! stack_methods {
                 stack
             }
 
-            /// Writes [`get_stack`](Self::get_stack) for people to read.
+            /// Writes [`get_stack`](Self::get_stack) as text.
             ///
             /// # Examples
             ///
@@ -54,7 +55,7 @@ macro_rules! stack_methods {
             ///
             /// # Errors
             ///
-            /// What `out` answers.
+            /// The errors of `out`.
             pub fn print_stack(&self, limit: impl Into<Option<usize>>, out: &mut impl Write) -> io::Result<()> {
                 let stack = self.get_stack(limit);
                 if stack.is_empty() {

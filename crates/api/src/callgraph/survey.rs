@@ -1,4 +1,4 @@
-//! What do the tasks of a loop wait for? Found out by capturing polls.
+//! How does a call graph find out what the tasks of a loop wait for?
 
 use std::backtrace::Backtrace;
 use std::collections::HashMap;
@@ -17,18 +17,18 @@ use crate::context::OutsideContext;
 use crate::event_loop::EventLoop;
 use crate::slot::{TaskHandle, TaskRefExt, TaskSlot, coro_name};
 
-/// A thread that is no worker waits so long for one to capture. With the watchdog, a worker comes
-/// within some milliseconds.
+/// How long a thread that is no worker waits for a worker to capture. With the watchdog, a worker
+/// comes within some milliseconds.
 const PATIENCE: Duration = Duration::from_millis(250);
 
-/// What a task is doing, and where it stands: innermost first.
+/// What a task is doing, and its call stack, innermost first.
 #[derive(Clone, Debug)]
 pub(super) struct Standing {
     pub(super) activity: Activity,
     pub(super) stack: Vec<FrameCallGraphEntry>,
 }
 
-/// All tasks of a loop, and who waits for whom.
+/// All tasks of a loop, and which of them await which tasks and futures.
 pub(super) struct Survey<'a> {
     scheduler: &'a Scheduler,
     tasks: HashMap<u64, TaskRef>,
@@ -53,7 +53,7 @@ impl Survey<'_> {
             let (_, notes) = capture_task(scheduler, &task, Detail::Edges);
             for awaited in notes.awaited {
                 let known = awaiters.entry(Key::of(&awaited)).or_default();
-                // What one task awaits comes together.
+                // A task's number is added once: all that one task awaits comes in one go.
                 if known.last() != Some(&number) {
                     known.push(number);
                 }
@@ -70,7 +70,7 @@ impl Survey<'_> {
         }
     }
 
-    /// Who waits for `future`, in the order in which they were made.
+    /// The tasks that await `future`, in the order in which they were created.
     pub(super) fn awaiters_of(&self, future: &AnyFuture) -> Vec<AnyFuture> {
         if future.done() {
             return Vec::new();
@@ -87,7 +87,7 @@ impl Survey<'_> {
         tasks.map(|task| TaskHandle::new(task.clone()).into()).collect()
     }
 
-    /// What `future` is doing. A task is captured once.
+    /// What `future` is doing, and its call stack. Each task is captured once.
     pub(super) fn standing_of(&mut self, future: &AnyFuture) -> Standing {
         let Node::Task(task) = &future.0 else {
             let activity = if future.done() { Activity::Done } else { Activity::Suspended };
@@ -118,7 +118,7 @@ impl Key {
     }
 }
 
-/// Where a task stands, captured from any thread.
+/// A task's call stack, captured from any thread.
 pub(super) fn stack_of(task: &TaskRef) -> Vec<FrameCallGraphEntry> {
     if task.is_done() {
         return Vec::new();
@@ -152,7 +152,7 @@ pub(super) fn on_a_worker<R: Send + 'static>(
     result
 }
 
-/// On a worker of `scheduler`.
+/// Captures one task. Called on a worker of `scheduler`.
 fn standing_here(scheduler: &Scheduler, task: &TaskRef) -> Standing {
     if TaskRef::with_current(|current| current == Some(task)) {
         let mut stack = frames::of_program(&Backtrace::force_capture());
@@ -167,11 +167,11 @@ fn standing_here(scheduler: &Scheduler, task: &TaskRef) -> Standing {
     Standing { activity, stack }
 }
 
-/// The awaits, then the functions of the program around them. Where no function has a name, the
-/// coroutine stands for them.
+/// The awaits, then the functions of the program around them. If no function has a name, the
+/// coroutine is shown instead.
 fn stack_from(task: &TaskRef, notes: &Notes) -> Vec<FrameCallGraphEntry> {
     let awaits = notes.waits.iter().map(|Wait { what, at }| {
-        // An await inside of this library's own has no place of the program's.
+        // The location of an await inside this library is not in the program, so it is not shown.
         let is_own = at.file().contains(frames::OWN_FILES);
         FrameCallGraphEntry::at(what, (!is_own).then_some(*at))
     });
@@ -184,7 +184,7 @@ fn stack_from(task: &TaskRef, notes: &Notes) -> Vec<FrameCallGraphEntry> {
     stack
 }
 
-/// What is known of a task that cannot be captured: what it runs, and where it was made.
+/// What is known of a task that cannot be captured: its coroutine, and where the task was created.
 pub(super) fn coroutine_of(task: &TaskRef) -> FrameCallGraphEntry {
     FrameCallGraphEntry::at(coro_name(task), Some(task.task_slot().created_at()))
 }
@@ -194,15 +194,15 @@ mod tests {
     use super::*;
     use crate::{Result, Runner, create_task, sleep, wait_for};
 
-    /// A request is made before its task is woken, and a capture in between polls the task: it
-    /// looks as if it had left the request lying.
+    /// A request is made before its task is woken. A capture in between polls the task, which then
+    /// looks as if it had ignored the request.
     #[test]
     fn a_request_that_the_task_does_not_know_of_yet_is_not_taken_for_refused() {
         let outcome: Result<(bool, bool)> = Runner::builder().workers(1).virtual_time(true).run(async {
             let task = create_task(async {
                 let mut is_told = false;
                 let told = &mut is_told;
-                // Neither the frame nor the task may give up on what is inside.
+                // Neither the frame nor the task may give up on its content.
                 let body = async move {
                     let slept = sleep(Duration::MAX).await;
                     *told = slept.as_ref().is_err_and(crate::Error::is_cancelled);
@@ -223,7 +223,7 @@ mod tests {
         assert_eq!(outcome.unwrap(), (true, true));
     }
 
-    /// What a capture finds stays with its caller.
+    /// Only the caller gets what a capture finds.
     #[test]
     fn a_capture_leaves_nothing_behind() {
         let is_on = Runner::builder().workers(1).virtual_time(true).run(async {

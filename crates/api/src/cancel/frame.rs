@@ -1,4 +1,8 @@
-//! What gives up on a future that does not take requests?
+//! When is a future dropped that does not take requests?
+//!
+//! When a poll that began with a request has left the request untaken, unless a combinator inside
+//! may still poll children that were called for it: a combinator may yield after a few of them
+//! (`request/foreign.rs`).
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -9,26 +13,27 @@ use super::scope_stack::{self, Entered, OutsideScopes, ScopeStack, TakenWatch};
 use crate::capture;
 use crate::error::CancelledError;
 
-/// Polls something that may hold foreign futures (another crate's channel, say), and stands in for
-/// them: when a poll began with a request, ended without a result, and nothing inside took the
-/// request, then the content takes none and must be dropped.
+/// Polls content that may hold foreign futures (another crate's channel, say), and takes requests
+/// in their place: if a poll began with a request and ended without a result, and nothing inside
+/// took the request, then the content takes none and must be dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Frame {
     leaf: Leaf,
     patience: Patience,
 }
 
-/// How often a frame has waited for leaves that were called and have not been polled yet.
+/// How many polls in a row a frame has waited for leaves that were called and have not been polled
+/// yet.
 #[derive(Debug, Default)]
 pub(crate) struct Patience(u32);
 
-/// A combinator that gives way polls two children at least each time, so this is enough for twice
-/// as many. The bound is there for one that never polls some of its children, beside others that
-/// wake themselves for ever.
+/// A combinator that yields polls at least two children each time, so this is enough for twice as
+/// many children. The bound is needed for a combinator that never polls some of its children while
+/// others wake themselves for ever.
 const MOST_POLLS: u32 = 100_000;
 
 impl Patience {
-    /// Whether the frame should be polled once more before it gives up; it has been woken then.
+    /// Whether the frame should be polled once more before it gives up. If so, this wakes it.
     pub(crate) fn is_left_for_called(&mut self, cx: &Context<'_>) -> bool {
         let is_left = self.0 < MOST_POLLS && scope_stack::awaits_called();
         self.0 = if is_left { self.0 + 1 } else { 0 };
@@ -44,7 +49,7 @@ impl Patience {
 pub(crate) enum FramePoll<R> {
     Ready(R),
     Pending,
-    /// The caller drops the content and yields this error.
+    /// The caller drops the content and returns this error.
     GiveUp(CancelledError),
 }
 
@@ -67,13 +72,13 @@ impl Frame {
         let polled = content(cx);
         let was_taken = watch.was_taken();
         if was_taken {
-            // Also a request that came during the poll may have been taken; it must not look unseen
+            // A request that came during the poll may have been taken, too. It must not look unseen
             // next time.
             self.leaf.catch_up();
         }
         match polled {
             Poll::Ready(result) => FramePoll::Ready(result),
-            // In a capture the content is not given the chance to take it.
+            // In a capture the content had no chance to take the request.
             Poll::Pending if had_request && !was_taken && !is_capture => {
                 if began.zip(scope_stack::root()).is_some_and(|(began, now)| began.was_rescinded_by(now)) {
                     return self.look_again();
@@ -92,8 +97,8 @@ impl Frame {
         }
     }
 
-    /// A request was taken back during the poll, perhaps by the content itself. One that there is
-    /// now may have come after the content looked, so the content gets another chance.
+    /// A request was taken back during the poll, perhaps by the content itself. If there is one
+    /// now, it may have come after the content looked for one, so the content gets another chance.
     #[cold]
     fn look_again<R>(&mut self) -> FramePoll<R> {
         if self.leaf.has_unseen_request() {
@@ -107,12 +112,13 @@ impl Frame {
 #[derive(Debug, Default)]
 pub(crate) struct ScopedFrame {
     frame: Frame,
-    /// `None` before the first poll, and on the thread while the content is polled.
+    /// `None` before the first poll, and while the content is polled: then the thread has the
+    /// scope.
     scope: Option<Arc<Scope>>,
-    /// Where the scope was opened.
+    /// The place where the scope was opened.
     around: u64,
     entry: Option<OutsideScopes>,
-    /// How things stood around the frame when it made its own request.
+    /// The state of the scopes around the frame when it made its own request.
     request: Option<OutsideScopes>,
 }
 
@@ -121,7 +127,7 @@ impl ScopedFrame {
         ScopedFrame { frame: Frame::new(), scope: None, around: 0, entry: None, request: None }
     }
 
-    /// Opens the scope at the first poll, and opens another when the frame was moved to a place
+    /// Opens the scope at the first poll, and opens another one when the frame was moved to a place
     /// with other scopes around it. Called outside the content's poll, at the start of every poll
     /// of the frame.
     pub(crate) fn enter(&mut self) -> &Arc<Scope> {
@@ -148,7 +154,7 @@ impl ScopedFrame {
         }
     }
 
-    /// Remembers how things stand around the frame now that its request was made.
+    /// Remembers the state of the scopes around the frame when its request is made.
     pub(crate) fn note_request(&mut self) {
         if self.request.is_none() {
             self.request = scope_stack::outside();
@@ -167,16 +173,16 @@ impl ScopedFrame {
         polled
     }
 
-    /// Whether a cancellation that comes out of the content is this frame's own doing, and no scope
-    /// further out got a request. Called outside the content's poll.
+    /// Whether a cancellation with which the content ends comes from this frame's own request, and
+    /// no scope further out got a request. Called outside the content's poll.
     pub(crate) fn owns_cancellation(&self) -> bool {
         let (Some(entry), Some(request)) = (&self.entry, &self.request) else { return false };
         ScopeStack::with(|stack| !stack.outside().requested_since(entry, request)).unwrap_or(true)
     }
 
-    /// A scope further out got a request, the content took it, and the frame ends with another
-    /// error than a cancellation: the next leaf outside gets the request again, or it would be
-    /// lost. Called outside the content's poll.
+    /// For a frame that ends with another error than a cancellation, although its content took a
+    /// request to a scope further out: the next leaf outside gets that request again, or it would
+    /// be lost. Called outside the content's poll.
     pub(crate) fn give_back_what_came_from_outside(&self) {
         let Some(entry) = &self.entry else { return };
         let _ = ScopeStack::with(|stack| stack.give_back(stack.outside().requests_since(entry)));

@@ -12,20 +12,21 @@ use crate::request::{Entry, InHand, Meeting, UnderWay};
 /// What an awaitable of this library remembers of the requests around it. Every leaf future holds
 /// one, and looks for a request once in each poll; `leaf.rs`, one directory up, says when.
 ///
-/// It remembers where it was polled and how many requests it knows of. At its first poll it knows
-/// of those that were delivered to any leaf, so an await in clean-up code starts clean, while a
-/// request that came when the task was running meets the next leaf. A leaf that is polled somewhere
-/// else than last time (moved into or out of a timeout, or to another task) starts afresh.
+/// It remembers where it was polled and how many requests it has seen. At its first poll it counts
+/// those as seen that were delivered to any leaf. So an await in clean-up code does not see the
+/// request that led there, while a request that came when the task was running reaches the next
+/// leaf. A leaf that is polled somewhere else than last time (moved into or out of a timeout, or to
+/// another task) starts afresh.
 ///
 /// A leaf that finds no request is about to suspend. If it was polled with another waker than its
-/// task's, it leaves that waker with the scope around it (`foreign.rs`), until it is polled
-/// elsewhere or dropped.
+/// task's, it registers that waker with the scope around it (`request/foreign.rs`), until it is
+/// polled elsewhere or dropped.
 #[derive(Default)]
 pub(crate) struct Leaf(State);
 
-/// Nearly all leaves are plain: what only the others need is in a box, so that all are 16 bytes.
-/// The fields of `Memory` stand in `Plain` one by one, because the compiler puts the tag into the
-/// gap between them only then.
+/// Nearly all leaves are plain. What only the others need is in a box, so that all are 16 bytes.
+/// `Plain` has the fields of `Memory` one by one, because only then the compiler puts the tag into
+/// the gap between them.
 enum State {
     Plain { seen: u32, place: u64 },
     Entered(Box<(Memory, Entry)>),
@@ -57,8 +58,8 @@ pub(crate) struct Taken {
 }
 
 impl Taken {
-    /// How this request relates to the one that the same await has passed on before. A shutdown's request is
-    /// always `Late`: `pass_on_shutdown` checks itself which tasks have received it.
+    /// How this request relates to the one that the same await has passed on before. A shutdown's
+    /// request is always `Late`: `pass_on_shutdown` checks itself which tasks have received it.
     pub(crate) fn meet(&self, earlier: &UnderWay) -> Meeting {
         let route = self.route.route();
         if route.is_of_shutdown() { Meeting::Late } else { route.meet(earlier.route()) }
@@ -115,8 +116,9 @@ impl Leaf {
         request
     }
 
-    /// Registers a foreign waker, or removes its entry. Every leaf that suspends needs it; call it yourself
-    /// only for a leaf that goes on waiting after it took a request: the next request must reach it, too.
+    /// Registers a foreign waker, or removes its entry. Every leaf that suspends needs this. The
+    /// methods above call it; other code calls it only for a leaf that goes on waiting after it
+    /// took a request: the next request must reach it, too.
     #[inline]
     pub(crate) fn suspend(&mut self, cx: &Context<'_>) {
         let is_plain = matches!(self.0, State::Plain { .. });
@@ -134,15 +136,15 @@ impl Leaf {
         }
         let memory = self.memory();
         let wakers = if wakes_task { None } else { scope_stack::foreign() };
-        // This ends the entry that there may have been.
+        // This ends the former entry, if there was one.
         self.0 = State::Plain { seen: memory.seen, place: memory.place };
         if let Some(wakers) = wakers {
             self.0 = State::Entered(Box::new((memory, Entry::new(wakers, waker))));
         }
     }
 
-    /// Whether it was last polled in this scope of this task: then, if it is pending, its wake-up is
-    /// registered. Always true outside of tasks.
+    /// Whether the leaf was last polled in this scope of this task: then, if it is pending, its
+    /// wake-up is registered. Always true outside of tasks.
     pub(crate) fn was_polled_here(&self) -> bool {
         ScopeStack::with(|stack| self.memory().place == stack.place()).unwrap_or(true)
     }
@@ -181,10 +183,11 @@ impl Leaf {
     fn start_afresh(&mut self, stack: &ScopeStack<'_>, place: u64) {
         let mut seen = stack.delivered();
         if let State::Entered(entered) = &mut self.0 {
-            // What it has entered was elsewhere, and is left when it suspends.
+            // The entry belongs to the former place, and is removed when the leaf suspends.
             entered.1.mark_moved();
             if entered.1.call().is_some_and(|call| stack.still_stand(call)) {
-                // It waited when the request came, and another leaf that was called may have taken it since.
+                // This leaf waited when the request came. Another leaf that was called may have
+                // taken the request since.
                 seen = stack.made().wrapping_sub(1);
             }
         }
@@ -233,8 +236,8 @@ impl fmt::Debug for Leaf {
     }
 }
 
-/// Wakes the current task after a request was given back. The next await may be a foreign future, which takes
-/// no requests: one more poll lets the frame around it give up.
+/// Wakes the current task after a request was given back. The next await may be a foreign future,
+/// which takes no requests: one more poll lets the frame around it give up.
 pub(super) fn poll_again() {
     TaskRef::with_current(|task| {
         if let Some(task) = task {
@@ -243,7 +246,7 @@ pub(super) fn poll_again() {
     });
 }
 
-/// Counts wrap; two that are compared are never half a range apart.
+/// Counts wrap. Two that are compared are never half a range apart.
 #[inline]
 fn is_later(count: u32, than: u32) -> bool {
     (1..1 << 31).contains(&count.wrapping_sub(than))

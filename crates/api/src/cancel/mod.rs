@@ -1,12 +1,12 @@
 //! How does a request to stop reach the await at which a task is suspended?
 //!
-//! * A **scope** ([`Scope`]) is what a request reaches. Every task has a root scope, which lies in
+//! * A **scope** ([`Scope`]) is what a request reaches. Every task has a root scope, which is in
 //!   its slot; a timeout or a task group opens one for what it polls. Each has a
 //!   [`CancelState`](crate::request::CancelState).
 //! * A **scope stack** ([`scope_stack`]) is the current task's root scope and the scopes opened
 //!   inside it, as seen by the code that is polled now.
-//! * A **leaf** ([`Leaf`]) is an awaitable of this library. It looks, once a poll, whether the
-//!   stack has a request that it has not seen; the order of its steps is in `leaf.rs`, one
+//! * A **leaf** ([`Leaf`]) is an awaitable of this library. Once in each poll it checks whether the
+//!   stack has a request that it has not seen. The order of its steps is in `leaf.rs`, one
 //!   directory up.
 //! * A **frame** ([`Frame`]) polls something that may not be a leaf, and gives up on it when
 //!   nothing inside took the request.

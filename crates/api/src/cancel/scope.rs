@@ -1,4 +1,4 @@
-//! What does a deadline or a failing group reach?
+//! Which part of a task does a deadline or a failing group cancel?
 
 use std::cell::Cell;
 use std::fmt;
@@ -11,13 +11,13 @@ use crate::request::{CancelState, ForeignWakers, ForeignWakersOwner, Request, Re
 /// A part of a task that can be cancelled without the rest of it: what a timeout, a `wait_for` or a
 /// group polls.
 ///
-/// It is current only while its frame polls its content, so two of them that are polled side by
-/// side never touch each other.
+/// It is current only while its frame polls its content, so a request to one of two scopes that are
+/// polled side by side never reaches the other.
 pub(crate) struct Scope {
     place: u64,
     requests: CancelState,
     parent: Option<Arc<Scope>>,
-    /// Made when the first leaf leaves a waker that is not its task's.
+    /// Created when the first leaf registers a waker that is not its task's.
     foreign: OnceLock<ForeignWakersOwner>,
 }
 
@@ -41,7 +41,7 @@ impl Scope {
         scope
     }
 
-    /// Requests what is polled inside to stop. The caller wakes the task.
+    /// Requests that the code polled inside stop. The caller wakes the task.
     pub(crate) fn request(&self) -> Request {
         self.requests.request()
     }
@@ -63,21 +63,22 @@ impl Scope {
         self.foreign.get().map(ForeignWakersOwner::get)
     }
 
-    /// The same, made now if there are none. `around` are those of the scope around.
+    /// The same; they are created now if there are none. `around` are those of the scope around.
     pub(super) fn foreign_inside(&self, around: Arc<ForeignWakers>) -> &Arc<ForeignWakers> {
         self.foreign.get_or_init(|| ForeignWakersOwner::inside(self.place, around)).get()
     }
 
-    /// Tells this scope from every other one, and from every task's root scope, for the life of the process.
+    /// A number that distinguishes this scope from every other one, and from every task's root
+    /// scope, for the life of the process.
     pub(super) fn place(&self) -> u64 {
         self.place
     }
 }
 
 impl Drop for Scope {
-    /// Not by recursion: scopes lie as deep inside each other as the timeouts and groups of a program.
+    /// Not by recursion: scopes are nested as deep as the timeouts and groups of a program.
     fn drop(&mut self) {
-        // First: it finds its place in the lists of the scopes around.
+        // First: its wakers move to the lists of the scopes around.
         drop(self.foreign.take());
         let mut around = self.parent.take();
         while let Some(scope) = around {
@@ -95,10 +96,11 @@ impl fmt::Debug for Scope {
     }
 }
 
-/// Task numbers count up from one; scopes live in the other half of the numbers.
+/// Task numbers count up from one. Scopes have the upper half of the numbers.
 const SCOPE_PLACES: u64 = 1 << 63;
 
-/// Threads draw numbers in blocks, so that opening a scope touches no cache line that another thread writes.
+/// Threads take numbers in blocks, so that opening a scope touches no cache line that another
+/// thread writes.
 const BLOCK: u64 = 1024;
 
 fn next_place() -> u64 {

@@ -1,4 +1,4 @@
-//! Which scopes is the code being polled inside of?
+//! Which scopes are around the code that is being polled?
 
 use std::cell::{Cell, RefCell};
 use std::mem::{ManuallyDrop, needs_drop};
@@ -12,19 +12,19 @@ use crate::request::{Call, ForeignWakers, InHand, Requests};
 use crate::slot::TaskSlot;
 use crate::sync::thread_locals;
 
-/// Without a destructor: frames leave nothing to drop, and the destructors of other thread-locals may still
-/// poll when the thread ends.
+/// It has no destructor: frames leave nothing to drop, and the destructors of other thread-locals
+/// may still poll when the thread ends.
 type Innermost = RefCell<ManuallyDrop<Option<Arc<Scope>>>>;
 
 const _: () = assert!(!needs_drop::<Innermost>());
 
 thread_locals! {
     /// The innermost scope opened inside the task that this thread polls. `None` between polls: a
-    /// frame puts its scope here while it polls its content, and takes it away again also when the
+    /// frame puts its scope here while it polls its content, and removes it again, also when the
     /// content panics.
     static INNERMOST: Innermost = const { RefCell::new(ManuallyDrop::new(None)) };
 
-    /// Whether there is an innermost scope: most tasks never open one, and are spared the look.
+    /// Whether there is an innermost scope. Most tasks never open one, and read only this flag.
     static IS_SCOPED: Cell<bool> = const { Cell::new(false) };
 
     /// Whether anything inside the innermost frame took a request during the current poll.
@@ -37,14 +37,14 @@ pub(crate) struct ScopeStack<'a> {
     innermost: Option<&'a Scope>,
 }
 
-/// To which scopes of a stack a request was delivered: bit 0 the root, then from the innermost
-/// outwards. Scopes nested deeper than the bits reach are left out; they lose a delivery that is
-/// given back, not one that is made.
+/// The scopes of a stack to which a request was delivered: bit 0 is the root, and the scopes follow
+/// from the innermost outwards. Scopes that are nested deeper than the bits reach are left out: a
+/// delivery to them cannot be given back, though it is made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct DeliveredTo(u32);
 
 impl DeliveredTo {
-    /// One more delivery, to these.
+    /// Adds the scopes of one more delivery.
     pub(crate) fn add(&mut self, other: DeliveredTo) {
         self.0 |= other.0;
     }
@@ -61,11 +61,11 @@ pub(crate) struct OutsideScopes {
     requested: u32,
 }
 
-/// What delivering to a whole stack found.
+/// What a delivery to a whole stack found.
 pub(super) struct StackDelivery {
     pub(super) made: u32,
     pub(super) to: DeliveredTo,
-    /// The outermost scope that had a request to deliver: its place.
+    /// The place of the outermost scope that had a request to deliver.
     pub(super) outermost: Option<u64>,
     pub(super) error: CancelledError,
     pub(super) route: InHand,
@@ -85,7 +85,7 @@ impl ScopeStack<'_> {
         })
     }
 
-    /// Where this is: the number of the innermost scope.
+    /// The place of the innermost scope: its number, or the task's if there is none.
     #[inline]
     pub(super) fn place(&self) -> u64 {
         self.innermost.map_or_else(|| self.root.number(), Scope::place)
@@ -103,10 +103,11 @@ impl ScopeStack<'_> {
         self.sum(Requests::delivered)
     }
 
-    /// Marks everything on the stack as delivered, and notes for the frame around this code that it
-    /// was taken.
+    /// Marks everything on the stack as delivered, and notes for the frame around this code that a
+    /// request was taken.
     pub(super) fn deliver(&self) -> StackDelivery {
-        // Read first: a delivery takes away the signs of what the request was made to.
+        // Read first: the delivery clears the pending bits, which show what the request was made
+        // to.
         let is_to_task = self.is_request_to_task();
         let (root, message, route) = self.root.deliver();
         let mut made = root.made;
@@ -131,14 +132,14 @@ impl ScopeStack<'_> {
         }
     }
 
-    /// The message of the request. Only tasks are cancelled with one.
+    /// The message of the request. Only a request to a task has one.
     pub(super) fn message(&self) -> Option<Arc<str>> {
         if self.is_request_to_task() { self.root.cancel_message() } else { None }
     }
 
-    /// Whether the request was made to the task itself. A leaf that sees late a request which
-    /// another arm of a `join!` took has no pending bit to go by; then the request was the task's
-    /// if no scope ever got one.
+    /// Whether the request was made to the task itself. If another arm of a `join!` took the
+    /// request first, no pending bit is left to show this. Then the request was made to the task if
+    /// no scope ever got one.
     fn is_request_to_task(&self) -> bool {
         self.root.requests().load().is_pending() || self.scopes().all(|scope| scope.requests().made() == 0)
     }
@@ -166,8 +167,8 @@ impl ScopeStack<'_> {
         OutsideScopes { cancelling: root.cancelling(), made: self.made(), made_by_scopes, pending, requested }
     }
 
-    /// The state of the requests on `innermost` and the scopes around it, as one number: another
-    /// one after each request, and after each that was rescinded.
+    /// The state of the requests on `innermost` and the scopes around it, as one number. It changes
+    /// with each request, and with each request that is rescinded.
     fn requests(&self, innermost: Option<&Scope>) -> u64 {
         let root = self.root.requests().load();
         let scopes = std::iter::successors(innermost, |scope| scope.parent());
@@ -175,12 +176,14 @@ impl ScopeStack<'_> {
         u64::from(root.rescinded()) << 32 | u64::from(made)
     }
 
-    /// Whether these requests still stand, at a scope that is around the code being polled.
+    /// Whether the requests of `call` are unchanged, at a scope that is around the code being
+    /// polled.
     pub(super) fn still_stand(&self, call: Call) -> bool {
         self.at(call.place, |scope| call.requests == self.requests(scope)).unwrap_or(false)
     }
 
-    /// Calls `f` with the scope at this place, `None` for the root, if it is around the code being polled.
+    /// Calls `f` with the scope at this place, `None` for the root, if it is around the code being
+    /// polled.
     fn at<R>(&self, place: u64, f: impl FnOnce(Option<&Scope>) -> R) -> Option<R> {
         if place == self.root.number() {
             return Some(f(None));
@@ -188,7 +191,8 @@ impl ScopeStack<'_> {
         self.scopes().find(|scope| scope.place() == place).map(|scope| f(Some(scope)))
     }
 
-    /// Foreign wakers, and what they are to be called for.
+    /// The foreign wakers below `scope`, and the state of the requests for which they are to be
+    /// called.
     fn to_call(&self, scope: Option<&Scope>) -> Option<(Arc<ForeignWakers>, u64)> {
         let wakers = match scope {
             Some(scope) => scope.foreign(),
@@ -197,7 +201,7 @@ impl ScopeStack<'_> {
         wakers.map(|wakers| (Arc::clone(wakers), self.requests(scope)))
     }
 
-    /// The foreign wakers of the innermost scope, made now if it has none.
+    /// The foreign wakers of the innermost scope, created now if it has none.
     fn foreign(&self) -> Arc<ForeignWakers> {
         let without: Vec<_> = self.scopes().take_while(|scope| scope.foreign().is_none()).collect();
         let around = self.scopes().nth(without.len()).and_then(Scope::foreign);
@@ -222,11 +226,11 @@ impl ScopeStack<'_> {
 
 impl OutsideScopes {
     /// Whether a scope further out got a request since `entry`, so that a frame inside has to leave
-    /// the cancellation to that.
+    /// the cancellation to that scope.
     ///
-    /// `expiry` is how things stood when the frame's own request was made. A request that was still
-    /// undelivered then, or came later, may have been taken together with the frame's own by a
-    /// single leaf; it must not be lost.
+    /// `expiry` is the state outside when the frame's own request was made. A request that was
+    /// still undelivered then, or came later, may have been taken together with the frame's own by
+    /// a single leaf; it must not be lost.
     pub(crate) fn requested_since(&self, entry: &OutsideScopes, expiry: &OutsideScopes) -> bool {
         self.cancelling > entry.cancelling
             || self.made_by_scopes != entry.made_by_scopes
@@ -253,7 +257,7 @@ pub(super) fn foreign() -> Option<Arc<ForeignWakers>> {
 
 /// Calls the foreign wakers below the innermost scope.
 pub(super) fn call_innermost() {
-    // Outside of the stack: a waker is foreign code.
+    // Not inside `ScopeStack::with`: a waker is foreign code.
     if let Some((wakers, requests)) = ScopeStack::with(|stack| stack.to_call(stack.innermost)).flatten() {
         wakers.call(requests);
     }
@@ -278,9 +282,9 @@ pub(crate) fn call_task(root: &TaskSlot) {
     }
 }
 
-/// Whether leaves that were called may still come to be polled: it has not happened yet, and the
-/// poll that ends now is followed by another one. A combinator polls some of those that are ready,
-/// wakes its task and gives way.
+/// Whether leaves that were called may still be polled: some have not been polled yet, and the task
+/// has woken itself, so the poll that ends now is followed by another one. A combinator that yields
+/// does so: it has polled some of its ready children and wakes its task.
 pub(crate) fn awaits_called() -> bool {
     let has_called = ScopeStack::with(|stack| {
         let wakers = stack.root.foreign_wakers_if_any();
@@ -289,7 +293,7 @@ pub(crate) fn awaits_called() -> bool {
     has_called == Some(true) && TaskRef::current_has_woken_itself()
 }
 
-/// Where the code being polled is; `None` outside of tasks.
+/// The place of the code being polled; `None` outside of tasks.
 pub(super) fn place() -> Option<u64> {
     #[expect(
         clippy::redundant_closure_for_method_calls,
@@ -303,7 +307,7 @@ pub(super) fn root() -> Option<Requests> {
     ScopeStack::with(|stack| stack.root.requests().load())
 }
 
-/// How the scopes around the code being polled stand; `None` outside of tasks.
+/// The state of the scopes around the code being polled; `None` outside of tasks.
 #[inline]
 pub(super) fn outside() -> Option<OutsideScopes> {
     #[expect(
@@ -344,7 +348,7 @@ impl Drop for Entered<'_> {
     }
 }
 
-/// Steps out of all scopes while it lives: for the first poll of another task inside this one's.
+/// Leaves all scopes while it lives: for a poll of another task inside this one's.
 pub(crate) struct Outside {
     innermost: Option<Arc<Scope>>,
     taken: bool,
@@ -363,8 +367,9 @@ impl Drop for Outside {
     }
 }
 
-/// Watches whether a request is taken while it lives, apart from what happens beside it: otherwise
-/// a leaf in one arm of a `join!` would hide that a future in the other arm takes no request.
+/// Finds out whether a request is taken while it lives, apart from requests that were taken before,
+/// in another arm of a `join!`: otherwise a leaf in one arm would hide that a future in the other
+/// arm takes no request.
 pub(super) struct TakenWatch {
     before: bool,
 }

@@ -1,28 +1,37 @@
-//! Which leaves does waking their task not reach?
+//! How does a request reach leaves that are not polled when their task is woken?
 //!
-//! A combinator such as `FuturesUnordered` gives each child a waker of its own, and polls only children whose
-//! waker was used. A request wakes the task's waker, so such a child would be dropped without seeing the
-//! request. Therefore a leaf or frame that suspends with a waker other than its task's registers that
-//! *foreign* waker here, with the innermost scope around it. Each scope with such leaves has one
-//! `ForeignWakers`; they form the same tree as the scopes.
+//! A combinator such as `FuturesUnordered` gives each child a waker of its own, and polls only
+//! children whose waker was used. A request wakes the task's waker, so such a child would be
+//! dropped without seeing the request. Therefore a leaf or frame that suspends with a waker other
+//! than its task's registers that *foreign* waker here, with the innermost scope around it. Each
+//! scope with such leaves has one `ForeignWakers`; they form the same tree as the scopes.
 //!
 //! The wakers are *called* (taken out and woken) by the poll that finds the request:
 //!
-//! 1. A frame that begins a poll with a request calls all wakers below its scope before it polls its content.
-//!    So the combinator polls those children in the same poll, and the frame can see afterwards whether a
-//!    leaf took the request.
-//! 2. A leaf that takes a request calls them too: the request may have come after its frames began their
-//!    polls.
+//! 1. A frame that begins a poll with a request calls all wakers below its scope before it polls
+//!    its content. So the combinator polls those children in the same poll, and the frame can see
+//!    afterwards whether a leaf took the request.
+//! 2. A leaf that takes a request calls them too: the request may have come after its frames began
+//!    their polls.
 //!
-//! A combinator can outlive a scope: `timeout(second, set.next())` in a loop polls most of the set's children
-//! in the first round only. So the wakers of a scope that ends move to the scope around it. A leaf that was
-//! called in one scope and is polled in another takes the request if the requesting scope is still around it.
+//! A combinator may yield after it has polled a few children. So a frame does not give up on its
+//! content as long as leaves that were called have not been polled and the poll has woken its own
+//! task (`Patience` in `cancel/frame.rs`).
+//!
+//! A combinator can outlive a scope: `timeout(second, set.next())` in a loop polls most of the
+//! set's children in the first round only. So the wakers of a scope that ends move to the scope
+//! around it. A leaf that was called in one scope and is polled in another takes the request if the
+//! requesting scope is still around it.
 //!
 //! Code that makes a request only wakes the task. The wakers are called once for each state of the
 //! requests (`Call::requests`); a leaf that registers later has checked that state itself. (A leaf
 //! polled for the first time after another leaf took the request does not see it: it looks like an
 //! await in that leaf's clean-up.) Registering and calling happen on the thread that polls the
 //! task; leaves and scopes may be dropped on any.
+//!
+//! Rejected: to wake the children from the thread that makes the request (this needs locks, and the
+//! frame could not know whether the children had their chance); to poll the content with a waker of
+//! this library (every poll would pay for it).
 
 use std::sync::{Arc, Weak};
 use std::task::Waker;
@@ -34,41 +43,41 @@ use crate::sync::{AtomicUsize, Mutex, Ordering};
 
 /// The foreign wakers below one scope.
 pub(crate) struct ForeignWakers {
-    /// The scope's place.
+    /// The place of the scope (`Scope::place`, or the task's number).
     place: u64,
     list: Mutex<List>,
     around: Option<Arc<ForeignWakers>>,
-    /// How many leaves of the task were called and have neither suspended again nor been dropped since. All
-    /// scopes of a task share it.
+    /// How many leaves of the task were called and have neither suspended again nor been dropped
+    /// since. All scopes of a task share this count.
     called: Arc<AtomicUsize>,
 }
 
-/// Wakers are cloned, woken and dropped after the lock.
+/// Wakers are cloned, woken and dropped outside the lock.
 #[derive(Default)]
 struct List {
-    /// In the order in which they came, which is the order in which they are called. Keys are never
-    /// used again.
+    /// In the order in which they registered, which is the order in which they are called. Keys are
+    /// never reused.
     members: WaitList<Member>,
     next: u64,
-    /// The key among the members of the scope around.
+    /// This list's key among the members of the scope around.
     key_around: Option<u64>,
-    /// The scope has ended: the list goes when it is empty.
+    /// The scope has ended: the list is removed when it is empty.
     has_ended: bool,
-    /// For what the members were called last.
+    /// The requests for which the members were called last.
     called: Option<Call>,
 }
 
 enum Member {
     Leaf(Waker),
     Inner(Weak<ForeignWakers>),
-    /// What is left of a scope that has ended.
+    /// The members that are left of a scope that has ended.
     Ended(Arc<ForeignWakers>),
 }
 
-/// Which requests were the members called for?
+/// The requests for which members were called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Call {
-    /// The place of the scope below which all were called.
+    /// The place of the scope below which all members were called.
     pub(crate) place: u64,
     /// The state of the requests there.
     pub(crate) requests: u64,
@@ -89,20 +98,20 @@ impl ForeignWakers {
         Arc::new(ForeignWakers { place, list: Mutex::new(List::default()), around, called })
     }
 
-    /// Wakes all below, if that has not been done for this state of the requests.
+    /// Calls all leaves below, if that has not been done for this state of the requests.
     pub(crate) fn call(&self, requests: u64) {
         let call = Call { place: self.place, requests };
         if self.list.lock().called == Some(call) {
             return;
         }
         let wakers = self.take_all(Some(call));
-        // Relaxed, here and below: a count that nothing is read through.
+        // Relaxed, here and below: nothing is read through this count.
         self.called.fetch_add(wakers.len(), Ordering::Relaxed);
         wakers.into_iter().for_each(wake_quietly);
     }
 
-    /// Takes the wakers of all leaves below out, in order. What comes later enters its scope with
-    /// the one around again.
+    /// Takes out the wakers of all leaves below, in order. A leaf that registers later registers
+    /// its scope with the scope around it anew.
     fn take_all(&self, call: Option<Call>) -> Vec<Waker> {
         let take = |wakers: &ForeignWakers| {
             let mut list = wakers.list.lock();
@@ -132,15 +141,16 @@ impl ForeignWakers {
         wakers
     }
 
-    /// Wakes all that are left when the task has ended: another task may hold those leaves now, and polls
-    /// them only when they are woken.
+    /// Wakes all leaves that are left when the task has ended: another task may hold those leaves
+    /// now, and polls them only when they are woken.
     pub(crate) fn wake_all(&self) {
         let left = self.take_all(None);
         self.called.fetch_add(left.len(), Ordering::Relaxed);
         left.into_iter().for_each(wake_quietly);
     }
 
-    /// Some of the task's leaves were called and have not come to be polled.
+    /// Whether some of the task's leaves were called and have neither suspended again nor been
+    /// dropped since.
     pub(crate) fn has_called(&self) -> bool {
         self.called.load(Ordering::Relaxed) > 0
     }
@@ -164,7 +174,7 @@ impl ForeignWakers {
     fn leave(&self, key: u64) {
         let removed = self.list.lock().members.remove(key);
         match removed {
-            // After the lock: a waker is foreign code.
+            // Outside the lock: a waker is foreign code.
             Some(removed) => silently(|| drop(removed)),
             None => _ = self.called.fetch_sub(1, Ordering::Relaxed),
         }
@@ -182,14 +192,14 @@ impl ForeignWakers {
         }
     }
 
-    /// Where to remove it: its scope has ended, and it is empty.
+    /// Where to remove this list, if its scope has ended and it is empty.
     fn take_outer_entry(&self) -> Option<(&ForeignWakers, u64)> {
         let mut list = self.list.lock();
         let is_over = list.has_ended && list.members.is_empty();
         self.around.as_deref().zip(is_over.then(|| list.key_around.take()).flatten())
     }
 
-    /// What the leaf with this key was called for, if it was.
+    /// The requests for which the leaf with this key was called, if it was.
     fn call_of(&self, key: u64) -> Option<Call> {
         let list = self.list.lock();
         if list.members.get(key).is_some() { None } else { list.called }
@@ -200,8 +210,9 @@ impl ForeignWakers {
     }
 }
 
-/// A scope's handle to its `ForeignWakers`. Its drop moves the wakers to the outer scope, or wakes them if it
-/// is the root's: a waker that stayed could keep itself alive in a cycle of references.
+/// A scope's handle to its `ForeignWakers`. Its drop moves the wakers to the scope around. The drop
+/// of a root scope's handle wakes them: a waker that stayed could keep itself alive in a cycle of
+/// references.
 pub(crate) struct ForeignWakersOwner(Arc<ForeignWakers>);
 
 impl ForeignWakersOwner {
@@ -230,7 +241,7 @@ impl Drop for ForeignWakersOwner {
         list.has_ended = true;
         if let Some(key) = list.key_around {
             let members = &mut around.list.lock().members;
-            // It is not there if the list around is just being called.
+            // The entry is gone if the leaves of the scope around are being called right now.
             if members.get(key).is_some() {
                 members.put(key, Member::Ended(Arc::clone(wakers)));
             }
@@ -258,12 +269,13 @@ impl Entry {
         self.has_moved = true;
     }
 
-    /// What the leaf was called for, if it was.
+    /// The requests for which the leaf was called, if it was.
     pub(crate) fn call(&self) -> Option<Call> {
         self.wakers.call_of(self.key)
     }
 
-    /// The leaf is still there, was not called, and `waker` wakes the same.
+    /// Whether this entry can stay: the leaf was neither moved nor called, and `waker` wakes the
+    /// same task as the registered waker.
     pub(crate) fn stands_for(&self, waker: &Waker) -> bool {
         !self.has_moved && self.wakers.holds(self.key, waker)
     }

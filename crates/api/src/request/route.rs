@@ -2,14 +2,15 @@
 //!
 //! A task that awaits another one passes requests on to it. That must not lead to:
 //!
-//! * **A circle.** Tasks that await each other in a circle would pass a request round for ever, and none
-//!   would take it. So a task takes the request itself, instead of passing it on, if it would pass it to the
-//!   task where it began, or gets back a request that it has passed on before.
-//! * **Quadratic work.** If all n tasks of a chain are cancelled, each request would go all the way down: n²
-//!   polls. So a request joins the one that the same await has passed on before, if that one is still *under
-//!   way*.
-//! * **A second request for one cause.** A shutdown cancels every task itself, so a task that passes on the
-//!   shutdown's request skips tasks that have received it already.
+//! * **A circle.** Tasks that await each other in a circle would pass a request round for ever, and
+//!   none would take it. So a task takes the request itself, instead of passing it on, if it would
+//!   pass it to the task where it began, or gets back a request that it has passed on before.
+//! * **Quadratic work.** If all n tasks of a chain are cancelled, each request would go all the way
+//!   down: n² polls. So a request joins the one that the same await has passed on before, if that
+//!   one is still *under way*. Then requests to all n tasks, in random order and each with a turn
+//!   in between, take n ln n polls.
+//! * **A second request for one cause.** A shutdown cancels every task itself, so a task that
+//!   passes on the shutdown's request skips tasks that have received it already.
 //!
 //! ```text
 //!              pass_on                       a leaf, a frame or the task's body takes it
@@ -22,14 +23,18 @@
 //!      +--------------------------------------------------------------------------------------+
 //! ```
 //!
-//! Only *under way* promises that some await will yet take the request. So calling a route "settled" too
-//! early is safe: a later request is then passed on once more than needed, but none is lost. The await that
-//! passed the request on holds a [`UnderWay`], which settles the route when it is dropped.
+//! Only *under way* promises that some await will yet take the request. So calling a route
+//! "settled" too early is safe: a later request is then passed on once more than needed, but none
+//! is lost. The await that passed the request on holds an [`UnderWay`], which settles the route
+//! when it is dropped.
 //!
-//! Joined routes are one class of a union-find: O(log n) amortised a step. A task has one awaiter at a time,
-//! so a request that meets its own class has gone round a circle. (If a task's handle moves to another
-//! awaiter meanwhile, a circle may be seen where there is none: then the awaiting task takes the request
-//! itself.)
+//! Joined routes are one class of a union-find: O(log n) amortised a step. A task has one awaiter
+//! at a time, so a request that meets its own class has gone round a circle. (If a task's handle
+//! moves to another awaiter meanwhile, a circle may be seen where there is none: then the awaiting
+//! task takes the request itself.)
+//!
+//! Rejected: a walk to the last task of a chain at each request (n² steps); a number for each
+//! request, which each task remembers (this hides circles).
 
 use std::cell::OnceCell;
 use std::sync::Arc;
@@ -41,7 +46,8 @@ use crate::sync::Mutex;
 pub(crate) struct Route {
     /// The number of the task where it began.
     origin: u64,
-    /// A shutdown cancels every task once, so this one is passed on only to tasks that it has not reached.
+    /// A shutdown makes one request to each task, so such a request is passed on only to tasks that
+    /// have not received one.
     is_of_shutdown: bool,
     way: Arc<Way>,
 }
@@ -51,9 +57,9 @@ struct Way(Mutex<Node>);
 
 #[derive(Default)]
 struct Node {
-    /// It has joined another one, whose root stands for both.
+    /// The node that this one has joined. Its root represents both.
     joined: Option<Arc<Way>>,
-    /// Of a root: an await has taken the request, or none will.
+    /// Only in a root: an await has taken the request, or none will.
     is_settled: bool,
 }
 
@@ -61,11 +67,11 @@ struct Node {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Meeting {
-    /// That one is under way, and stands for both.
+    /// The earlier request is under way, and represents both.
     Joined,
-    /// That one has been delivered: this one must be passed on, too.
+    /// The earlier request has been delivered: this one must be passed on, too.
     Late,
-    /// It is that one.
+    /// Both are the same request.
     Circle,
 }
 
@@ -84,18 +90,19 @@ impl Route {
         self.is_of_shutdown
     }
 
-    /// A shutdown's request, which begins here, has joined it.
+    /// Notes that a shutdown's request to this task has joined this one.
     pub(crate) fn join_shutdown(&mut self, shutdown: &Route) {
         self.is_of_shutdown = true;
         let _ = self.link(shutdown);
     }
 
-    /// The way to one more task; `None` if that closes a circle.
+    /// The route to one more task; `None` if the request began at that task, so that this closes a
+    /// circle.
     pub(crate) fn onward(self, to: u64) -> Option<Route> {
         (to != self.origin).then_some(self)
     }
 
-    /// An await has taken the request, or none will.
+    /// Notes that an await has taken the request, or none will.
     pub(crate) fn settle(&self) {
         loop {
             let root = Way::root(&self.way);
@@ -113,7 +120,7 @@ impl Route {
             if theirs.is_settled {
                 return Meeting::Late;
             }
-            // One that is settled stays so.
+            // A settled request stays settled.
             if !ours.is_settled {
                 ours.joined = Some(root);
             }
@@ -122,7 +129,7 @@ impl Route {
         roots.unwrap_or(Meeting::Circle)
     }
 
-    /// Joins `other`, whatever has become of either. False: they were one already.
+    /// Joins `other`, whether or not either is settled. False: they were one already.
     pub(crate) fn link(&self, other: &Route) -> bool {
         let linked = Way::with_roots(&self.way, &other.way, |ours, theirs, root| {
             theirs.is_settled |= ours.is_settled;
@@ -149,7 +156,8 @@ impl Way {
         }
     }
 
-    /// Calls `f` with the locked roots of both, and the second one to refer to. `None`: it is the same.
+    /// Calls `f` with both locked roots, and with the second root to refer to. `None`: the roots
+    /// are the same.
     fn with_roots<R>(
         ours: &Arc<Way>,
         theirs: &Arc<Way>,
@@ -179,8 +187,8 @@ impl Way {
 }
 
 impl Drop for Way {
-    /// One after the other: a way may have joined another one, and that one again, for as long as
-    /// there are tasks.
+    /// Drops one way after the other, without recursion: a way may have joined another one, that
+    /// one the next, and so on along a long chain of tasks.
     fn drop(&mut self) {
         let mut next = self.0.lock().joined.take();
         while let Some(way) = next {
@@ -189,7 +197,7 @@ impl Drop for Way {
     }
 }
 
-/// A route that counts as under way no longer than this exists.
+/// A route that is settled when this is dropped.
 pub(crate) struct UnderWay(Route);
 
 impl UnderWay {
@@ -204,7 +212,8 @@ impl Drop for UnderWay {
     }
 }
 
-/// The route of a request that was taken: settled if this is dropped, unless the request is passed on.
+/// The route of a request that was taken. It is settled if this is dropped, unless the request is
+/// passed on.
 pub(crate) struct InHand {
     /// The task that took it.
     at: u64,
@@ -213,7 +222,7 @@ pub(crate) struct InHand {
 }
 
 impl InHand {
-    /// `route`: the way that it has come, if it was passed on.
+    /// `route`: the route by which the request came, if another task passed it on.
     pub(crate) fn new(at: u64, route: Option<Route>) -> InHand {
         InHand { at, route: route.map_or_else(OnceCell::new, OnceCell::from), is_passed_on: false }
     }
@@ -222,13 +231,13 @@ impl InHand {
         self.route.get_or_init(|| Route::starting(self.at))
     }
 
-    /// It was passed on: the await keeps the route.
+    /// The request was passed on: the await keeps the route.
     pub(crate) fn keep(mut self) -> UnderWay {
         self.is_passed_on = true;
         UnderWay(self.route().clone())
     }
 
-    /// It has joined one that was passed on.
+    /// The request has joined one that was passed on before.
     pub(crate) fn join(mut self) {
         self.is_passed_on = true;
     }
@@ -294,7 +303,7 @@ mod tests {
         assert_eq!(route.meet(&route.clone()), Meeting::Circle);
     }
 
-    /// Also dropped without recursion.
+    /// They are also dropped without recursion.
     #[test]
     fn many_routes_join_in_any_order() {
         const MANY: usize = 300_000;

@@ -14,12 +14,12 @@ use crate::sync::{AtomicU64, Ordering, update};
 /// ```
 ///
 /// * `made` counts requests, except that a request which meets an undelivered one joins it.
-/// * `pending`: the last one made was not delivered yet. So `made - pending` were delivered.
-/// * `rescinded` counts requests that were taken back before they were delivered, and wraps. Without it a
-///   request that was rescinded and replaced within one poll would look like the first one: both have the
-///   same `made`.
-/// * `held`: the task's turn to take its first step has not come. (Root scopes only.)
-/// * `ended`: the task has ended, and with a cancellation. (Root scopes only.)
+/// * `pending`: the last request was not delivered yet. So `made - pending` were delivered.
+/// * `rescinded` counts requests that were taken back before they were delivered, and wraps.
+///   Without it a request that was rescinded and replaced within one poll would look like the first
+///   one: both have the same `made`.
+/// * `held`: the task must not take its first step yet. (Root scopes only.)
+/// * `ended`: the task has ended, with a cancellation. (Root scopes only.)
 /// * `cancelling`: asyncio's count, up with every `cancel()`, down with every `uncancel()`. (Root
 ///   scopes only.)
 ///
@@ -38,7 +38,7 @@ use crate::sync::{AtomicU64, Ordering, update};
 /// message travels under a lock of its own.
 pub(crate) struct CancelState(AtomicU64);
 
-/// One moment of a [`CancelState`].
+/// A snapshot of a [`CancelState`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Requests(u64);
 
@@ -82,7 +82,7 @@ impl CancelState {
 
     /// `cancel()`: one more request, which `cancelling` counts.
     pub(crate) fn request_counted(&self) -> Request {
-        // A saturated count stays where it is instead of spilling into nothing.
+        // A saturated count stays where it is: an overflow would reset it.
         self.make(|now| if now & CANCELLING == CANCELLING { now } else { now + CANCELLING_ONE })
     }
 
@@ -112,8 +112,8 @@ impl CancelState {
         self.update(|now| now | PENDING);
     }
 
-    /// `uncancel()`: one request less. The last one less rescinds what was not delivered. Returns
-    /// the new count.
+    /// `uncancel()`: one request less. If none is left, a request that was not delivered is
+    /// rescinded. Returns the new count.
     pub(crate) fn uncancel(&self) -> u32 {
         let lower = |now: u64| {
             if now & CANCELLING == 0 {
@@ -140,7 +140,8 @@ impl CancelState {
         self.0.fetch_or(HELD, Ordering::Relaxed);
     }
 
-    /// Its turn has come. The wake that follows is what makes the next poll see it.
+    /// The task may take its first step. The wake that follows is what makes the next poll see
+    /// this.
     pub(crate) fn release(&self) {
         self.0.fetch_and(!HELD, Ordering::Relaxed);
     }
@@ -176,7 +177,7 @@ impl Requests {
         self.0 & PENDING != 0
     }
 
-    /// It has no pending request, and its turn has not come.
+    /// The task must not take its first step yet: it is held, and has no pending request.
     pub(crate) fn has_to_wait(self) -> bool {
         self.0 & (HELD | PENDING) == HELD
     }
@@ -196,7 +197,7 @@ impl Requests {
         self.is_pending() && later.is_pending() && is_same
     }
 
-    /// Whether a request was taken back between this look and `later`.
+    /// Whether a request was taken back between this snapshot and `later`.
     pub(crate) fn was_rescinded_by(self, later: Requests) -> bool {
         (self.0 ^ later.0) & RESCINDED != 0
     }

@@ -1,4 +1,4 @@
-//! What do only some tasks need?
+//! Which data do only some tasks need?
 
 use std::sync::{Arc, OnceLock};
 
@@ -15,7 +15,8 @@ use crate::sync::{AtomicBool, Mutex, Ordering};
 #[derive(Default)]
 pub(crate) struct Extra {
     details: Mutex<Details>,
-    /// The task's own context, once it differs from what it inherited, or was given one to run in.
+    /// The task's own context, once it differs from the inherited one, or if the task was given one
+    /// to run in.
     context: OnceLock<Context>,
     failure: OnceLock<Failure>,
     retrieved: AtomicBool,
@@ -35,25 +36,26 @@ struct Failure {
 pub(crate) enum ShutdownRequest {
     /// The task had not received it before.
     New(Request),
-    /// It reached the task before, by this route.
+    /// The task had received one before, by this route.
     Earlier(Route),
 }
 
-/// A shutdown's request.
+/// A shutdown's request that the task has received.
 struct Shutdown {
     route: Route,
-    /// The task has passed it on, and waits.
+    /// The task has passed the request on, and waits for the tasks that have it now.
     waits: bool,
 }
 
-/// Guarded by one lock. Nothing of the user's runs or is dropped while it is held.
+/// Data behind one lock. No code of the program runs, and no value of the program is dropped, while
+/// it is held.
 #[derive(Default)]
 struct Details {
     name: Option<String>,
     cancel_message: Option<Arc<str>>,
     /// The route of a request that another task passed on.
     route: Option<Route>,
-    /// How a shutdown's request reached the task, which it does once.
+    /// The shutdown's request, which reaches the task once.
     shutdown: Option<Box<Shutdown>>,
     watchers: WaitList<Watcher>,
     last_watcher: u64,
@@ -70,7 +72,8 @@ impl Extra {
         let _former = self.details.lock().name.replace(name);
     }
 
-    /// Counts a request and sets its message in one step, so that a message never goes with another request.
+    /// Counts a request and sets its message in one step, so that a message is never delivered with
+    /// another request.
     pub(super) fn request(
         &self,
         requests: &CancelState,
@@ -88,7 +91,7 @@ impl Extra {
             (_, None) => {}
             (None, route) => details.route = route,
             (Some(earlier), Some(route)) => match route.meet(earlier) {
-                // If it has met itself, that shows when the task passes it on.
+                // If the request has met itself, the task finds out when it passes the request on.
                 Meeting::Joined | Meeting::Circle => {}
                 Meeting::Late => route.settle(),
             },
@@ -96,13 +99,14 @@ impl Extra {
         request
     }
 
-    /// Delivers a request with its own message, and not with that of one which comes right after it.
+    /// Delivers a request with its own message, and not with that of a request that comes right
+    /// after it.
     pub(super) fn deliver(&self, requests: &CancelState) -> (Delivery, Option<Arc<str>>, Option<Route>) {
         let details = self.details.lock();
         (requests.deliver(), details.cancel_message.clone(), details.route.clone())
     }
 
-    /// Counts a shutdown's request, unless the task was given it before.
+    /// Counts a shutdown's request, unless the task has received one before.
     pub(super) fn request_shutdown(&self, requests: &CancelState, route: Route) -> ShutdownRequest {
         let mut details = self.details.lock();
         if let Some(shutdown) = &details.shutdown {
@@ -177,7 +181,7 @@ impl Extra {
         self.retrieved.load(Ordering::Relaxed)
     }
 
-    /// The tasks that were said to wait for this one.
+    /// Calls `f` with the tasks that were declared to wait for this one.
     pub(crate) fn with_awaited_by(&self, mut f: impl FnMut(&mut Option<Box<AwaitedBy>>)) {
         f(&mut self.details.lock().awaited_by);
     }
@@ -204,8 +208,8 @@ impl Extra {
         self.details.lock().watchers.remove(id.0)
     }
 
-    /// Takes a callback out, if it is still there: an id of another task may be the number of a
-    /// watcher of ours here.
+    /// Takes a callback out, if it is still there. The id of another task's callback may be the
+    /// number of one of this library's watchers here, which must stay.
     pub(crate) fn remove_callback(&self, id: WatcherId) -> Option<Watcher> {
         let watchers = &mut self.details.lock().watchers;
         let is_callback = matches!(watchers.get(id.0), Some(Watcher::Callback(_)));
@@ -217,7 +221,7 @@ impl Extra {
 mod tests {
     use super::*;
 
-    /// Every gathered, grouped or named task has one.
+    /// Every gathered, grouped or named task has an `Extra`.
     #[test]
     fn what_only_some_tasks_need_stays_small() {
         assert!(size_of::<Extra>() <= 208, "{}", size_of::<Extra>());

@@ -1,4 +1,4 @@
-//! How is a task held by those who do not know its type?
+//! How does code that does not know a task's type hold the task?
 
 use std::fmt;
 
@@ -28,7 +28,7 @@ use super::reference::TaskRefExt;
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct TaskHandle(TaskRef);
 
-/// Tells a task from every other one for the life of the process.
+/// A number that distinguishes a task from every other one for the life of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TaskId(pub(crate) u64);
 

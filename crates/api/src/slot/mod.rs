@@ -1,8 +1,8 @@
 //! What does every task carry for this library, and what can be done with a task whose type is unknown?
 //!
-//! The layers above keep their data for a task here, so that one allocation holds it all. What they
-//! do with it is theirs: `cancel` delivers the requests, `context_var` finds the context, `task`
-//! runs what waits for the task's end.
+//! The layers above keep their data for a task here, so that one allocation holds it all. They
+//! decide what to do with it: `cancel` delivers the requests, `context_var` finds the context,
+//! `task` runs what waits for the task's end.
 
 mod awaited_by;
 mod extra;

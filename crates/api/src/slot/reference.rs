@@ -16,14 +16,15 @@ use crate::request::{Request, Route};
 pub(crate) enum PassedOn {
     /// The task has the request; the await goes on until the task ends.
     Delivered,
-    /// The task is done: its result comes first, and the request is given back.
+    /// The task is done: its result is returned first, and the request is given back.
     TooLate,
-    /// The request began at that task, which so awaits the task that passes it on: the await ends here.
+    /// The tasks await each other in a circle, which the request has gone round: the await ends
+    /// here, and takes the request.
     Circle,
 }
 
-/// What asyncio does with a task, on the scheduler's reference to it. The methods of `Task` and
-/// `TaskHandle` rest on these.
+/// asyncio's operations on a task, as methods of the scheduler's reference to it. The methods of
+/// `Task` and `TaskHandle` call these.
 pub(crate) trait TaskRefExt {
     /// # Panics
     ///
@@ -34,7 +35,7 @@ pub(crate) trait TaskRefExt {
     }
     /// [`cancel`](Self::cancel) with a request that another task passes on.
     fn cancel_along(&self, route: Option<Route>, message: Option<Arc<str>>) -> bool;
-    /// Cancels this task because its loop is being shut down; only the first call does.
+    /// Cancels this task because its loop is being shut down. Only the first call has an effect.
     fn request_shutdown(&self);
     /// Cancels this task with a request that another task took at the await of this one.
     fn pass_on(&self, route: &Route, error: &CancelledError) -> PassedOn;
@@ -97,8 +98,8 @@ impl TaskRefExt for TaskRef {
                 PassedOn::Delivered
             }
             ShutdownRequest::New(Request::Joined) => PassedOn::Delivered,
-            // It has the request, and ends or not. But it may be waiting for the task that passes
-            // this one on.
+            // The task has received the shutdown's request before, and will end or not. But it may
+            // be waiting for the task that passes this request on.
             ShutdownRequest::Earlier(earlier) if route.link(&earlier) => PassedOn::Delivered,
             ShutdownRequest::Earlier(_) => PassedOn::Circle,
         }

@@ -12,9 +12,9 @@ use crate::context::Bindings;
 use crate::error::{CancelledError, Error};
 use crate::request::{CancelState, Delivery, ForeignWakers, Request, Route};
 
-/// What lies in the cell of each task. It is small because every task pays for it; whatever only
-/// some tasks need (a name, callbacks, an error) is in the box that is made when it is first
-/// needed.
+/// This crate's data in the cell of each task. It is small because every task has one. What only
+/// some tasks need (a name, callbacks, an error) is in a box, the `Extra`, which is allocated when
+/// it is first needed.
 pub(crate) struct TaskSlot {
     requests: CancelState,
     /// The creator's context at creation: one reference to an immutable map.
@@ -41,7 +41,7 @@ impl TaskSlot {
         &self.requests
     }
 
-    /// Tells this task from every other one for the life of the process.
+    /// A number that distinguishes this task from every other one for the life of the process.
     #[inline]
     pub(crate) fn number(&self) -> u64 {
         self.number
@@ -55,12 +55,12 @@ impl TaskSlot {
         self.inherited.as_ref()
     }
 
-    /// The extra, made now if the task has none.
+    /// The `Extra`, allocated now if the task has none.
     pub(crate) fn extra(&self) -> &Extra {
         self.extra.get_or_init(|| Box::new(Extra::default()))
     }
 
-    /// The extra, if anything ever needed it.
+    /// The `Extra`, if anything ever needed it.
     pub(crate) fn extra_if_any(&self) -> Option<&Extra> {
         self.extra.get()
     }
@@ -81,12 +81,12 @@ impl TaskSlot {
             return extra.deliver(&self.requests);
         }
         let delivery = self.requests.deliver();
-        // A request with a message may have made the extra since.
+        // A request with a message may have allocated the `Extra` since.
         let extra = self.extra_if_any();
         (delivery, extra.and_then(Extra::cancel_message), extra.and_then(Extra::route))
     }
 
-    /// Counts the request of a shutdown, which the task is given once.
+    /// Counts the request of a shutdown, which each task receives once.
     pub(crate) fn request_shutdown(&self, route: Route) -> ShutdownRequest {
         self.extra().request_shutdown(&self.requests, route)
     }
@@ -134,7 +134,7 @@ impl TaskSlot {
         self.extra_if_any()?.foreign_wakers_if_any()
     }
 
-    /// The same, made now if there are none.
+    /// The same; they are created now if there are none.
     pub(crate) fn foreign_wakers(&self) -> &Arc<ForeignWakers> {
         self.extra().foreign_wakers(self.number)
     }
@@ -143,7 +143,7 @@ impl TaskSlot {
         self.extra_if_any().and_then(Extra::name).unwrap_or_else(|| format!("Task-{}", self.number))
     }
 
-    /// Notes how the task failed, for references without a right to its result. Happens before the
+    /// Records how the task failed, for references that cannot take its result. Called before the
     /// task counts as done.
     pub(crate) fn record_failure(&self, error: &Error) {
         if error.is_cancelled() {

@@ -8,7 +8,7 @@ use super::handle::TaskHandle;
 use crate::contain::Contained;
 use crate::context::Context;
 
-/// Names a callback, for [`remove_done_callback`](TaskHandle::remove_done_callback).
+/// Identifies a callback, for [`remove_done_callback`](TaskHandle::remove_done_callback).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CallbackId(u64);
 
@@ -22,26 +22,26 @@ impl CallbackId {
     }
 }
 
-/// Names a watcher among those of its task.
+/// Identifies a watcher among those of its task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WatcherId(pub(crate) u64);
 
-/// Something of this library that waits for several tasks at once: notified once per task, on the
-/// thread where the task ended.
+/// A part of this library that waits for several tasks at once. It is notified once for each task,
+/// on the thread where the task ended.
 pub(crate) trait Notify: Send + Sync {
     /// The task that was registered under `index` is done.
     fn notify(&self, index: usize, task: &TaskRef);
 }
 
-/// One of them.
+/// What is called or notified when a task ends.
 pub(crate) enum Watcher {
-    /// The user's callback: runs later, in the loop, like everything that is called soon.
+    /// The program's callback. It runs later, in the loop, as with `call_soon`.
     Callback(Callback),
-    /// This library's own: runs at once, and does nothing but count and wake.
+    /// Part of this library. It is notified at once, and only counts and wakes.
     Notify { to: Arc<dyn Notify>, index: usize },
 }
 
-/// What a done callback is.
+/// The function of a done callback.
 pub(crate) type DoneFn = dyn FnOnce(&TaskHandle) + Send;
 
 pub(crate) struct Callback {

@@ -1,4 +1,4 @@
-//! What does the scheduler poll?
+//! What does the scheduler poll when it runs a task?
 
 use std::any::Any;
 use std::future::Future;
@@ -19,8 +19,8 @@ use crate::slot::{TaskRefExt, TaskSlot};
 use crate::start::StartHeld;
 
 pin_project! {
-    /// A coroutine as a task, and the outermost frame around it. It needs no `Leaf`: the task's own request
-    /// word shows what is undelivered, at one load per poll.
+    /// A coroutine as a task, and the outermost frame around it. It needs no `Leaf`: the task's own
+    /// cancel state shows undelivered requests, at one load per poll.
     pub(crate) struct TaskBody<C> {
         #[pin]
         coro: C,
@@ -46,7 +46,8 @@ impl<C: Coroutine> Future for TaskBody<C> {
             // Neither a call-graph capture nor a wake for a rescinded request may run the first step.
             return Poll::Pending;
         }
-        // A capture polls this task inside the poll of another one, which may just have made children.
+        // Not in a capture: that polls this task inside the poll of the capturing task, which may
+        // just have created children.
         let _held = (!is_capture).then(|| StartHeld);
         let result = if !std::mem::replace(this.started, true) && began.is_some_and(Requests::is_pending) {
             // Cancelled before the first step: the body never runs.
@@ -64,7 +65,8 @@ impl<C: Coroutine> Future for TaskBody<C> {
                     if this.patience.is_left_for_called(cx) {
                         return Poll::Pending;
                     }
-                    // Nothing inside could take the request; the scheduler drops the coroutine when it sees the result.
+                    // Nothing inside could take the request. The scheduler drops the coroutine when
+                    // it sees this result.
                     Err(take_request())
                 }
                 Poll::Pending => return Poll::Pending,
@@ -101,8 +103,8 @@ fn take_request() -> Error {
     CancelledError::from_message(message.flatten()).into()
 }
 
-/// Records the error and returns it as the outcome. Must not panic (see [`Outcome`]), so a missing slot is
-/// ignored.
+/// Records the error and returns it as the outcome. Must not panic (see [`Outcome`]), so a missing
+/// slot is ignored.
 fn failed<T>(task: &TaskRef, error: Error) -> Ended<T> {
     if let Some(slot) = task.slot::<TaskSlot>() {
         slot.record_failure(&error);
@@ -125,7 +127,8 @@ impl<T: Send + 'static> Outcome for Ended<T> {
     fn abandoned(self, task: &TaskRef) {
         let error = match self.0 {
             Err(error) => error,
-            // The value may hold a task, whose value holds the next.
+            // The value may hold a task, whose value holds the next: the drops must not nest on the
+            // stack without bound.
             Ok(value) => return contain::drop_flat(value),
         };
         if !error.is_cancelled() && !task.task_slot().is_retrieved() {

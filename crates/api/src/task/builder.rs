@@ -1,4 +1,4 @@
-//! How is a task started that is not like the others?
+//! How is a task started with a name, in a given context, or at once?
 
 use std::panic::Location;
 
@@ -30,7 +30,7 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// A task like any other, until something is set.
+    /// A builder of a task like any other, until something is set.
     pub fn new() -> Builder {
         Builder::default()
     }
@@ -41,8 +41,8 @@ impl Builder {
         self
     }
 
-    /// The task runs in this very context: what it sets is seen there. Without it, the task gets a
-    /// copy of its creator's.
+    /// The task runs in this very context, not in a copy: what the task sets is seen there. Without
+    /// it, the task gets a copy of its creator's context.
     ///
     /// # Examples
     ///
@@ -67,12 +67,12 @@ impl Builder {
         self
     }
 
-    /// The task's first step happens inside the call that makes it, on the caller's thread, up to
-    /// its first suspension; a coroutine that never waits is done when the call returns. From
-    /// outside of the loop the task starts like any other, and so does one that is made in fifty
-    /// first steps inside each other, as they stand on one stack.
+    /// The task's first step happens inside the call that creates it, on the caller's thread, up to
+    /// its first suspension. A coroutine that never waits is done when the call returns. If the
+    /// call comes from outside of the loop, the task starts like any other. So does a task that is
+    /// created inside fifty nested first steps, because these share one stack.
     ///
-    /// asyncio's `eager_start=True`, and its eager task factory for one task.
+    /// This is asyncio's `eager_start=True`, and its eager task factory for one task.
     ///
     /// # Examples
     ///
@@ -88,8 +88,8 @@ impl Builder {
         self
     }
 
-    /// Starts the task on the running loop. On another one:
-    /// [`EventLoop::create_task_with`](crate::EventLoop::create_task_with); in a group:
+    /// Starts the task on the running loop. To start it on another loop, use
+    /// [`EventLoop::create_task_with`](crate::EventLoop::create_task_with); in a group,
     /// [`TaskGroup::create_task_with`](crate::TaskGroup::create_task_with).
     ///
     /// # Errors

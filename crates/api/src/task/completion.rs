@@ -25,7 +25,7 @@ pub(super) fn add_callback(task: &TaskRef, function: Box<DoneFn>) -> CallbackId 
     CallbackId::new(watch(task, Watcher::Callback(callback)).0)
 }
 
-/// Whether the callback was still waiting.
+/// Removes a callback. Returns whether it was still waiting.
 pub(super) fn remove_callback(task: &TaskRef, id: CallbackId) -> bool {
     let Some(extra) = task.task_slot().extra_if_any() else { return false };
     extra.remove_callback(WatcherId(id.number())).is_some()
@@ -36,7 +36,7 @@ pub(crate) fn notify(task: &TaskRef, to: Arc<dyn Notify>, index: usize) -> Watch
     watch(task, Watcher::Notify { to, index })
 }
 
-/// Takes a watcher back.
+/// Removes a watcher.
 pub(crate) fn stop_notifying(task: &TaskRef, id: WatcherId) {
     if let Some(extra) = task.task_slot().extra_if_any() {
         let _gone = extra.remove_watcher(id);
@@ -46,9 +46,9 @@ pub(crate) fn stop_notifying(task: &TaskRef, id: WatcherId) {
 fn watch(task: &TaskRef, watcher: Watcher) -> WatcherId {
     let extra = task.task_slot().extra();
     let id = extra.add_watcher(watcher);
-    // The task may be ending right now. If it was done before it knew of a watcher, the
-    // watcher is ours to run, unless an earlier call has had it run: the lock around the
-    // list decides.
+    // The task may be ending right now. If it was done before it knew of a watcher, this call has
+    // to run the watcher, unless the watcher has been taken out of the list, and run, since: the
+    // list's lock decides.
     if task.watch_completion() {
         if let Some(watcher) = extra.remove_watcher(id) {
             run([watcher], task);
@@ -57,20 +57,21 @@ fn watch(task: &TaskRef, watcher: Watcher) -> WatcherId {
     id
 }
 
-/// Runs all watchers of a task that is done.
+/// Runs these watchers of a task that is done.
 fn run(watchers: impl IntoIterator<Item = Watcher, IntoIter: ExactSizeIterator>, task: &TaskRef) {
     let watchers = watchers.into_iter();
     let is_only = watchers.len() == 1;
     let (mut callbacks, mut others) = (Vec::new(), Vec::new());
     for watcher in watchers {
         match watcher {
-            // Nearly always, and without an allocation.
+            // The common case, without an allocation.
             Watcher::Notify { to, index } if is_only => to.notify(index, task),
             Watcher::Notify { to, index } => others.push((to, index)),
             Watcher::Callback(callback) => callbacks.push(callback),
         }
     }
-    // First: a loop that closes waits for the last task by a `Notify`, and has to find its callbacks queued.
+    // Callbacks are queued first: a loop that closes waits for the last task by a `Notify`, and
+    // must then find the task's callbacks in its queue.
     if !callbacks.is_empty() {
         run_soon(callbacks, task);
     }
@@ -87,7 +88,8 @@ fn run_soon(callbacks: Vec<Callback>, task: &TaskRef) {
             call(callback, &handle);
         }
     });
-    // A foreign thread that adds a callback to a task that is done has no loop.
+    // A foreign thread that adds a callback to a task that is done has no loop. There the drop of
+    // `all` runs the callbacks.
     if let Ok(event_loop) = get_running_loop() {
         drop(event_loop.call_soon(move || all.run()));
     }

@@ -1,4 +1,4 @@
-//! How are the children of a gathering made?
+//! How are the children of a gathering created?
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::{Task, create_held, given_task};
 use crate::coroutine::Coroutine;
 use crate::start::{Start, begin};
 
-/// Collects children as they are made.
+/// Collects children as they are created.
 #[derive(Debug, Default)]
 #[doc(hidden)]
 pub struct HeldChildren {
@@ -17,7 +17,7 @@ pub struct HeldChildren {
 }
 
 impl HeldChildren {
-    /// A task for a coroutine, suspended before its first step; a task is taken as it is.
+    /// Makes a coroutine a task that is suspended before its first step. A task is taken as it is.
     #[track_caller]
     pub(crate) fn add<C: Coroutine>(&mut self, coro_or_task: C) -> Task<C::Item> {
         let index = self.count;
@@ -32,14 +32,15 @@ impl HeldChildren {
         }
     }
 
-    /// Holds those that do not run yet.
+    /// Holds the children that do not run yet.
     pub(crate) fn hold(mut self) -> Arc<Start> {
         Start::hold(std::mem::take(&mut self.held))
     }
 }
 
 impl Drop for HeldChildren {
-    /// The program's iterator has panicked: those that it has made go on like dropped tasks.
+    /// Begins the children that are left. There are some only if the program's iterator has
+    /// panicked: the tasks that exist then go on, like any whose `Task` is dropped.
     fn drop(&mut self) {
         for (_, task) in &self.held {
             begin(task);

@@ -1,17 +1,20 @@
-//! Which tasks are there?
+//! Which tasks exist, and which one runs this code?
 
 use selvedge_scheduler::{Scheduler, TaskRef};
 
 use crate::slot::{TaskHandle, TaskSlot};
 
-/// The task that is running this code; `None` outside of tasks, as in a callback of the loop or a function in [`to_thread`](crate::to_thread).
-/// (Outside of a loop asyncio raises.)
+/// The task that is running this code; `None` outside of tasks, as in a callback of the loop or a
+/// function in [`to_thread`](crate::to_thread). (Outside of a loop asyncio raises.)
 ///
 /// # Examples
 ///
 /// ```
 /// # selvedge::run(async {
-/// let named = selvedge::create_task(async { Ok(selvedge::current_task().map(|task| task.get_name())) }).named("me");
+/// let named = selvedge::create_task(async {
+///     Ok(selvedge::current_task().map(|task| task.get_name()))
+/// })
+/// .named("me");
 /// named.await?;
 /// # Ok(())
 /// # }).unwrap();
@@ -21,9 +24,11 @@ pub fn current_task() -> Option<TaskHandle> {
     TaskRef::with_current(|task| task.filter(|task| is_task(task)).cloned()).map(TaskHandle::new)
 }
 
-/// The tasks of the running loop that are not done: those that have not started too, and the current one. Empty outside of a loop.
+/// The tasks of the running loop that are not done, including the current one and those that have
+/// not started. Empty outside of a loop.
 ///
-/// Tasks start and end on other threads meanwhile, so this is what was seen, not what is. From outside: [`EventLoop::all_tasks`](crate::EventLoop::all_tasks).
+/// Tasks start and end on other threads meanwhile, so the list may be out of date when it is
+/// returned. From outside of the loop, use [`EventLoop::all_tasks`](crate::EventLoop::all_tasks).
 ///
 /// # Examples
 ///

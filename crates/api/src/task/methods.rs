@@ -1,4 +1,4 @@
-//! asyncio's methods of a task, for `Task` and `TaskHandle` alike.
+//! Which methods of asyncio's tasks do `Task` and `TaskHandle` share?
 
 use std::panic::Location;
 
@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::slot::{CallbackId, TaskHandle, TaskId, TaskRefExt, coro_name};
 
 /// The coroutine of a task: what [`get_coro`](crate::TaskHandle::get_coro) returns. asyncio returns
-/// the coroutine object; here the task keeps that to itself.
+/// the coroutine object; here it stays inside the task, and this only describes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Coro {
     name: &'static str,
@@ -23,28 +23,30 @@ impl Coro {
         Coro { name: coro_name(task), created_at: task.task_slot().created_at() }
     }
 
-    /// The name of its type, which names the `async fn` or the function around the `async` block.
+    /// The name of the coroutine's type. It contains the name of the `async fn`, or of the function
+    /// around the `async` block.
     pub fn type_name(&self) -> &'static str {
         self.name
     }
 
-    /// Where the task was made of it.
+    /// Where the task was created.
     pub fn created_at(&self) -> &'static Location<'static> {
         self.created_at
     }
 }
 
-/// One method body per name; the two types differ only in how they reach the scheduler's reference.
+/// Writes each method once for both types, which differ only in how they get the scheduler's
+/// reference.
 macro_rules! task_methods {
     ($($head:tt)+) => {
         $($head)+ {
-            /// Asks the task to stop: the await at which it is suspended returns
+            /// Requests that the task stop: the await at which it is suspended returns
             /// [`CancelledError`](crate::CancelledError).
             ///
             /// Returns false, and does nothing, if the task is done. Two requests before one
             /// delivery deliver one error. The task may refuse, so true does not mean that it will
-            /// end: await it. Cancelled before its first step, it never runs. May be called from
-            /// any thread.
+            /// end: await it. A task that is cancelled before its first step never runs. May be
+            /// called from any thread.
             ///
             /// # Examples
             ///
@@ -60,22 +62,22 @@ macro_rules! task_methods {
                 self.task_ref().cancel(None)
             }
 
-            /// [`cancel`](Self::cancel) that says why. The first message before a delivery is the
-            /// one delivered.
+            /// [`cancel`](Self::cancel) with a message. If several requests come before a delivery,
+            /// the message of the first is delivered.
             pub fn cancel_with(&self, message: impl Into<String>) -> bool {
                 self.task_ref().cancel(Some(message.into().into()))
             }
 
-            /// How many requests the task has been given, less those it was pardoned by
-            /// [`uncancel`](Self::uncancel). A deadline and a failing group do not count: they
-            /// cancel only what runs inside them.
+            /// How many requests to stop the task has received, less those that
+            /// [`uncancel`](Self::uncancel) took back. A deadline and a failing group do not count:
+            /// they cancel only what runs inside them.
             pub fn cancelling(&self) -> u32 {
                 self.task_ref().task_slot().requests().load().cancelling()
             }
 
-            /// Takes one request back and returns how many are left. The last one rescinds what was
-            /// not delivered yet. Meant for a coroutine that has refused a cancellation and goes
-            /// on. With no request left it does nothing.
+            /// Takes one request back and returns how many are left. When none is left, a request
+            /// that was not delivered yet is rescinded. Meant for a coroutine that has refused a
+            /// cancellation and goes on. With no request left it does nothing.
             ///
             /// # Examples
             ///
@@ -106,12 +108,13 @@ macro_rules! task_methods {
                 self.task_ref().ended_cancelled()
             }
 
-            /// Whether the task ended, however it did.
+            /// Whether the task has ended, in whatever way.
             pub fn done(&self) -> bool {
                 self.task_ref().is_done()
             }
 
-            /// The error that the task failed with; `None` if it succeeded. It counts as retrieved then.
+            /// The error that the task failed with, which then counts as retrieved; `None` if it
+            /// succeeded.
             ///
             /// # Errors
             ///
@@ -122,9 +125,10 @@ macro_rules! task_methods {
             }
 
             /// Calls `f` in the loop once the task is done, in a copy of the context that is
-            /// current now; soon, if the task is done already. Never inside this call, unless a
-            /// thread outside of the loop calls this for a task that is done. Callbacks run in the
-            /// order in which they were added. A panic in one is reported to the exception handler.
+            /// current now. If the task is done already, it calls `f` soon. `f` never runs inside
+            /// this call, unless a thread outside of the loop makes the call and the task is done.
+            /// Callbacks run in the order in which they were added. A panic in one is reported to
+            /// the exception handler.
             ///
             /// # Examples
             ///
@@ -141,8 +145,8 @@ macro_rules! task_methods {
                 completion::add_callback(self.task_ref(), Box::new(f))
             }
 
-            /// Takes a callback back. False if it has run or is about to. (asyncio finds callbacks
-            /// by equality, and says how many it found.)
+            /// Removes a callback. False if it has run or is about to. (asyncio finds callbacks by
+            /// equality, and returns how many it found.)
             pub fn remove_done_callback(&self, id: CallbackId) -> bool {
                 completion::remove_callback(self.task_ref(), id)
             }
@@ -162,7 +166,7 @@ macro_rules! task_methods {
                 context_var::of_task(self.task_ref().task_slot())
             }
 
-            /// What the task runs, and where it was made.
+            /// What the task runs, and where it was created.
             pub fn get_coro(&self) -> Coro {
                 Coro::of(self.task_ref())
             }

@@ -1,4 +1,4 @@
-//! What is a task, seen from the program that made it?
+//! What is a task, seen from the program that created it?
 
 mod body;
 mod builder;
@@ -45,11 +45,11 @@ use crate::start::start_held;
 /// `(&mut task).await` keeps the handle. Dropping a `Task` detaches: the task lives on, owned by
 /// its loop. (asyncio's loop holds tasks weakly, so a forgotten task may vanish there. Not here.)
 ///
-/// A value that was not taken is dropped with the task's last owner, its loop or this. Should its
-/// destructor panic, the panic ends there, as the panic hook has reported it: the code that drops a `Task`
-/// goes on. So it is with the coroutine's own destructors, whose panic is the task's error. However
-/// long a row of tasks is in which each is the value of another, or is captured by it, it is
-/// dropped without recursion.
+/// A value that was not taken is dropped with the task's last owner: its loop or this handle. If
+/// its destructor panics, the panic is caught, because the panic hook has reported it: the code
+/// that drops a `Task` goes on. A panic in a destructor of the coroutine is the task's error. Tasks
+/// may form a long chain, in which each is the value of another or is captured by it. Such a chain
+/// is dropped without recursion.
 ///
 /// # Examples
 ///
@@ -69,11 +69,11 @@ use crate::start::start_held;
 ///
 /// A request that reaches the await of a task is passed on to that task, message and all; the await
 /// goes on until the task ends and returns what it ended with. [`shield`](crate::shield) stops
-/// this. Should the task end by itself without having seen the request, its result is returned, and
-/// the request meets the next await: neither is lost.
+/// this. If the task ends by itself without having seen the request, the await returns its result,
+/// and the request reaches the next await: neither is lost.
 ///
-/// Tasks that await each other in a circle never end by themselves. A request is passed round once;
-/// the task that awaits the one where it began takes it.
+/// Tasks that await each other in a circle never end by themselves. A request is passed round such
+/// a circle once. The task that awaits the one where the request began takes it.
 ///
 /// # Errors
 ///
@@ -109,8 +109,9 @@ struct Passed {
 /// # }).unwrap();
 /// ```
 ///
-/// A loop that only an error ends has no type of its own that the compiler could find: end it with
-/// `#[expect(unreachable_code)] Ok(())`, or make it an `async fn … -> selvedge::Result<()>`.
+/// The compiler cannot infer the result type of an `async` block that ends with a `loop` which only
+/// an error ends. End such a block with `#[expect(unreachable_code)] Ok(())`, or make it an
+/// `async fn … -> selvedge::Result<()>`.
 ///
 /// # Panics
 ///
@@ -127,7 +128,7 @@ pub fn create_task<C: Coroutine>(coro: C) -> Task<C::Item> {
     }
 }
 
-/// [`create_task`] for where it is not known whether a loop is running. asyncio's `create_task`
+/// [`create_task`] for code that does not know whether a loop is running. asyncio's `create_task`
 /// raises this error.
 ///
 /// # Examples
@@ -149,10 +150,10 @@ pub fn try_create_task<C: Coroutine>(coro: C) -> Result<Task<C::Item>> {
     })
 }
 
-/// The task that `coro_or_task` is, or the coroutine.
+/// Returns `coro_or_task` as a task if it is one, else as the coroutine that it is.
 pub(crate) fn given_task<C: Coroutine>(coro_or_task: C) -> std::result::Result<Task<C::Item>, C> {
-    // A `Task` is a coroutine too; which of the two it is, is known when this is compiled. `Option`
-    // lets it be moved out.
+    // A `Task` is a coroutine too. Which of the two it is, is known at compile time. The `Option`
+    // lets the value be moved out of the reference.
     let mut given = Some(coro_or_task);
     if let Some(task) = (&mut given as &mut dyn Any).downcast_mut::<Option<Task<C::Item>>>() {
         return Ok(task.take().expect("it was put there above"));
@@ -188,15 +189,15 @@ fn create_held<C: Coroutine>(coro: C) -> Task<C::Item> {
 }
 
 thread_local! {
-    /// How many first steps of eager tasks lie inside each other.
+    /// How many first steps of eager tasks are nested on this thread's stack.
     static EAGER: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Eager tasks that start eager tasks in their first steps stand on one stack. A row of them that
-/// is longer goes on from the queue.
+/// Eager tasks that start eager tasks in their first steps share one stack. A task that would be
+/// nested deeper than this is queued instead.
 const MOST_EAGER: usize = 50;
 
-/// One first step inside of others.
+/// One nested first step.
 struct EagerStep(usize);
 
 impl EagerStep {
@@ -247,7 +248,7 @@ impl<T: Send + 'static> Task<T> {
         self
     }
 
-    /// What the task returned, without waiting and without moving it out.
+    /// What the task returned, without waiting and without moving the value out.
     ///
     /// # Errors
     ///
@@ -271,7 +272,7 @@ impl<T: Send + 'static> Task<T> {
         self.join.task()
     }
 
-    /// Waits for the end without passing requests on.
+    /// Waits for the task's end without passing requests on.
     pub(crate) fn poll_join(&mut self, cx: &mut Context<'_>) -> Poll<Result<T>> {
         self.join
             .poll_join(cx)
@@ -283,8 +284,8 @@ impl<T: Send + 'static> Task<T> {
         self.join.try_take().map(|Ended(result)| result)
     }
 
-    /// The task is done. If it ended without having seen the request that was passed on to it, that
-    /// request is still owed to us.
+    /// Called when the task is done. If it ended without having seen the request that was passed on
+    /// to it, that request is given back, for the next await.
     fn settle_passed_on(&mut self, result: &Result<T>) {
         if let Some(passed) = self.passed_on.take() {
             if passed.held.route().is_of_shutdown() {
@@ -349,12 +350,13 @@ impl<T: Send + 'static> LeafFuture for Task<T> {
         Poll::Pending
     }
 
-    /// Passes a request on to the task, and waits on.
+    /// Passes a request on to the task, and goes on waiting.
     #[inline]
     fn meet_request(&mut self, cx: &mut Context<'_>) -> ControlFlow<Poll<Result<T>>> {
-        // Taken before it is passed on: of two tasks that pass requests to each other at the same
-        // time, each then meets the other's as a new one. Looked at first, both could join a
-        // request that is on its way out, and no await would take it.
+        // The request is taken before it is passed on. If two tasks pass requests to each other at
+        // the same time, each then meets the other's request as a new one. If each only looked at
+        // its request first, both could join a request that is about to be delivered, and no await
+        // would take it.
         let Some(taken) = self.leaf.take(cx) else { return Break(Poll::Pending) };
         if let Some(passed) = &mut self.passed_on {
             match taken.meet(&passed.held) {
