@@ -45,12 +45,13 @@
 //! | Feature | What it adds | Dependencies |
 //! |---|---|---|
 //! | `tokio-io` | The streams of [`net`] and their halves implement tokio's `AsyncRead` and `AsyncWrite`. | `tokio`, without any of its features |
-//! | `hyper` | The module `selvedge::hyper` with an executor and a timer for hyper; the streams of [`net`] and their halves implement hyper's `Read` and `Write`. | `hyper`, without any of its features, and what it needs: `http`, `http-body`, `bytes`, `tokio` |
+//! | `hyper` | The module `selvedge::hyper`: an executor and a timer for hyper. The streams of [`net`] and their halves implement hyper's `Read` and `Write`. | `hyper` without features, `http`, `http-body`, `bytes`, `tokio` |
 //!
 //! # Rust versions
 //!
-//! This crate and those under it build on Rust 1.85 and later. A release that needs a later Rust raises the minor version,
-//! names it in the changelog, and asks for a Rust that is at least six months old.
+//! This crate and the crates that it is built on compile with Rust 1.85 and later. A release that
+//! needs a later Rust raises the minor version and names the Rust version in the changelog. That
+//! version is at least six months old.
 #![forbid(unsafe_code)]
 #![warn(missing_debug_implementations)]
 

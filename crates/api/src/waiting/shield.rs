@@ -25,7 +25,9 @@ use crate::task_or_coroutine::ensure_future;
 /// use std::time::Duration;
 ///
 /// # selvedge::run(async {
-/// let mut task = selvedge::create_task(async { selvedge::sleep(Duration::from_millis(5)).returning("kept").await });
+/// let mut task = selvedge::create_task(async {
+///     selvedge::sleep(Duration::from_millis(5)).returning("kept").await
+/// });
 /// let late = selvedge::wait_for(task.shielded(), Duration::from_millis(1)).await;
 /// assert!(late.unwrap_err().is_timeout());
 /// assert_eq!(task.await?, "kept");
@@ -60,7 +62,9 @@ impl<T: Send + 'static> Task<T> {
     /// use std::time::Duration;
     ///
     /// # selvedge::run(async {
-    /// let mut saving = selvedge::create_task(async { selvedge::sleep(Duration::from_millis(5)).returning("saved").await });
+    /// let mut saving = selvedge::create_task(async {
+    ///     selvedge::sleep(Duration::from_millis(5)).returning("saved").await
+    /// });
     /// if selvedge::wait_for(saving.shielded(), Duration::from_millis(1)).await.is_err() {
     ///     println!("this takes long");
     /// }
