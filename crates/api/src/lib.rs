@@ -42,10 +42,11 @@
 //!
 //! No feature is on by default.
 //!
-//! | Feature | What it adds | Dependencies |
-//! |---|---|---|
-//! | `tokio-io` | The streams of [`net`] and their halves implement tokio's `AsyncRead` and `AsyncWrite`. | `tokio`, without any of its features |
-//! | `hyper` | The module `selvedge::hyper`: an executor and a timer for hyper. The streams of [`net`] and their halves implement hyper's `Read` and `Write`. | `hyper` without features, `http`, `http-body`, `bytes`, `tokio` |
+//! - `tokio-io`: the streams of [`net`] and their halves implement tokio's `AsyncRead` and
+//!   `AsyncWrite`. It depends on `tokio`, without any of its features.
+//! - `hyper`: the module `selvedge::hyper` with an executor and a timer for hyper; the streams of
+//!   [`net`] and their halves implement hyper's `Read` and `Write`. It depends on `hyper`, without
+//!   any of its features, and on what that needs: `http`, `http-body`, `bytes`, `tokio`.
 //!
 //! # Rust versions
 //!

@@ -249,7 +249,7 @@ impl GivenUp {
         if lines.is_empty() {
             return lines;
         }
-        // These only follow from the others.
+        // Tasks that were dropped only because of the ones above.
         if self.waiting.count > 0 {
             let were = if self.waiting.count == 1 { "was" } else { "were" };
             lines.push(format!("{} that waited for these {were} dropped, too", tasks(self.waiting.count)));
