@@ -172,7 +172,7 @@ impl Drop for Filling<'_> {
     }
 }
 
-/// The traits for reading, for a type with `reader(&mut self) -> (&Socket<_>, &mut Side)`.
+/// The traits for reading, for a type with `reader(&mut self) -> (&Socket<_>, &mut IoDirection)`.
 macro_rules! reading_traits {
     ([$($generics:tt)*] $type:ty) => {
         impl<$($generics)*> futures_io::AsyncRead for $type {
@@ -221,7 +221,7 @@ macro_rules! reading_traits {
     };
 }
 
-/// The traits for writing, for a type with `writer(&mut self) -> (&Socket<_>, &mut Side)`.
+/// The traits for writing, for a type with `writer(&mut self) -> (&Socket<_>, &mut IoDirection)`.
 macro_rules! writing_traits {
     ([$($generics:tt)*] $type:ty) => {
         impl<$($generics)*> futures_io::AsyncWrite for $type {
