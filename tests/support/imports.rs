@@ -1,4 +1,5 @@
-//! What do the modules of a crate import from each other? Read from the sources, for the tests of layers.
+//! What do the modules of a crate import from each other? For the tests of layers; read from the
+//! sources.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -8,8 +9,9 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Imports(BTreeMap<String, BTreeSet<String>>);
 
 impl Imports {
-    /// Reads the sources below `src`, without the modules in `apart`. Tests and comments do not count. A path through what
-    /// `lib.rs` makes public counts as one to the module that it comes from.
+    /// Reads the sources below `src`, without the modules in `apart`. Tests and comments do not
+    /// count. A path through a name that `lib.rs` makes public counts as one to the module that
+    /// defines it.
     pub(crate) fn read(src: &Path, apart: &[&str]) -> Imports {
         let mut files = Vec::new();
         sources(src, &mut files);
@@ -48,12 +50,12 @@ impl Imports {
         self.0.keys().map(String::as_str)
     }
 
-    /// What a module imports.
+    /// The modules that this module imports.
     pub(crate) fn of<'a>(&'a self, module: &str) -> impl Iterator<Item = &'a str> {
         self.0.get(module).into_iter().flatten().map(String::as_str)
     }
 
-    /// All that a module reaches.
+    /// All modules that this module imports, directly or through others.
     pub(crate) fn reached(&self, from: &str) -> BTreeSet<&str> {
         let mut reached = BTreeSet::new();
         let mut open: Vec<_> = self.of(from).collect();
@@ -65,7 +67,7 @@ impl Imports {
         reached
     }
 
-    /// The modules that reach themselves.
+    /// The modules that import themselves through others.
     pub(crate) fn in_circles(&self) -> Vec<&str> {
         self.modules().filter(|module| self.reached(module).contains(module)).collect()
     }
@@ -90,7 +92,7 @@ fn code_of(file: &Path) -> String {
     code.collect::<Vec<_>>().join("\n")
 }
 
-/// Whether a `use` climbs out of the file or folder that lies right below `src`.
+/// Whether a `use` reaches outside the file or folder that lies right below `src`.
 fn leaves_its_folder(inside: &Path, code: &str) -> bool {
     let depth = inside.components().count() - usize::from(inside.ends_with("mod.rs"));
     let climb = format!("use {}", "super::".repeat(depth));
@@ -127,7 +129,7 @@ fn name_at(text: &str) -> String {
     text.chars().take_while(|character| character.is_ascii_alphanumeric() || *character == '_').collect()
 }
 
-/// What `lib.rs` makes public, and from which module.
+/// The names that `lib.rs` makes public, and the module that defines each.
 fn public_names(lib: &str) -> BTreeMap<String, String> {
     let mut names = BTreeMap::new();
     for statement in lib.split("pub use self::").skip(1) {

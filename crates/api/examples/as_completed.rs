@@ -19,7 +19,7 @@ async fn main() -> asyncio::Result<()> {
     let ipv4_connect = asyncio::create_task(open_connection("127.0.0.1", Duration::from_secs(2)));
     let ipv6_connect = asyncio::create_task(open_connection("::1", Duration::from_secs(1)));
 
-    // It returns results, not tasks: a result says itself where it comes from.
+    // It returns results, not tasks, so a result must say where it comes from.
     let mut connections = asyncio::as_completed([ipv4_connect, ipv6_connect]);
     while let Some(earliest) = connections.next().await {
         if earliest?.host == "::1" {

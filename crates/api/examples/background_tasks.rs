@@ -1,4 +1,4 @@
-//! Tasks in the background: a set of those that are still going.
+//! Tasks in the background: a set of those that have not ended.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
@@ -15,7 +15,7 @@ async fn main() -> asyncio::Result<()> {
     let background_tasks = Arc::new(Mutex::new(HashSet::new()));
 
     for i in 0..10 {
-        // The loop owns its tasks: nothing is lost if nobody keeps them. The set only says which are left.
+        // The loop owns its tasks, so they go on without this set. It only shows which are left.
         let task = asyncio::create_task(some_coro(i)).handle();
         background_tasks.lock().unwrap().insert(task.clone());
 

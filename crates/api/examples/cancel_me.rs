@@ -1,4 +1,4 @@
-//! A task that is cancelled learns of it at its await.
+//! A cancelled task gets an error at its await.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ async fn cancel_me() -> asyncio::Result<()> {
 
 #[selvedge::main]
 async fn main() -> asyncio::Result<()> {
-    // A task of it.
+    // Create a task.
     let task = asyncio::create_task(cancel_me());
 
     // Wait for a second.

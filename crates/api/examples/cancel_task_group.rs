@@ -1,4 +1,4 @@
-//! Ending a task group from within: `cancel`. What it ends that way is no error.
+//! Ending a task group from within, with `cancel`: the tasks that it ends do not count as failed.
 
 use std::time::Duration;
 

@@ -17,7 +17,8 @@ async fn factorial(name: &str, number: u64) -> asyncio::Result<u64> {
 
 #[selvedge::main]
 async fn main() -> asyncio::Result<()> {
-    // The three start at once, each as a task. Those that wake at the same moment run on different cores, in any order.
+    // The three start at once, each as a task. Those that wake at the same moment run on different
+    // cores, in any order.
     let results = asyncio::gather([factorial("A", 2), factorial("B", 3), factorial("C", 4)]).await?;
     println!("{results:?}");
     Ok(())

@@ -9,7 +9,7 @@ fn function_that_returns_a_future_object() -> asyncio::Result<asyncio::Future<&'
     let future = event_loop.create_future();
     let ours = future.clone();
     event_loop.call_later(Duration::from_secs(1), move || {
-        // An error says that somebody else has set it, or cancelled it.
+        // The result is an error if other code has set or cancelled the future before.
         let _ = ours.set_result("from a callback");
     });
     Ok(future)

@@ -1,4 +1,4 @@
-//! Which task is this, and which others are there?
+//! Which task is running, and which others are there?
 
 use std::time::Duration;
 

@@ -1,19 +1,19 @@
-//! A plain function makes a loop for coroutines, and closes it: the loop has threads of its own.
+//! A plain function creates a loop for coroutines, and closes it: the loop has threads of its own.
 
 use std::time::Duration;
 
 use selvedge as asyncio;
 
-/// Knows nothing of the loop that `main` below runs on.
+/// Does not use the loop that `main` below runs on.
 fn plain_function() -> asyncio::Result<()> {
     let runner = asyncio::Runner::builder().workers(1).build()?;
 
-    // The loop runs from here on, without anybody to drive it.
+    // The loop's own threads run it from here on.
     let coro = asyncio::sleep(Duration::from_millis(50)).returning(3);
     let future = asyncio::run_coroutine_threadsafe(coro, &runner.get_loop());
     println!("{}", future.result(Duration::from_secs(2))?);
 
-    // Cancels what is left, and waits for it.
+    // Cancels the tasks that are left, and waits for them.
     runner.close();
     Ok(())
 }

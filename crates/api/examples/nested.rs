@@ -1,4 +1,4 @@
-//! A coroutine can be awaited; one that is only made does nothing.
+//! A coroutine can be awaited; one that is never awaited does nothing.
 
 use selvedge as asyncio;
 
@@ -8,7 +8,7 @@ async fn nested() -> asyncio::Result<u32> {
 
 #[selvedge::main]
 async fn main() -> asyncio::Result<()> {
-    // Made and not awaited: it never runs. Without the `drop` the compiler warns.
+    // Created and not awaited: it never runs. Without the `drop` the compiler warns.
     drop(nested());
 
     println!("{}", nested().await?);

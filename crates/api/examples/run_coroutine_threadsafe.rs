@@ -1,4 +1,4 @@
-//! A thread of the pool hands a coroutine to the loop, and waits for what it returns.
+//! A thread of the pool starts a coroutine on the loop, and waits for its result.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ fn in_thread(event_loop: &asyncio::EventLoop) -> asyncio::Result<()> {
     // A coroutine.
     let coro = asyncio::sleep(Duration::from_millis(50)).returning(3);
 
-    // Hand it to the loop.
+    // Start it on the loop.
     let future = asyncio::run_coroutine_threadsafe(coro, event_loop);
 
     // Wait for the result, for at most two seconds. `None` would wait for as long as it takes.

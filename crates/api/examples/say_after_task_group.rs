@@ -1,4 +1,4 @@
-//! The same in a task group, which waits for its tasks by itself.
+//! The same two coroutines in a task group, which waits for its tasks by itself.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! A task that outlives the cancellation of the one that waits for it.
+//! A task that goes on when the task that awaits it is cancelled.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ async fn something() -> asyncio::Result<&'static str> {
 
 async fn waits() -> asyncio::Result<()> {
     let mut task = asyncio::create_task(something());
-    // Not cancelled, this would be the same as awaiting the task.
+    // Without a cancellation, this is the same as awaiting the task.
     let shielded = task.shielded().await;
     let result = match shielded {
         Err(error) if error.is_cancelled() => {
@@ -22,7 +22,7 @@ async fn waits() -> asyncio::Result<()> {
         other => Some(other?),
     };
     println!("{result:?}");
-    // The task did not notice.
+    // The task was not cancelled.
     println!("{}", task.await?);
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What a time limit ends is its block, and nothing around it.
+//! A time limit ends its block, and nothing around it.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ async fn make_request_with_timeout() -> asyncio::Result<()> {
         Err(error) if error.is_timeout() => println!("There was a timeout"),
         other => other?,
     }
-    // Not affected by the timeout, and still cancelled with the task.
+    // Not affected by the timeout, but cancelled with the task.
     unrelated_code().await
 }
 

@@ -1,4 +1,4 @@
-//! Ending a task group from within, by a task that fails. `cancel_task_group` does it with less.
+//! Ending a task group from within, by a task that fails. (`cancel_task_group` is shorter.)
 
 use std::fmt;
 use std::time::Duration;
@@ -32,7 +32,7 @@ async fn job(task_id: u32, sleep_time: Duration) -> asyncio::Result<()> {
 #[selvedge::main]
 async fn main() -> asyncio::Result<()> {
     let jobs = asyncio::task_group(async |group| {
-        // Some tasks, of which one needs longer than it is given.
+        // Some tasks; one of them needs longer than the group lasts.
         group.create_task(job(1, Duration::from_millis(500)));
         group.create_task(job(2, Duration::from_millis(1500)));
         // Sleep for a second.
@@ -43,7 +43,7 @@ async fn main() -> asyncio::Result<()> {
     })
     .await;
 
-    // What Python writes as `except* TerminateTaskGroup: pass`.
+    // Python writes this as `except* TerminateTaskGroup: pass`.
     match jobs {
         Err(error) if is_termination(&error) => Ok(()),
         other => other,

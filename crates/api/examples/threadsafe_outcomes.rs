@@ -1,4 +1,4 @@
-//! What can come of a coroutine that another thread waits for.
+//! How can a coroutine end that another thread waits for?
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -31,7 +31,7 @@ fn in_thread(event_loop: &asyncio::EventLoop) {
 
     let slow = asyncio::run_coroutine_threadsafe(asyncio::sleep(Duration::from_secs(3600)), event_loop);
     wait_for_it(&slow, Duration::from_millis(50));
-    // It was told to stop, and does.
+    // It was cancelled, and ends.
     wait_for_it(&slow, second);
 }
 

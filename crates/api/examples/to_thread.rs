@@ -1,4 +1,4 @@
-//! A function that blocks goes to a thread, and the loop goes on.
+//! A function that blocks runs on a thread of the pool, and the loop goes on.
 
 use std::thread;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use selvedge as asyncio;
 
 fn blocking_io() {
     println!("start blocking_io");
-    // Stands for anything that blocks: reading files, a library that knows nothing of coroutines.
+    // Represents anything that blocks: reading files, a library that does not use coroutines.
     thread::sleep(Duration::from_millis(50));
     println!("blocking_io complete");
 }

@@ -13,7 +13,7 @@ async fn main() -> asyncio::Result<()> {
     let task = asyncio::create_task(foo());
     let other = asyncio::create_task(asyncio::sleep(Duration::from_secs(3600)));
 
-    // Handles stand for tasks of different types.
+    // Handles have the same type for tasks of different types.
     let (done, pending) =
         asyncio::wait([task.handle(), other.handle()]).return_when(asyncio::FIRST_COMPLETED).await?;
     if done.contains(&task.handle()) {

@@ -13,26 +13,25 @@ use std::sync::Arc;
 use crate::contain::silently;
 use crate::sync::{Mutex, thread_locals};
 
-/// A [`Contained`](crate::contain::Contained) of the variable's type: the last reference to it may
-/// be dropped anywhere, and a value may hold contexts.
+/// A [`Contained`](crate::contain::Contained) of the variable's type, because the last reference to
+/// it may be dropped anywhere, and a value may hold contexts.
 pub(crate) type Value = Arc<dyn Any + Send + Sync>;
 
-/// A map from variables to values, of which copies share what they have in common.
+/// A map from variables to values. Copies share its nodes.
 ///
 /// Programs have a handful of context variables, and read and inherit them far more often than they
-/// set one: a sorted row beats a tree at that size, also when all of it is copied. A row that has
-/// become too long forks by the last digits of its variables, which are numbered one by one and so
-/// fork evenly. Whatever a copy shares is copied once more where it is changed: the nodes on the
-/// way to one row, and nothing at all where they are not shared. So each of n variables costs log n
-/// to set.
+/// set one. At that size a sorted row is faster than a tree, even if all of it is copied. A row
+/// that has become too long becomes a fork of rows, by the last digits of its variables, which are
+/// numbered one by one and so are distributed evenly. Changing a map copies only nodes that are
+/// shared, and only those on the way to one row. So setting one of n variables costs log n.
 #[derive(Clone)]
 pub(crate) enum Bindings {
     Row(Vec<(u64, Value)>),
-    /// By the next digit of the variable.
+    /// The children, by the next digit of the variable.
     Fork(Box<[Option<Arc<Bindings>>; FORK]>),
 }
 
-/// Variables in a row, at most, when it is set.
+/// The most variables of a row.
 const ROW: usize = 16;
 const FORK: usize = 16;
 
@@ -42,7 +41,7 @@ impl Default for Bindings {
     }
 }
 
-/// The digit by which the fork below `level` others branches.
+/// The digit by which a fork chooses a child if `level` forks are above it.
 const fn digit(variable: u64, level: u32) -> usize {
     (variable >> (level * FORK.ilog2())) as usize % FORK
 }
@@ -59,9 +58,9 @@ impl Bindings {
         Some(&row[index].1)
     }
 
-    /// Sets or unsets a variable, and returns the value it had. What this map shared with others
-    /// goes to `shared`: the last reference to a value may be in there, whose drop is the user's
-    /// code.
+    /// Sets or unsets a variable, and returns the value it had. Nodes that this map shared with
+    /// others are moved to `shared`: they may hold the last reference to a value, whose drop is the
+    /// program's code.
     fn bind(
         this: &mut Arc<Bindings>,
         variable: u64,
@@ -71,7 +70,7 @@ impl Bindings {
         Bindings::bind_below(this, 0, variable, value, shared)
     }
 
-    /// `level` forks are above. There are no more of them than a number has digits.
+    /// `level` forks are above. There are at most as many as a number has digits.
     fn bind_below(
         this: &mut Arc<Bindings>,
         level: u32,
@@ -112,7 +111,7 @@ impl Bindings {
         }
     }
 
-    /// What has become too long for a row.
+    /// Turns a row that has become too long into a fork.
     fn forked(row: Vec<(u64, Value)>, level: u32) -> Bindings {
         let mut rows: [Vec<_>; FORK] = Default::default();
         for (variable, value) in row {
@@ -122,7 +121,7 @@ impl Bindings {
         Bindings::Fork(Box::new(rows.map(child)))
     }
 
-    /// For this map alone: a copy, if others share it.
+    /// Makes the node this map's own: copies it if others share it.
     fn owned<'a>(this: &'a mut Arc<Bindings>, shared: &mut Vec<Arc<Bindings>>) -> &'a mut Bindings {
         if Arc::get_mut(this).is_none() {
             #[cfg(test)]
@@ -141,7 +140,7 @@ impl Bindings {
     }
 }
 
-/// The values of all context variables in one line of execution.
+/// The values of all context variables for a task, or for a thread outside of tasks.
 ///
 /// Clones share it; [`copy_context`](crate::copy_context) and [`copy`](Context::copy) make another
 /// one with the same values, in constant time.
@@ -174,8 +173,9 @@ impl Context {
         Context::holding(self.bindings())
     }
 
-    /// Calls `f` in this context: what it sets stays here, and tasks made in it inherit from here.
-    /// It may be entered again inside, and on several threads at once, which asyncio refuses.
+    /// Calls `f` in this context: variables that it sets are set here, and tasks that it creates
+    /// inherit from here. It may be entered again inside, and on several threads at once, which
+    /// asyncio refuses.
     pub fn run<R>(&self, f: impl FnOnce() -> R) -> R {
         let _leave = Entered { around: replace_entered(Some(self.clone())) };
         f()
@@ -196,8 +196,8 @@ impl Context {
             let mut bindings = self.0.lock();
             Bindings::bind(bindings.get_or_insert_default(), variable, value, &mut shared)
         };
-        // The former maps may hold the last reference to a value, whose drop is the user's code:
-        // they go after the lock.
+        // The former maps may hold the last reference to a value, whose drop is the program's code,
+        // so they are dropped after the lock is released.
         drop(shared);
         before
     }
@@ -214,17 +214,17 @@ impl fmt::Debug for Context {
     }
 }
 
-/// The context that [`Context::run`] put on top of the task's or thread's own. The code that puts
-/// one here takes it out again, so there is nothing to drop when the thread ends; and what has no
-/// destructor is still there for the destructors of other thread-locals.
+/// The context that [`Context::run`] has entered, which hides the task's or thread's own. The code
+/// that stores one here takes it out again, so nothing is left to drop when the thread ends. A
+/// thread-local without a destructor can still be used in the destructors of others.
 type OnTop = RefCell<ManuallyDrop<Option<Context>>>;
 
 const _: () = assert!(!needs_drop::<OnTop>());
 
 thread_locals! {
     static ENTERED: OnTop = const { RefCell::new(ManuallyDrop::new(None)) };
-    /// What code outside of tasks runs in. It holds users' values, so it has a destructor, after which it is
-    /// gone: only `OfThread::with` looks at it.
+    /// The context of code outside of tasks. It holds the program's values, so it has a destructor,
+    /// and is gone after that: only `OfThread::with` reads it.
     static OF_THREAD: OfThread = OfThread(Some(Context::new()));
 }
 
@@ -240,7 +240,7 @@ pub(crate) fn entered<R>(look: impl FnOnce(&Context) -> R) -> Option<R> {
 pub(crate) struct OfThread(Option<Context>);
 
 impl OfThread {
-    /// `None` if the thread is ending and its own context is gone.
+    /// Returns `None` if the thread is ending and its own context is gone.
     pub(crate) fn with<R>(look: impl FnOnce(&Context) -> R) -> Option<R> {
         OF_THREAD.try_with(|own| own.0.as_ref().map(look)).ok().flatten()
     }
@@ -248,8 +248,8 @@ impl OfThread {
 
 impl Drop for OfThread {
     fn drop(&mut self) {
-        // The last owner of the values drops them, which is the user's code. A panic that left a
-        // thread-local's destructor would end the process.
+        // The last owner of the values drops them, which is the program's code. A panic that leaves
+        // the destructor of a thread-local would end the process.
         let own = self.0.take();
         silently(|| drop(own));
     }
@@ -265,7 +265,8 @@ impl Drop for Entered {
     }
 }
 
-/// Steps out of the entered context while it lives: for the first poll of another task inside this one's.
+/// Leaves the entered context while this lives: for the first poll of another task inside this
+/// task's poll.
 pub(crate) struct OutsideContext {
     _returns: Entered,
 }
@@ -303,8 +304,8 @@ mod tests {
         context.bindings()?.get(variable)?.downcast_ref().copied()
     }
 
-    /// What each of many variables costs: nothing to copy where the map is not shared, and the way
-    /// to one row where it is.
+    /// Setting one of many variables copies nothing if the map is not shared, and otherwise only
+    /// the way to one row.
     #[test]
     fn no_variable_costs_more_for_the_others() {
         const MANY: u64 = 20_000;
@@ -314,7 +315,7 @@ mod tests {
             assert!(context.bind(variable, value(variable)).is_none());
         }
         assert_eq!(COPIED.get(), 0);
-        // Five forks branch more often than there are variables; a row may be one too long.
+        // Five levels of forks are more than the variables need; a row may be one too long.
         let most = 5 * FORK + ROW + 1;
         let mut copies = Vec::new();
         for variable in (1..=MANY).rev() {
@@ -324,7 +325,7 @@ mod tests {
             assert!(context.bind(variable, value).is_some());
             assert!(COPIED.get() <= most, "{variable}: {} of at most {most}", COPIED.get());
         }
-        // Each copy is as it was.
+        // The other copies have not changed.
         for (copy, variable) in copies.iter().zip((1..=MANY).rev()).step_by(997) {
             assert_eq!(copy.bindings().map(|it| it.len() as u64), Some(MANY - (MANY - variable) / 2));
             assert_eq!(number(copy, variable), Some(variable));
@@ -332,7 +333,7 @@ mod tests {
         assert_eq!((number(&context, 2), number(&context, 1)), (Some(3), None));
     }
 
-    /// Beside the standard library's map, with keys that share their last digits too.
+    /// Compares with the standard library's map, also with keys that share their last digits.
     #[test]
     fn it_does_what_a_map_does() {
         let (context, mut map) = (Context::new(), std::collections::BTreeMap::new());

@@ -1,7 +1,7 @@
-//! Which context is current, and what value has a variable in it?
+//! Which context is current, and which value has a variable in it?
 //!
-//! A task that sets nothing never gets a context of its own: it reads the map that its creator had
-//! when it was made.
+//! A task that sets no variable never gets a context of its own: it reads the map that was current
+//! when it was created.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -15,7 +15,8 @@ use crate::context::{Bindings, Context, OfThread, Value, entered};
 use crate::error::{Result, RuntimeError};
 use crate::slot::TaskSlot;
 
-/// A copy of the context that is current now: the task's; outside of tasks, the thread's. In constant time.
+/// A copy of the current context: the task's, or the thread's outside of tasks. It takes constant
+/// time.
 pub fn copy_context() -> Context {
     Context::holding(current_bindings())
 }
@@ -26,18 +27,17 @@ pub(crate) fn current_bindings() -> Option<Arc<Bindings>> {
         return entered;
     }
     let of_task = TaskRef::with_current(|task| task?.slot().map(bindings_of));
-    // A thread whose own context is gone has nothing to pass on.
+    // A thread that is ending, and whose own context is gone, has nothing to pass on.
     of_task.unwrap_or_else(|| OfThread::with(Context::bindings).flatten())
 }
 
-/// The cell that is current now, made if the task has none yet: where a variable is set.
+/// The current context, in which a variable is set. Created if the task has none yet.
 fn current() -> Context {
     if let Some(entered) = entered(Context::clone) {
         return entered;
     }
     let of_task = TaskRef::with_current(|task| task?.slot().map(of_task));
-    // Where the thread's own is gone, what is set has nowhere to stay: it lies in a context that only the
-    // token holds.
+    // If the thread's own context is gone, the value is set in a context that only the token holds.
     of_task.or_else(|| OfThread::with(Context::clone)).unwrap_or_default()
 }
 
@@ -48,19 +48,19 @@ fn bindings_of(slot: &TaskSlot) -> Option<Arc<Bindings>> {
     }
 }
 
-/// The cell that a task runs in, made if it has none yet.
+/// The context of a task, created if it has none yet.
 pub(crate) fn of_task(slot: &TaskSlot) -> Context {
     slot.extra().context().get_or_init(|| Context::holding(slot.inherited().cloned())).clone()
 }
 
-/// A variable whose value belongs to the line of execution: the task and, copied at their creation,
-/// the tasks it makes. [`to_thread`](crate::to_thread) and callbacks take a copy along too. It has
-/// no default: asyncio's raises `LookupError` where [`get`](ContextVar::get) returns `None`.
+/// A variable with a value for each task. A new task gets a copy of the values of the task that
+/// creates it, and so do functions in [`to_thread`](crate::to_thread) and callbacks. A variable has
+/// no default: where asyncio raises `LookupError`, [`get`](ContextVar::get) returns `None`.
 ///
-/// A thread outside of loops has a context of its own, which ends with the thread. In the destructor of a
-/// thread-local that comes after that, no variable has a value, and what is [set](ContextVar::set) is not
-/// kept: [`get`](ContextVar::get) still returns `None`, and [`reset`](ContextVar::reset) an error.
-/// [`Context::run`] works there as everywhere.
+/// A thread outside of loops has a context of its own, which ends with the thread. In the
+/// destructors of thread-locals that run after that, no variable has a value, and a value that is
+/// [set](ContextVar::set) is not kept: [`get`](ContextVar::get) still returns `None`, and
+/// [`reset`](ContextVar::reset) an error. [`Context::run`] works there as everywhere.
 ///
 /// # Examples
 ///
@@ -105,21 +105,22 @@ impl<T: Clone + Send + Sync + 'static> ContextVar<T> {
         self.name
     }
 
-    /// A clone of the value in the current context; `None` if it was never set here.
+    /// A clone of the value in the current context; `None` if it is not set there.
     pub fn get(&self) -> Option<T> {
         let bindings = current_bindings()?;
         let value = bindings.get(self.key.load(Ordering::Relaxed))?;
         value.downcast_ref::<Contained<T>>().map(|value| value.get().clone())
     }
 
-    /// Sets the value in the current context. The token brings back the former one.
+    /// Sets the value in the current context. The token restores the former one.
     pub fn set(&self, value: T) -> Token<T> {
         let (context, key) = (current(), self.key());
         let before = context.bind(key, Some(Arc::new(Contained::new(value))));
         Token { context, key, before, value: PhantomData }
     }
 
-    /// Gives the variable the value that it had before [`set`](ContextVar::set) returned this token.
+    /// Restores the value that the variable had before [`set`](ContextVar::set) returned this
+    /// token.
     ///
     /// # Examples
     ///
@@ -136,7 +137,7 @@ impl<T: Clone + Send + Sync + 'static> ContextVar<T> {
     ///
     /// # Errors
     ///
-    /// [`RuntimeError`] if the token is another variable's, or was made in another context.
+    /// [`RuntimeError`] if the token belongs to another variable, or was made in another context.
     pub fn reset(&self, token: Token<T>) -> Result<()> {
         if token.key != self.key() {
             return Err(RuntimeError::new(format!(
@@ -156,11 +157,12 @@ impl<T: Clone + Send + Sync + 'static> ContextVar<T> {
         Ok(())
     }
 
-    /// Variables are told apart by a number drawn when they are first set, since a `static` cannot draw one.
+    /// The number that identifies the variable. It is drawn when the variable is first set, because
+    /// a `static` cannot draw one.
     fn key(&self) -> u64 {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        // Relaxed: a key is only compared with keys. A reader that still sees zero finds nothing,
-        // which was so a moment ago.
+        // Relaxed: a key is only compared with keys. A reader that still sees zero finds no value,
+        // as it would have a moment before.
         let key = self.key.load(Ordering::Relaxed);
         if key != 0 {
             return key;

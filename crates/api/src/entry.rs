@@ -24,7 +24,7 @@ pub fn test_with_result<C: Coroutine>(settings: RunnerBuilder, test: C) -> Resul
     let result = settings.run(test);
     let error = result.as_ref().err();
     if let Some(panic) = error.and_then(|error| error.downcast_ref::<PanicError>()) {
-        // The panic has been reported where it happened; this one only carries the message.
+        // The panic was reported where it happened; this one only carries its message.
         resume_unwind(Box::new(panic.message().to_owned()));
     }
     result
@@ -36,7 +36,8 @@ pub fn test_without_result<C: Coroutine<Item = ()>>(settings: RunnerBuilder, tes
     test_with_result(settings, test).unwrap_or_else(|error| fail(&error));
 }
 
-/// The text is made first: if the error's `Debug` panicked inside the panic, the process would end.
+/// The text is made before the panic: if the error's `Debug` panicked inside `panic!`, the process
+/// would end.
 #[track_caller]
 fn fail(error: &Error) -> ! {
     let text = format!("{error:?}");

@@ -1,4 +1,4 @@
-//! How does one task, or a plain function, hand a value to others?
+//! How does one task, or a plain function, hand a value to tasks that wait for it?
 
 use std::fmt;
 use std::future::{Future as StdFuture, IntoFuture};
@@ -21,13 +21,14 @@ use crate::leaf::{LeafFuture, poll_leaf};
 use crate::slot::{AwaitedBy, CallbackId};
 use crate::sync::{AtomicBool, Mutex, Ordering, lock_to_wait};
 
-/// A result that is set by hand, for any number of awaiters. Made by [`EventLoop::create_future`].
+/// A result that is set by hand, for any number of awaiting tasks. Made by
+/// [`EventLoop::create_future`].
 ///
-/// Not the trait [`std::future::Future`]: it is asyncio's class of that name. Write
-/// `asyncio::Future` (`use selvedge as asyncio`) rather than import it, so that the two cannot be
-/// taken for each other.
+/// This is not the trait [`std::future::Future`] but asyncio's class of that name. Write
+/// `asyncio::Future` (`use selvedge as asyncio`) instead of importing it, so that the two are not
+/// confused.
 ///
-/// Clones are the same future; each may be awaited, from any task, and every awaiter gets a clone
+/// Clones are the same future. Each may be awaited, from any task, and each await returns a clone
 /// of the value.
 ///
 /// # Examples
@@ -45,35 +46,36 @@ use crate::sync::{AtomicBool, Mutex, Ordering, lock_to_wait};
 ///
 /// # Cancellation
 ///
-/// A request that reaches an await of a future cancels the future, and so all its awaiters:
-/// asyncio's rule. Await a task that awaits it, behind a [`shield`](crate::shield), where that is
-/// not meant.
+/// A request that reaches an await of a future cancels the future, and so all its awaits: asyncio's
+/// rule. If that is not meant, await it in a task of its own, and await that task behind a
+/// [`shield`](crate::shield).
 ///
 /// # Errors
 ///
-/// What was set by [`set_exception`](Future::set_exception); [`CancelledError`] if it was
-/// cancelled. An error that nobody looked at is reported as never retrieved. Where everybody who
-/// could have set it is gone, the awaiters wait on.
+/// The error that was set by [`set_exception`](Future::set_exception); [`CancelledError`] if the
+/// future was cancelled. An error that is never retrieved is reported. If every other clone is
+/// dropped without a result, the awaits go on waiting.
 pub struct Future<T: Clone + Send + Sync + 'static> {
     shared: Arc<Shared<T>>,
     leaf: Leaf,
-    /// This awaiter's place among the wakers.
+    /// The number of this await's waker in the list.
     place: Option<u64>,
 }
 
 struct Shared<T: Clone + Send + Sync + 'static> {
     event_loop: EventLoop,
-    /// Set once, under the lock of `waiting`; read without it, so that the user's `Clone` runs under no lock.
+    /// Set once, under the lock of `waiting`. It is read without the lock, because the program's
+    /// `Clone` must not run under a lock.
     outcome: OnceLock<Result<T>>,
     is_retrieved: AtomicBool,
     waiting: Mutex<Waiting<T>>,
 }
 
-/// Wakers and callbacks leave the lock before they are dropped, woken or called.
+/// Wakers and callbacks are taken out of the lock before they are dropped, woken or called.
 struct Waiting<T: 'static> {
     list: WaitList<Waiter<T>>,
     last_id: u64,
-    /// Who was said to wait, apart from those who do.
+    /// The tasks and futures that the program has named as waiting for this one (for call graphs).
     awaited_by: Option<Box<AwaitedBy>>,
 }
 
@@ -88,7 +90,7 @@ impl<T: 'static> Waiting<T> {
         self.last_id
     }
 
-    /// The waker that an awaiter left.
+    /// The waker of an await.
     fn waker(&self, place: Option<u64>) -> Option<&Waker> {
         match self.list.get(place?) {
             Some(Waiter::Awaiter(waker)) => Some(waker),
@@ -97,7 +99,7 @@ impl<T: 'static> Waiting<T> {
     }
 
     fn take_callback(&mut self, id: CallbackId) -> Option<Waiter<T>> {
-        // An id of another future may be the number of an awaiter here.
+        // An id that belongs to another future may be the number of an await here.
         let is_callback = matches!(self.list.get(id.number()), Some(Waiter::Callback(_)));
         if is_callback { self.list.remove(id.number()) } else { None }
     }
@@ -118,12 +120,12 @@ impl<T: Clone + Send + Sync + 'static> Future<T> {
         Future { shared: Arc::new(shared), leaf: Leaf::new(), place: None }
     }
 
-    /// The loop it was made on.
+    /// The loop on which it was created.
     pub fn get_loop(&self) -> EventLoop {
         self.shared.event_loop.clone()
     }
 
-    /// Gives it a value, and wakes all who wait. From any thread.
+    /// Sets the value, and wakes all awaiting tasks. Any thread may call it.
     ///
     /// # Errors
     ///
@@ -132,7 +134,7 @@ impl<T: Clone + Send + Sync + 'static> Future<T> {
         Shared::finish(&self.shared, Ok(value))
     }
 
-    /// Gives it an error, and wakes all who wait. From any thread.
+    /// Sets an error, and wakes all awaiting tasks. Any thread may call it.
     ///
     /// # Examples
     ///
@@ -153,12 +155,13 @@ impl<T: Clone + Send + Sync + 'static> Future<T> {
         Shared::finish(&self.shared, Err(error.into()))
     }
 
-    /// Cancels it, at once, and wakes all who wait. Returns false, and does nothing, if it is done.
+    /// Cancels it at once, and wakes all awaiting tasks. Returns false, and does nothing, if it is
+    /// done.
     pub fn cancel(&self) -> bool {
         Shared::cancel(&self.shared, CancelledError::new())
     }
 
-    /// [`cancel`](Self::cancel) that says why.
+    /// As [`cancel`](Self::cancel), with a message.
     pub fn cancel_with(&self, message: impl Into<String>) -> bool {
         Shared::cancel(&self.shared, CancelledError::with_message(message.into()))
     }
@@ -198,9 +201,9 @@ impl<T: Clone + Send + Sync + 'static> Future<T> {
         }
     }
 
-    /// Calls `f` with the outcome, soon after there is one, in a copy of the context that is
-    /// current now. Never inside this call or the one that sets the outcome. A panic in `f` is
-    /// reported to the exception handler.
+    /// Calls `f` with the outcome soon after it is set, in a copy of the context that is current
+    /// now, but never inside this call or the one that sets the outcome. A panic in `f` is reported
+    /// to the exception handler.
     pub fn add_done_callback(&self, f: impl FnOnce(&Result<T>) + Send + 'static) -> CallbackId {
         let context = copy_context();
         let callback = Callback { context, function: Contained::new(Box::new(f)) };
@@ -215,7 +218,7 @@ impl<T: Clone + Send + Sync + 'static> Future<T> {
         CallbackId::new(id)
     }
 
-    /// Takes a callback back. False if it has run or is about to.
+    /// Removes a callback. False if it has run or is about to.
     pub fn remove_done_callback(&self, id: CallbackId) -> bool {
         let removed = self.shared.waiting.lock().take_callback(id);
         removed.is_some()
@@ -237,7 +240,7 @@ impl<T: Clone + Send + Sync + 'static> Shared<T> {
         Shared::try_finish(this, Err(error.into())).is_ok()
     }
 
-    /// An outcome that comes too late is given back.
+    /// If there is an outcome already, the new one is returned as the error.
     fn try_finish(this: &Arc<Self>, outcome: Result<T>) -> Result<(), Result<T>> {
         let all = {
             let mut waiting = this.waiting.lock();
@@ -257,7 +260,7 @@ impl<T: Clone + Send + Sync + 'static> Shared<T> {
         Ok(())
     }
 
-    /// The outcome, which then counts as retrieved.
+    /// Returns the outcome, which then counts as retrieved.
     fn retrieve(&self) -> Option<&Result<T>> {
         let outcome = self.outcome.get()?;
         // Relaxed: it only decides whether a report is made.
@@ -278,7 +281,8 @@ impl<T: Clone + Send + Sync + 'static> Shared<T> {
         drop(this.event_loop.call_soon(move || all.run()));
     }
 
-    /// Looks again under the lock under which the outcome is set, so that one in between is not missed.
+    /// Checks again under the lock under which the outcome is set, so that an outcome that is set
+    /// in between is not missed.
     fn wait(&self, place: &mut Option<u64>, waker: &Waker) -> Option<&Result<T>> {
         if let Some(outcome) = self.retrieve() {
             return Some(outcome);
@@ -310,7 +314,7 @@ impl<T: Clone + Send + Sync + 'static> Drop for Shared<T> {
                 self.event_loop.call_exception_handler(&context);
             }
         }
-        // The value may hold a future, whose value holds the next.
+        // The value may hold a future whose value holds the next, and so on.
         drop_flat(self.outcome.take());
     }
 }
@@ -342,10 +346,10 @@ impl<T: Clone + Send + Sync + 'static> LeafFuture for Future<T> {
         outcome.map_or(Poll::Pending, |outcome| Poll::Ready(outcome.clone()))
     }
 
-    /// A request cancels the future, and so this await.
+    /// A request cancels the future, and with it this await.
     fn meet_request(&mut self, cx: &mut PollContext<'_>) -> ControlFlow<Poll<Result<T>>> {
         let Some(request) = self.leaf.look(cx) else { return Break(Poll::Pending) };
-        // An outcome that came just now comes first, and the request stays untaken.
+        // If another outcome was set just now, it wins, and the request is left for the next await.
         if Shared::cancel(&self.shared, request) {
             let _taken = self.leaf.take(cx);
         }
@@ -429,13 +433,13 @@ impl<T: Clone + Send + Sync + 'static> fmt::Debug for Future<T> {
 mod tests {
     use super::*;
 
-    /// It lies once in every future, however many wait.
+    /// Every future has one of these, however many tasks wait for it.
     #[test]
     fn who_waits_takes_little_room() {
         assert!(size_of::<Waiting<u32>>() <= 64, "{}", size_of::<Waiting<u32>>());
     }
 
-    /// Ids are counted by each future for itself, and awaiters are counted along.
+    /// Each future counts its own ids, and counts its awaits with the same counter.
     #[test]
     fn an_id_of_another_future_removes_no_awaiter() {
         let outcome = crate::Runner::builder().workers(1).virtual_time(true).run(async {

@@ -39,7 +39,9 @@
 //! something of this library, it arrives there as `Err(CancelledError)`, and the service may still
 //! answer. Otherwise, with the connection idle or in the middle of a head or a body, the frame
 //! around it drops the connection, as with every future of another crate: the task, or the
-//! [`timeout`](crate::timeout()) around it, ends with its error.
+//! [`timeout`](crate::timeout()) around it, ends with its error. (An error of the socket would not
+//! do that: hyper takes it for the end of the connection, which counts as a success, so the request
+//! would have no effect.)
 //!
 //! # A server that shuts down gracefully
 //!

@@ -42,15 +42,42 @@
 //!
 //! No feature is on by default.
 //!
-//! | Feature | What it adds | Dependencies |
-//! |---|---|---|
-//! | `tokio-io` | The streams of [`net`] and their halves implement tokio's `AsyncRead` and `AsyncWrite`. | `tokio`, without any of its features |
-//! | `hyper` | The module `selvedge::hyper` with an executor and a timer for hyper; the streams of [`net`] and their halves implement hyper's `Read` and `Write`. | `hyper`, without any of its features, and what it needs: `http`, `http-body`, `bytes`, `tokio` |
+//! - `tokio-io`: the streams of [`net`] and their halves implement tokio's `AsyncRead` and
+//!   `AsyncWrite`. It depends on `tokio`, without any of its features.
+//! - `hyper`: the module `selvedge::hyper` with an executor and a timer for hyper; the streams of
+//!   [`net`] and their halves implement hyper's `Read` and `Write`. It depends on `hyper`, without
+//!   any of its features, and on what that needs: `http`, `http-body`, `bytes`, `tokio`.
 //!
 //! # Rust versions
 //!
-//! This crate and those under it build on Rust 1.85 and later. A release that needs a later Rust raises the minor version,
-//! names it in the changelog, and asks for a Rust that is at least six months old.
+//! This crate and the crates that it is built on compile with Rust 1.85 and later. A release that
+//! needs a later Rust raises the minor version and names the Rust version in the changelog. That
+//! version is at least six months old.
+
+// Imports run downwards only, and none of a row imports another of it (`tests/layers.rs` reads this
+// and checks it):
+//
+// ```text
+//  entry                                        what the attributes `main` and `test` call
+//  runner/  streams/  hyper  signal_handlers    how a program starts, ends, serves, handles signals
+//  net/  waiting/                               sockets; awaits of time and of other tasks
+//  threads/  future  task_or_coroutine          blocking functions; results that are set by hand
+//  callgraph/                                   which task awaits which, and where each stands
+//  task/                                        a coroutine that runs on its own, and its result
+//  event_loop/                                  the scheduler as asyncio's loop: callbacks, reports
+//  leaf  start  context_var                     what an await does; held children; the current context
+//  cancel/                                      how a request reaches an await
+//  slot/  signal/                               what a task carries; the table of signal handlers
+//  request/  context                            data: requests to stop, contexts
+//  contain  coroutine                           calls of the user's code; what can become a task
+//  error/
+//  sync  time  capture
+// ```
+//
+// Methods of `Task`, `TaskHandle` and `EventLoop` stand with what they need:
+// `EventLoop::create_task` in `task/`, `create_future` in `future.rs`, `run_in_executor` in
+// `threads/`, `add_signal_handler` in `signal_handlers.rs`, `get_stack` in `callgraph/`.
+
 #![forbid(unsafe_code)]
 #![warn(missing_debug_implementations)]
 

@@ -8,8 +8,17 @@
 //!
 //! If the coroutine's second step misses a flag, the byte that belongs to it is still unread, so
 //! the coroutine runs again. The coroutine starts with the loop's first handler and lasts as long
-//! as the loop. Adding and removing handlers only changes a table (`signal/table.rs`) and the registrations
-//! of the process (`signal/default_action.rs`).
+//! as the loop. Adding and removing handlers only changes a table (`signal/table.rs`) and the
+//! registrations of the process (`signal/default_action.rs`).
+//!
+//! When a loop ends, it first waits for tasks and then for functions in threads, and the handlers
+//! work during both. Then all handlers are unregistered. Only after that are their captured values
+//! dropped and the loop closed: both may take long, and a signal meanwhile performs its default
+//! action.
+//!
+//! Rejected: a socket and a coroutine for each handler. After a removal, the coroutine's end stays
+//! open until it is polled, and a program that adds and removes handlers often runs out of
+//! descriptors.
 
 use std::io::Read;
 use std::os::unix::net::UnixStream;

@@ -5,8 +5,8 @@ use crate::task::{Task, create_task, given_task};
 
 /// Starts a coroutine as a task; a [`Task`] is returned as it is.
 ///
-/// For functions of your own that take either, as all functions of this library do. asyncio's also
-/// takes a `Future`, and returns it; here a `Future` becomes a task that awaits it.
+/// For functions that take either, as all of this library do. asyncio's function also takes a
+/// `Future` and returns it unchanged; here a future becomes a task that awaits it.
 ///
 /// # Examples
 ///

@@ -1,4 +1,4 @@
-//! How do durations become points on the loop's clock?
+//! How do durations and instants become points on the loop's clock?
 
 use std::time::{Duration, Instant};
 
@@ -7,8 +7,8 @@ use selvedge_scheduler::{Moment as Ticks, Scheduler};
 /// A deadline that never comes.
 pub(crate) const NEVER: Ticks = Ticks::NEVER;
 
-/// A point of the loop's time, as its timers count it. A point beyond the end of a real clock never
-/// comes; virtual time reaches every [`Duration`].
+/// A point of the loop's time, as its timers represent it. A point beyond the end of a real clock
+/// is never reached; virtual time reaches every [`Duration`].
 pub(crate) fn to_ticks(when: Duration) -> Ticks {
     when.into()
 }
@@ -29,10 +29,10 @@ pub(crate) fn at(instant: Instant) -> Option<Ticks> {
 }
 
 /// A point in time, given as the loop's [time](crate::EventLoop::time) or as an [`Instant`]; `None`
-/// never comes.
+/// is never reached.
 ///
-/// An `Instant` is read on the machine's clock, so it means little to a loop that runs in virtual
-/// time. An `Instant` in the past has come already.
+/// An `Instant` is read on the machine's clock, so it is of little use for a loop in virtual time.
+/// An `Instant` in the past counts as reached.
 ///
 /// # Examples
 ///
@@ -55,8 +55,8 @@ enum Moment {
 }
 
 impl When {
-    /// The time as the loop's timers count it; `None` if that needs the loop's clock and this is
-    /// outside of a loop.
+    /// The time as the loop's timers represent it; `None` if that needs the loop's clock and no
+    /// loop runs on this thread.
     pub(crate) fn ticks(self) -> Option<Ticks> {
         match self.0 {
             Moment::Never => Some(NEVER),

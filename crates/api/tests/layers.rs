@@ -1,4 +1,5 @@
-//! Do the api's modules import downwards only? Read from the sources, and from the picture in `src/lib.rs`.
+//! Do the api's modules import downwards only? The answer is read from the sources, and from the
+//! picture in `src/lib.rs`.
 
 #[path = "../../../tests/support/imports.rs"]
 mod imports;
@@ -9,15 +10,15 @@ use std::path::{Path, PathBuf};
 
 use self::imports::Imports;
 
-/// The models' side of the api reaches everywhere, and `pages` only shows the guide's code to the compiler.
+/// The modules for the models may import everything, and `pages` only compiles the guide's code.
 const APART: [&str; 2] = ["model", "pages"];
 
 fn src() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
 }
 
-/// In which row of the picture each module stands, from the top. A row's modules end where two spaces more than between them begin
-/// its description.
+/// The row of each module in the picture, counted from the top. A row's modules end, and its
+/// description begins, where the space is wider by two than between modules.
 fn rows() -> BTreeMap<String, usize> {
     let text = fs::read_to_string(src().join("lib.rs")).expect("it can be read");
     let picture = text.split("\n// ```text\n").nth(1).and_then(|rest| rest.split("// ```").next());
@@ -51,7 +52,7 @@ fn the_picture_shows_every_module_above_what_it_imports() {
     }
 }
 
-/// A task's slot is data: it knows neither how a request reaches an await, nor the loop.
+/// A task's slot is data: it does not depend on the delivery of requests or on the loop.
 #[test]
 fn what_a_task_carries_knows_nothing_above_it() {
     let imports = Imports::read(&src(), &APART);

@@ -33,6 +33,10 @@
 //! run on the closing thread or on workers (on the caller if that thread cannot be started). Two
 //! actions have no deadline: joining the watchdog, which ends at once, and one walk over the
 //! remaining tasks.
+//!
+//! One thread drops the remaining tasks. The tasks that are inside a poll or a destructor at the
+//! end are found from the workers' poll progress and from what that thread drops, so no other task
+//! is reported as stuck.
 
 use std::collections::HashSet;
 use std::time::Duration;

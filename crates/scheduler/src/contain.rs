@@ -7,6 +7,16 @@
 //! thread has ended.
 //!
 //! A caught panic is not reported again: the panic hook has reported it.
+//!
+//! Two panics at once in a struct of this library would end the process. So each value of the
+//! program that is kept is a [`Contained`], whose panic ends in its drop. This works whatever lies
+//! between two such values: the program's own error around one of this library, a task in a future
+//! in a context. Rejected: an iterative `Drop` for each type, which does not reach through the
+//! types of others.
+//!
+//! Not contained, by the rules of the standard library: a panic hook that panics, two panics at
+//! once in the program's own values (a tuple, a `Vec`), and a `Debug` that panics inside the
+//! program's `panic!("{error:?}")`.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};

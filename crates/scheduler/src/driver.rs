@@ -19,6 +19,9 @@
 //! Once there are sockets, the holder waits for them too, and a busy worker polls them between task
 //! polls while the driver is free. The first socket uses the same handshake: A1 publishes that
 //! there are sockets, and H3 sees it (`open`).
+//!
+//! A timer that comes alone fires at once. If timers follow each other closely, an idle worker
+//! fires them together, because a wake-up costs as much as firing a hundred timers.
 
 use std::io;
 use std::sync::Arc;

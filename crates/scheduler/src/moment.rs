@@ -1,4 +1,8 @@
 //! How is a point in a scheduler's time represented?
+//!
+//! By 96 bits of nanoseconds: all deadlines of virtual time fit, and a sleep stays small. Rejected:
+//! wheels whose start moves (the deadlines inside sleeps and timeouts would have to move with
+//! them); 64 bits that are coarser towards the end (time would not be exact).
 
 use std::fmt;
 use std::time::Duration;

@@ -3,6 +3,10 @@
 //! Threads are started on demand, up to a limit, and end when they have been idle for a while. If
 //! the operating system refuses a thread, that is an error only if no other thread would take the
 //! job.
+//!
+//! A thread keeps the pool's number until it has ended, and has one thread-local that is registered
+//! first and so destroyed last. `close` waits for that up to its deadline, and joins only a thread
+//! that has run its destructors.
 
 use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};

@@ -16,6 +16,9 @@
 //! [`PollProgress`](crate::worker_slot::PollProgress), by the task's address. The address is
 //! compared, never followed, and the caller's reference keeps it from being used for another task.
 //! The answer holds for one moment only: all reads are Relaxed.
+//!
+//! The address is stored beside the poll number, which the worker writes anyway. So the worker of a
+//! running task is found without waiting for it.
 
 use std::sync::Arc;
 use std::time::Duration;

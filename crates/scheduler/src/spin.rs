@@ -1,4 +1,11 @@
 //! How long does a worker go on searching before it parks?
+//!
+//! The operating system may put a worker that wakes up on the core of the thread that woke it. That
+//! thread then gets its answer only when the worker sleeps again. So the budget shrinks to nothing
+//! in an idle program.
+//!
+//! A worker does not spin if the program has sockets, because it would spin for work that comes
+//! from there. Instead it polls the sockets, which returns at once if one is ready, or parks.
 
 use std::time::Duration;
 

@@ -6,6 +6,14 @@
 //!
 //! These stay outside: `std`'s `Arc` and `Weak`, the table of all schedulers in `runtimes.rs`, and
 //! numbers that no protocol reads ([`HintU64`]).
+//!
+//! Destructors of the program's thread-locals may run after those of this crate. So this crate and
+//! the api have only two sorts of thread-locals (`thread_locals!`):
+//!
+//! 1. Without a destructor: numbers, flags, and values in a `ManuallyDrop` that the code which puts
+//!    them there always takes out again (a compile-time check asserts `!needs_drop`).
+//! 2. With a destructor: these own something until the thread ends. They are only accessed by
+//!    `try_with`, with a fallback for a thread whose value is gone, such as a new buffer.
 
 #[cfg(not(selvedge_loom))]
 mod imp {

@@ -1,4 +1,8 @@
 //! What is one timer of a task?
+//!
+//! A timer that is dropped on a foreign thread finds its wheel by number, so arming it counts no
+//! reference. A timer that a poll arms for its own task is *staged*: it could wake only the task
+//! that is running, so it enters the wheel when the poll ends. Its key is reserved beforehand.
 
 use std::task::{Context, Poll, Waker};
 

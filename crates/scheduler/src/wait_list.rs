@@ -16,6 +16,8 @@
 //! it has up to `BLOCK` times as many entries, and each step of a search misses the cache.
 //!
 //! A block is freed with its last waiter, so a list that many waiters have left is as small as
+//!
+//! Also rejected: an intrusive list, which needs unsafe code outside of the `task` folder.
 //! before.
 
 use std::collections::{BTreeMap, btree_map};

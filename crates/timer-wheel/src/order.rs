@@ -6,6 +6,9 @@
 //! timer that leaves stays behind as a stale entry, which is removed when it comes to the top, or
 //! when the heap would have to grow. So each entry is added once and removed once, and each costs
 //! log n.
+//!
+//! The heap takes memory for the timers of such a slot only. Rejected: sorting the slot, because
+//! one earlier timer that comes and goes requires a scan of all timers again.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

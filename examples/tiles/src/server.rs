@@ -3,6 +3,9 @@
 //! When the server is cancelled, as it is by Ctrl-C and by `SIGTERM`, it accepts no more
 //! connections, and each connection ends with the request that is under way. Connections that have
 //! not ended after [`DRAINING`] are cancelled.
+//!
+//! A connection is a task, and so is each tile (`routes.rs`): the scheduler learns that tiles are
+//! cpu-bound, and keeps connections light.
 
 use std::future::{Future as _, poll_fn};
 use std::io::{self, ErrorKind, Write};

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::PanicError;
 
-/// Calls a function of the user's whose panic is to be reported.
+/// Calls a function of the program. Its panic is returned as an error.
 pub(crate) fn call<R>(foreign: impl FnOnce() -> R) -> Result<R, PanicError> {
     catch_unwind(AssertUnwindSafe(foreign)).map_err(PanicError::from_payload)
 }
@@ -38,11 +38,11 @@ impl Drop for Level {
     }
 }
 
-/// Lets an error print itself. If it cannot, this says so in its place: errors are printed where
-/// things have gone wrong already.
+/// Lets an error print itself. If that fails, this prints a text that says so, because errors are
+/// printed when other things have gone wrong already.
 ///
-/// `name` is the trait's that does it. `rest` tells how many causes are left out when errors are
-/// printed inside each other too deep.
+/// `name` is the name of the trait that prints. `rest` counts the causes that are left out when
+/// errors are nested too deep.
 pub(crate) fn print_error(
     f: &mut fmt::Formatter<'_>,
     name: &str,
@@ -57,7 +57,8 @@ pub(crate) fn print_error(
     };
     match call(|| print(f)) {
         Ok(Ok(())) => Ok(()),
-        // Or whoever takes the text has failed: then this fails as well.
+        // The error could not print itself, or the formatter cannot be written to; then this fails
+        // too.
         Ok(Err(_)) => write!(f, "(an error that could not be printed: its {name} failed)"),
         Err(panic) => write!(f, "(an error that could not be printed: its {name} panicked: {panic})"),
     }

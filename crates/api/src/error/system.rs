@@ -25,7 +25,7 @@ impl fmt::Display for Retold {
     }
 }
 
-/// Prints only the text: it is what a program prints whose `main` fails.
+/// Prints only the text, because a program whose `main` fails prints its error by `Debug`.
 impl fmt::Debug for Retold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.told, f)

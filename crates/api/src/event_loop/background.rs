@@ -1,4 +1,4 @@
-//! What does a loop do besides tasks and callbacks?
+//! How does the library run work of its own on a loop?
 
 use std::any::Any;
 use std::future::Future;
@@ -11,8 +11,8 @@ use super::{EventLoop, report};
 use crate::error::PanicError;
 
 impl EventLoop {
-    /// Runs `work` on the loop's workers: the library's own, which is no task of the program's. It
-    /// is neither listed nor cancelled; when the loop is closed it is dropped where it stands.
+    /// Runs `work` on the loop's workers. It is not one of the program's tasks: it is neither
+    /// listed nor cancelled, and when the loop is closed it is dropped, finished or not.
     pub(crate) fn run_in_background(&self, work: impl Future<Output = ()> + Send + 'static) {
         drop(self.scheduler().spawn(Background(Box::pin(work)), BackgroundSlot));
     }

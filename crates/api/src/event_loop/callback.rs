@@ -41,8 +41,9 @@ pub struct Handle {
 }
 
 /// A function that the loop is to call at a given time: what [`call_later`](EventLoop::call_later)
-/// and [`call_at`](EventLoop::call_at) return. A time that is past means soon; one that the clock
-/// cannot show never comes (a real one shows 584 years, a virtual one every `Duration`).
+/// and [`call_at`](EventLoop::call_at) return. A time in the past means soon. A time that the clock
+/// cannot represent never comes (a real clock represents 584 years, a virtual one every
+/// `Duration`).
 ///
 /// On a closed loop the function is dropped uncalled, and the handle is
 /// [cancelled](TimerHandle::cancelled) from the start. Dropping it changes nothing.
@@ -68,9 +69,9 @@ pub struct TimerHandle {
 }
 
 impl Handle {
-    /// The function is dropped uncalled, unless the call has begun. Again, or later: does nothing.
+    /// Drops the function uncalled, unless the call has begun. A second or later call does nothing.
     pub fn cancel(&self) {
-        // Relaxed: the wake makes the callback's task look.
+        // Relaxed: the wake makes the callback's task check the flag.
         self.cancelled.store(true, Ordering::Relaxed);
         self.task.wake();
     }
@@ -88,7 +89,7 @@ impl fmt::Debug for Handle {
 }
 
 impl TimerHandle {
-    /// The function is dropped uncalled, unless the call has begun. Again, or later: does nothing.
+    /// Drops the function uncalled, unless the call has begun. A second or later call does nothing.
     pub fn cancel(&self) {
         self.handle.cancel();
     }
@@ -98,7 +99,7 @@ impl TimerHandle {
         self.handle.cancelled()
     }
 
-    /// When it is called, in the loop's [time](EventLoop::time).
+    /// When the function is called, in the loop's [time](EventLoop::time).
     pub fn when(&self) -> Duration {
         self.when
     }
@@ -139,7 +140,7 @@ fn spawn(
     Handle { task: join.task().clone(), cancelled }
 }
 
-/// Marks a task of the scheduler that is none of asyncio's.
+/// Marks a task of the scheduler that is not one of the program's tasks.
 struct CallbackSlot {
     cancelled: Arc<AtomicBool>,
 }
@@ -148,7 +149,7 @@ impl Slot for CallbackSlot {
     fn completed(&self, _task: &TaskRef) {}
 }
 
-/// The one call, as something to poll.
+/// The call of the function, as a future.
 struct Call {
     function: Option<(Box<dyn FnOnce() + Send>, Context)>,
     deadline: Option<Moment>,
@@ -187,7 +188,7 @@ impl Outcome for Called {
 
     fn closed(task: &TaskRef) -> Self {
         if let Some(slot) = task.slot::<CallbackSlot>() {
-            // Relaxed: the function has been dropped; nothing is read through this.
+            // Relaxed: the function has been dropped; nothing is published through this.
             slot.cancelled.store(true, Ordering::Relaxed);
         }
         Called

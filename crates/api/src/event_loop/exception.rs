@@ -1,12 +1,12 @@
-//! What does an exception handler get?
+//! What does an exception handler receive?
 
 use std::fmt;
 
 use crate::error::Error;
 use crate::slot::{TaskHandle, TaskRefExt, coro_name};
 
-/// An error that no caller can be given, and what is known about it. asyncio's is a dictionary with
-/// these keys.
+/// An error that no caller can receive, and what is known about it. asyncio passes a dictionary
+/// with these keys.
 ///
 /// # Examples
 ///
@@ -25,19 +25,19 @@ pub struct ExceptionContext {
 }
 
 impl ExceptionContext {
-    /// A report that says this.
+    /// A report with this message.
     pub fn new(message: impl Into<String>) -> ExceptionContext {
         ExceptionContext { message: message.into(), exception: None, task: None }
     }
 
-    /// The error itself.
+    /// Adds the error.
     #[must_use]
     pub fn with_exception(mut self, exception: Error) -> ExceptionContext {
         self.exception = Some(exception);
         self
     }
 
-    /// The task it happened in.
+    /// Adds the task in which it happened.
     #[must_use]
     pub fn with_task(mut self, task: TaskHandle) -> ExceptionContext {
         self.task = Some(task);
@@ -54,7 +54,7 @@ impl ExceptionContext {
         self.exception.as_ref()
     }
 
-    /// The task it happened in, if it was one.
+    /// The task in which it happened, if it happened in a task.
     pub fn task(&self) -> Option<&TaskHandle> {
         self.task.as_ref()
     }

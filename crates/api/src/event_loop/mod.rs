@@ -1,4 +1,4 @@
-//! What is the loop, seen from the program?
+//! What can a program do with its event loop?
 
 mod background;
 mod callback;
@@ -24,8 +24,9 @@ use crate::error::{Error, Result, no_running_loop};
 
 /// An event loop: worker threads, and the tasks, timers and callbacks that they run.
 ///
-/// A cheap reference, usable from any thread. (asyncio's loop belongs to one thread, and has `call_soon_threadsafe` for the others.)
-/// Made by [`Runner`](crate::Runner) or [`run`](crate::run), found by [`get_running_loop`]. Nobody has to run it: its workers do. So there is no
+/// This is a cheap reference, usable from any thread. (asyncio's loop belongs to one thread, and
+/// has `call_soon_threadsafe` for the others.) It is created by [`Runner`](crate::Runner) or
+/// [`run`](crate::run), and returned by [`get_running_loop`]. Its workers run it, so there is no
 /// `run_forever`, `stop` or `close`; [`Runner::close`](crate::Runner::close) ends it.
 ///
 /// # Examples
@@ -41,7 +42,7 @@ use crate::error::{Error, Result, no_running_loop};
 /// ```
 #[derive(Clone)]
 pub struct EventLoop {
-    /// Holds an `Arc<LoopShared>` as its hooks; see `shared`.
+    /// Its hooks are an `Arc<LoopShared>`; see `shared.rs`.
     scheduler: Scheduler,
 }
 
@@ -60,7 +61,8 @@ pub struct EventLoop {
 ///
 /// # Errors
 ///
-/// [`RuntimeError`](crate::RuntimeError) "no running event loop" on a thread that is no worker of a loop, as in [`to_thread`](crate::to_thread).
+/// [`RuntimeError`](crate::RuntimeError) "no running event loop" on a thread that is no worker of a
+/// loop, as in [`to_thread`](crate::to_thread).
 pub fn get_running_loop() -> Result<EventLoop> {
     Scheduler::current().and_then(EventLoop::of).ok_or_else(no_running_loop)
 }
@@ -80,42 +82,50 @@ impl EventLoop {
         self.scheduler.hooks().downcast_ref().expect("a loop is only made around our own hooks")
     }
 
-    /// Calls `f` soon on a worker, in a copy of the current context, unless the handle is cancelled before. Callbacks start in the
-    /// order in which one thread asked for them; with several workers they may overlap.
+    /// Calls `f` soon on a worker, in a copy of the current context, unless the handle is cancelled
+    /// before. Callbacks of one thread start in the order of its calls; with several workers they
+    /// may overlap.
     ///
-    /// A panic is reported to the exception handler. On a closed loop `f` is dropped, and the handle is cancelled from the start.
+    /// A panic is reported to the exception handler. On a closed loop `f` is dropped, and the
+    /// handle is cancelled from the start.
     pub fn call_soon(&self, f: impl FnOnce() + Send + 'static) -> Handle {
         callback::call_soon(self, copy_context(), Box::new(f))
     }
 
-    /// The same as [`call_soon`](Self::call_soon), which is safe from every thread; asyncio's name for it.
+    /// As [`call_soon`](Self::call_soon), which is safe from every thread; asyncio's name for it.
     pub fn call_soon_threadsafe(&self, f: impl FnOnce() + Send + 'static) -> Handle {
         self.call_soon(f)
     }
 
-    /// Calls `f` after `delay`. On a closed loop `f` is dropped, and the handle is cancelled from the start.
+    /// Calls `f` after `delay`. On a closed loop `f` is dropped, and the handle is cancelled from
+    /// the start.
     pub fn call_later(&self, delay: Duration, f: impl FnOnce() + Send + 'static) -> TimerHandle {
         self.call_at(self.time().saturating_add(delay), f)
     }
 
-    /// Calls `f` when [`time`](Self::time) is `when` or later. On a closed loop `f` is dropped, and the handle is cancelled from the start.
+    /// Calls `f` when [`time`](Self::time) is `when` or later. On a closed loop `f` is dropped, and
+    /// the handle is cancelled from the start.
     pub fn call_at(&self, when: Duration, f: impl FnOnce() + Send + 'static) -> TimerHandle {
         callback::call_at(self, copy_context(), when, Box::new(f))
     }
 
-    /// How long the loop has been going, on its own clock: monotonic, in steps of a nanosecond, and virtual where the runner asked for virtual time.
-    /// (asyncio's is a number of seconds since some point in the past.)
+    /// How long the loop has been running, on its own clock: monotonic, in steps of a nanosecond,
+    /// and virtual if the runner was built with virtual time. (asyncio's is a number of seconds
+    /// since some point in the past.)
     ///
-    /// Virtual time goes as far as [`Duration::MAX`], and stands still there: what would come later comes then.
+    /// Virtual time goes as far as [`Duration::MAX`] and stops there: later deadlines are reached
+    /// at that moment.
     pub fn time(&self) -> Duration {
         self.scheduler.moment().into()
     }
 
-    /// Who is told of errors that nobody can be given: errors of forgotten tasks, panics in callbacks, tasks that do not stop. The
-    /// handler is called on whichever thread the error is found, and takes the place of the one before. By default they are written to standard error.
+    /// Sets the handler for errors that no caller can receive: errors of dropped tasks, panics in
+    /// callbacks, tasks that do not stop. The handler is called on the thread that finds the error,
+    /// and replaces the former one. By default these errors are written to standard error.
     ///
-    /// Should the handler panic, both its panic and what it was told are written to standard error. An error whose own `Debug` panics does not keep a report
-    /// back: that is said in its place. (A panic *hook* that panics ends the process; that is the standard library's rule.)
+    /// If the handler panics, both its panic and the error that it was called with are written to
+    /// standard error. If an error's own `Debug` panics, the report says so in its place. (A panic
+    /// *hook* that panics ends the process; that is the standard library's rule.)
     ///
     /// # Examples
     ///
@@ -139,17 +149,17 @@ impl EventLoop {
         self.shared().set_exception_handler(Some(Arc::new(Contained::new(Box::new(handler)))));
     }
 
-    /// Brings back the default, as asyncio's `set_exception_handler(None)`.
+    /// Restores the default, as asyncio's `set_exception_handler(None)`.
     pub fn reset_exception_handler(&self) {
         self.shared().set_exception_handler(None);
     }
 
-    /// Reports to the exception handler. A handler that panics is itself reported, by the default one.
+    /// Calls the exception handler. If the handler panics, the default handler reports the panic.
     pub fn call_exception_handler(&self, context: &ExceptionContext) {
         report::deliver(self, context);
     }
 
-    /// Writes to standard error what a handler would be told by default.
+    /// Writes the report to standard error, as happens if no handler is set.
     pub fn default_exception_handler(&self, context: &ExceptionContext) {
         report::write_to_stderr(context);
     }
@@ -160,7 +170,8 @@ impl EventLoop {
         }
     }
 
-    /// Debug mode reports polls that last longer than `slow_poll`, and clients of a [server](crate::start_server) that vanish.
+    /// Debug mode reports polls that last longer than `slow_poll`, and clients that disconnect from
+    /// a [server](crate::start_server).
     pub fn set_debug(&self, enabled: bool) {
         self.shared().set_debug(enabled);
     }
@@ -180,18 +191,18 @@ impl EventLoop {
         self.scheduler.is_closed()
     }
 
-    /// Whether it takes nothing any more from the calling thread.
+    /// Whether the loop refuses additions from the calling thread.
     pub(crate) fn refuses(&self) -> bool {
         self.scheduler.refuses()
     }
 
-    /// For good: the loop is about to be closed.
+    /// Removes the signal handlers for good: the loop is about to be closed.
     pub(crate) fn close_signals(&self) {
         #[cfg(unix)]
         self.shared().signals().close();
     }
 
-    /// What the workers have been doing.
+    /// Counters of what the workers have done.
     pub fn metrics(&self) -> Metrics {
         self.scheduler.metrics()
     }

@@ -1,4 +1,4 @@
-//! Where do errors go that no caller can be given?
+//! Where are errors reported that no caller can receive?
 
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
@@ -12,7 +12,7 @@ use crate::contain;
 use crate::error::Error;
 use crate::slot::{TaskHandle, TaskRefExt, TaskSlot};
 
-/// Tells the loop's exception handler. The handler is the user's code: it may panic, and no lock is held.
+/// Calls the loop's exception handler, without a lock: it is the program's code, and may panic.
 pub(super) fn deliver(event_loop: &EventLoop, context: &ExceptionContext) {
     let Some(handler) = event_loop.shared().exception_handler() else { return write_to_stderr(context) };
     if let Err(panic) = contain::call(|| (handler.get())(event_loop, context)) {
@@ -25,29 +25,30 @@ pub(super) fn deliver(event_loop: &EventLoop, context: &ExceptionContext) {
 
 /// What happens without a handler. Standard error may be closed; then the report is lost.
 pub(super) fn write_to_stderr(context: &ExceptionContext) {
-    // The text first: the error prints itself, which is the user's code, and two reports at a time
-    // stay apart.
+    // The text is made first. The error prints itself, which is the program's code, and two reports
+    // at a time must stay apart.
     let mut text = String::new();
     let _ = writeln!(text, "{context}");
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
-/// A task failed, and the last handle by which its error could have been retrieved is gone.
+/// A task failed, and the last handle that could have retrieved its error is gone.
 pub(crate) fn never_retrieved(task: &TaskRef, error: Error) {
     let message = "Task exception was never retrieved";
     let context =
         ExceptionContext::new(message).with_task(TaskHandle::new(task.clone())).with_exception(error);
-    // The last handle may be dropped anywhere, so the loop is the one that was there when the task failed.
+    // The last handle may be dropped on any thread, so the loop was noted when the task failed.
     match task.task_slot().failed_on().cloned().and_then(EventLoop::of) {
         Some(event_loop) => deliver(&event_loop, &context),
         None => write_to_stderr(&context),
     }
 }
 
-/// At most so many tasks are named in a report, or get reports of their own; the rest are counted.
+/// At most this many tasks are named in a report, or get reports of their own; the rest are
+/// counted.
 const MOST_NAMED: usize = 20;
 
-/// The tasks that failed while the loop was being shut down. The first ones are reported each.
+/// The tasks that failed while the loop was being shut down. Each of the first ones gets a report.
 pub(crate) struct Failures {
     event_loop: EventLoop,
     count: usize,
@@ -58,7 +59,7 @@ impl Failures {
         Failures { event_loop: event_loop.clone(), count: 0 }
     }
 
-    /// The task has ended; if with an error, that is reported.
+    /// Reports the error of a task that has ended, if it has one.
     pub(crate) fn note(&mut self, task: &TaskHandle) {
         let Some(error) = task.task_ref().failure().filter(|error| !error.is_cancelled()) else { return };
         self.count += 1;
@@ -71,7 +72,7 @@ impl Failures {
         }
     }
 
-    /// Counts those that were not reported.
+    /// Reports the number of failures that had no report of their own.
     pub(crate) fn report_the_rest(&mut self) {
         let rest = std::mem::take(&mut self.count).saturating_sub(MOST_NAMED);
         if rest > 0 {
@@ -85,7 +86,7 @@ impl Failures {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Waited {
     For(Duration),
-    /// Not at all: main was cancelled, and then Ctrl-C was pressed once more.
+    /// It did not wait: main was cancelled, and then Ctrl-C was pressed once more.
     UntilSecondInterrupt,
     /// Until Ctrl-C was pressed during the shutdown.
     UntilInterrupt,
@@ -101,7 +102,7 @@ impl fmt::Display for Waited {
     }
 }
 
-/// What a shutdown gave up on, for one report.
+/// The tasks and functions that a shutdown did not wait for to the end, for one report.
 pub(crate) struct GivenUp {
     waited: Waited,
     did_not_stop: Named,
@@ -112,7 +113,7 @@ pub(crate) struct GivenUp {
     functions: usize,
 }
 
-/// Some tasks with their names, and how many there are.
+/// The first tasks, which are named, and the number of all.
 #[derive(Default)]
 struct Named {
     first: Vec<TaskHandle>,
@@ -127,7 +128,7 @@ impl Named {
         }
     }
 
-    /// The tasks' names, as many as are still allowed.
+    /// The tasks' names, at most `allowed`, which is reduced by their number.
     fn list(&self, allowed: &mut usize) -> String {
         let names: Vec<_> = {
             let first = self.first.iter().take(*allowed);
@@ -155,12 +156,12 @@ impl GivenUp {
         }
     }
 
-    /// The task was cancelled for the shutdown, and stood at an await when the time was up.
+    /// The task was cancelled for the shutdown, and was still suspended when the time was up.
     pub(crate) fn did_not_stop(&mut self, task: &TaskHandle) {
         self.did_not_stop.add(task);
     }
 
-    /// The same, but it waits for another task that was cancelled too.
+    /// As above, but it waits for another task that was cancelled too.
     pub(crate) fn waiting(&mut self, task: &TaskHandle) {
         self.waiting.add(task);
     }
@@ -173,7 +174,7 @@ impl GivenUp {
         }
     }
 
-    /// The task had no turn after it was cancelled: it might have stopped.
+    /// The task was not polled after it was cancelled: it might have stopped.
     pub(crate) fn unheard(&mut self) {
         self.unheard += 1;
     }
@@ -187,7 +188,8 @@ impl GivenUp {
     /// One report, unless there is nothing to report.
     pub(crate) fn report(mut self, event_loop: &EventLoop) {
         if self.did_not_stop.count == 0 && self.stuck.count == 0 && self.stuck_callbacks == 0 {
-            // Whom they wait for is not known, or they wait for each other: then it is they who did not stop.
+            // The tasks that these wait for are not known, or they wait for each other: so it was
+            // these that did not stop.
             self.did_not_stop = std::mem::take(&mut self.waiting);
         }
         let lines = self.lines();
@@ -247,7 +249,7 @@ impl GivenUp {
         if lines.is_empty() {
             return lines;
         }
-        // What only follows from that.
+        // Tasks that were dropped only because of the ones above.
         if self.waiting.count > 0 {
             let were = if self.waiting.count == 1 { "was" } else { "were" };
             lines.push(format!("{} that waited for these {were} dropped, too", tasks(self.waiting.count)));
@@ -275,7 +277,7 @@ pub(crate) fn callback_panicked(task: Option<&TaskHandle>, error: Error) {
     }
 }
 
-/// Debug mode: a client of a server has gone. That happens all the time, and nothing has to be done about it.
+/// Debug mode: a client of a server has disconnected. That is common and needs no action.
 pub(super) fn vanished(client: Option<SocketAddr>, error: &Error) {
     let client = client.map_or_else(String::new, |client| format!(" {client}"));
     write_to_stderr(&ExceptionContext::new(format!("The client{client} has vanished: {error}")));

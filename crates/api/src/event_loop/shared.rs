@@ -13,7 +13,7 @@ use crate::contain::Contained;
 use crate::signal::Signals;
 use crate::sync::Mutex;
 
-/// The user's, whose drop is too.
+/// The program's handler. Its drop is the program's code too, hence `Contained`.
 pub(super) type ExceptionHandler = Contained<Box<dyn Fn(&EventLoop, &ExceptionContext) + Send + Sync>>;
 
 /// The loop's own state. It is the scheduler's hooks object, so that it is found through the scheduler.
@@ -36,7 +36,7 @@ impl LoopShared {
         }
     }
 
-    /// What `to_thread` and executors run on threads of this loop.
+    /// The count of the functions that `to_thread` and executors run on threads of this loop.
     pub(crate) fn running(&self) -> &RunningFunctions {
         &self.running
     }
@@ -48,8 +48,8 @@ impl LoopShared {
 
     pub(super) fn set_exception_handler(&self, handler: Option<Arc<ExceptionHandler>>) {
         let former = std::mem::replace(&mut *self.exception_handler.lock(), handler);
-        // The lock is released; what the former handler captured may do anything when it is
-        // dropped, but panic.
+        // The lock is released by now: dropping what the former handler captured may run any code.
+        // (`Contained` catches its panic.)
         drop(former);
     }
 
@@ -58,7 +58,7 @@ impl LoopShared {
     }
 
     pub(super) fn set_debug(&self, enabled: bool) {
-        // Relaxed: a switch that nothing is read through.
+        // Relaxed: a switch; nothing is published through it.
         self.debug.store(enabled, Ordering::Relaxed);
     }
 

@@ -1,4 +1,14 @@
 //! How are the operating system's byte streams read and written?
+//!
+//! Writes use `send` and `sendmsg` with `MSG_NOSIGNAL`; where that does not exist (Apple), sockets
+//! get `SO_NOSIGPIPE`.
+//!
+//! A read of a Unix socket that gets fewer bytes than it asked for may leave more, because a
+//! message with descriptors ends it too. On Linux `recvmsg` reports that (`MSG_CTRUNC`), and a
+//! packet socket is refused where a stream is taken over. Elsewhere Selvedge asks the system how
+//! much is left (`FIONREAD`), which costs another call. One case is left that the system does not
+//! report: if urgent data is fetched through the descriptor directly, a read that ended there is
+//! not followed by another one until more bytes come.
 
 use std::io::{self, IoSlice, IoSliceMut, Read};
 use std::net::Shutdown;

@@ -1,4 +1,14 @@
-//! How does a coroutine wait for a socket?
+//! How does a coroutine wait for an io operation on a socket, and what does a cancellation do to
+//! the wait?
+//!
+//! A wait that receives a request tries its operation once more before it ends: data that has come
+//! meanwhile wins.
+//!
+//! The traits of other crates do not know `CancelledError`. It passes through them inside an
+//! `io::Error`, and `?` takes it out again. Their `poll_` methods do not say when a wait is given
+//! up, so a stream remembers its wait until the next poll. A reader that was dropped inside a
+//! `select!` may therefore report a request that another arm has taken. The streams' own methods do
+//! not have this weakness.
 
 use std::future::Future;
 use std::io;
@@ -14,7 +24,7 @@ use crate::cancel::Leaf;
 use crate::error::Result;
 use crate::leaf::{LeafFuture, poll_leaf};
 
-/// One direction of a socket, as a wait for it sees it: what it remembers of requests, and where it is woken.
+/// The wait of a socket in one direction: the requests that it has seen, and its waker.
 #[derive(Debug, Default)]
 pub(crate) struct IoDirection {
     pub(super) leaf: Leaf,
@@ -24,10 +34,10 @@ pub(crate) struct IoDirection {
 /// Which await receives a request while a trait's `poll_` method waits.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Receiver {
-    /// The wait itself: its error reaches a caller that can make sense of it.
+    /// The wait itself: its error reaches a caller that handles it.
     Leaf,
-    /// The frame around it. hyper takes an error of the socket for the end of the connection, and
-    /// would call that a success: then the request would be used up without effect.
+    /// The frame around it. hyper takes an error of the socket for the end of the connection, which
+    /// it treats as a success: the request would have no effect.
     #[cfg_attr(not(feature = "hyper"), expect(dead_code, reason = "hyper's traits use it"))]
     Frame,
 }
@@ -37,9 +47,9 @@ impl IoDirection {
         IoDirection { leaf: Leaf::new(), waiter: Waiter::new() }
     }
 
-    /// Makes attempts. A request comes before the first one, so that a loop over a socket that is
-    /// always ready can be cancelled; a wait that has begun takes one only if there is nothing to
-    /// be had.
+    /// Performs the operation until it succeeds. A request comes before the first try, so that a
+    /// loop over a socket that is always ready can be cancelled. A wait that has begun takes a
+    /// request only if the operation would still block.
     #[track_caller]
     pub(crate) fn poll<S: Source, T>(
         &mut self,
@@ -51,14 +61,14 @@ impl IoDirection {
         poll_leaf(&mut PollOf { io: self, socket, direction, attempt }, cx)
     }
 
-    /// Whether a request comes before this poll: the wait has not begun.
+    /// Whether a request comes before the operation in this poll: the wait has not begun.
     #[inline]
     pub(super) fn request_comes_first(&self) -> bool {
         // The last poll ended `Pending` if there is a waiter.
         !self.waiter.is_waiting()
     }
 
-    /// How a poll that found nothing ends, if a request has come meanwhile.
+    /// The result of a poll in which the operation would block, if a request has come meanwhile.
     pub(super) fn meet_request<T>(
         &mut self,
         cx: &Context<'_>,
@@ -67,15 +77,15 @@ impl IoDirection {
         if !self.leaf.has_unseen_or_suspends(cx) {
             return Poll::Pending;
         }
-        // What the wait is for may have come just now, after the last attempt.
+        // The socket may have become ready after the last try.
         match once_more() {
             Poll::Ready(result) => Poll::Ready(result.map_err(Into::into)),
-            // Without an error the request has been rescinded.
+            // There is no error if the request has been rescinded.
             Poll::Pending => self.leaf.cancelled(cx).map_or(Poll::Pending, |error| Poll::Ready(Err(error))),
         }
     }
 
-    /// As `poll`, for traits that know only the operating system's errors.
+    /// As `poll`, for traits whose only error is `io::Error`.
     #[track_caller]
     pub(super) fn poll_io<S: Source, T>(
         &mut self,
@@ -94,14 +104,14 @@ impl IoDirection {
         }
     }
 
-    /// Waits no longer. The next poll is a new wait.
+    /// Ends the wait. The next poll begins a new one.
     pub(super) fn end<S: Source>(&mut self, socket: &Socket<S>, direction: Direction) {
         socket.forget(direction, &mut self.waiter);
         *self = IoDirection::new();
     }
 }
 
-/// One poll of an operation, as a leaf.
+/// One poll of an io operation, as a leaf.
 struct PollOf<'a, S: Source, F> {
     io: &'a mut IoDirection,
     socket: &'a Socket<S>,
@@ -156,14 +166,14 @@ where
     }
 }
 
-/// The same where the frame around it takes the requests.
+/// As `PollOf`, but the frame around it takes the requests.
 struct PollWithoutRequests<'a, S: Source, F>(PollOf<'a, S, F>);
 
 impl<S: Source, F, T> LeafFuture for PollWithoutRequests<'_, S, F>
 where
     F: FnMut(&S) -> io::Result<Done<T>>,
 {
-    /// As the operating system says it.
+    /// The operating system's result.
     type Value = io::Result<T>;
     const NAME: &'static str = "selvedge::net";
 
@@ -182,7 +192,7 @@ where
     }
 }
 
-/// Makes attempts at a socket until one comes to something.
+/// A leaf that performs an io operation until it succeeds.
 #[must_use = "futures do nothing unless awaited"]
 pub(crate) struct IoOperation<'a, S: Source, F> {
     socket: &'a Socket<S>,
@@ -192,7 +202,7 @@ pub(crate) struct IoOperation<'a, S: Source, F> {
 }
 
 impl<S: Source> Socket<S> {
-    /// A leaf that makes attempts in `direction`.
+    /// A leaf that performs `attempt` in `direction` until it succeeds.
     pub(crate) fn operation<T, F>(&self, direction: Direction, attempt: F) -> IoOperation<'_, S, F>
     where
         F: FnMut(&S) -> io::Result<Done<T>>,
@@ -201,7 +211,7 @@ impl<S: Source> Socket<S> {
     }
 }
 
-// The attempt is called, never pinned.
+// The operation is called, never pinned.
 impl<S: Source, F> Unpin for IoOperation<'_, S, F> {}
 
 impl<S: Source, F, T> Future for IoOperation<'_, S, F>
@@ -224,8 +234,8 @@ impl<S: Source, F> Drop for IoOperation<'_, S, F> {
     }
 }
 
-/// Makes attempts until one of them says that it was the last. Like as many [`IoOperation`]s, one
-/// after the other.
+/// Performs io operations until one of them returns that it was the last. Equivalent to as many
+/// [`IoOperation`]s in a row.
 #[must_use = "futures do nothing unless awaited"]
 pub(super) struct IoOperations<'a, S: Source, F> {
     socket: &'a Socket<S>,
@@ -236,7 +246,7 @@ pub(super) struct IoOperations<'a, S: Source, F> {
 }
 
 impl<S: Source> Socket<S> {
-    /// [`IoOperations`] in `direction`, none if it `is_over` from the start.
+    /// [`IoOperations`] in `direction`; none are performed if `is_over`.
     pub(super) fn operations<F>(
         &self,
         direction: Direction,

@@ -3,13 +3,21 @@
 //! Selvedge calls the operating system's `poll` with a timeout of zero, and again after each change
 //! that the system reports. Results of earlier operations are not used where `poll` reports data or
 //! space: a write may find space where `poll` does not yet report any (a Unix socket counts as
-//! writable when three quarters of its buffer are free).
+//! writable when three quarters of its buffer are free). For the same reason the test is not an
+//! operation itself: if it failed, writes that need only a little space would wait with it.
 //!
 //! An error or an end without data is treated differently. It may be something that no operation
 //! fetches (an entry in the socket's error queue, a packet socket that was shut down). The system
 //! then reports it for ever, and a loop of waits and operations would spin. So it counts only until
 //! an operation was unsuccessful, and again after the next change. An error that operations do
 //! fetch is a change, and the system reports it.
+//!
+//! So the `try_*` methods record unsuccessful operations (`Socket::try_once`). The exception is
+//! `UnixDatagram::try_send_to`: there the buffer of another socket is full, and no change would be
+//! reported.
+//!
+//! Rejected: fetching the error (`SO_ERROR`) in the wait and keeping it for the next operation.
+//! Code that uses the descriptor directly would miss it.
 
 use std::future::Future;
 use std::io;

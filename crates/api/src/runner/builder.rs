@@ -87,8 +87,8 @@ impl RunnerBuilder {
     }
 
     /// Whether a standby thread takes over from a worker that is stuck in a long poll. Default:
-    /// true. With `false` the program has no watchdog thread, and everything that a stuck worker
-    /// holds must wait for that worker.
+    /// true. With `false` the program has no watchdog thread, and the tasks and timers of a stuck
+    /// worker wait until its poll ends.
     pub fn watchdog(mut self, enabled: bool) -> RunnerBuilder {
         self.no_watchdog = !enabled;
         self

@@ -132,8 +132,8 @@ impl Runner {
         result
     }
 
-    /// As [`run`](Self::run), but virtual time is paused from the end of main until the hold is
-    /// released.
+    /// As [`run`](Self::run), but virtual time is paused from the end of main until the clock pause
+    /// is ended.
     #[track_caller]
     fn run_until_pause<C: Coroutine>(&self, main: C, pause: &MainsPause) -> Result<C::Item> {
         refuse_inside_loop("Runner.run()")?;

@@ -25,7 +25,7 @@
 //!
 //! A task is cancelled only once in a shutdown. A task that awaits another one passes requests on,
 //! but the shutdown's request is not passed on to a task that the shutdown itself has cancelled
-//! (`cancel/route.rs`). So n tasks cost n requests and n polls, however they await each other.
+//! (`request/route.rs`). So n tasks cost n requests and n polls, however they await each other.
 
 use std::collections::HashSet;
 use std::sync::Arc;

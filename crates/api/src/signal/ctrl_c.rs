@@ -18,6 +18,10 @@
 //!
 //! If step 2 has seen a Ctrl-C, its signal handler has raised the handler's flag before step 4 or
 //! will never raise it. If step 2 has not seen it, its signal handler finds the handler registered.
+//!
+//! Rejected: unregistering the run's flag while there is a handler. Registered again, it would be
+//! raised after the byte that wakes the run has been sent, and the run might find nothing and sleep
+//! on.
 
 use std::mem::take;
 use std::sync::Arc;

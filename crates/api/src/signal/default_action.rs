@@ -4,8 +4,11 @@
 //! actions; it cannot be uninstalled. So before Selvedge first handles a signal, it also registers
 //! the signal's default action, which is switched off while any run or loop handles the signal.
 //!
-//! Several runs and loops may handle one signal, so they are counted. A plain flag that each of
-//! them sets and clears would be cleared by the first one that leaves.
+//! Several runs and loops may handle one signal, so they are counted. With a plain flag that each
+//! of them sets and clears, the first one that leaves would clear it, and the next signal would end
+//! a program whose other loop still handles it.
+//!
+//! A signal that was ignored or handled by other code before has no default action of ours.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};

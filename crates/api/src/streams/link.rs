@@ -1,4 +1,14 @@
 //! What do the reader and the writer of one connection share?
+//!
+//! A reader reads in the poll of its caller, not in the background as asyncio's transport does. So
+//! a connection needs no task and no memory for bytes that the program does not ask for, and the
+//! operating system slows the peer down. The price: a lost connection shows only at the next read
+//! or write.
+//!
+//! A writer sends at once what the system has space for, under the lock that keeps the order. The
+//! rest is sent by a background task (`EventLoop::run_in_background`), which exists only as long as
+//! there is a rest. It is not one of the program's tasks: it is not in `all_tasks`, and is not
+//! cancelled with them.
 
 use std::io;
 use std::net::{Shutdown, SocketAddr};

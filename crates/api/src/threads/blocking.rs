@@ -23,8 +23,8 @@ use crate::sync::{Mutex, lock_to_wait};
 /// The call is queued at the first poll. The function's return value is the value of the await, so
 /// a function that returns a `Result` takes two `?`. The number of functions that run at the same
 /// time is limited: [`max_blocking_threads`](crate::RunnerBuilder::max_blocking_threads). A
-/// function that computes for long can also be called in a task: other threads then take over what
-/// its worker holds.
+/// function that computes for long can also be called in a task: other threads then take over the
+/// other tasks of its worker.
 ///
 /// # Examples
 ///

@@ -105,9 +105,10 @@ impl ThreadPoolExecutor {
 }
 
 impl EventLoop {
-    /// Calls `f` on a thread of the pool, of `executor` if one is given. It is queued at once, whether the future is awaited or not; dropping the
-    /// future takes it back as long as it has not begun. Context variables do not go along, as in asyncio:
-    /// [`to_thread`](crate::to_thread) takes them.
+    /// Calls `f` on a thread of the pool, limited by `executor` if one is given. The call is queued
+    /// at once, whether the future is awaited or not; dropping the future cancels the call if it
+    /// has not begun. As in asyncio, `f` does not run in a copy of the context;
+    /// [`to_thread`](crate::to_thread) does that.
     ///
     /// # Examples
     ///
@@ -121,8 +122,9 @@ impl EventLoop {
     ///
     /// # Errors
     ///
-    /// From the future: [`PanicError`](crate::PanicError) if the function panicked; [`RuntimeError`](crate::RuntimeError) if the loop is closed, the executor is
-    /// shut down, or the system refuses a thread.
+    /// From the future: [`PanicError`](crate::PanicError) if the function panicked;
+    /// [`RuntimeError`](crate::RuntimeError) if the loop is closed, the executor is shut down, or
+    /// the system refuses a thread.
     ///
     /// # Cancellation
     ///

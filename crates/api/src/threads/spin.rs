@@ -6,6 +6,11 @@
 //! when the thread gets the core back. If the worker has another core, spinning finds the result
 //! soonest. If all cores are busy, a spinning thread takes a core from the worker it waits for, and
 //! a thread that yields its core may be long without one. The system does not report which case
+//!
+//! Rejected: a caller that polls the task itself while it waits. That would also save the wake-up,
+//! but it would depend on chance whether a coroutine runs on a foreign thread: on its stack, inside
+//! its reentrant locks, with its borrowed thread-local variables, and in the context of another
+//! runtime if the thread is a worker of that.
 //! holds, so each thread judges by its last waits.
 
 use std::cell::Cell;

@@ -1,4 +1,4 @@
-//! How does a coroutine take results in the order in which they come?
+//! How does a coroutine take the results of several tasks in the order in which the tasks end?
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -23,17 +23,16 @@ use crate::sync::{Mutex, lock_to_wait};
 use crate::task::{self, HeldChildren, Task, notify};
 use crate::time;
 
-/// Runs coroutines side by side, each as a task, and hands out their results as they come. A
-/// [`Task`] is taken as it is.
+/// Runs coroutines side by side, each as a task, and returns their results in the order in which
+/// they come. A [`Task`] that is given is used as it is.
 ///
-/// The children are made at the call, and start when the first result is awaited, or else when the
-/// poll that made them ends; [`limit`](AsCompleted::limit) bounds how many run at once.
-/// [`next`](AsCompleted::next) returns `None` after the last result; the whole is a [`Stream`] too.
-/// Dropping it cancels no task. Where there is nothing to wait for, the first `next` returns
-/// `None`.
+/// The children are created by the call. They start when the first result is awaited, or else when
+/// the poll that created them ends; [`limit`](AsCompleted::limit) bounds how many run at once.
+/// [`next`](AsCompleted::next) returns `None` after the last result, so for an empty input it
+/// returns `None` at once. The whole is a [`Stream`] too. Dropping it cancels no task.
 ///
-/// asyncio's `async for` yields the tasks. Here it is their results; where it matters whose a
-/// result is, let the coroutine return that too.
+/// asyncio's `async for` yields the tasks; this yields their results. If it matters which coroutine
+/// a result comes from, let the coroutine return that too.
 ///
 /// # Examples
 ///
@@ -54,7 +53,7 @@ use crate::time;
 ///
 /// # Errors
 ///
-/// Each result is that of its task: an error, too, is one item, and others follow.
+/// Each item is the result of one task. An error is one item like any other; more items follow it.
 ///
 /// # Panics
 ///
@@ -62,9 +61,9 @@ use crate::time;
 ///
 /// # Cancellation
 ///
-/// A request ends the `next` that it meets; the tasks are not touched. To a combinator of streams
-/// that goes on (`collect`, `count`) this is one more item, an error: use one that stops there
-/// (`try_collect`), or cancel the tasks.
+/// A request ends the `next` that is awaited; the tasks are not touched. A combinator of streams
+/// that goes on after an error (`collect`, `count`) counts this as one more item: use one that
+/// stops at an error (`try_collect`), or cancel the tasks.
 #[track_caller]
 pub fn as_completed<C: Coroutine>(aws: impl IntoIterator<Item = C>) -> AsCompleted<C::Item> {
     start_held();
@@ -104,12 +103,12 @@ pub fn as_completed<C: Coroutine>(aws: impl IntoIterator<Item = C>) -> AsComplet
 #[must_use = "the children have started, but their results are lost unless they are taken"]
 pub struct AsCompleted<T: Send + 'static> {
     tasks: Vec<Option<Task<T>>>,
-    /// Results that have not been handed out.
+    /// Results that have not been returned yet.
     left: usize,
     shared: Arc<Shared>,
     deadline: Option<Moment>,
     timer: Timer,
-    /// Stands for the `next` that is awaited now.
+    /// The leaf of the `next` that is awaited now.
     leaf: Leaf,
     is_started: bool,
 }
@@ -139,13 +138,13 @@ impl Notify for Shared {
 }
 
 impl Shared {
-    /// The next child that is done; else `waker` is woken when one is.
+    /// The next child that is done. If there is none, `waker` is woken when one is.
     fn take(&self, waker: &Waker) -> Option<usize> {
         if let Some(index) = self.state.lock().completed.pop_front() {
             return Some(index);
         }
         let (fresh, mut state) = lock_to_wait(&self.state, waker, |state| state.waker.as_ref());
-        // It may have come since.
+        // A child may have ended since the first look.
         let next = state.completed.pop_front();
         let former = if next.is_none() { fresh.and_then(|fresh| state.waker.replace(fresh)) } else { fresh };
         drop(state);
@@ -155,8 +154,8 @@ impl Shared {
 }
 
 impl<T: Send + 'static> AsCompleted<T> {
-    /// Counted from this call. Results that are there by then come first; each one that is missing
-    /// is a [`TimeoutError`]. The tasks are not cancelled.
+    /// Sets a time limit, counted from this call. Results that are there by then come first; each
+    /// missing one is a [`TimeoutError`]. The tasks are not cancelled.
     ///
     /// # Examples
     ///
@@ -179,11 +178,12 @@ impl<T: Send + 'static> AsCompleted<T> {
     }
 
     /// Lets at most `most` children run at once, and starts the others in order as those end,
-    /// whether their results are taken or not. [`Task`]s that were given run already, and do not
-    /// count.
+    /// whether their results are taken or not. [`Task`]s that were given are running already, and
+    /// do not count.
     ///
-    /// Called on what [`as_completed`] has just returned: in the same poll, and before another task
-    /// is created. For results in order: [`Gather::limit`](crate::Gather::limit).
+    /// Call it on what [`as_completed`] has just returned: in the same poll, and before another
+    /// task is created. For results in the order of the input:
+    /// [`Gather::limit`](crate::Gather::limit).
     ///
     /// # Examples
     ///
@@ -206,12 +206,12 @@ impl<T: Send + 'static> AsCompleted<T> {
     ///
     /// # Panics
     ///
-    /// If `most` is zero, if there is a limit already, or if the children have started: another
-    /// task was created since, or the poll has ended.
+    /// If `most` is zero, if there is a limit already, or if the children have started, because
+    /// another task was created since or the poll has ended.
     ///
     /// # Cancellation
     ///
-    /// A request ends the `next` that it meets. The children go on, also after the drop, still at
+    /// A request ends the `next` that is awaited. The children go on, also after the drop, still at
     /// most `most` at once.
     #[track_caller]
     pub fn limit(mut self, most: usize) -> AsCompleted<T> {
@@ -220,7 +220,7 @@ impl<T: Send + 'static> AsCompleted<T> {
         self
     }
 
-    /// Waits for the next result; `None` when all were handed out.
+    /// Waits for the next result; `None` when all have been returned.
     #[expect(
         clippy::should_implement_trait,
         reason = "an asynchronous iterator is no iterator; streams call it `next` too"
@@ -286,7 +286,7 @@ impl<T: Send + 'static> Stream for AsCompleted<T> {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        // A request that a `next` meets is one more item.
+        // A request that ends a `next` is one more item.
         (self.left, None)
     }
 }

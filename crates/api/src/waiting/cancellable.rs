@@ -1,4 +1,4 @@
-//! How is a future stopped that does not take requests?
+//! How is a future of another crate, which takes no requests, cancelled?
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
@@ -13,9 +13,9 @@ use crate::leaf::frame_polled;
 /// Awaits a future that knows nothing of this library (another crate's channel, a request to a
 /// server), so that a cancellation ends this await and not the whole task.
 ///
-/// Also for a foreign future beside other awaits in a combinator (`join_all`, `FuturesUnordered`):
-/// what awaits something of this library takes the request there, and a foreign future does not.
-/// Bare, it would wait on if one of the others took the request.
+/// It is also for a foreign future beside other awaits in a combinator (`join_all`,
+/// `FuturesUnordered`). There an await of this library takes the request, and a bare foreign future
+/// would wait on.
 ///
 /// # Examples
 ///
@@ -42,8 +42,8 @@ use crate::leaf::frame_polled;
 ///
 /// # Cancellation
 ///
-/// The future is polled once more after the request; what it has ready by then is returned. Else it
-/// is dropped.
+/// The future is polled once more after the request. If it is ready then, its value is returned;
+/// otherwise it is dropped.
 pub fn cancellable<F: IntoFuture>(future: F) -> Cancellable<F::IntoFuture> {
     Cancellable { content: Some(future.into_future()), frame: Frame::new() }
 }

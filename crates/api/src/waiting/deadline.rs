@@ -1,4 +1,4 @@
-//! How does a deadline end what it stands around?
+//! How does a deadline cancel what runs inside `timeout` and `wait_for`?
 
 use std::future::Future;
 use std::pin::Pin;
@@ -13,10 +13,10 @@ use crate::error::{Error, Result, TimeoutError};
 use crate::time;
 
 pin_project! {
-    /// A frame with a deadline: `timeout` and `wait_for` are this and little more.
+    /// A frame with a deadline. `timeout` and `wait_for` are little more than this.
     ///
-    /// The content is always polled before the deadline is looked at for the first time, and once
-    /// more after it has passed: what is ready wins over what is late.
+    /// The content is always polled before the deadline is read for the first time, and once more
+    /// after the deadline has passed: a result that is ready wins over the deadline.
     pub(super) struct DeadlineFrame<F> {
         #[pin]
         content: Option<F>,
@@ -29,9 +29,9 @@ pin_project! {
 
 /// Where a frame reads its deadline, which may change while it waits.
 pub(super) trait Deadline {
-    /// The deadline now; a later change of it wakes `waker`.
+    /// The deadline now. Wakes `waker` when it is changed later.
     fn ticks(&self, waker: &Waker) -> Moment;
-    /// The deadline has passed, and the content gets a request.
+    /// Called when the deadline has passed, just before the content gets a request.
     fn expired(&self);
 }
 
@@ -70,8 +70,8 @@ where
                     return Poll::Pending;
                 }
                 FramePoll::Pending => {
-                    // Only now is a timer worth its while. If the deadline has passed already, the
-                    // content gets the request at once.
+                    // A timer is armed only now, because content that needs no waiting needs none.
+                    // If the deadline has passed already, the content gets the request at once.
                     if self.as_mut().look_at_timer(cx, deadline) == Looked::JustExpired {
                         continue;
                     }
@@ -83,7 +83,8 @@ where
         }
     }
 
-    /// In a capture. Only a frame that was not polled before has no timer for its deadline.
+    /// For a capture: polls for real if this frame was never polled, because then no timer is armed
+    /// for its deadline.
     #[cold]
     fn poll_for_real_if_new(&self, cx: &Context<'_>, deadline: &impl Deadline) {
         if self.armed_for.is_none() && !self.expired && deadline.ticks(cx.waker()) != time::NEVER {
@@ -109,7 +110,7 @@ where
             return Looked::Waiting;
         }
         *this.armed_for = Some(ticks);
-        // Outside of a loop there is no clock; the content says so itself if it needs one.
+        // Outside of a loop there is no clock. If the content needs one, its own error says so.
         let Poll::Ready(Ok(())) = this.timer.poll_at(ticks, cx) else { return Looked::Waiting };
         *this.expired = true;
         *this.armed_for = None;
@@ -118,8 +119,8 @@ where
         Looked::JustExpired
     }
 
-    /// The outermost request wins: a cancellation is this deadline's doing only if no scope further
-    /// out got a request.
+    /// The outermost request wins: a cancellation becomes this deadline's error only if no scope
+    /// further out got a request.
     fn translate(&self, error: Error) -> Error {
         if self.expired && error.is_cancelled() && self.frame.owns_cancellation() {
             TimeoutError::new().into()

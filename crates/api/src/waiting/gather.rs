@@ -1,4 +1,4 @@
-//! How does a coroutine wait for several others and collect what they return?
+//! How does a coroutine wait for several others and collect their results?
 
 mod children;
 
@@ -24,22 +24,23 @@ use crate::start::{self, Start, start_held};
 use crate::sync::{AtomicUsize, Mutex, Ordering, lock_to_wait};
 use crate::task::{HeldChildren, notify, set_waits_for_request};
 
-/// Runs coroutines side by side, each as a task, and returns what they return, in the order in
-/// which they were given: a `Vec` for a `Vec`, an array for an array, a tuple for a tuple of up to
-/// twelve. A [`Task`](crate::Task) is taken as it is.
+/// Runs coroutines side by side, each as a task, and returns their results in the order of the
+/// input: a `Vec` for a `Vec`, an array for an array, a tuple for a tuple of up to twelve. A
+/// [`Task`](crate::Task) that is given is used as it is.
 ///
 /// An iterator is collected first: `gather(iter.collect::<Vec<_>>())`.
 ///
-/// The children are made at the call, and start when the gathering is awaited, or else when the
-/// poll that made them ends. [`limit`](Gather::limit) bounds how many run at once. The first error
-/// ends the whole at once; the other children go on, and what they fail with later is dropped (as
-/// in asyncio). [`return_exceptions`](Gather::return_exceptions) waits for all of them.
+/// The children are created by the call. They start when the gathering is awaited, or else when the
+/// poll that created them ends. [`limit`](Gather::limit) bounds how many run at once. The first
+/// error ends the gathering at once; the other children go on, and their later errors are dropped
+/// (as in asyncio). [`return_exceptions`](Gather::return_exceptions) waits for all of them.
 ///
-/// Dropped before it has ended, a gathering lets its children go on like dropped
-/// [`Task`](crate::Task)s: an error of theirs is reported as never retrieved. Of nothing it makes
-/// nothing: an empty `Vec` for an empty `Vec`.
+/// If a gathering is dropped before it has ended, its children go on like dropped
+/// [`Task`](crate::Task)s: their errors are reported as never retrieved. An empty input has an
+/// empty result, such as an empty `Vec`.
 ///
-/// asyncio takes the same coroutine or task twice; here it is moved in, so it cannot be.
+/// asyncio accepts the same coroutine or task twice. Here it is moved in, so it can be given only
+/// once.
 ///
 /// # Examples
 ///
@@ -62,7 +63,7 @@ use crate::task::{HeldChildren, notify, set_waits_for_request};
 ///
 /// # Cancellation
 ///
-/// Cancels every child that is not done and waits: for all of them, or for the first that fails.
+/// Cancels every child that is not done, and waits for all of them or for the first that fails.
 /// Then the await ends with [`CancelledError`], even if the children refused. Only if all of them
 /// ended without having seen the request are their results returned, and the request meets the next
 /// await.
@@ -97,11 +98,11 @@ pub struct Gather<C> {
 #[must_use = "the children have started, but their results are lost unless this is awaited"]
 pub struct GatherResults<C>(Gather<C>);
 
-/// What the children share with the gathering. They wake the waiting task only when there is something for
-/// it to do: one by one, ten thousand children would wake it ten thousand times.
+/// What the children share with the gathering. A child wakes the waiting task only when that has
+/// something to do: otherwise ten thousand children would wake it ten thousand times.
 struct Shared {
     unfinished: AtomicUsize,
-    /// The index of the first child that failed; `NONE` as long as there is none.
+    /// The index of the first child that failed; `NONE` if none has failed.
     first_failed: AtomicUsize,
     waker: Mutex<Option<Waker>>,
     start: Arc<Start>,
@@ -121,7 +122,7 @@ impl Shared {
 
     fn all_done(&self) -> bool {
         // Ordering: Acquire, with the decrements in `notify`: all that the children did is visible
-        // to the gatherer.
+        // to the task that gathers.
         self.unfinished.load(Ordering::Acquire) == 0
     }
 
@@ -131,7 +132,8 @@ impl Shared {
         (index != NONE).then_some(index)
     }
 
-    /// Registers before the caller looks again, so that a child that ends in between is not missed.
+    /// Call it before the second look at the children, so that one that ends between the looks is
+    /// not missed.
     fn register(&self, waker: &Waker) {
         let (fresh, mut known) = lock_to_wait(&self.waker, waker, Option::as_ref);
         let former = fresh.and_then(|fresh| known.replace(fresh));
@@ -158,13 +160,13 @@ impl Notify for Shared {
 }
 
 impl<C: Children> Gather<C> {
-    /// Lets at most `most` children run at once, and starts the others in order as those end. What
-    /// is returned stays in the order of the input. [`Task`](crate::Task)s that were given run
+    /// Lets at most `most` children run at once, and starts the others in order as those end. The
+    /// results stay in the order of the input. [`Task`](crate::Task)s that were given are running
     /// already, and do not count.
     ///
-    /// Called on what [`gather`] has just returned: in the same poll, and before another task is
-    /// created. Of gatherings inside each other each has its own limit; make the inner ones where
-    /// they are awaited: `async move { gather(..).limit(n).await }`.
+    /// Call it on what [`gather`] has just returned: in the same poll, and before another task is
+    /// created. Nested gatherings each have their own limit; create the inner ones where they are
+    /// awaited: `async move { gather(..).limit(n).await }`.
     ///
     /// As without a limit, the other children go on after the first error and after the gathering
     /// is dropped, still at most `most` at once. For results as they come:
@@ -187,8 +189,8 @@ impl<C: Children> Gather<C> {
     ///
     /// # Panics
     ///
-    /// If `most` is zero, if there is a limit already, or if the children have started: another
-    /// task was created since, or the poll has ended.
+    /// If `most` is zero, if there is a limit already, or if the children have started, because
+    /// another task was created since or the poll has ended.
     ///
     /// # Cancellation
     ///
@@ -220,13 +222,13 @@ impl<C: Children> Gather<C> {
     ///
     /// # Cancellation
     ///
-    /// Cancels every child that is not done and waits for all of them, also for those that come
-    /// after one that fails; else as for [`gather`].
+    /// Cancels every child that is not done and waits for all of them, even after one has failed;
+    /// otherwise as for [`gather`].
     pub fn return_exceptions(self) -> GatherResults<C> {
         GatherResults(self)
     }
 
-    /// Ready when `is_over` says so, or the gathering has ended before.
+    /// Ready when `is_over` returns true, or with an error if the gathering has ended before.
     fn poll_until(&mut self, cx: &mut Context<'_>, is_over: impl Fn(&Shared) -> bool) -> Poll<Result<()>> {
         if self.children.is_none() {
             return Poll::Ready(Err(has_ended()));
@@ -244,7 +246,8 @@ impl<C: Children> Gather<C> {
         Poll::Pending
     }
 
-    /// Passes a request on to the children. Returns its error if that closes a circle: then the wait ends.
+    /// Passes a request on to the children. If that closes a circle of tasks that wait for each
+    /// other, the wait ends, and this returns its error.
     fn pass_on_request(&mut self, cx: &Context<'_>) -> Option<CancelledError> {
         let taken = self.leaf.take(cx)?;
         if let Some((_, to, earlier)) = &mut self.cancel {
@@ -303,7 +306,8 @@ impl<C: Children> Gather<C> {
         settled.map(|()| children)
     }
 
-    /// The error to end with, if a request was passed on. One that no child has seen is handed back instead.
+    /// The error to end with, if a request was passed on. A request that no child has seen is given
+    /// back for the next await instead.
     fn settle_cancel(&mut self) -> Result<()> {
         let Some((error, to, held)) = self.cancel.take() else { return Ok(()) };
         if held.route().is_of_shutdown() {
@@ -321,7 +325,7 @@ impl<C: Children> Gather<C> {
         Ok(())
     }
 
-    /// Lets the children go. From here on the errors that the gathering drops count as retrieved.
+    /// Returns the children. From here on, the errors that the gathering drops count as retrieved.
     fn end(&mut self) -> C {
         let children = self.children.take().expect("whoever polls has looked whether it has ended");
         children.for_each(&mut |_, task| task.task_slot().mark_retrieved());

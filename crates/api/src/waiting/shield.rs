@@ -1,4 +1,4 @@
-//! How does a task outlive the one that waits for it?
+//! How does a coroutine await a task without passing cancellations on to it?
 
 use std::future::Future;
 use std::pin::Pin;
@@ -14,9 +14,9 @@ use crate::task_or_coroutine::ensure_future;
 
 /// Awaits a task without passing cancellations on to it; a coroutine becomes a task first.
 ///
-/// The task goes on when the awaiter is cancelled. Mostly it is to be awaited again after that:
-/// then shield a borrow of it, `task.shielded().await` ([`Task::shielded`]). `shield(task)` takes
-/// the task, and with it the way to its result: an error that comes after the awaiter has gone is
+/// The task goes on when the awaiting task is cancelled. To await it again after that, shield a
+/// borrow of it: `task.shielded().await` ([`Task::shielded`]). `shield(task)` takes the task, and
+/// with it the only way to its result: an error that comes after the awaiting task has gone is
 /// reported as never retrieved.
 ///
 /// # Examples
@@ -25,7 +25,9 @@ use crate::task_or_coroutine::ensure_future;
 /// use std::time::Duration;
 ///
 /// # selvedge::run(async {
-/// let mut task = selvedge::create_task(async { selvedge::sleep(Duration::from_millis(5)).returning("kept").await });
+/// let mut task = selvedge::create_task(async {
+///     selvedge::sleep(Duration::from_millis(5)).returning("kept").await
+/// });
 /// let late = selvedge::wait_for(task.shielded(), Duration::from_millis(1)).await;
 /// assert!(late.unwrap_err().is_timeout());
 /// assert_eq!(task.await?, "kept");
@@ -35,11 +37,12 @@ use crate::task_or_coroutine::ensure_future;
 ///
 /// # Errors
 ///
-/// What the task ended with, and [`CancelledError`](crate::CancelledError).
+/// The error of the task, and [`CancelledError`](crate::CancelledError).
 ///
 /// # Cancellation
 ///
-/// Ends the await at once; the task is not touched. A result that is there wins.
+/// A request ends the await at once; the task is not touched. A result that is ready wins over the
+/// request.
 ///
 /// # Panics
 ///
@@ -50,8 +53,8 @@ pub fn shield<C: Coroutine>(coro_or_task: C) -> Shield<C::Item> {
 }
 
 impl<T: Send + 'static> Task<T> {
-    /// [`shield`] for a task that is kept: what would be `shield(&mut task)`, which cannot be distinguished
-    /// from a coroutine by its type.
+    /// [`shield`] for a task that is kept. It is a method because `shield(&mut task)` could not be
+    /// distinguished from a coroutine by its type.
     ///
     /// # Examples
     ///
@@ -59,7 +62,9 @@ impl<T: Send + 'static> Task<T> {
     /// use std::time::Duration;
     ///
     /// # selvedge::run(async {
-    /// let mut saving = selvedge::create_task(async { selvedge::sleep(Duration::from_millis(5)).returning("saved").await });
+    /// let mut saving = selvedge::create_task(async {
+    ///     selvedge::sleep(Duration::from_millis(5)).returning("saved").await
+    /// });
     /// if selvedge::wait_for(saving.shielded(), Duration::from_millis(1)).await.is_err() {
     ///     println!("this takes long");
     /// }
@@ -108,7 +113,7 @@ impl<T: Send + 'static> Future for ShieldRef<'_, T> {
     }
 }
 
-/// The await of either.
+/// One poll of a [`Shield`] or a [`ShieldRef`].
 struct Shielded<'a, T: Send + 'static> {
     task: &'a mut Task<T>,
     leaf: &'a mut Leaf,

@@ -13,8 +13,8 @@ use crate::error::{InvalidStateError, Result, no_running_loop};
 use crate::leaf::{LeafFuture, poll_leaf};
 use crate::time;
 
-/// Waits for `delay`, counted from the first poll. `Duration::ZERO` yields once to the other tasks;
-/// `Duration::MAX`, as all beyond 584 years, never ends by itself on a real clock; [virtual
+/// Waits for `delay`, counted from the first poll. `Duration::ZERO` yields once to the other tasks.
+/// A delay beyond 584 years, such as `Duration::MAX`, never ends on a real clock; [virtual
 /// time](crate::RunnerBuilder::virtual_time) jumps that far, too.
 ///
 /// # Examples
@@ -36,8 +36,8 @@ use crate::time;
 ///
 /// # Cancellation
 ///
-/// A sleep whose time is up ends well, even if a request came meanwhile. A mere yield has no result
-/// to lose, so there the request comes first.
+/// If the time is up, the sleep returns its value even if a request has come meanwhile. A yield has
+/// no result to lose, so there the request comes first.
 pub fn sleep(delay: Duration) -> Sleep {
     Sleep {
         when: time::to_ticks(delay),
@@ -64,15 +64,15 @@ pub struct Sleep<V = ()> {
 enum Stage {
     /// It has not been polled.
     New,
-    /// It is a mere yield, and has given way.
+    /// It is a yield, and has let the other tasks run.
     Yielded,
     /// It waits for its deadline.
     Counting,
 }
 
 impl<V> Sleep<V> {
-    /// Returns `value` in the end; asyncio's `sleep(delay, result)`. Dropped with the sleep if that
-    /// is cancelled.
+    /// Makes the sleep return `value`, like asyncio's `sleep(delay, result)`. A sleep that is
+    /// cancelled drops it.
     pub fn returning<W>(self, value: W) -> Sleep<W> {
         let Sleep { when, stage, timer, leaf, value: _ } = self;
         Sleep { when, stage, timer, leaf, value: Some(value) }
@@ -81,7 +81,7 @@ impl<V> Sleep<V> {
     #[inline]
     fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         if self.when == Moment::ZERO {
-            // Whatever is due on this worker runs before this goes on.
+            // The other tasks that are queued on this worker run before this one goes on.
             self.stage = Stage::Yielded;
             cx.waker().wake_by_ref();
             return Poll::Pending;
@@ -107,7 +107,7 @@ impl<V> LeafFuture for Sleep<V> {
     }
 
     /// At the first poll the time cannot be up yet, so a request is looked for before a timer is
-    /// armed for nothing. A yield has nothing to lose.
+    /// armed. A yield has no result to lose.
     #[inline]
     fn request_comes_first(&self) -> bool {
         self.stage != Stage::Counting
@@ -123,7 +123,7 @@ impl<V> LeafFuture for Sleep<V> {
     }
 }
 
-// The value is never pinned: it is moved in and out.
+// The value is moved in and out, never pinned.
 impl<V> Unpin for Sleep<V> {}
 
 impl<V> fmt::Debug for Sleep<V> {

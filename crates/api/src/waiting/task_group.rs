@@ -1,4 +1,4 @@
-//! How do several tasks live and fail together?
+//! How do several tasks run as a group that ends together and whose errors come out together?
 
 mod members;
 
@@ -24,16 +24,16 @@ use crate::leaf::{LeafFuture, frame_polled, poll_leaf};
 use crate::slot::TaskRefExt;
 use crate::task::{Builder, Task, set_waits_for_request};
 
-/// What call graphs call it.
+/// The name in call graphs.
 const NAME: &str = "selvedge::task_group";
 
 /// Runs `body` with a group of tasks, and waits until all of them have ended. asyncio's
 /// `async with TaskGroup() as tg`.
 ///
-/// The first task that fails, and so does a body that fails, cancels the other tasks and the body;
-/// when all have ended, their errors come out together. A task that was merely cancelled harms
-/// nobody. Tasks may add tasks: they hold a clone of the group. The body runs in the caller's task
-/// and may borrow.
+/// The first task that fails cancels the other tasks and the body, and so does a body that fails.
+/// When all have ended, their errors are returned together. A task that was only cancelled does not
+/// count as failed. Tasks that hold a clone of the group may add tasks. The body runs in the
+/// caller's task and may borrow.
 ///
 /// # Examples
 ///
@@ -63,15 +63,15 @@ const NAME: &str = "selvedge::task_group";
 /// body's error, last; a panic counts as the error [`PanicError`](crate::PanicError), the body's
 /// too. Else the [`CancelledError`] of a request from further out.
 ///
-/// After [`TaskGroup::cancel`] the block ends well if the body returns `Ok`, or returns nothing: a
-/// body that passes the cancellation on and should have returned a value has none, so the block
-/// ends with that cancellation.
+/// After [`TaskGroup::cancel`] the block ends without an error if the body returns `Ok`, or if the
+/// body's type is `()`. A body that passes the cancellation on and should have returned another
+/// value has none, so the block ends with that cancellation.
 ///
 /// # Cancellation
 ///
 /// A request from further out cancels the body and all tasks, and is passed on when they have
-/// ended. If a task fails meanwhile, the errors come out, and the request meets the next await.
-/// Dropping the block before it has ended cancels its tasks without waiting.
+/// ended. If a task fails meanwhile, the block returns the errors, and the request meets the next
+/// await. If the block is dropped before it has ended, its tasks are cancelled but not waited for.
 pub fn task_group<B, F, T>(body: B) -> TaskGroupBlock<B, F, T>
 where
     B: FnOnce(TaskGroup) -> F,
@@ -89,7 +89,7 @@ where
     }
 }
 
-/// A group, in the hands of its body and its tasks. Clones are the same group.
+/// A group, for its body and its tasks. Clones refer to the same group.
 #[derive(Clone)]
 pub struct TaskGroup {
     members: Arc<Members>,
@@ -102,8 +102,8 @@ impl TaskGroup {
     /// group outlives them, so a task cannot borrow from the body. Clone what several tasks need,
     /// or share it in an [`Arc`], and write `async move`.
     ///
-    /// In a group that is shutting down or has ended the coroutine is dropped, and the task's result is a
-    /// [`RuntimeError`](crate::RuntimeError) that says so.
+    /// If the group is shutting down or has ended, the coroutine is dropped, and the task's result
+    /// is a [`RuntimeError`](crate::RuntimeError) that says so.
     ///
     /// # Panics
     ///
@@ -138,7 +138,8 @@ impl TaskGroup {
     }
 
     /// Ends the group early: cancels the body and all tasks. The block ends without an error if
-    /// nothing else fails. Again, or later: does nothing. asyncio's, since 3.15.
+    /// nothing else fails. A second call, or a call after the group has ended, does nothing.
+    /// asyncio has this since 3.15.
     ///
     /// # Examples
     ///
@@ -175,16 +176,16 @@ pin_project! {
         content: Option<F>,
         frame: ScopedFrame,
         group: TaskGroup,
-        // Stands for the wait for the tasks, once the body has ended.
+        // The leaf of the wait for the tasks, once the body has ended.
         leaf: Leaf,
         outcome: Option<Result<T>>,
-        // What is passed on when all have ended.
+        // The cancellation to pass on when all have ended.
         cancelled: Option<Error>,
     }
 
     impl<B, F, T> PinnedDrop for TaskGroupBlock<B, F, T> {
         fn drop(this: Pin<&mut Self>) {
-            // Nothing waits any more, but the tasks do not outlive the block uncancelled.
+            // The block no longer waits, but its tasks must not go on uncancelled without it.
             this.group.members.shut_down();
         }
     }
@@ -219,7 +220,7 @@ where
     F: Future<Output = Result<T>>,
     T: 'static,
 {
-    /// The members must have the waker and the scope of this poll before they are looked at.
+    /// The members must have the waker and the scope of this poll before their state is read.
     fn enter(mut self: Pin<&mut Self>, cx: &mut Context<'_>) {
         let mut this = self.as_mut().project();
         let scope = this.frame.enter();
@@ -243,7 +244,7 @@ where
             Ok(FramePoll::Ready(result)) => result,
             Ok(FramePoll::GiveUp(error)) => Err(error.into()),
             Ok(FramePoll::Pending) => return Poll::Pending,
-            // The tasks must be waited for even so.
+            // The tasks must be waited for even after a panic.
             Err(panic) => Err(panic.into()),
         };
         let dropped = contain::call(|| this.content.set(None));
@@ -294,7 +295,7 @@ impl<T: 'static> LeafFuture for WaitForTasks<'_, T> {
         if self.group.members.try_finish() { Poll::Ready(self.finish()) } else { Poll::Pending }
     }
 
-    /// The tasks are cancelled with the request, and waited for.
+    /// Cancels the tasks with the request, and goes on waiting for them.
     fn meet_request(&mut self, cx: &mut Context<'_>) -> ControlFlow<Poll<Result<T>>> {
         if let Some(taken) = self.leaf.take(cx) {
             let message = taken.error.clone().into_message();
@@ -318,7 +319,7 @@ impl<T: 'static> WaitForTasks<'_, T> {
         let mut errors = self.group.members.take_errors();
         let body = match outcome {
             Err(error) if !error.is_cancelled() => {
-                // A body that passes on what a task failed with adds nothing.
+                // A body that passes on a task's error adds no error of its own.
                 if !errors.iter().any(|known: &Error| known.is_same(&error)) {
                     errors.push(error);
                 }
@@ -328,7 +329,7 @@ impl<T: 'static> WaitForTasks<'_, T> {
             Ok(value) => Some(value),
         };
         if !errors.is_empty() {
-            // The errors come out in its place.
+            // The errors are returned instead of the body's value.
             contain::drop_flat(body);
             if self.cancelled.is_some() {
                 self.frame.give_back_what_came_from_outside();
@@ -345,7 +346,7 @@ impl<T: 'static> WaitForTasks<'_, T> {
     }
 }
 
-/// The value of a body that has none because it was cut short: there is one only if it returns nothing.
+/// The value of a body that was cut short: there is one only if its type is `()`.
 fn nothing<T: 'static>() -> Option<T> {
     let mut nothing = Some(());
     (&mut nothing as &mut dyn Any).downcast_mut::<Option<T>>()?.take()

@@ -48,10 +48,10 @@ use crate::time::{self, When};
 ///
 /// # Cancellation
 ///
-/// When the deadline passes, the await at which the body stands returns a
-/// [`CancelledError`](crate::CancelledError); the block ends when the body does. What is ready wins
-/// over a deadline, a deadline that is already past polls the body once, and a request from further
-/// out wins over this one.
+/// When the deadline passes, the await at which the body is suspended returns a
+/// [`CancelledError`](crate::CancelledError); the block ends when the body does. A result that is
+/// ready wins over a deadline, a deadline that is already past polls the body once, and a request
+/// from further out wins over the deadline.
 pub fn timeout<B, F, T>(delay: impl Into<Option<Duration>>, body: B) -> TimeoutBlock<B, F>
 where
     B: FnOnce(Timeout) -> F,
@@ -78,7 +78,7 @@ where
 ///
 /// # Errors
 ///
-/// As for [`timeout`], and so is cancellation.
+/// As for [`timeout`]. Cancellation is the same, too.
 pub fn timeout_at<B, F, T>(when: impl Into<When>, body: B) -> TimeoutBlock<B, F>
 where
     B: FnOnce(Timeout) -> F,
@@ -87,8 +87,8 @@ where
     TimeoutBlock::new(Start::At(when.into()), body)
 }
 
-/// The deadline of a block, in the hands of its body. Clones are the same deadline; it may be moved
-/// from any thread.
+/// The deadline of a block, for its body. Clones refer to the same deadline; any thread may move
+/// it.
 #[derive(Clone)]
 pub struct Timeout(Arc<Shared>);
 
@@ -96,11 +96,11 @@ struct Shared {
     state: Mutex<State>,
 }
 
-/// Guarded by the lock; wakers are woken and dropped after it.
+/// Guarded by the lock. Wakers are woken and dropped after it is released.
 struct State {
     phase: Phase,
     ticks: Moment,
-    /// Who polls the block: woken when the deadline moves.
+    /// The waker of the task that polls the block, woken when the deadline moves.
     waker: Option<Waker>,
 }
 
@@ -124,7 +124,8 @@ impl Timeout {
         (ticks != time::NEVER).then(|| ticks.into())
     }
 
-    /// Moves the deadline; `None` takes it away. One that has passed already fires at once.
+    /// Moves the deadline; `None` removes it. A deadline that has passed already takes effect at
+    /// once.
     ///
     /// # Errors
     ///
@@ -147,8 +148,8 @@ impl Timeout {
         Ok(())
     }
 
-    /// Whether the deadline has passed before the body ended. (What the body returned after that
-    /// may have won even so.)
+    /// Whether the deadline passed before the body ended. (The body may still have returned a
+    /// value.)
     pub fn expired(&self) -> bool {
         matches!(self.0.state.lock().phase, Phase::Expiring | Phase::Expired)
     }
@@ -156,7 +157,8 @@ impl Timeout {
     fn end(&self) {
         let _waker = {
             let mut state = self.0.state.lock();
-            // Called at the end and again when the block is dropped: what it ended as stays.
+            // This is called at the end, and again when the block is dropped: an end state must not
+            // change.
             state.phase = match state.phase {
                 Phase::Active | Phase::Finished => Phase::Finished,
                 Phase::Expiring | Phase::Expired => Phase::Expired,
@@ -206,7 +208,7 @@ enum Start {
 }
 
 impl Start {
-    /// `None`: there is a deadline but no clock, so it would never come.
+    /// `None`: there is a deadline but no clock, so the deadline would never come.
     fn ticks(self) -> Option<Moment> {
         match self {
             Start::After(None) => Some(time::NEVER),
@@ -220,7 +222,7 @@ pin_project! {
     /// The future of [`timeout`] and [`timeout_at`].
     #[must_use = "futures do nothing unless awaited"]
     pub struct TimeoutBlock<B, F> {
-        // Until the first poll: the clock starts when the block is entered.
+        // Taken by the first poll, because the clock starts when the block is entered.
         start: Option<(Start, B)>,
         #[pin]
         entered: Option<DeadlineFrame<F>>,

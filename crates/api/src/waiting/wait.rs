@@ -40,7 +40,8 @@ pub const FIRST_EXCEPTION: ReturnWhen = ReturnWhen::FirstException;
 /// asyncio's name for [`ReturnWhen::AllCompleted`].
 pub const ALL_COMPLETED: ReturnWhen = ReturnWhen::AllCompleted;
 
-/// What can be waited for: tasks, references to them, and [`TaskHandle`]s, for tasks of different types.
+/// What can be waited for: tasks, references to them, and [`TaskHandle`]s, for tasks of different
+/// types.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be waited for",
     note = "`wait` takes `Task`s, `&Task`s or `TaskHandle`s; make a coroutine a task with `create_task`"
@@ -74,11 +75,11 @@ impl<W: Waitable> Waitable for &W {
     }
 }
 
-/// Waits for tasks, and returns those that are done and those that are not, each in the order of the input. A task that is given twice
-/// counts once.
+/// Waits for tasks, and returns those that are done and those that are not, each in the order of
+/// the input. A task that is given twice counts once.
 ///
-/// Nothing is cancelled, and no result is taken: the tasks come back as they are. An error of theirs does not count as retrieved. (asyncio returns sets,
-/// which have no order.)
+/// Nothing is cancelled, and no result is taken: the tasks are returned as they are. Their errors
+/// do not count as retrieved. (asyncio returns sets, which have no order.)
 ///
 /// # Examples
 ///
@@ -99,11 +100,13 @@ impl<W: Waitable> Waitable for &W {
 ///
 /// # Errors
 ///
-/// [`RuntimeError`] if there is nothing to wait for, or no loop to keep the time; [`CancelledError`](crate::CancelledError).
+/// [`RuntimeError`] if there is nothing to wait for, or if there is a timeout and no event loop;
+/// [`CancelledError`](crate::CancelledError).
 ///
 /// # Cancellation
 ///
-/// Ends the await; the tasks are not touched. To keep hold of them, wait for references or handles.
+/// A request ends the await; the tasks are not touched. To keep them, wait for references or
+/// handles.
 pub fn wait<W: Waitable>(tasks: impl IntoIterator<Item = W>) -> Wait<W> {
     Wait {
         tasks: tasks.into_iter().collect(),
@@ -127,7 +130,7 @@ pub struct Wait<W: Waitable> {
     timer: Timer,
     /// From the first poll on.
     shared: Option<Arc<Shared>>,
-    /// For each task: as what it knows of this wait.
+    /// For each task: its registration of this wait.
     known_as: Vec<WatcherId>,
     leaf: Leaf,
 }
@@ -141,7 +144,7 @@ struct Shared {
 
 impl Notify for Shared {
     fn notify(&self, _index: usize, task: &TaskRef) {
-        // Ordering: AcqRel: the last one to count passes on what the others published.
+        // Ordering: AcqRel: the last task to count passes on what the others published.
         let is_last = self.unfinished.fetch_sub(1, Ordering::AcqRel) == 1;
         let ends_it = match self.return_when {
             ReturnWhen::FirstCompleted => true,
@@ -174,8 +177,9 @@ impl Shared {
 }
 
 impl<W: Waitable> Wait<W> {
-    /// Returns after this time at the latest, with what is done by then, and no error; `None` waits for as long as it takes. Counted from the first poll.
-    /// Zero lets other tasks run once.
+    /// Sets a time limit, counted from the first poll. When it has passed, the wait returns with
+    /// what is done by then, and no error; `None` waits for as long as it takes. Zero lets other
+    /// tasks run once.
     pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Wait<W> {
         self.timeout = timeout.into();
         self
@@ -187,7 +191,7 @@ impl<W: Waitable> Wait<W> {
         self
     }
 
-    /// Starts to listen. Returns whether there is nothing left to wait for.
+    /// Registers this wait with each task.
     fn start(&mut self) -> Result<&Arc<Shared>> {
         let mut seen = HashSet::new();
         self.tasks.retain(|task| seen.insert(task.waitable().0.clone()));
@@ -213,7 +217,7 @@ impl<W: Waitable> Wait<W> {
         std::mem::take(&mut self.tasks).into_iter().partition(|task| task.waitable().0.is_done())
     }
 
-    /// A task that outlives many waits must not remember each of them.
+    /// A task that outlives many waits must not keep a registration of each of them.
     fn stop(&mut self) {
         self.shared = None;
         for (task, known_as) in self.tasks.iter().zip(std::mem::take(&mut self.known_as)) {
@@ -267,7 +271,7 @@ impl<W: Waitable> LeafFuture for Wait<W> {
             if !is_first {
                 return Poll::Ready(Ok(self.split()));
             }
-            // No time at all still lets the others run once.
+            // A timeout of zero still lets the other tasks run once.
             cx.waker().wake_by_ref();
         }
         Poll::Pending

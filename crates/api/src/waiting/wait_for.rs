@@ -16,12 +16,13 @@ use crate::error::{Result, no_running_loop};
 use crate::leaf::frame_polled;
 use crate::time;
 
-/// Awaits something for at most `timeout`, counted from the first poll; `None` waits for as long as it takes.
+/// Awaits something for at most `timeout`, counted from the first poll; `None` waits for as long as
+/// it takes.
 ///
 /// What is awaited runs in the caller's task, so it may borrow, and what it sets in context
 /// variables stays set. To wait for a task and keep it, pass `&mut task`, and
-/// [`shield`](crate::shield) it if it should outlive the deadline. A future that returns no
-/// [`selvedge::Result`](crate::Result) goes in as `async { Ok(other.await) }`.
+/// [`shield`](crate::shield) it if it should outlive the deadline. A future that does not return
+/// [`selvedge::Result`](crate::Result) is passed as `async { Ok(other.await) }`.
 ///
 /// # Examples
 ///
@@ -44,12 +45,12 @@ use crate::time;
 /// # Cancellation
 ///
 /// When the time is up, what is awaited is cancelled and awaited to its end, so the whole may last
-/// longer than `timeout`. What it has ready by then wins over the deadline (asyncio drops it), and
-/// so does a value that it returns in spite of the request. A request from further out wins over
-/// the deadline and is passed on as a [`CancelledError`](crate::CancelledError).
+/// longer than `timeout`. A result that is ready by then wins over the deadline (asyncio drops it),
+/// and so does a value that is returned in spite of the request. A request from further out wins
+/// over the deadline and is passed on as a [`CancelledError`](crate::CancelledError).
 ///
-/// A deadline of zero polls once: what needs no waiting succeeds. (asyncio does not even start a
-/// coroutine then.)
+/// With a deadline of zero, what is awaited is polled once, and succeeds if it needs no waiting.
+/// (asyncio does not even start a coroutine then.)
 pub fn wait_for<A, T>(aw: A, timeout: impl Into<Option<Duration>>) -> WaitFor<A::IntoFuture>
 where
     A: IntoFuture<Output = Result<T>>,
@@ -69,7 +70,7 @@ pin_project! {
     }
 }
 
-/// A deadline that is settled at the first poll.
+/// A deadline that is computed at the first poll.
 struct Fixed(Option<Moment>);
 
 impl Deadline for Fixed {

@@ -4,6 +4,9 @@
 //! or a busy one, which polls now and then without waiting. Each event is noted at its socket, and
 //! the tasks that wait there are woken. Nothing of this is created before the first socket.
 //!
+//! A holder that becomes busy releases the driver. Before a cpu-bound poll it wakes another worker
+//! for it; if another poll turns out to be long, the watchdog does so.
+//!
 //! | file | question |
 //! |---|---|
 //! | `source.rs` | what is a socket ready for, and which tasks wait for that? |

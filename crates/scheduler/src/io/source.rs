@@ -4,6 +4,14 @@
 //! an io operation finds that there is nothing to do (`clear`, `drained`). Changes are counted, so
 //! that a change which comes during that operation is not forgotten with it.
 //!
+//! An io operation that succeeds takes no lock; a wait takes one. A read that got less than it
+//! asked for is not repeated: if more comes, the system reports it. That does not hold if a read
+//! ends early for other reasons: urgent data, a descriptor that is passed, more buffers than the
+//! system accepts.
+//!
+//! The end of a direction is reported only once. So it is remembered until an unsuccessful
+//! operation disproves it: the report may have been meant for another socket with the same number.
+//!
 //! Each direction has an atomic word of its own:
 //!
 //! ```text

@@ -5,10 +5,13 @@
 //! next task: on a shelf of the thread, whose surplus moves in batches to a depot that all threads
 //! share. Both are bounded; the depot is emptied when all workers are idle, and at `close`.
 //!
-//! Each free block holds a pointer to the next one. Sizes are rounded up to a multiple of sixteen
-//! plus eight, which fits malloc's chunks.
+//! Each free block holds a pointer to the next one, behind the words of a cell that stale pointers
+//! lead to. A cell becomes a block only where that link is written, so an allocation that is on no
+//! shelf cannot be freed through a link. Sizes are rounded up to a multiple of sixteen plus eight,
+//! which fits malloc's chunks.
 //!
 //! Free blocks are poisoned for `AddressSanitizer`, so that it reports any access to a freed cell.
+//! Only the link stays readable, because `LeakSanitizer` follows it.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::cell::UnsafeCell;

@@ -1,4 +1,7 @@
 //! How is a task laid out in memory?
+//!
+//! The header and the slot are kept small: with the api's slot, a trivial parked task takes 96
+//! bytes. malloc's next size is 104.
 
 use std::any::TypeId;
 use std::mem::ManuallyDrop;

@@ -6,7 +6,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
-use std::ptr::{self, NonNull};
+use std::ptr::NonNull;
 use std::task::{Context, Poll, Waker};
 
 use super::cell::Header;
@@ -95,10 +95,7 @@ impl TaskRef {
     /// The slot, if it has type `S`.
     #[inline]
     pub fn slot<S: Slot>(&self) -> Option<&S> {
-        let slot_type = self.header().vtable.slot_type;
-        // Functions at one address return the same. Comparing addresses spares nearly every call.
-        let is_same = ptr::fn_addr_eq(slot_type, TypeId::of::<S> as fn() -> TypeId);
-        if !is_same && slot_type() != TypeId::of::<S>() {
+        if (self.header().vtable.slot_type)() != TypeId::of::<S>() {
             return None;
         }
         // SAFETY: the slot follows the header within the same allocation (`Cell` is `repr(C)`).

@@ -3,6 +3,11 @@
 //! They are registered in shards, each with its own lock, so that threads which spawn and finish
 //! tasks seldom contend.
 //!
+//! The thread that completes a task removes it from its shard. Rejected: one shard for each worker
+//! (a spawning worker and the thief of its tasks meet at the same lock for every task); a table
+//! with free lists (the spawning and the finishing thread write to the same cache lines, while here
+//! the finishing thread only empties a place).
+//!
 //! Each shard has a [`Door`]. It only ever narrows, under the lock under which tasks are
 //! registered. So once `narrow` has returned, a task that is spawned is either refused, or is found
 //! by every later walk.

@@ -11,6 +11,8 @@
 //! vacant: then the hand continues until it finds a page. So there are at most about twice as many
 //! places as the largest number of tasks, and the search is short on average; one search may visit
 //! all pages of a shard.
+//!
+//! Rejected: a bound on the search for a vacant place. The number of pages then grew without bound.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::cell::Cell as Local;

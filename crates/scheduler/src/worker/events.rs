@@ -2,6 +2,10 @@
 //!
 //! Wakers are foreign code and may last, so the watchdog sees each round of waking as a poll. Each
 //! round begins a burst (`wake_policy.rs`).
+//!
+//! A burst is run by one worker at first: most of its polls have ended before another worker is
+//! awake, and on few cores another thread costs more switches than it saves. The memory of the
+//! tasks is prefetched for a whole batch of wakes at once.
 
 use std::task::Waker;
 

@@ -3,6 +3,9 @@
 //! Timers, sockets, the injector and cpu-bound tasks must not wait until its queue is empty. While
 //! timers are armed or sockets are open, the interval follows the length of the polls, so that the
 //! worker reads the clock about every [`CLOCK_NANOS`].
+//!
+//! A poll of the sockets is a system call, and the longer a busy worker waits, the more sockets one
+//! call reports.
 
 use std::cell::Cell;
 use std::task::Waker;

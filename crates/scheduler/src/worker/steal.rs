@@ -1,7 +1,7 @@
 //! How does a worker without tasks of its own find some?
 //!
-//! It looks at the injector and at the other workers' deques, then at the cpu-bound lanes, searches
-//! for a moment longer if that has paid of late (`wake_policy.rs`), and parks (`park.rs`).
+//! It searches the injector and the other workers' deques, then the cpu-bound lanes, searches for a
+//! moment longer if that has succeeded lately (`wake_policy.rs`), and parks (`park.rs`).
 
 use std::cell::Cell;
 

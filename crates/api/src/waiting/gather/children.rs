@@ -1,4 +1,4 @@
-//! What can be gathered, and into what?
+//! What can be gathered, and what are the results?
 
 use selvedge_scheduler::TaskRef;
 
@@ -7,7 +7,8 @@ use crate::error::{Error, Result};
 use crate::slot::TaskRefExt;
 use crate::task::{self, HeldChildren, Task};
 
-/// What [`gather`](crate::gather) takes: a `Vec` or an array of one type of coroutine or task, or a tuple of several types.
+/// What [`gather`](crate::gather) takes: a `Vec` or an array of one type of coroutine or task, or a
+/// tuple of several types.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be gathered",
     label = "expected a `Vec`, an array or a tuple of coroutines or `Task`s",
@@ -15,10 +16,10 @@ use crate::task::{self, HeldChildren, Task};
     note = "a coroutine is a future that returns `selvedge::Result<T>`, is `Send` and borrows nothing"
 )]
 pub trait GatherInput {
-    /// The tasks it becomes.
+    /// The tasks that the input becomes.
     type Children: Children;
 
-    /// Makes tasks of all of them.
+    /// Creates a task for each coroutine.
     #[doc(hidden)]
     fn start(self, start: &mut HeldChildren) -> Self::Children;
 }
@@ -31,7 +32,8 @@ pub trait Children {
 
     fn count(&self) -> usize;
     fn for_each(&self, f: &mut dyn FnMut(usize, &TaskRef));
-    /// All children succeeded. (A `Task` whose result was moved out before it was gathered yields an error even so.)
+    /// All children succeeded. (A `Task` whose result was moved out before it was gathered yields
+    /// an error nevertheless.)
     fn into_values(self) -> Result<Self::Values>;
     /// All children are done.
     fn into_results(self) -> Self::Results;
@@ -90,7 +92,7 @@ impl<C: Coroutine, const N: usize> GatherInput for [C; N] {
 
     #[track_caller]
     fn start(self, start: &mut HeldChildren) -> Self::Children {
-        // Not `self.map(..)`: the tasks would be made somewhere inside the standard library.
+        // Not `self.map(..)`: its closure would not pass the caller's location on to the tasks.
         let mut tasks = [const { None }; N];
         for (place, coro) in tasks.iter_mut().zip(self) {
             *place = Some(start.add(coro));

@@ -1,4 +1,4 @@
-//! Which tasks are in the group, and what have they failed with?
+//! Which tasks belong to the group, and which errors have they ended with?
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,19 +19,19 @@ use crate::task::notify;
 /// What the block, the body and the tasks share.
 pub(super) struct Members(Mutex<State>);
 
-/// Guarded by one lock. Tasks are cancelled, wakers woken and errors dropped after it.
+/// Guarded by the lock. Tasks are cancelled, wakers woken and errors dropped after it is released.
 struct State {
     phase: Phase,
     next_index: usize,
-    /// Tasks that are being made for the group.
+    /// How many tasks are being created for the group.
     joining: usize,
     /// The tasks that have not ended, in the order in which they came.
     unfinished: BTreeMap<usize, TaskRef>,
     errors: Vec<Error>,
-    /// What to ask to stop if a task fails: the body, as long as it runs.
+    /// The scope of the body, as long as the body runs. It gets a request when a task fails.
     scope: Option<Arc<Scope>>,
     is_body_over: bool,
-    /// Who polls the block.
+    /// The waker of the task that polls the block.
     waker: Option<Waker>,
     /// The number of the task that polls the block.
     owner: Option<u64>,
@@ -48,24 +48,25 @@ enum Phase {
     Finished,
 }
 
-/// So many tasks are fetched under the lock at a time.
+/// The number of tasks that are fetched under the lock at a time.
 const PORTION: usize = 64;
 
-/// What is left to do when the lock has been released.
+/// What the caller must do when it has released the lock.
 #[derive(Default)]
 #[must_use = "the tasks have to be cancelled and the block woken"]
 struct Duties {
-    /// Those that came before this one are asked to stop.
+    /// Tasks with a smaller index are cancelled.
     cancel_before: usize,
     owner: Option<u64>,
     wake: Option<Waker>,
 }
 
-/// Cancels a task of the group. The request starts its route at the group's owner, which waits for the task:
-/// if the task awaits the owner in turn, that circle is detected and the task takes the request itself.
+/// Cancels a task of the group. The request starts its route at the group's owner, which waits for
+/// the task: if the task awaits the owner in turn, that circle is detected and the task takes the
+/// request itself.
 ///
-/// In the loop's shutdown a task that has been cancelled is not cancelled again, which would disturb its
-/// clean-up, except where passing the shutdown on would close a circle.
+/// In the loop's shutdown a task that has been cancelled is not cancelled again, which would
+/// disturb its clean-up, unless passing the shutdown on would close a circle.
 fn cancel(task: &TaskRef, owner: Option<u64>, message: Option<Arc<str>>) {
     let shutdown =
         TaskRef::with_current(|current| current?.slot::<TaskSlot>().and_then(TaskSlot::shutdown_route));
@@ -77,23 +78,24 @@ fn cancel(task: &TaskRef, owner: Option<u64>, message: Option<Arc<str>>) {
 }
 
 impl State {
-    /// Nobody is in the group, or on the way in.
+    /// No task is in the group, and none is being created for it.
     fn is_deserted(&self) -> bool {
         self.unfinished.is_empty() && self.joining == 0
     }
 
-    /// Everybody is asked to stop, once: a second request would disturb the clean-up that the first one began.
+    /// Cancels the tasks and the body, once: a second request would disturb the clean-up that the
+    /// first one began.
     fn shut_down(&mut self) -> Duties {
         if self.phase != Phase::Open {
             return Duties::default();
         }
         self.phase = Phase::ShuttingDown;
-        // Those that come later are asked by `admit`.
+        // `admit` cancels the tasks that join later.
         let mut duties = Duties { cancel_before: self.next_index, owner: self.owner, ..Duties::default() };
         if let Some(scope) = &self.scope {
-            // Under the lock: `attach` stores the waker under it before the body is polled. If there is no
-            // waker, the end of the last task has just taken it, and the poll that it causes must find this
-            // request.
+            // Under the lock, because `attach` stores the waker under it before the body is polled.
+            // If there is no waker, the end of the last task has just taken it, and the poll that
+            // it causes must find this request.
             let _ = scope.request();
             duties.wake = self.waker.take();
         }
@@ -106,10 +108,10 @@ impl State {
 pub(super) struct Joining<'a>(Option<&'a Arc<Members>>);
 
 impl Joining<'_> {
-    /// Takes the task in. If the group has begun to shut down meanwhile, the task is cancelled.
+    /// Adds the task. If the group has begun to shut down meanwhile, the task is cancelled.
     pub(super) fn admit(mut self, task: &TaskRef) {
         let members = self.0.take().expect("only this and the drop take it");
-        // The group reports the task's error, whatever becomes of its handle.
+        // The group reports the task's error, so the drop of its handle must not.
         task.task_slot().mark_retrieved();
         let (index, is_late, owner) = {
             let mut state = members.0.lock();
@@ -127,7 +129,7 @@ impl Joining<'_> {
 }
 
 impl Drop for Joining<'_> {
-    /// The task could not be made.
+    /// The task could not be created.
     fn drop(&mut self) {
         let Some(members) = self.0.take() else { return };
         let waker = {
@@ -156,7 +158,8 @@ impl Members {
         }))
     }
 
-    /// Lets a task join, if the group is open. The group does not end before the task has been made and has ended.
+    /// Lets a task join if the group is open. The group does not end before that task has been
+    /// created and has ended.
     pub(super) fn join(this: &Arc<Members>) -> Result<Joining<'_>> {
         let mut state = this.0.lock();
         match state.phase {
@@ -169,7 +172,8 @@ impl Members {
         }
     }
 
-    /// The block is being polled: whom to wake, and what to ask. Returns whether the group is shutting down.
+    /// Stores the waker and the scope of the poll of the block that begins now. Returns whether the
+    /// group is shutting down.
     pub(super) fn attach(&self, scope: &Arc<Scope>, waker: &Waker) -> bool {
         let owner = TaskRef::with_current(|task| task?.slot::<TaskSlot>().map(TaskSlot::number));
         let (fresh, mut state) = lock_to_wait(&self.0, waker, |state| state.waker.as_ref());
@@ -192,8 +196,8 @@ impl Members {
         self.each_before(end, |task| notes.task_owned(task));
     }
 
-    /// Calls `f` with each unfinished task whose index is below `end`. Not under the lock, which every ending
-    /// task takes.
+    /// Calls `f` with each unfinished task whose index is below `end`. `f` does not run under the
+    /// lock, which every task takes when it ends.
     fn each_before(&self, end: usize, mut f: impl FnMut(TaskRef)) {
         let mut start = 0;
         while start < end {
@@ -217,7 +221,7 @@ impl Members {
         }
     }
 
-    /// There is no body left to ask.
+    /// From now on there is no body that could get a request.
     pub(super) fn body_ended(&self) {
         let mut state = self.0.lock();
         state.is_body_over = true;
