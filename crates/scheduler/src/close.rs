@@ -46,6 +46,7 @@ use crate::queue::Steal;
 use crate::shared::{Scheduler, Shared};
 use crate::sync::{Instant, Ordering, spin_loop, thread};
 use crate::task::{Runnable, TaskRef};
+use crate::worker_slot::is_polling;
 
 /// The pause between two rounds of `close` that wake and drop the remaining tasks.
 const CLOSE_ROUND: Duration = Duration::from_millis(1);
@@ -105,7 +106,7 @@ impl Scheduler {
         }
         shared.watchdog.join();
         shared.pool.join(deadline);
-        crate::task::trim_cell_memory();
+        crate::task::trim_cell_memory(|| true);
         shared.tasks_that_run()
     }
 
@@ -152,7 +153,7 @@ impl Scheduler {
             }
         }
         let steals =
-            [|shared: &Shared| shared.injector.steal_one(), |shared: &Shared| shared.cpu_bound.steal_one()];
+            [|shared: &Shared| shared.injector.steal_one(), |shared: &Shared| shared.lanes.steal_one()];
         for steal in steals {
             loop {
                 match steal(shared) {
@@ -188,7 +189,7 @@ impl Shared {
             return Vec::new();
         }
         let polled = self.places().iter().filter_map(|slot| {
-            let is_polling = slot.progress.poll.load(Ordering::Relaxed) % 2 == 1;
+            let is_polling = is_polling(slot.progress.poll.load(Ordering::Relaxed));
             is_polling.then(|| slot.progress.task.load(Ordering::Relaxed))
         });
         let addresses: HashSet<u64> =

@@ -25,9 +25,9 @@
 use crate::kinds::Kinds;
 use crate::queue::{Injector, Steal};
 use crate::sync::{AtomicUsize, Ordering, spin_loop};
-use crate::task::Runnable;
+use crate::task::{Runnable, TaskRef, Why};
 
-/// The weight of a task after a long poll. Each short poll takes one off; at zero the task is light
+/// The weight of a task after a long poll. Each poll below `SHORT_POLL_NANOS` takes one off; at zero the task is light
 /// again.
 pub(crate) const AFTER_LONG_POLL: u8 = 4;
 
@@ -47,14 +47,22 @@ impl Class {
     }
 
     /// The class of a task that has been polled before.
-    pub(crate) fn of_woken(is_cpu_bound: bool) -> Self {
-        if is_cpu_bound { Self::CpuBound } else { Self::Light }
+    pub(crate) fn of_woken(has_weight: bool) -> Self {
+        if has_weight { Self::CpuBound } else { Self::Light }
+    }
+
+    /// The class of a task that is queued for this reason.
+    pub(crate) fn of(task: &Runnable, why: Why) -> Self {
+        match why {
+            Why::Woken { has_weight } => Self::of_woken(has_weight),
+            Why::Started => Self::at_birth(task.with_task(TaskRef::weight)),
+        }
     }
 }
 
 /// The two lanes, and the permits to run what is queued there.
-pub(crate) struct CpuBound {
-    known: Lane,
+pub(crate) struct Lanes {
+    cpu_bound: Lane,
     probation: Lane,
     pub(crate) kinds: Kinds,
 }
@@ -111,9 +119,9 @@ impl Lane {
     }
 }
 
-impl CpuBound {
+impl Lanes {
     pub(crate) fn new(workers: usize) -> Self {
-        Self { known: Lane::new(workers), probation: Lane::new(workers), kinds: Kinds::new() }
+        Self { cpu_bound: Lane::new(workers), probation: Lane::new(workers), kinds: Kinds::new() }
     }
 
     pub(crate) fn push(&self, task: Runnable, on_probation: bool) {
@@ -121,7 +129,7 @@ impl CpuBound {
     }
 
     fn lane(&self, on_probation: bool) -> &Lane {
-        if on_probation { &self.probation } else { &self.known }
+        if on_probation { &self.probation } else { &self.cpu_bound }
     }
 
     /// Takes a task on probation or a cpu-bound one, and a permit to run it.
@@ -133,7 +141,7 @@ impl CpuBound {
 
     /// A task is queued that could run at once.
     pub(crate) fn is_due(&self) -> bool {
-        self.probation.is_due() || self.known.is_due()
+        self.probation.is_due() || self.cpu_bound.is_due()
     }
 
     pub(crate) fn release(&self, permit: Permit) {
@@ -141,19 +149,19 @@ impl CpuBound {
     }
 
     /// How many cpu-bound tasks and how many on probation may run at once.
-    pub(crate) fn set_limits(&self, known: usize, probation: usize) {
-        self.known.limit.store(known, Ordering::Relaxed);
+    pub(crate) fn set_limits(&self, cpu_bound: usize, probation: usize) {
+        self.cpu_bound.limit.store(cpu_bound, Ordering::Relaxed);
         self.probation.limit.store(probation, Ordering::Relaxed);
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.known.queue.len() + self.probation.queue.len()
+        self.cpu_bound.queue.len() + self.probation.queue.len()
     }
 
     /// For the drain when the scheduler closes.
     pub(crate) fn steal_one(&self) -> Steal {
         match self.probation.queue.steal_one() {
-            Steal::Empty => self.known.queue.steal_one(),
+            Steal::Empty => self.cpu_bound.queue.steal_one(),
             found => found,
         }
     }
@@ -180,9 +188,9 @@ mod tests {
 
     #[test]
     fn an_empty_queue_keeps_no_permit() {
-        let lanes = CpuBound::new(1);
+        let lanes = Lanes::new(1);
         assert!(lanes.take().is_none() && !lanes.is_due());
-        assert_eq!(lanes.known.running.load(Ordering::Relaxed), 0);
+        assert_eq!(lanes.cpu_bound.running.load(Ordering::Relaxed), 0);
         assert_eq!(lanes.probation.running.load(Ordering::Relaxed), 0);
     }
 }

@@ -42,7 +42,7 @@ const GAP_MIN_NANOS: u64 = 50_000;
 /// … and while very many are due, the time grows up to this.
 const GAP_MAX_NANOS: u64 = 500_000;
 /// The gap grows while a wake-up fires at least this many timers, and shrinks below half of that.
-pub(crate) const MANY: usize = 16;
+pub(crate) const DENSE: usize = 16;
 
 /// What the driver needs from its scheduler.
 pub(crate) trait Host {
@@ -255,8 +255,8 @@ impl Driver {
     pub(crate) fn note_fired(&self, now: u64, count: usize) {
         let gap = self.gap.load(Ordering::Relaxed);
         let gap = match count {
-            MANY.. => (2 * gap).min(GAP_MAX_NANOS),
-            _ if count < MANY / 2 => (gap / 2).max(GAP_MIN_NANOS),
+            DENSE.. => (2 * gap).min(GAP_MAX_NANOS),
+            _ if count < DENSE / 2 => (gap / 2).max(GAP_MIN_NANOS),
             _ => gap,
         };
         self.gap.store(gap, Ordering::Relaxed);

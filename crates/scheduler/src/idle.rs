@@ -14,7 +14,9 @@
 //!    and wake it as a searcher              W4 park until woken
 //! ```
 //!
-//! A worker that pushes into its own deque leaves out the fence. The invariant holds, because this
+//! W3 and W4 are in `Local::park`; "every queue" is `Shared::has_work_to_give`.
+//!
+//! A worker that pushes into its own deque leaves out the fence if there is a watchdog. The invariant holds, because this
 //! worker is awake and comes to the task itself. What it may miss is a worker that goes to sleep at
 //! that moment and could have helped; it looks again when its poll ends, or when a burst of timers
 //! or sockets is over. A worker may also keep its only task local while the poll that pushed it
@@ -83,7 +85,8 @@ pub(crate) struct Searching(());
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// No worker searches any more: call `notify`.
+    /// No worker searches any more: look at every queue behind a fence, and call `notify` if there is
+    /// something.
     NotifyAnother,
     /// Another worker still searches.
     Nothing,
@@ -151,7 +154,7 @@ impl Idle {
     /// Ends a search that found work.
     pub(crate) fn found(&self, searching: Searching) -> Found {
         let Searching(()) = searching;
-        // Ordering: none needed beyond the fence in the `notify` that the last one must call.
+        // Relaxed: the last one to leave looks again behind a fence (`Local::stop_searching`).
         let before = Snapshot(self.word.fetch_sub(SEARCHING_ONE, Ordering::Relaxed));
         if before.searching() == 1 { Found::NotifyAnother } else { Found::Nothing }
     }
@@ -175,7 +178,7 @@ impl Idle {
     }
 
     /// Takes a certain worker out of the sleepers; it does not count as searching. False: it was not there.
-    pub(crate) fn remove(&self, index: usize) -> bool {
+    fn remove(&self, index: usize) -> bool {
         let mut sleepers = self.sleepers.lock();
         let Some(place) = sleepers.list.iter().position(|&sleeper| sleeper == index) else {
             return false;

@@ -82,7 +82,7 @@ impl Shared {
             workers: (0..self.watchdog.places_used()).map(|index| self.worker_metrics(index)).collect(),
             tasks_alive: self.owned.len(),
             injector_len: self.injector.len(),
-            cpu_bound_len: self.cpu_bound.len(),
+            cpu_bound_len: self.lanes.len(),
             standbys_lent: self.watchdog.standbys_lent(),
             workers_active: self.watchdog.active(),
             pool_threads: pool.threads,

@@ -81,9 +81,11 @@ impl Parker {
         }
         let Sleeper { thread, poll } = self.sleeper.lock().clone();
         if let Some(poll) = poll {
-            // This fails when the kernel is out of memory: then the watchdog, which looks for
-            // waiting work, wakes a worker.
-            let _ = poll.wake();
+            // This fails when the kernel is out of memory. Then the worker sleeps on until a socket,
+            // a deadline or the next call ends its poll.
+            if poll.wake().is_err() {
+                self.woken.store(false, Ordering::Relaxed);
+            }
         } else if let Some(thread) = thread {
             thread.unpark();
         }

@@ -28,7 +28,7 @@ use crate::shared::{Scheduler, Shared};
 use crate::sync::Ordering;
 use crate::task::{TaskRef, Unclaimed};
 use crate::worker::{self, Local};
-use crate::worker_slot::WorkerSlot;
+use crate::worker_slot::{WorkerSlot, is_polling};
 
 /// What a probe of a task found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -90,8 +90,8 @@ impl Scheduler {
     pub fn of(task: &TaskRef) -> Option<Scheduler> {
         let owner =
             runtimes::all::<Shared>().iter().map(Scheduler::handle_to).find(|it| it.0.owned.owns(task));
-        // A task that is not done has been at its place all the time. The page of a task that is
-        // done may belong to another scheduler now.
+        // The page of a task that is done may belong to another scheduler now. A task that is just
+        // ending leaves its place before it is done: in that moment the answer may be wrong.
         owner.filter(|_| !task.is_done())
     }
 }
@@ -100,7 +100,7 @@ impl Shared {
     fn who_polls(&self, task: &TaskRef) -> Option<Probed> {
         let polls = |slot: &WorkerSlot| {
             slot.progress.task.load(Ordering::Relaxed) == task.address() as u64
-                && slot.progress.poll.load(Ordering::Relaxed) % 2 == 1
+                && is_polling(slot.progress.poll.load(Ordering::Relaxed))
         };
         let worker = self.places().iter().position(polls)?;
         let progress = &self.slots[worker].progress;

@@ -217,9 +217,7 @@ impl Drop for ClockPause {
     fn drop(&mut self) {
         let shared = self.0.shared();
         shared.clock_pauses.end();
-        if shared.clock.is_virtual() {
-            shared.driver.recheck(shared);
-        }
+        shared.recheck_quiescence();
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use crate::clock::{Clock, ClockKind};
 use crate::clock_pause::ClockPauses;
 use crate::config::Config;
-use crate::cpu_bound::{Class, CpuBound};
+use crate::cpu_bound::{Class, Lanes};
 use crate::door::Closing;
 use crate::driver::{Driver, Host};
 use crate::far::{self, FarTimers};
@@ -16,7 +16,7 @@ use crate::queue::Injector;
 use crate::runtimes;
 use crate::spin::SpinBudget;
 use crate::sync::{AtomicBool, Ordering, fence};
-use crate::task::{OwnedTasks, Runnable, Schedule, ScheduleHere, TaskRef, Why};
+use crate::task::{OwnedTasks, Runnable, Schedule, ScheduleHere, Why};
 use crate::timers::{NEVER, TickLength, TimerSlot};
 use crate::watchdog::Watchdog;
 use crate::worker_slot::WorkerSlot;
@@ -47,7 +47,7 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) slots: Box<[WorkerSlot]>,
     pub(crate) injector: Injector,
-    pub(crate) cpu_bound: CpuBound,
+    pub(crate) lanes: Lanes,
     pub(crate) idle: Idle,
     pub(crate) watchdog: Watchdog,
     pub(crate) spin_budget: SpinBudget,
@@ -73,7 +73,7 @@ impl Shared {
             id: runtimes::register(this.clone()),
             slots: (0..places).map(|_| WorkerSlot::new()).collect(),
             injector: Injector::new(),
-            cpu_bound: CpuBound::new(workers),
+            lanes: Lanes::new(workers),
             idle: Idle::new(places),
             watchdog: Watchdog::new(workers, places > workers),
             spin_budget: SpinBudget::new(),
@@ -102,20 +102,20 @@ impl Shared {
         &self.slots[..self.watchdog.places_used()]
     }
 
-    /// Every worker sleeps, no blocking job runs and the clock is not paused, so nothing happens
+    /// Whether every worker sleeps, no blocking job runs and the clock is not paused, so nothing happens
     /// until a timer fires or a foreign thread does something.
     pub(crate) fn is_quiescent(&self) -> bool {
-        let active = self.watchdog.active();
-        let Some(asleep) = self.idle.all_sleep(active) else { return false };
-        // This must come after the look at the sleepers: see `clock_pause.rs`.
+        let all_sleep = || self.idle.all_sleep(self.watchdog.active());
+        let Some(asleep) = all_sleep() else { return false };
+        // After the look at the sleepers: see `clock_pause.rs`.
         if self.clock_pauses.any() {
             return false;
         }
-        // A task may be between two queues. If a worker moves it, that worker has woken meanwhile,
-        // and the second look at the sleepers shows it. If the watchdog moves it,
-        // `is_moving_a_task` shows it.
-        let nothing_waits = self.pool.is_quiet() && !self.has_work() && !self.watchdog.is_moving_a_task();
-        nothing_waits && self.idle.all_sleep(active) == Some(asleep)
+        // A task may be on its way between two queues. If the watchdog moves it, that shows, and the
+        // task is in a queue when it shows no more. If a worker moves it, that worker has woken in
+        // between.
+        let nothing_waits = self.pool.is_quiet() && !self.watchdog.is_moving_a_task() && !self.has_work();
+        nothing_waits && all_sleep() == Some(asleep)
     }
 
     /// Moves a virtual clock to the earliest deadline of an armed timer. False: no timer is armed.
@@ -161,19 +161,19 @@ impl Shared {
             self.injector.push(task);
             self.notify();
         } else {
-            self.push_cpu_bound(task, class == Class::OnProbation);
+            self.push_to_lane(task, class);
         }
     }
 
     /// Queues a cpu-bound task, or one on probation. If no permit is left, no worker is woken: the
     /// worker that returns a permit looks at the lane.
-    pub(crate) fn push_cpu_bound(&self, task: Runnable, on_probation: bool) {
-        self.cpu_bound.push(task, on_probation);
+    pub(crate) fn push_to_lane(&self, task: Runnable, class: Class) {
+        self.lanes.push(task, class == Class::OnProbation);
         // Ordering: partner of the fence in `Idle::sleep`. A worker returns its permit before it
         // enters the sleepers: either it sees the task in its second look, or this thread sees the
         // permit.
         fence(Ordering::SeqCst);
-        if self.cpu_bound.is_due() {
+        if self.lanes.is_due() {
             self.notify();
         }
     }
@@ -181,35 +181,46 @@ impl Shared {
     /// After a push: wakes a worker, if one is needed.
     #[inline]
     pub(crate) fn notify(&self) {
-        if let Some(index) = self.idle.notify() {
-            self.slots[index].parker.unpark();
-        }
+        self.unpark(self.idle.notify());
     }
 
     /// As `notify`, but it may miss a worker that is just falling asleep: for tasks that do not
     /// depend on it.
     #[inline]
     pub(crate) fn notify_if_visible(&self) {
-        if let Some(index) = self.idle.notify_if_visible() {
+        self.unpark(self.idle.notify_if_visible());
+    }
+
+    #[inline]
+    fn unpark(&self, worker: Option<usize>) {
+        if let Some(index) = worker {
             self.slots[index].parker.unpark();
         }
     }
 
-    /// Something is queued.
+    /// Something that kept virtual time from moving on has ended, without waking a worker: the worker
+    /// that waits for all others to sleep must look again.
+    pub(crate) fn recheck_quiescence(&self) {
+        if self.clock.is_virtual() {
+            self.driver.recheck(self);
+        }
+    }
+
+    /// Whether something is queued, also a task that is kept local.
     pub(crate) fn has_work(&self) -> bool {
         self.has_common_work() || self.places().iter().any(|slot| !slot.stealer.is_empty())
     }
 
-    /// There is something to steal or to take.
+    /// Whether another worker could take something: tasks that are kept local do not count.
     pub(crate) fn has_work_to_give(&self) -> bool {
         self.has_common_work() || self.places().iter().any(|slot| slot.has_to_give(1))
     }
 
     fn has_common_work(&self) -> bool {
-        !self.injector.is_empty() || self.cpu_bound.is_due()
+        !self.injector.is_empty() || self.lanes.is_due()
     }
 
-    /// Dismisses every worker, and wakes it.
+    /// Sets `closing`, dismisses every worker and wakes it, and wakes the watchdog.
     pub(crate) fn dismiss_all(&self) {
         self.closing.store(true, Ordering::SeqCst);
         for slot in &self.slots {
@@ -250,11 +261,8 @@ impl Host for Shared {
 
 impl Schedule for Shared {
     fn schedule(&self, task: Runnable, why: Why) {
-        let is_cpu_bound = match why {
-            Why::Woken { is_cpu_bound } => is_cpu_bound,
-            Why::Started => task.with_task(TaskRef::is_cpu_bound),
-        };
-        self.inject(task, Class::of_woken(is_cpu_bound));
+        let class = Class::of(&task, why);
+        self.inject(task, class);
     }
 }
 

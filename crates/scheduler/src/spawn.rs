@@ -20,12 +20,12 @@ impl Shared {
         F::Output: Outcome,
         S: Slot,
     {
-        let weight = self.cpu_bound.kinds.weight_at_birth(task::kind_of::<F, S>());
+        let weight = self.lanes.kinds.weight_at_birth(task::kind_of::<F, S>());
         let (runnable, handle) = self.create(local, future, slot, weight);
         if let Some(runnable) = runnable {
             let class = Class::at_birth(weight);
             match local {
-                Some(local) => local.push_new(runnable, class),
+                Some(local) => local.push_behind(runnable, class),
                 None => self.inject(runnable, class),
             }
         }
@@ -58,7 +58,7 @@ impl Shared {
         F::Output: Outcome,
         S: Slot,
     {
-        let weight = self.cpu_bound.kinds.weight_at_birth(task::kind_of::<F, S>());
+        let weight = self.lanes.kinds.weight_at_birth(task::kind_of::<F, S>());
         let (runnable, handle) = self.create(local, future, slot, weight);
         // The task is among the owned tasks already, so it may have been woken.
         if let Some(woken) = runnable.and_then(Runnable::suspend) {

@@ -27,10 +27,11 @@ use std::time::Duration;
 
 use crate::clock::nanos;
 use crate::os;
+use crate::queue::Steal;
 use crate::shared::Shared;
 use crate::sync::thread::Builder;
 use crate::sync::{Ordering, fence};
-use crate::worker_slot::{PollProgress, Post, WorkerSlot};
+use crate::worker_slot::{PollProgress, Post, WorkerSlot, is_polling};
 
 /// The time between two looks. A poll counts as stuck after one to two of them; a blocked one after
 /// a few more where there are more threads than cores.
@@ -39,7 +40,7 @@ const INTERVAL: Duration = Duration::from_millis(1);
 /// not pay for waking it each time.
 const LINGER: u32 = 10;
 /// Looks in a row with a standby too many until it is dismissed: there are gaps between cpu-bound polls.
-const PATIENCE: u32 = 3;
+const SURPLUS_LOOKS: u32 = 3;
 /// Nanoseconds. A thread that has computed for longer between two looks had a core.
 const COMPUTED: u64 = 250_000;
 /// How many checks of one look may find that a thread is not blocked but wants a core. A check
@@ -51,8 +52,11 @@ const PROBATION: Duration = Duration::from_millis(2);
 /// A cpu-bound poll that lasts longer may wait for one that is queued: it no longer counts against the bound.
 const BLOCKED: Duration = Duration::from_millis(50);
 
+/// How many tasks of one deque a look moves at the most: the other workers are looked at soon, too.
+const MOVED_AT_ONCE: usize = 256;
+
 /// What the watchdog remembers from one look to the next.
-struct Watchdog<'a> {
+struct WatchdogThread<'a> {
     shared: &'a Arc<Shared>,
     last: Vec<LastLook>,
     /// The place at which the next look begins: behind the last fruitless check.
@@ -70,12 +74,12 @@ pub(crate) fn start(shared: &Arc<Shared>) -> std::io::Result<()> {
     let for_thread = Arc::clone(shared);
     let handle = Builder::new()
         .name(format!("{}-watch", shared.config.thread_name))
-        .spawn(move || Watchdog::new(&for_thread).run())?;
+        .spawn(move || WatchdogThread::new(&for_thread).run())?;
     *thread = Some(handle);
     Ok(())
 }
 
-impl<'a> Watchdog<'a> {
+impl<'a> WatchdogThread<'a> {
     fn new(shared: &'a Arc<Shared>) -> Self {
         Self {
             shared,
@@ -106,7 +110,7 @@ impl<'a> Watchdog<'a> {
         let workers = shared.workers();
         let most_on_probation = shared.slots.len().saturating_sub(2 * workers).max(workers);
         let on_probation = (workers + stuck.past_probation).min(most_on_probation);
-        shared.cpu_bound.set_limits(workers + stuck.blocked, on_probation);
+        shared.lanes.set_limits(workers + stuck.blocked, on_probation);
         self.balance(needed);
         let all_sleep = shared.idle.sleeping() >= shared.watchdog.active();
         self.idle_looks = if all_sleep && self.surplus_looks == 0 { self.idle_looks + 1 } else { 0 };
@@ -114,7 +118,7 @@ impl<'a> Watchdog<'a> {
             shared.driver.note_overdue();
         }
         if shared.idle.seems_wanted() {
-            // The second is a safety net: the thread that queued the task has notified.
+            // The second serves bursts, tasks that were kept local, and pushes that missed a sleeper.
             if shared.driver.is_wanted(&**shared) || shared.has_work_to_give() {
                 shared.notify();
             }
@@ -132,7 +136,7 @@ impl<'a> Watchdog<'a> {
             let (slot, last) = (&shared.slots[index], &mut self.last[index]);
             let progress = &slot.progress;
             let poll = progress.poll.load(Ordering::Relaxed);
-            let is_polling = poll % 2 == 1;
+            let is_polling = is_polling(poll);
             let checks_before = checks;
             let is_long = is_polling && last.is_long(poll, progress, &mut checks);
             if checks < checks_before {
@@ -142,16 +146,14 @@ impl<'a> Watchdog<'a> {
                 progress.first_seen.store(now, Ordering::Relaxed);
             }
             last.poll = poll;
-            let is_cpu_bound = progress.is_cpu_bound.load(Ordering::Relaxed);
             if is_long {
                 progress.marked.store(poll, Ordering::Relaxed);
-                shared.share_next(slot);
-                let age = now.saturating_sub(progress.first_seen.load(Ordering::Relaxed));
-                let on_probation = progress.on_probation.load(Ordering::Relaxed);
-                stuck.past_probation += usize::from(is_cpu_bound && on_probation && age > nanos(PROBATION));
-                stuck.blocked += usize::from(is_cpu_bound && !on_probation && age > nanos(BLOCKED));
             }
-            stuck.polls += usize::from(is_long || is_cpu_bound);
+            if is_long || progress.from_lane.load(Ordering::Relaxed) {
+                shared.share_tasks(slot);
+                let age = now.saturating_sub(progress.first_seen.load(Ordering::Relaxed));
+                stuck.count(progress, if is_long { age } else { 0 });
+            }
         }
         stuck
     }
@@ -162,7 +164,7 @@ impl<'a> Watchdog<'a> {
         let active = shared.watchdog.active();
         if active > needed {
             self.surplus_looks += 1;
-            if self.surplus_looks >= PATIENCE {
+            if self.surplus_looks >= SURPLUS_LOOKS {
                 self.dismiss(active - needed);
             }
             return;
@@ -192,9 +194,11 @@ impl<'a> Watchdog<'a> {
         let shared = self.shared;
         for index in (shared.workers()..shared.watchdog.places_used()).rev() {
             let slot = &shared.slots[index];
-            let is_polling = slot.progress.poll.load(Ordering::Relaxed) % 2 == 1;
+            let is_polling = is_polling(slot.progress.poll.load(Ordering::Relaxed));
             if surplus > 0 && slot.is_taken() && !is_polling {
-                slot.leave.store(true, Ordering::Relaxed);
+                // Ordering: a swap, so that the swaps of `balance` and `dismiss_all` go on pairing
+                // through this write.
+                slot.leave.swap(true, Ordering::AcqRel);
                 slot.parker.unpark();
                 surplus -= 1;
             }
@@ -203,12 +207,14 @@ impl<'a> Watchdog<'a> {
 
     fn sleep_while_idle(&mut self) {
         let watchdog = &self.shared.watchdog;
-        crate::task::trim_cell_memory();
-        self.shared.owned.trim();
+        // To free much memory takes time, in which a worker may wake that must be looked at.
+        let all_sleep = || self.shared.idle.sleeping() >= watchdog.active();
+        crate::task::trim_cell_memory(all_sleep);
+        self.shared.owned.trim(all_sleep);
         watchdog.sleeps.store(true, Ordering::Relaxed);
         // Ordering: partner of the fence in `worker_awake`.
         fence(Ordering::SeqCst);
-        if self.shared.idle.sleeping() >= watchdog.active() && !self.shared.is_closing() {
+        if all_sleep() && !self.shared.is_closing() {
             watchdog.parker.park(None);
         }
         watchdog.sleeps.store(false, Ordering::Relaxed);
@@ -259,29 +265,53 @@ struct Stuck {
     past_probation: usize,
 }
 
+impl Stuck {
+    /// Counts a poll that is long, or whose task came from a lane.
+    fn count(&mut self, progress: &PollProgress, age: u64) {
+        self.polls += 1;
+        if !progress.from_lane.load(Ordering::Relaxed) {
+            return;
+        }
+        if progress.on_probation.load(Ordering::Relaxed) {
+            self.past_probation += usize::from(age > nanos(PROBATION));
+        } else {
+            self.blocked += usize::from(age > nanos(BLOCKED));
+        }
+    }
+}
+
 impl Shared {
-    /// Moves the task in the next-task slot of a stuck worker to the injector.
-    pub(crate) fn share_next(&self, slot: &WorkerSlot) {
+    /// Moves the task in the next-task slot of a stuck worker to the injector. If every other worker
+    /// is busy, no thief comes for the tasks in the deque either: a busy worker takes tasks from the
+    /// injector only. So then they go there too.
+    pub(crate) fn share_tasks(&self, slot: &WorkerSlot) {
         let moving = &self.watchdog.moving;
+        // Relaxed: the worker that finds a queue empty because of what follows reads that from the
+        // Release write with which the task was taken, so a thread that sees the worker asleep sees
+        // the flag.
         moving.store(true, Ordering::Relaxed);
-        // Ordering: partner of the fence in `Idle::sleep`. The worker may find its slot empty
-        // because of the `take` below; a thread that sees that worker asleep also sees the flag.
-        fence(Ordering::SeqCst);
+        let mut moved = false;
         if let Some(task) = slot.next.take() {
             self.injector.push(task);
+            moved = true;
+        }
+        if self.idle.sleeping() == 0 {
+            for _ in 0..MOVED_AT_ONCE {
+                match slot.stealer.steal_one() {
+                    Steal::Success(task) => self.injector.push(task),
+                    // The next look goes on.
+                    Steal::Empty | Steal::Retry => break,
+                }
+                moved = true;
+            }
+        }
+        if moved {
             self.notify();
         }
         // Ordering: Release pairs with the Acquire of `is_moving_a_task`: a thread that sees this
-        // sees the push.
+        // sees the pushes.
         moving.store(false, Ordering::Release);
         self.recheck_quiescence();
-    }
-
-    /// Something that kept virtual time from moving on has ended, without waking a worker.
-    fn recheck_quiescence(&self) {
-        if self.clock.is_virtual() {
-            self.driver.recheck(self);
-        }
     }
 
     /// Lets a standby take place `index`, if it is free and there is a thread.

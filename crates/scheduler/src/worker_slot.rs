@@ -7,7 +7,8 @@ use crate::parker::Parker;
 use crate::queue::{Deque, Next, Stealer};
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64, HintU64, Mutex, Ordering};
 
-/// Stands for no poll: polls are numbered from one.
+/// Stands for no poll. Polls have the odd numbers from 3 on (`Local::begin_poll`). 1 is never used: in
+/// a poll inside another one, `Local::is_marked` looks for it.
 pub(crate) const NO_POLL: u64 = 0;
 
 /// A place for one worker. The first N places are always taken, the others only by standbys.
@@ -31,7 +32,8 @@ pub(crate) struct WorkerSlot {
 /// read by the other one. Every access is Relaxed: only the watchdog counts, and its next look
 /// corrects a stale value.
 pub(crate) struct PollProgress {
-    /// Odd during a poll, and a different number in each poll.
+    /// Odd from the beginning of a poll until the worker searches, parks or leaves. Another number in
+    /// each poll.
     pub(crate) poll: AtomicU64,
     /// The address of the task that is being polled, or was polled last. It is compared, never
     /// followed.
@@ -41,11 +43,16 @@ pub(crate) struct PollProgress {
     /// The time at which the watchdog first saw the current poll.
     pub(crate) first_seen: AtomicU64,
     /// The poll of a cpu-bound task runs, or of a task on probation.
-    pub(crate) is_cpu_bound: AtomicBool,
+    pub(crate) from_lane: AtomicBool,
     /// The task of that poll is on probation.
     pub(crate) on_probation: AtomicBool,
     /// The thread that works here, by the operating system's number.
     pub(crate) thread: AtomicU32,
+}
+
+/// Whether a poll goes on when `PollProgress::poll` has this value.
+pub(crate) const fn is_polling(poll: u64) -> bool {
+    poll % 2 == 1
 }
 
 /// A worker's place, for the thread that is to work there.
@@ -63,7 +70,7 @@ impl WorkerSlot {
                 task: HintU64::new(0),
                 marked: AtomicU64::new(0),
                 first_seen: AtomicU64::new(0),
-                is_cpu_bound: AtomicBool::new(false),
+                from_lane: AtomicBool::new(false),
                 on_probation: AtomicBool::new(false),
                 thread: AtomicU32::new(0),
             }),
@@ -94,6 +101,6 @@ impl WorkerSlot {
         let poll = self.progress.poll.load(Ordering::Relaxed);
         self.keeps_local.load(Ordering::Relaxed) == poll
             && self.progress.marked.load(Ordering::Relaxed) != poll
-            && !self.progress.is_cpu_bound.load(Ordering::Relaxed)
+            && !self.progress.from_lane.load(Ordering::Relaxed)
     }
 }

@@ -35,9 +35,9 @@ fn long_polls_make_a_task_cpu_bound_and_short_ones_light_again() {
     let seen = Arc::clone(&weights);
     let task = spawn(&scheduler, async move {
         loop {
-            let is_cpu_bound = TaskRef::with_current(|task| task.expect("in a poll").is_cpu_bound());
-            seen.lock().push(is_cpu_bound);
-            match (short.load(Ordering::Relaxed), is_cpu_bound) {
+            let has_weight = TaskRef::with_current(|task| task.expect("in a poll").has_weight());
+            seen.lock().push(has_weight);
+            match (short.load(Ordering::Relaxed), has_weight) {
                 (false, false) => compute(Duration::from_millis(10)),
                 // The first poll in which it is cpu-bound.
                 (false, true) => short.store(true, Ordering::Relaxed),
@@ -49,7 +49,7 @@ fn long_polls_make_a_task_cpu_bound_and_short_ones_light_again() {
     });
     let of_task = task.task().clone();
     block_on(join(task));
-    assert!(!of_task.is_cpu_bound());
+    assert!(!of_task.has_weight());
     let weights = weights.lock();
     assert!(!weights[0] && weights.contains(&true) && weights.last() == Some(&false), "{weights:?}");
     let metrics = scheduler.metrics();
@@ -76,7 +76,7 @@ fn a_cpu_bound_task_that_goes_on_wakes_nobody() {
         let mut cpu_bound_polls = 0;
         while cpu_bound_polls < POLLS {
             compute(Duration::from_millis(4));
-            if TaskRef::with_current(|task| task.expect("in a poll").is_cpu_bound()) {
+            if TaskRef::with_current(|task| task.expect("in a poll").has_weight()) {
                 cpu_bound_polls += 1;
                 before = before.or_else(|| Some(parks()));
             }
@@ -107,7 +107,7 @@ fn neither_class_starves() {
                 })
             })
             .collect();
-        eventually("a cpu-bound task", || computing.iter().any(|task| task.task().is_cpu_bound()));
+        eventually("a cpu-bound task", || computing.iter().any(|task| task.task().has_weight()));
         // Light tasks pass the computations …
         for _ in 0..50 {
             let (light, polls) = (light.clone(), polls.clone());
@@ -154,7 +154,7 @@ fn a_cpu_bound_task_may_wait_for_another_one() {
             .map(|n| {
                 let (all_cpu_bound, go, last) = (all_cpu_bound.clone(), go.clone(), last.clone());
                 spawn(&scheduler, async move {
-                    while !TaskRef::with_current(|task| task.expect("in a poll").is_cpu_bound()) {
+                    while !TaskRef::with_current(|task| task.expect("in a poll").has_weight()) {
                         compute(Duration::from_millis(10));
                         yield_now().await;
                     }
@@ -165,7 +165,7 @@ fn a_cpu_bound_task_may_wait_for_another_one() {
             })
             .collect();
         eventually("all are cpu-bound", || all_cpu_bound.get() == workers + 1);
-        assert!(tasks.iter().all(|task| task.task().is_cpu_bound()));
+        assert!(tasks.iter().all(|task| task.task().has_weight()));
         // They are woken in the order of their waits, which is not known. Any of them may be the
         // one for which the others wait.
         go.set();
@@ -191,7 +191,7 @@ fn a_short_task_of_a_cpu_bound_kind_passes_the_cpu_bound_ones() {
     let (stop, polls) = (Arc::new(AtomicBool::new(false)), Count::new());
     let connect = |is_check| spawn(&scheduler, connection(Arc::clone(&stop), polls.clone(), is_check));
     let computing: Vec<_> = (0..12).map(|_| connect(false)).collect();
-    eventually("all are cpu-bound", || computing.iter().all(|task| task.task().is_cpu_bound()));
+    eventually("all are cpu-bound", || computing.iter().all(|task| task.task().has_weight()));
     let mut passed: Vec<_> = (0..20)
         .map(|_| {
             let before = polls.get();
@@ -258,7 +258,7 @@ fn slow_polls_are_reported_with_their_task() {
     join_all(quick);
     let eager = eager.lock().take().expect("spawned");
     let of_eager = eager.task().clone();
-    assert!(!of_eager.is_cpu_bound(), "its poll was short");
+    assert!(!of_eager.has_weight(), "its poll was short");
     block_on(join(eager));
     let reports = std::mem::take(&mut *hooks.0.lock());
     assert!(

@@ -100,6 +100,51 @@ fn ping_pong_starves_the_queue() {
     close(&scheduler);
 }
 
+/// A task blocks its thread until the tasks behind it have run, and all other workers always have
+/// tasks of their own: those yield for ever. The tasks behind it lie in the deque, or in the next-task
+/// slot.
+#[test]
+fn busy_workers_do_not_starve_the_tasks_of_a_stuck_one() {
+    common::watchdog();
+    for (workers, queued, in_slot) in
+        [(1, 1, false), (2, 1, false), (2, 5, false), (2, 2_000, false), (1, 1, true), (2, 1, true)]
+    {
+        let scheduler = start(workers);
+        let (stop, polls) = (Arc::new(AtomicBool::new(false)), Count::new());
+        let many: Vec<_> =
+            (0..10 * workers).map(|_| spawn(&scheduler, busy(Arc::clone(&stop), polls.clone()))).collect();
+        let (go, done) = (Signal::new(), Signal::new());
+        let (wait, end) = (go.clone(), done.clone());
+        let woken = spawn(&scheduler, async move {
+            wait.wait().await;
+            end.set();
+        });
+        let blocked = spawn(&scheduler, async move {
+            if in_slot {
+                go.set();
+                done.block();
+                return;
+            }
+            let ran = Count::new();
+            for _ in 0..queued {
+                let (ran, done) = (ran.clone(), done.clone());
+                drop(spawn_here(async move {
+                    ran.add();
+                    if ran.get() == queued {
+                        done.set();
+                    }
+                }));
+            }
+            done.block();
+            go.set();
+        });
+        join_all([blocked, woken]);
+        stop.store(true, Ordering::Relaxed);
+        join_all(many);
+        close(&scheduler);
+    }
+}
+
 /// Workers that always have tasks of their own still look at the injector every few polls.
 #[test]
 fn a_busy_crowd_does_not_starve_the_injector() {

@@ -81,7 +81,7 @@ impl Frame {
             // In a capture the content had no chance to take the request.
             Poll::Pending if had_request && !was_taken && !is_capture => {
                 if began.zip(scope_stack::root()).is_some_and(|(began, now)| began.was_rescinded_by(now)) {
-                    return self.look_again();
+                    return self.look_again(cx);
                 }
                 if self.patience.is_left_for_called(cx) {
                     return FramePoll::Pending;
@@ -100,10 +100,11 @@ impl Frame {
     /// A request was taken back during the poll, perhaps by the content itself. If there is one
     /// now, it may have come after the content looked for one, so the content gets another chance.
     #[cold]
-    fn look_again<R>(&mut self) -> FramePoll<R> {
+    fn look_again<R>(&mut self, cx: &Context<'_>) -> FramePoll<R> {
         if self.leaf.has_unseen_request() {
-            poll_again();
+            cx.waker().wake_by_ref();
         }
+        self.leaf.suspend(cx);
         FramePoll::Pending
     }
 }

@@ -96,11 +96,11 @@ impl Leaf {
     /// Whether there is an unseen request, which stays untaken. Without one the leaf is ready to suspend.
     #[inline]
     pub(crate) fn has_unseen_or_suspends(&mut self, cx: &Context<'_>) -> bool {
-        let has_unseen_or_suspends = self.has_unseen_request();
-        if !has_unseen_or_suspends {
+        let has_unseen = self.has_unseen_request();
+        if !has_unseen {
             self.suspend(cx);
         }
-        has_unseen_or_suspends
+        has_unseen
     }
 
     /// The unseen request, which stays untaken: for a leaf that has to find out first whether it

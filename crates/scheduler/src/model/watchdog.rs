@@ -5,13 +5,13 @@ use std::sync::Arc;
 use crate::shared::Shared;
 
 /// The watchdog's thread, played by a thread of the model.
-pub struct Watchdog<'a>(super::Watchdog<'a>);
+pub struct Watchdog<'a>(super::WatchdogThread<'a>);
 
 impl<'a> Watchdog<'a> {
     /// The calling thread is the watchdog's.
     pub(crate) fn new(shared: &'a Arc<Shared>) -> Self {
         shared.watchdog.parker.occupy();
-        Self(super::Watchdog::new(shared))
+        Self(super::WatchdogThread::new(shared))
     }
 
     /// Looks once.

@@ -76,11 +76,12 @@ fn take(class: usize) -> NonNull<()> {
     room.map_or_else(|| allocate(layout_of(class)), |room| room.0)
 }
 
-/// Frees the depot's blocks. Shelves keep theirs: fewer than `SHELF_MAX` blocks of each size.
-pub(crate) fn trim() {
+/// Frees the depot's blocks, as long as `goes_on`. Shelves keep theirs: fewer than `SHELF_MAX` blocks
+/// of each size.
+pub(crate) fn trim(goes_on: impl Fn() -> bool) {
     for (class, depot) in DEPOT.classes.iter().enumerate() {
-        let batches = std::mem::take(&mut *depot.lock());
-        for batch in batches {
+        while goes_on() {
+            let Some(batch) = depot.lock().pop() else { break };
             batch.release(class);
         }
     }
@@ -384,7 +385,7 @@ mod tests {
         let taken = taken.expect("the other thread left more than its shelf holds");
         // SAFETY: it was taken from the depot for this caller, has this size, and holds no value.
         unsafe { free(taken.0.cast::<[u64; 40]>()) };
-        trim();
+        trim(|| true);
         assert!(DEPOT.classes[class].lock().is_empty());
     }
 

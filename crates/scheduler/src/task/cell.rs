@@ -3,7 +3,6 @@
 //! The header and the slot are kept small: with the api's slot, a trivial parked task takes 96
 //! bytes. malloc's next size is 104.
 
-use std::any::TypeId;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
@@ -11,6 +10,7 @@ use super::alloc;
 use super::harness;
 use super::join_waker::JoinWaker;
 use super::page::Home;
+use super::slot_type::SlotType;
 use super::state::State;
 use super::{JoinHandle, Outcome, PollEnd, Runnable, Slot, TaskRef};
 use crate::sync::UnsafeCell;
@@ -55,7 +55,7 @@ pub(super) struct Vtable {
     pub(super) output: unsafe fn(NonNull<Header>) -> NonNull<()>,
     /// Frees the cell, whose stage must be empty.
     pub(super) dealloc: unsafe fn(NonNull<Header>),
-    pub(super) slot_type: fn() -> TypeId,
+    pub(super) slot_type: SlotType,
     pub(super) future_name: fn() -> &'static str,
 }
 
@@ -75,7 +75,7 @@ where
         abandon: harness::abandon::<F, S>,
         output: harness::output::<F, S>,
         dealloc: harness::dealloc::<F, S>,
-        slot_type: TypeId::of::<S>,
+        slot_type: SlotType::of::<S>(),
         future_name: std::any::type_name::<F>,
     };
 }

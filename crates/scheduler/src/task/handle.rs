@@ -1,7 +1,6 @@
 //! How does other code refer to a task: with a counted, untyped reference, or as the owner of its
 //! output?
 
-use std::any::TypeId;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
@@ -95,7 +94,7 @@ impl TaskRef {
     /// The slot, if it has type `S`.
     #[inline]
     pub fn slot<S: Slot>(&self) -> Option<&S> {
-        if (self.header().vtable.slot_type)() != TypeId::of::<S>() {
+        if !self.header().vtable.slot_type.is::<S>() {
             return None;
         }
         // SAFETY: the slot follows the header within the same allocation (`Cell` is `repr(C)`).
@@ -112,8 +111,8 @@ impl TaskRef {
 
     /// Whether the task is cpu-bound: its last polls were long, so it waits in the queue of the
     /// cpu-bound tasks.
-    pub fn is_cpu_bound(&self) -> bool {
-        self.header().state.load().is_cpu_bound()
+    pub fn has_weight(&self) -> bool {
+        self.header().state.load().has_weight()
     }
 
     /// Schedules one more poll. Nothing happens if the task is done.

@@ -37,6 +37,7 @@ pub(crate) mod model;
 mod owned;
 mod page;
 mod runnable;
+mod slot_type;
 mod state;
 mod waker;
 
@@ -58,7 +59,7 @@ pub(crate) enum Why {
     Started,
     Woken {
         /// The task is cpu-bound: its last polls were long.
-        is_cpu_bound: bool,
+        has_weight: bool,
     },
 }
 

@@ -139,7 +139,8 @@ impl OwnedTasks {
         Walk { shards: &self.shards, page: 0, end: 0, is_meant }
     }
 
-    /// `task` is registered here, if it is not done. No other task is looked at, only the shards' pages.
+    /// The place of `task` lies here. Once the task has left it, another scheduler's may lie there. No
+    /// other task is looked at, only the shards' pages.
     pub(crate) fn owns(&self, task: &TaskRef) -> bool {
         let page = task.home().page_address();
         self.shards.iter().any(|shard| shard.list.lock().tasks.has_page_at(page))
@@ -149,9 +150,9 @@ impl OwnedTasks {
         self.shards.iter().map(|shard| shard.len()).sum()
     }
 
-    /// Frees memory that many ended tasks have left.
-    pub(crate) fn trim(&self) {
-        for shard in &self.shards {
+    /// Frees memory that many tasks have left, as long as `goes_on`.
+    pub(crate) fn trim(&self, goes_on: impl Fn() -> bool) {
+        for shard in self.shards.iter().take_while(|_| goes_on()) {
             shard.trim();
         }
     }
@@ -380,7 +381,7 @@ mod tests {
         let mut portions = owned.by_portions();
         let mut found = portions.next().expect("there are tasks");
         drop(go);
-        owned.trim();
+        owned.trim(|| true);
         let late: Vec<_> = (0..1_000).map(|_| spawn(&owned, Some(0))).collect();
         found.extend(portions.by_ref().flatten());
         for (_, (_, handle)) in &stay {
@@ -393,7 +394,7 @@ mod tests {
         assert!(portions.next().is_some());
         drop(portions);
         assert!(owned.shards.iter().all(|shard| shard.list.lock().walks == 0));
-        owned.trim();
+        owned.trim(|| true);
         assert!(pages(&owned) < before / 2, "{} pages of {before}", pages(&owned));
     }
 

@@ -22,7 +22,7 @@ unsafe impl Send for Runnable {}
 #[must_use]
 pub(crate) enum Ran {
     /// The task waits, or is complete.
-    Parked,
+    Released,
     /// The task was woken during its poll and must be queued again.
     Again(Runnable),
 }
@@ -58,7 +58,7 @@ impl Runnable {
         let vtable = unsafe { this.0.as_ref() }.vtable;
         // SAFETY: this runnable is the right to poll; it is used up unless the answer is `Requeue`.
         match unsafe { (vtable.poll)(this.0, end) } {
-            Polled::Done => Ran::Parked,
+            Polled::Done => Ran::Released,
             Polled::Requeue => Ran::Again(ManuallyDrop::into_inner(this)),
         }
     }
@@ -89,8 +89,8 @@ impl Runnable {
 
     /// Queues the task with its scheduler.
     pub(crate) fn schedule(self) {
-        let is_cpu_bound = self.with_task(TaskRef::is_cpu_bound);
-        self.submit(Why::Woken { is_cpu_bound });
+        let has_weight = self.with_task(TaskRef::has_weight);
+        self.submit(Why::Woken { has_weight });
     }
 
     fn submit(self, why: Why) {

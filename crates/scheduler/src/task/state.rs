@@ -83,7 +83,7 @@ impl Snapshot {
     pub(crate) fn is_watched(self) -> bool {
         self.0 & WATCHED != 0
     }
-    pub(crate) fn is_cpu_bound(self) -> bool {
+    pub(crate) fn has_weight(self) -> bool {
         self.0 & WEIGHT_MASK != 0
     }
     pub(crate) fn weight(self) -> u8 {
@@ -124,7 +124,7 @@ pub(crate) enum Wake {
     /// The caller now holds the only right to poll the task, and must queue it.
     Submit {
         /// The task goes to the queue of the cpu-bound tasks.
-        is_cpu_bound: bool,
+        has_weight: bool,
     },
     /// The right to poll exists already, or the task is complete.
     Nothing,
@@ -216,7 +216,7 @@ impl State {
                 return Wake::Nothing;
             }
             if one != 0 {
-                return Wake::Submit { is_cpu_bound: before.is_cpu_bound() };
+                return Wake::Submit { has_weight: before.has_weight() };
             }
             // The runner became idle between the load and the write that changed nothing: count
             // this wake after all.
@@ -261,7 +261,7 @@ impl State {
             // dropper.
             let new = now.0 + WAKE_ONE - REF_ONE;
             match self.0.compare_exchange_weak(now.0, new, Ordering::AcqRel, Ordering::Relaxed) {
-                Ok(_) if now.wakes() == 0 => return Some(Wake::Submit { is_cpu_bound: now.is_cpu_bound() }),
+                Ok(_) if now.wakes() == 0 => return Some(Wake::Submit { has_weight: now.has_weight() }),
                 Ok(_) => return Some(Wake::Nothing),
                 Err(other) => now = Snapshot(other),
             }

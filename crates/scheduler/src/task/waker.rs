@@ -37,9 +37,9 @@ pub(super) unsafe fn wake_task(task: NonNull<Header>) {
     // SAFETY: the caller guarantees that the cell is valid.
     let header = unsafe { task.as_ref() };
     match header.state.wake() {
-        Wake::Submit { is_cpu_bound } => {
+        Wake::Submit { has_weight } => {
             // SAFETY: `wake` has given the caller the right to poll.
-            unsafe { submit(task, Why::Woken { is_cpu_bound }) };
+            unsafe { submit(task, Why::Woken { has_weight }) };
         }
         Wake::Nothing => {}
     }
@@ -85,10 +85,10 @@ pub(super) unsafe fn wake_and_unref(task: NonNull<Header>) {
         // SAFETY: the caller owns a reference.
         let header = unsafe { task.as_ref() };
         match header.state.wake_and_unref() {
-            Some(Wake::Submit { is_cpu_bound }) => {
+            Some(Wake::Submit { has_weight }) => {
                 // SAFETY: as in `wake_task`; the right to poll keeps the task from completing, and
                 // so the cell valid.
-                return unsafe { submit(task, Why::Woken { is_cpu_bound }) };
+                return unsafe { submit(task, Why::Woken { has_weight }) };
             }
             Some(Wake::Nothing) => return,
             // SAFETY: the caller's reference is not given up yet.

@@ -18,7 +18,7 @@ use crate::timers::NEVER;
 
 impl Local {
     /// A timer in this worker's wheel is due that an idle worker should fire.
-    pub(super) fn has_due_timer(&self) -> bool {
+    pub(super) fn has_timer_for_idle(&self) -> bool {
         let shared = &self.shared;
         let next = shared.timers_of(self.index).next();
         if next == NEVER {
@@ -71,7 +71,7 @@ impl Local {
         self.begin_poll(0);
         self.slot().counters.firings.add(1);
         let former = self.begin_burst(TIMERS_BURST_NANOS);
-        if fire() < driver::MANY {
+        if fire() < driver::DENSE {
             // A burst of sockets may go on.
             self.policy.resume_burst(former);
         } else {

@@ -1,6 +1,6 @@
 //! What does a worker do every so many polls, though tasks are still queued?
 //!
-//! Timers, sockets, the injector and cpu-bound tasks must not wait until its queue is empty. While
+//! Timers, sockets, the injector and cpu-bound tasks must not wait until the worker's own queue is empty. While
 //! timers are armed or sockets are open, the interval follows the length of the polls, so that the
 //! worker reads the clock about every [`CLOCK_NANOS`].
 //!
@@ -85,11 +85,12 @@ impl Maintenance {
 }
 
 impl Local {
-    /// One round. Returns a task of the injector, if there is one: it goes before the worker's own.
+    /// One round. Returns a task of the injector, if there is one. Otherwise it also runs one of the
+    /// worker's own.
     #[cold]
     pub(super) fn maintain(&self) -> Option<Runnable> {
         let maintenance = &self.maintenance;
-        if self.has_timer_to_fire() {
+        if self.look_at_clock_and_wheel() {
             self.fire_own_timers();
         }
         self.fire_overdue_timers();
@@ -101,8 +102,8 @@ impl Local {
         if !self.policy.in_burst() {
             self.wake_another_if_worth_it();
         }
-        if let Some((task, permit)) = self.shared.cpu_bound.take() {
-            self.run_cpu_bound(task, permit);
+        if let Some((task, permit)) = self.shared.lanes.take() {
+            self.run_from_lane(task, permit);
         }
         if let Steal::Success(task) = self.shared.injector.steal_one() {
             return Some(task);
@@ -114,7 +115,7 @@ impl Local {
     }
 
     /// Looks at the clock if there is a reason to. True: a timer of this worker's wheel is due.
-    fn has_timer_to_fire(&self) -> bool {
+    fn look_at_clock_and_wheel(&self) -> bool {
         let (shared, maintenance) = (&self.shared, &self.maintenance);
         let next = shared.timers_of(self.index).next();
         if next == NEVER && !self.policy.in_burst() && shared.driver.reactor().is_none() {

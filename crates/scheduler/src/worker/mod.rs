@@ -47,7 +47,8 @@ pub(crate) struct Local {
     /// The timer that the current poll has armed for its own task.
     pub(crate) stage: Stage,
     deque: Deque,
-    /// The number of the current or last poll. Zero in a poll inside another one.
+    /// The even number of the current or last poll; while it goes on, the slot shows it plus one. Zero
+    /// in a poll inside another one.
     poll: Cell<u64>,
     maintenance: Maintenance,
     policy: WakePolicy,
@@ -78,12 +79,10 @@ pub(crate) fn with<R>(f: impl FnOnce(Option<&Local>) -> R) -> R {
 pub(crate) fn schedule_here(scheduler: *const (), task: Runnable, why: Why) -> Result<(), Runnable> {
     with(|local| match local {
         Some(local) if Arc::as_ptr(&local.shared).cast() == scheduler => {
+            let class = Class::of(&task, why);
             match why {
-                Why::Woken { is_cpu_bound } => local.push_woken(task, is_cpu_bound),
-                Why::Started => {
-                    let class = task.with_task(|task| Class::at_birth(task.weight()));
-                    local.push_new(task, class);
-                }
+                Why::Woken { .. } => local.push_woken(task, class),
+                Why::Started => local.push_behind(task, class),
             }
             Ok(())
         }

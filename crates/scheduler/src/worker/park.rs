@@ -35,9 +35,7 @@ impl Local {
         if let Some(driving) = &driving {
             due = self.drive(driving, &mut woken);
         } else {
-            if shared.clock.is_virtual() {
-                shared.driver.recheck(&**shared);
-            }
+            shared.recheck_quiescence();
             self.slot().parker.park(None);
         }
         // While this worker still holds the driver: the wakers are in its hands. If the next holder

@@ -10,24 +10,26 @@ use crate::worker_slot::NO_POLL;
 impl Local {
     /// Queues a task behind all others.
     #[inline]
-    pub(crate) fn push_new(&self, task: Runnable, class: Class) {
+    pub(crate) fn push_behind(&self, task: Runnable, class: Class) {
         if class == Class::Light {
             self.deque.push(task);
             self.wake_another_after_push();
         } else {
-            self.shared.push_cpu_bound(task, class == Class::OnProbation);
+            self.shared.push_to_lane(task, class);
         }
     }
 
     /// Queues a task that was woken on this thread.
     #[inline]
-    pub(super) fn push_woken(&self, task: Runnable, is_cpu_bound: bool) {
-        // Without a watchdog nothing would take the task out of the next-task slot of a worker that is stuck.
-        if !is_cpu_bound && self.shared.watchdog.is_on() && !self.has_own_tasks() {
+    pub(super) fn push_woken(&self, task: Runnable, class: Class) {
+        // Without a watchdog nothing would take the task out of the next-task slot of a worker that
+        // is stuck, and in a poll that is likely to be long another worker is to have it at once.
+        let is_kept = self.shared.watchdog.is_on() && !self.slot().progress.from_lane.load(Ordering::Relaxed);
+        if class == Class::Light && is_kept && !self.has_own_tasks() {
             self.slot().next.put(task);
-            return;
+        } else {
+            self.push_behind(task, class);
         }
-        self.push_new(task, Class::of_woken(is_cpu_bound));
     }
 
     /// Queues a task that woke itself in the poll that has just ended. For a light one no worker is
@@ -37,19 +39,20 @@ impl Local {
     /// just computed, which Linux schedules late.
     #[inline]
     pub(super) fn push_again(&self, task: Runnable) {
-        if !task.with_task(TaskRef::is_cpu_bound) {
+        if !task.with_task(TaskRef::has_weight) {
             self.deque.push(task);
-        } else if self.has_own_tasks() || !self.shared.injector.is_empty() || self.has_due_timer() {
-            self.shared.push_cpu_bound(task, false);
+        } else if self.has_own_tasks() || !self.shared.injector.is_empty() || self.has_timer_for_idle() {
+            self.shared.push_to_lane(task, Class::CpuBound);
         } else {
-            self.shared.cpu_bound.push(task, false);
+            self.shared.lanes.push(task, false);
         }
     }
 
-    /// The same after a poll inside another one, which goes on.
+    /// Queues a task that was woken in its poll inside another poll. The outer poll goes on, so unlike
+    /// in `push_again` another worker may be woken.
     pub(super) fn push_after_inner_poll(&self, task: Runnable) {
-        let class = Class::of_woken(task.with_task(TaskRef::is_cpu_bound));
-        self.push_new(task, class);
+        let class = Class::of_woken(task.with_task(TaskRef::has_weight));
+        self.push_behind(task, class);
     }
 
     /// After a push into this worker's deque. There is no fence: this worker is awake and comes to
@@ -63,17 +66,18 @@ impl Local {
         }
         let is_wanted = self.shared.idle.seems_wanted() && !self.policy.in_burst();
         if self.policy.note_push(is_wanted) {
-            self.decide(is_wanted);
+            self.carry_out_decision(is_wanted);
         }
     }
 
     #[cold]
-    fn decide(&self, is_wanted: bool) {
+    fn carry_out_decision(&self, is_wanted: bool) {
         let slot = self.slot();
         let push = Push {
             is_wanted,
             is_only_task: self.has_only_one_task(),
-            in_cpu_bound_poll: slot.progress.is_cpu_bound.load(Ordering::Relaxed),
+            in_long_poll: slot.progress.from_lane.load(Ordering::Relaxed)
+                || slot.progress.marked.load(Ordering::Relaxed) == slot.progress.poll.load(Ordering::Relaxed),
         };
         let kept_local = self.policy.keeps_local();
         match self.policy.decide(push) {

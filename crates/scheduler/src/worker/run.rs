@@ -5,8 +5,8 @@
 //! parks (`park.rs`).
 //!
 //! A worker shows the watchdog that it gets on by storing a number at each poll, and reads at the
-//! end of the poll whether the watchdog has marked it as long. Only then, and in cpu-bound polls,
-//! is the poll timed.
+//! end of the poll whether the watchdog has marked it as long. Only then, in polls of the lanes, and
+//! as a sample (`maintenance.rs`, `wake_policy.rs`) is the poll timed.
 
 use super::Local;
 use crate::clock::nanos;
@@ -54,28 +54,36 @@ impl Local {
         self.end_poll(ran);
     }
 
-    /// Runs a cpu-bound task, or one on probation. The watchdog counts this worker as stuck meanwhile.
-    pub(super) fn run_cpu_bound(&self, task: Runnable, permit: Permit) {
+    /// Runs a task of a lane: a cpu-bound one, or one on probation. The watchdog counts this worker as
+    /// stuck meanwhile.
+    pub(super) fn run_from_lane(&self, task: Runnable, permit: Permit) {
         if self.shared.is_closing() {
             self.drop_unpolled(task);
         } else {
-            self.poll_cpu_bound(task, permit.on_probation);
+            self.poll_from_lane(task, permit.on_probation);
         }
-        self.shared.cpu_bound.release(permit);
+        self.shared.lanes.release(permit);
     }
 
-    fn poll_cpu_bound(&self, task: Runnable, on_probation: bool) {
-        if self.has_own_tasks() || self.shared.driver.is_wanted(&*self.shared) {
+    fn poll_from_lane(&self, task: Runnable, on_probation: bool) {
+        // The poll is likely to be long: what waits here is for other workers, at once.
+        self.policy.end_burst();
+        let next = self.slot().next.take();
+        let has_tasks = next.is_some() || !self.deque.is_empty();
+        if let Some(next) = next {
+            self.shared.injector.push(next);
+        }
+        if has_tasks || self.shared.driver.is_wanted(&*self.shared) {
             self.shared.notify();
         }
         let progress = &self.slot().progress;
         progress.on_probation.store(on_probation, Ordering::Relaxed);
-        progress.is_cpu_bound.store(true, Ordering::Relaxed);
+        progress.from_lane.store(true, Ordering::Relaxed);
         self.begin_poll(task.address());
         self.slot().counters.cpu_bound_polls.add(1);
         self.stage.begin_poll(&task);
-        let ran = task.run(&Poll { local: self, kind: PollKind::CpuBound(Instant::now()) });
-        progress.is_cpu_bound.store(false, Ordering::Relaxed);
+        let ran = task.run(&Poll { local: self, kind: PollKind::FromLane(Instant::now()) });
+        progress.from_lane.store(false, Ordering::Relaxed);
         self.end_poll(ran);
     }
 
@@ -154,7 +162,7 @@ struct Poll<'a> {
 enum PollKind {
     Plain,
     /// Of a task in a cpu-bound lane, and when the poll began.
-    CpuBound(Instant),
+    FromLane(Instant),
     /// A poll that answers no wake, see `probe.rs`.
     Probe,
 }
@@ -167,11 +175,12 @@ impl PollEnd for Poll<'_> {
         !matches!(self.kind, PollKind::Plain) || self.local.is_marked() || !self.local.stage.is_empty()
     }
 
-    /// Classes the task by the poll that has just ended.
+    /// Weighs the task by the poll that has just ended, or answers a wake that a probe met, and puts a
+    /// staged timer into the wheel.
     #[cold]
     fn note(&self, task: &TaskRef) {
         match self.kind {
-            PollKind::CpuBound(began) => self.local.weigh(task, nanos(began.elapsed())),
+            PollKind::FromLane(began) => self.local.weigh(task, nanos(began.elapsed())),
             PollKind::Probe => task.wake_again_if_woken(),
             PollKind::Plain if self.local.is_marked() => {
                 self.local.weigh(task, self.local.since_first_seen());
@@ -185,7 +194,7 @@ impl PollEnd for Poll<'_> {
 impl Local {
     /// A long poll makes its task cpu-bound, a row of short ones makes it light again.
     fn weigh(&self, task: &TaskRef, lasted: u64) {
-        let kinds = &self.shared.cpu_bound.kinds;
+        let kinds = &self.shared.lanes.kinds;
         if self.is_marked() {
             self.keep_nothing_local();
             self.slot().counters.long_polls.add(1);

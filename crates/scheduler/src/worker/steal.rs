@@ -39,7 +39,7 @@ impl Local {
     pub(super) fn steal_or_park(&self) -> Option<Runnable> {
         let task = self.find_or_park();
         // This worker may have held the driver, and the other parked workers have no time limit.
-        // With a watchdog, that one calls a worker to the driver.
+        // If there is a watchdog, it calls a worker to the driver.
         let shared = &self.shared;
         if !shared.watchdog.is_on() && shared.driver.is_wanted(&**shared) {
             shared.notify();
@@ -55,7 +55,7 @@ impl Local {
                 self.stop_searching(searching);
                 return None;
             }
-            if self.has_due_timer() {
+            if self.has_timer_for_idle() {
                 // The wakers that this calls may last, and no pusher may rely on this worker meanwhile.
                 self.stop_searching(searching.take());
                 self.fire_own_timers();
@@ -71,9 +71,9 @@ impl Local {
                 self.stop_searching(searching);
                 return Some(task);
             }
-            if let Some((task, permit)) = self.shared.cpu_bound.take() {
+            if let Some((task, permit)) = self.shared.lanes.take() {
                 self.stop_searching(searching.take());
-                self.run_cpu_bound(task, permit);
+                self.run_from_lane(task, permit);
                 self.pause();
                 continue;
             }
@@ -103,7 +103,7 @@ impl Local {
         let began = Instant::now();
         loop {
             let lasted = began.elapsed();
-            if lasted >= plan.limit || shared.cpu_bound.is_due() || self.has_due_timer() {
+            if lasted >= plan.limit || shared.lanes.is_due() || self.has_timer_for_idle() {
                 return None;
             }
             if let Some(task) = self.steal(plan.least(lasted)) {
@@ -120,8 +120,8 @@ impl Local {
     pub(super) fn stop_searching(&self, searching: Option<Searching>) {
         let Some(searching) = searching else { return };
         if self.shared.idle.found(searching) == Found::NotifyAnother {
-            // Ordering: a push that relied on this searcher came before its fence saw the searcher
-            // leave, so this look sees it. The partner is the fence in `Idle::notify`.
+            // Ordering: partner of the fence in `Idle::notify`. If a pusher's fence came first, this
+            // look sees its task. If it comes later, that pusher sees that no worker searches.
             fence(Ordering::SeqCst);
             if !self.deque.is_empty() || self.shared.has_work_to_give() {
                 self.shared.notify();

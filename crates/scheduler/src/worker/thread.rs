@@ -69,10 +69,8 @@ pub(super) fn exit(local: Rc<Local>) {
     let Local { shared, index, deque, .. } = local;
     *shared.slots[index].vacant.lock() = Some(deque);
     shared.watchdog.left();
-    if shared.clock.is_virtual() {
-        // All the workers that are left may sleep, and the holder of the driver does not know yet.
-        shared.driver.recheck(&*shared);
-    }
+    // All the workers that are left may sleep, and the holder of the driver does not know yet.
+    shared.recheck_quiescence();
 }
 
 impl Local {
@@ -106,9 +104,6 @@ impl Crew for Shared {
     }
 
     fn is_back(&self) {
-        if self.clock.is_virtual() {
-            // The worker that waits for all others to sleep must look again.
-            self.driver.recheck(self);
-        }
+        self.recheck_quiescence();
     }
 }

@@ -1,7 +1,7 @@
 //! Does a worker wake another one for the tasks that it queues, and how long does it search before it parks?
 //!
 //! To wake a parked worker takes 15 µs and more, as long as a hundred short polls. So a worker
-//! wakes another one only for work that would wait longer than that. This file decides, from inputs
+//! tries not to wake another one for a task that it will itself come to sooner. This file decides, from inputs
 //! that its callers name. No decision can lose a task: the worker that has queued a task is awake
 //! and comes to it, and the handshake in `idle.rs` covers all other pushes.
 //!
@@ -11,14 +11,21 @@
 //!
 //! | event | condition | decision |
 //! |---|---|---|
-//! | a task enters the injector or a cpu-bound lane | wanted | wake |
-//! | a poll queues a task | there is no watchdog | wake if wanted |
-//! | a poll queues a task | in a burst of timers or sockets | wait until the burst ends |
-//! | a poll queues its only task | this worker has learned to keep it local | keep it |
+//! | a task enters the injector | wanted | wake |
+//! | a task enters a lane | a permit is left, wanted | wake |
+//! | a task is woken on a worker with none queued | watchdog, poll not from a lane | wake none: it is next |
+//! | a task woke itself | it is light, or none else waits here | wake none |
+//! | a poll queues a task | no watchdog, wanted | wake |
+//! | a poll, not a long one, queues the only task here | learned to keep it local | keep it |
+//! | a poll queues a task | in a burst | wake none |
 //! | a poll queues a task | wanted | wake |
-//! | that poll ends, or maintenance | more is queued than a task kept local, wanted | wake |
-//! | the last searching worker finds a task | more can be stolen | wake |
-//! | the watchdog looks | a task can be stolen, wanted | wake |
+//! | a poll that queued a task ends; maintenance | no burst, more than a kept task, wanted | wake |
+//! | a poll from a lane begins | tasks wait here or the driver is free, wanted | wake |
+//! | the last searching worker stops | something can be taken, wanted | wake |
+//! | a worker leaves its place | wanted | wake |
+//! | the watchdog looks | something can be taken or the driver is free, wanted | wake |
+//!
+//! The workers that the driver wakes for deadlines and sockets are in `driver.rs`.
 //!
 //! **Keeping the only task local.** In a chain, where each task spawns the next, the poll ends
 //! right after the push, and the worker has run the task before another one is awake. If the poll
@@ -26,9 +33,9 @@
 //! own polls. At first it wakes another worker for its only task and times how long the poll goes
 //! on. After [`ENOUGH`] polls in a row that ended within [`SOON`], it keeps such a task until the
 //! poll ends, and thieves leave it alone. It then times one push in [`SAMPLE`], and wakes others
-//! again after the first poll that goes on, after any poll that is found to be long, and after a
-//! poll that queues several tasks. If a poll goes on against all experience, the watchdog marks it,
-//! and a marked poll keeps nothing. Cpu-bound polls keep nothing, and nothing is learned from them.
+//! again after the first timed poll that goes on, after any poll that is found to be long or that
+//! maintenance has timed at [`SOON`] or more, and when a task is queued behind another one. If a poll goes on against all experience, the watchdog marks it,
+//! and a marked poll keeps nothing. Polls from a lane keep nothing and do not count towards keeping.
 //!
 //! Rejected: no wake for any single task after some unsuccessful wakes (single children waited a
 //! millisecond); "this worker keeps its task" instead of "this poll keeps its task" (two tasks that
@@ -42,15 +49,16 @@
 //!
 //! | time since the search began | takes from a queue with at least |
 //! |---|---|
-//! | at once, unless the last steal brought few tasks | 2 tasks |
+//! | at once, unless the last steal brought few tasks | 2 tasks (1 of the injector's) |
 //! | up to [`PATIENCE`], if the last steal brought few and another worker is awake | [`MANY`] tasks |
-//! | up to [`ONLY_TASK`] | 2 tasks |
-//! | later | 1 task |
+//! | up to [`ONLY_TASK`] | 2 tasks (1 of the injector's) |
+//! | later, and at the end of each search | 1 task |
 //!
 //! The search ends when it finds a task, or after the longest of these times: [`PATIENCE`], if it
 //! waits for longer queues (second row); the spin budget (`spin.rs`), if the worker searches alone
-//! in a program without sockets; [`ONLY_TASK`], if neither applies and a single task can be seen.
-//! With sockets, the next task most likely comes from there, so the worker goes on to the driver.
+//! in a program without sockets; [`ONLY_TASK`], if both are zero, no other worker searches and a
+//! task can be seen. A due timer or a task in a lane ends it early. With sockets, the next task most
+//! likely comes from there, so the worker goes on to the driver.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -97,11 +105,12 @@ pub(crate) struct WakePolicy {
 /// What a worker sees after one of its polls has queued a task.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Push {
-    /// A worker is parked, none searches, and this worker is in no burst.
+    /// Another worker is wanted (see the module's head), and this worker is in no burst.
     pub(super) is_wanted: bool,
     /// The task is the only one that is queued here.
     pub(super) is_only_task: bool,
-    pub(super) in_cpu_bound_poll: bool,
+    /// The poll is marked as long, or its task came from a lane.
+    pub(super) in_long_poll: bool,
 }
 
 /// What to do about a task that has just been queued.
@@ -152,7 +161,7 @@ impl WakePolicy {
             self.wake_others_again();
         }
         match push {
-            Push { in_cpu_bound_poll: false, .. } if self.keeps_local() => Decision::KeepLocal,
+            Push { in_long_poll: false, .. } if self.keeps_local() => Decision::KeepLocal,
             Push { is_wanted: true, .. } => Decision::WakeAnother,
             _ => Decision::WakeNone,
         }
@@ -161,7 +170,7 @@ impl WakePolicy {
     /// The decision has been carried out. To wake a worker takes time, which must not count as this
     /// poll's, so the time is taken only now.
     pub(super) fn begin_timing(&self, push: Push) {
-        let teaches = push.is_only_task && push.is_wanted && !push.in_cpu_bound_poll;
+        let teaches = push.is_only_task && push.is_wanted && !push.in_long_poll;
         if !teaches || self.queued_at.get().is_some() {
             return;
         }
@@ -174,14 +183,14 @@ impl WakePolicy {
     }
 
     /// A poll has ended. True: it had queued a task, so look again whether to wake another worker.
-    /// `is_empty`: the deque is.
+    /// `is_taken`: that task has left the deque.
     #[inline]
-    pub(super) fn end_poll(&self, is_empty: impl FnOnce() -> bool) -> bool {
+    pub(super) fn end_poll(&self, is_taken: impl FnOnce() -> bool) -> bool {
         if !self.is_undecided.get() || self.in_burst() {
             return false;
         }
         self.is_undecided.set(false);
-        self.end_timing(is_empty, Instant::now);
+        self.end_timing(is_taken, Instant::now);
         true
     }
 
@@ -241,8 +250,8 @@ impl WakePolicy {
         self.stole_few.set(false);
     }
 
-    /// `has_single_task`: a task can be stolen, though no queue had two of them a moment ago.
-    pub(super) fn plan_search(&self, search: Search, has_single_task: impl FnOnce() -> bool) -> SearchPlan {
+    /// `can_see_task`: a task can be stolen, though no queue had two of them a moment ago.
+    pub(super) fn plan_search(&self, search: Search, can_see_task: impl FnOnce() -> bool) -> SearchPlan {
         let waits_for_more = self.stole_few.get() && search.another_is_awake;
         let patience = if waits_for_more { PATIENCE } else { Duration::ZERO };
         let spins = search.is_alone && !search.has_sockets;
@@ -250,7 +259,7 @@ impl WakePolicy {
         let limit = match limit {
             // A spin would never end.
             _ if !TIME_PASSES => Duration::ZERO,
-            Duration::ZERO if search.is_alone && has_single_task() => ONLY_TASK,
+            Duration::ZERO if search.is_alone && can_see_task() => ONLY_TASK,
             limit => limit,
         };
         SearchPlan { limit, patience }
@@ -272,7 +281,7 @@ impl SearchPlan {
 mod tests {
     use super::*;
 
-    const ONLY: Push = Push { is_wanted: true, is_only_task: true, in_cpu_bound_poll: false };
+    const ONLY: Push = Push { is_wanted: true, is_only_task: true, in_long_poll: false };
     const IDLE: Search = Search {
         is_alone: true,
         another_is_awake: false,
@@ -337,7 +346,7 @@ mod tests {
 
     #[test]
     fn the_table_of_pushes() {
-        for (keeps, is_wanted, is_only_task, in_cpu_bound_poll, decision) in [
+        for (keeps, is_wanted, is_only_task, in_long_poll, decision) in [
             (false, false, true, false, Decision::WakeNone),
             (false, true, true, false, Decision::WakeAnother),
             (false, true, false, false, Decision::WakeAnother),
@@ -350,7 +359,7 @@ mod tests {
         ] {
             let policy = if keeps { that_keeps_local() } else { WakePolicy::default() };
             assert_eq!(policy.note_push(is_wanted), keeps || is_wanted);
-            let push = Push { is_wanted, is_only_task, in_cpu_bound_poll };
+            let push = Push { is_wanted, is_only_task, in_long_poll };
             assert_eq!(policy.decide(push), decision, "{push:?}, keeps: {keeps}");
             assert_eq!(policy.keeps_local(), keeps && is_only_task);
         }

@@ -16,7 +16,7 @@ fn a_wake_during_the_poll_is_owed_one_more_poll() {
     assert_eq!(state.end_poll(seen), EndPoll::Requeue);
     let seen = state.begin_poll();
     assert_eq!(state.end_poll(seen), EndPoll::Idle);
-    assert_eq!(state.wake(), Wake::Submit { is_cpu_bound: false });
+    assert_eq!(state.wake(), Wake::Submit { has_weight: false });
     assert_eq!(state.wake(), Wake::Nothing);
 }
 
@@ -31,7 +31,7 @@ fn wakes_saturate_and_an_idle_task_is_still_woken() {
     assert_eq!(state.end_poll(seen), EndPoll::Requeue);
     let seen = state.begin_poll();
     assert_eq!(state.end_poll(seen), EndPoll::Idle);
-    assert_eq!(state.wake(), Wake::Submit { is_cpu_bound: false });
+    assert_eq!(state.wake(), Wake::Submit { has_weight: false });
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn a_snapshot_reads_its_own_flags() {
     for flags in flags() {
         let now = word(flags, 3, 2).load();
         let read =
-            [now.is_complete(), now.has_join_waker(), now.has_handle(), now.is_watched(), now.is_cpu_bound()];
+            [now.is_complete(), now.has_join_waker(), now.has_handle(), now.is_watched(), now.has_weight()];
         let set = [COMPLETE, JOIN_WAKER, HANDLE, WATCHED].map(|flag| flags & flag == flag);
         assert_eq!(read, [set[0], set[1], set[2], set[3], false]);
         let names = ["COMPLETE", "JOIN_WAKER", "HANDLE", "WATCHED"];
@@ -76,14 +76,14 @@ fn a_snapshot_reads_its_own_flags() {
         assert_eq!(format!("{now:?}"), format!("{{{shown}weight=0, wakes=3, refs=2}}"));
         assert_eq!(format!("{:?}", word(flags, 3, 2)), format!("{now:?}"));
     }
-    assert!(State::new(1).load().is_cpu_bound() && !State::new(0).load().is_cpu_bound());
+    assert!(State::new(1).load().has_weight() && !State::new(0).load().has_weight());
 }
 
 #[test]
 fn a_wake_counts_unless_the_task_is_complete() {
-    for (weight, is_cpu_bound) in [(0, false), (1, true), (MAX_WEIGHT, true)] {
+    for (weight, has_weight) in [(0, false), (1, true), (MAX_WEIGHT, true)] {
         let state = word(u64::from(weight) << WEIGHT_SHIFT, 0, 1);
-        assert_eq!(state.wake(), Wake::Submit { is_cpu_bound });
+        assert_eq!(state.wake(), Wake::Submit { has_weight });
         assert_eq!((state.wake(), fields(&state)), (Wake::Nothing, (0, 2, 1)));
     }
     let state = word(COMPLETE, 0, 1);
@@ -96,9 +96,9 @@ fn a_wake_counts_unless_the_task_is_complete() {
 
 #[test]
 fn a_wake_that_gives_its_reference_back_does_both_or_nothing() {
-    for (weight, is_cpu_bound) in [(0u64, false), (2, true)] {
+    for (weight, has_weight) in [(0u64, false), (2, true)] {
         let state = word(HANDLE | (weight << WEIGHT_SHIFT), 0, 3);
-        assert_eq!(state.wake_and_unref(), Some(Wake::Submit { is_cpu_bound }));
+        assert_eq!(state.wake_and_unref(), Some(Wake::Submit { has_weight }));
         assert_eq!(fields(&state), (HANDLE, 1, 2));
         assert_eq!((state.wake_and_unref(), fields(&state)), (Some(Wake::Nothing), (HANDLE, 2, 1)));
     }
