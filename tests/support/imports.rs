@@ -1,5 +1,5 @@
-//! What do the modules of a crate import from each other? For the tests of layers; read from the
-//! sources.
+//! What do the modules of a crate import from each other, and in which layers do they stand? For the
+//! tests of layers. Imports are read from the sources, layers from the picture in `src/lib.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -70,6 +70,39 @@ impl Imports {
     /// The modules that import themselves through others.
     pub(crate) fn in_circles(&self) -> Vec<&str> {
         self.modules().filter(|module| self.reached(module).contains(module)).collect()
+    }
+}
+
+/// The row of each module in the picture of `src/lib.rs`, counted from the top: the text block whose
+/// last row has the module `sync`. A row's modules end, and its description begins, where the space is
+/// wider by two than between modules.
+fn rows(src: &Path) -> BTreeMap<String, usize> {
+    let text = fs::read_to_string(src.join("lib.rs")).expect("it can be read");
+    let uncommented = |line: &'_ str| line.trim_start_matches(['/', '!']).trim().to_owned();
+    let lines: Vec<_> = text.lines().map(uncommented).collect();
+    let blocks = lines.split(|line| line.starts_with("```"));
+    let is_picture = |block: &&[String]| {
+        block.last().is_some_and(|row| row.split_whitespace().any(|module| module == "sync"))
+    };
+    let picture = blocks.into_iter().find(is_picture).expect("`lib.rs` has the picture");
+    let modules = picture.iter().enumerate().flat_map(|(row, line)| {
+        let modules = line.split("    ").next().expect("there is always a first part");
+        modules.split_whitespace().map(move |module| (module.trim_end_matches('/').to_owned(), row))
+    });
+    modules.collect()
+}
+
+/// Checks that no module imports itself through others, that the picture in `src/lib.rs` has each
+/// module and no other, and that each stands in a row above all that it imports.
+pub(crate) fn check_layers(src: &Path, imports: &Imports) {
+    assert_eq!(imports.in_circles(), [""; 0], "these reach themselves by what they import");
+    let (rows, modules) = (rows(src), imports.modules().collect::<Vec<_>>());
+    assert_eq!(rows.keys().collect::<Vec<_>>(), modules, "the picture has each module, and no other");
+    for module in modules {
+        for imported in imports.of(module) {
+            let is_below = rows[module] < rows[imported];
+            assert!(is_below, "{module} imports {imported}, which does not stand below it in `lib.rs`");
+        }
     }
 }
 

@@ -27,8 +27,8 @@ use crate::queue::{Injector, Steal};
 use crate::sync::{AtomicUsize, Ordering, spin_loop};
 use crate::task::{Runnable, TaskRef, Why};
 
-/// The weight of a task after a long poll. Each poll below `SHORT_POLL_NANOS` takes one off; at zero the task is light
-/// again.
+/// The weight of a task after a long poll. Each poll below `SHORT_POLL_NANOS` takes one off; at
+/// zero the task is light again.
 pub(crate) const AFTER_LONG_POLL: u8 = 4;
 
 /// Where a task is queued.

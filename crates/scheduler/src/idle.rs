@@ -16,12 +16,12 @@
 //!
 //! W3 and W4 are in `Local::park`; "every queue" is `Shared::has_work_to_give`.
 //!
-//! A worker that pushes into its own deque leaves out the fence if there is a watchdog. The invariant holds, because this
-//! worker is awake and comes to the task itself. What it may miss is a worker that goes to sleep at
-//! that moment and could have helped; it looks again when its poll ends, or when a burst of timers
-//! or sockets is over. A worker may also keep its only task local while the poll that pushed it
-//! goes on (`worker/wake_policy.rs`): then the push wakes no worker, and W3 passes over the task.
-//! If the poll lasts, the watchdog looks for a sleeper in either case.
+//! A worker that pushes into its own deque leaves out the fence if there is a watchdog. The
+//! invariant holds, because this worker is awake and comes to the task itself. What it may miss is
+//! a worker that goes to sleep at that moment and could have helped; it looks again when its poll
+//! ends, or when a burst of timers or sockets is over. A worker may also keep its only task local
+//! while the poll that pushed it goes on (`worker/wake_policy.rs`): then the push wakes no worker,
+//! and W3 passes over the task. If the poll lasts, the watchdog looks for a sleeper in either case.
 //!
 //! Proof, in two cases. The fences are totally ordered. If P2 comes first, W3 sees the task of P1.
 //! If W2 comes first, P3 sees the word of W1: the worker among the sleepers and no longer among the

@@ -47,7 +47,7 @@
 //!  config  queue/  timers                       settings and data, without workers
 //!  task/  io/  os  watchdog                     a task knows its scheduler as `trait Schedule`
 //!  clock  clock_pause  counters  door  far  idle  kinds  parker  refused  spin
-//!  contain  moment  runtimes  sync  wait_list   on these everything stands
+//!  contain  moment  runtimes  sync  wait_list    on these everything stands
 //! ```
 
 #![deny(unsafe_code)]

@@ -1,8 +1,8 @@
 //! What does a worker do every so many polls, though tasks are still queued?
 //!
-//! Timers, sockets, the injector and cpu-bound tasks must not wait until the worker's own queue is empty. While
-//! timers are armed or sockets are open, the interval follows the length of the polls, so that the
-//! worker reads the clock about every [`CLOCK_NANOS`].
+//! Timers, sockets, the injector and cpu-bound tasks must not wait until the worker's own queue is
+//! empty. While timers are armed or sockets are open, the interval follows the length of the polls,
+//! so that the worker reads the clock about every [`CLOCK_NANOS`].
 //!
 //! A poll of the sockets is a system call, and the longer a busy worker waits, the more sockets one
 //! call reports.

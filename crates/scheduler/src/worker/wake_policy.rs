@@ -1,9 +1,9 @@
 //! Does a worker wake another one for the tasks that it queues, and how long does it search before it parks?
 //!
 //! To wake a parked worker takes 15 µs and more, as long as a hundred short polls. So a worker
-//! tries not to wake another one for a task that it will itself come to sooner. This file decides, from inputs
-//! that its callers name. No decision can lose a task: the worker that has queued a task is awake
-//! and comes to it, and the handshake in `idle.rs` covers all other pushes.
+//! tries not to wake another one for a task that it will itself come to sooner. This file decides,
+//! from inputs that its callers name. No decision can lose a task: the worker that has queued a
+//! task is awake and comes to it, and the handshake in `idle.rs` covers all other pushes.
 //!
 //! # When is a parked worker woken?
 //!
@@ -34,8 +34,9 @@
 //! on. After [`ENOUGH`] polls in a row that ended within [`SOON`], it keeps such a task until the
 //! poll ends, and thieves leave it alone. It then times one push in [`SAMPLE`], and wakes others
 //! again after the first timed poll that goes on, after any poll that is found to be long or that
-//! maintenance has timed at [`SOON`] or more, and when a task is queued behind another one. If a poll goes on against all experience, the watchdog marks it,
-//! and a marked poll keeps nothing. Polls from a lane keep nothing and do not count towards keeping.
+//! maintenance has timed at [`SOON`] or more, and when a task is queued behind another one. If a
+//! poll goes on against all experience, the watchdog marks it, and a marked poll keeps nothing.
+//! Polls from a lane keep nothing and do not count towards keeping.
 //!
 //! Rejected: no wake for any single task after some unsuccessful wakes (single children waited a
 //! millisecond); "this worker keeps its task" instead of "this poll keeps its task" (two tasks that
