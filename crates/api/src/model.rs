@@ -38,7 +38,7 @@ impl Leaf {
 }
 
 /// Makes the request that the shutdown of a loop makes to each task.
-pub fn tell_of_shutdown(task: &TaskHandle) {
+pub fn request_shutdown(task: &TaskHandle) {
     task.task_ref().request_shutdown();
 }
 

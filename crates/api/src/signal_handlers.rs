@@ -100,7 +100,7 @@ impl EventLoop {
         if !can_be_caught(signal) {
             return Err(RuntimeError::new(format!("sig {signal} cannot be caught")).into());
         }
-        self.hear_signals()?;
+        self.start_listening()?;
         let former = self.shared().signals().set(signal, handler)?;
         // Dropping the captured values runs foreign code: the lock is released before.
         silently(|| drop(former));
@@ -129,7 +129,7 @@ impl EventLoop {
     }
 
     /// Starts the background coroutine, if this is the loop's first handler.
-    fn hear_signals(&self) -> Result<()> {
+    fn start_listening(&self) -> Result<()> {
         if self.shared().signals().is_open()? {
             return Ok(());
         }

@@ -57,12 +57,12 @@ impl TickLength {
 /// A worker's timers.
 pub(crate) struct TimerSlot {
     pub(crate) wheel: Mutex<Wheel<Waker>>,
-    told: CachePadded<Told>,
+    published: CachePadded<Published>,
 }
 
 /// What other threads may read of a wheel without its lock. Both values lie in one cache line,
 /// because a thread that reads one of them reads the other right after it.
-struct Told {
+struct Published {
     /// The earliest tick in the wheel or an earlier one. Written under the wheel's lock.
     next: AtomicU64,
     /// The key that the wheel's worker holds in its [`Stage`], as a number; zero for none. Written
@@ -72,15 +72,15 @@ struct Told {
 
 impl TimerSlot {
     pub(crate) fn new() -> Self {
-        let told = Told { next: AtomicU64::new(NEVER), staged: AtomicU64::new(0) };
-        Self { wheel: Mutex::new(Wheel::new(0)), told: CachePadded::new(told) }
+        let published = Published { next: AtomicU64::new(NEVER), staged: AtomicU64::new(0) };
+        Self { wheel: Mutex::new(Wheel::new(0)), published: CachePadded::new(published) }
     }
 
     /// No timer here is due before this tick.
     #[inline]
     pub(crate) fn next(&self) -> u64 {
         // Relaxed: the fences in `driver.rs` order it against a worker that is about to wait.
-        self.told.next.load(Ordering::Relaxed)
+        self.published.next.load(Ordering::Relaxed)
     }
 
     /// A key for a timer that is not in the wheel.
@@ -101,7 +101,7 @@ impl TimerSlot {
     fn publish(&self, tick: u64) -> bool {
         let earliest = tick < self.next();
         if earliest {
-            self.told.next.store(tick, Ordering::Relaxed);
+            self.published.next.store(tick, Ordering::Relaxed);
         }
         earliest
     }
@@ -122,7 +122,7 @@ impl TimerSlot {
     fn note_staged(&self, key: Option<Key>) {
         // Ordering: Release pairs with the Acquire of `is_staged`: a thread that sees that a key
         // has left the stage also sees the tick that its timer published.
-        self.told.staged.store(key.map_or(0, Key::to_bits), Ordering::Release);
+        self.published.staged.store(key.map_or(0, Key::to_bits), Ordering::Release);
     }
 
     /// The timer with `key`, which the caller holds, is still on the stage of the wheel's worker.
@@ -130,7 +130,7 @@ impl TimerSlot {
     fn is_staged(&self, key: Key) -> bool {
         // Ordering: Acquire pairs with the Release of `note_staged`. The caller got the timer from
         // the thread that staged it, so it sees that store or a later one.
-        self.told.staged.load(Ordering::Acquire) == key.to_bits()
+        self.published.staged.load(Ordering::Acquire) == key.to_bits()
     }
 
     /// The caller drops the waker, outside the lock. A timer that is staged on another worker is
@@ -173,7 +173,7 @@ impl TimerSlot {
             taken += 1;
         }
         // Under the lock: otherwise a stale value could hide a timer that is armed meanwhile.
-        self.told.next.store(wheel.next_deadline().unwrap_or(NEVER), Ordering::Relaxed);
+        self.published.next.store(wheel.next_deadline().unwrap_or(NEVER), Ordering::Relaxed);
         taken
     }
 
@@ -182,7 +182,7 @@ impl TimerSlot {
     pub(crate) fn refresh(&self) -> u64 {
         let mut wheel = self.wheel.lock();
         let next = wheel.next_deadline().unwrap_or(NEVER);
-        self.told.next.store(next, Ordering::Relaxed);
+        self.published.next.store(next, Ordering::Relaxed);
         next
     }
 

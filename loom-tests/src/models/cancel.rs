@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use loom::thread;
-use selvedge::model::{Leaf, Route, requests, tell_of_shutdown};
+use selvedge::model::{Leaf, Route, requests, request_shutdown};
 
 use crate::support::{Model, loop_house, reached};
 
@@ -95,8 +95,8 @@ pub(super) const SHUTDOWN_TELLS_ONCE: Model = Model::new(
         assert!(worker.turn() && worker.turn());
         let (first, second) = (parent.handle(), told.clone());
         let shutdown = thread::spawn(move || {
-            tell_of_shutdown(&first);
-            tell_of_shutdown(&second);
+            request_shutdown(&first);
+            request_shutdown(&second);
         });
         while !parent.done() {
             if !worker.turn() {

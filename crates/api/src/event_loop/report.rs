@@ -109,7 +109,7 @@ pub(crate) struct GivenUp {
     stuck: Named,
     stuck_callbacks: usize,
     waiting: Named,
-    unheard: usize,
+    without_turn: usize,
     functions: usize,
 }
 
@@ -151,7 +151,7 @@ impl GivenUp {
             stuck: Named::default(),
             stuck_callbacks: 0,
             waiting: Named::default(),
-            unheard: 0,
+            without_turn: 0,
             functions: 0,
         }
     }
@@ -175,8 +175,8 @@ impl GivenUp {
     }
 
     /// The task was not polled after it was cancelled: it might have stopped.
-    pub(crate) fn unheard(&mut self) {
-        self.unheard += 1;
+    pub(crate) fn without_turn(&mut self) {
+        self.without_turn += 1;
     }
 
     /// Functions that were given to `to_thread` or an executor have not returned, so their threads
@@ -254,8 +254,8 @@ impl GivenUp {
             let were = if self.waiting.count == 1 { "was" } else { "were" };
             lines.push(format!("{} that waited for these {were} dropped, too", tasks(self.waiting.count)));
         }
-        if self.unheard > 0 {
-            lines.push(format!("{} did not get a turn any more and were dropped, too", tasks(self.unheard)));
+        if self.without_turn > 0 {
+            lines.push(format!("{} did not get a turn any more and were dropped, too", tasks(self.without_turn)));
         }
         lines
     }

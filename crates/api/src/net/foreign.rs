@@ -14,7 +14,7 @@ const CHUNK: usize = 16 * 1024;
 thread_local! {
     /// An initialised buffer for each thread. Filling this much memory with zeros before each read
     /// would cost as much as a short read.
-    static ROOM: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// Reads at most `room` bytes and passes them to `put`.
@@ -31,10 +31,10 @@ pub(super) fn poll_read<S: Bytes>(
 ) -> Poll<io::Result<()>> {
     // The buffer is taken, not borrowed: if a waker that is cloned below calls this function again,
     // or the thread is ending, a new buffer is allocated.
-    let mut chunk = ROOM.try_with(Cell::take).unwrap_or_default();
+    let mut chunk = BUFFER.try_with(Cell::take).unwrap_or_default();
     chunk.resize(CHUNK, 0);
     let polled =
         io.poll_read(receiver, socket, cx, &mut chunk[..room.min(CHUNK)]).map_ok(|n| put(&chunk[..n]));
-    let _ = ROOM.try_with(|room| room.set(chunk));
+    let _ = BUFFER.try_with(|room| room.set(chunk));
     polled
 }

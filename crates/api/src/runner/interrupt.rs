@@ -21,14 +21,14 @@ mod unix {
     use std::time::Duration;
 
     use crate::event_loop::EventLoop;
-    use crate::signal::{CtrlC, DefaultAction, SIGINT, Told};
+    use crate::signal::{CtrlC, DefaultAction, SIGINT, SignalTaken};
 
     /// Handles Ctrl-C while it lives.
     pub(in super::super) struct Interrupts {
-        _told: Told,
+        _taken: SignalTaken,
         bell: UnixStream,
         ring: Arc<Ring>,
-        presses: CtrlC,
+        ctrl_c: CtrlC,
     }
 
     impl Interrupts {
@@ -45,9 +45,9 @@ mod unix {
         fn register(event_loop: &EventLoop, default_action: Arc<DefaultAction>) -> io::Result<Interrupts> {
             let (bell, ring) = UnixStream::pair()?;
             ring.set_nonblocking(true)?;
-            let presses = CtrlC::of(event_loop.shared().signals());
-            let told = default_action.raise(presses.flag())?.ring(&ring)?;
-            Ok(Interrupts { _told: told, bell, ring: Arc::new(Ring(ring)), presses })
+            let ctrl_c = CtrlC::of(event_loop.shared().signals());
+            let taken = default_action.raise(ctrl_c.flag())?.ring(&ring)?;
+            Ok(Interrupts { _taken: taken, bell, ring: Arc::new(Ring(ring)), ctrl_c })
         }
 
         pub(in super::super) fn waker(&self) -> Waker {
@@ -69,7 +69,7 @@ mod unix {
         }
 
         pub(in super::super) fn take(&self) -> bool {
-            self.presses.take()
+            self.ctrl_c.take()
         }
     }
 

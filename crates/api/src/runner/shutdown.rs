@@ -53,7 +53,7 @@ const GRACE: Duration = Duration::from_millis(50);
 /// If no task has ended for this long, none is about to.
 const NO_PROGRESS: Duration = Duration::from_millis(10);
 /// The number of tasks that are cancelled between two checks of the clock.
-const BETWEEN_LOOKS: usize = 256;
+const CHECK_INTERVAL: usize = 256;
 
 /// Cancels every task once, waits, and closes the loop. Its duration is bounded, whatever the tasks
 /// do.
@@ -129,7 +129,7 @@ impl<'a> Shutdown<'a> {
     fn clean_up(&mut self, waiter: &Waiter, pause: &MainsPause) -> Wait {
         let scheduler = self.event_loop.scheduler();
         loop {
-            let asked = self.ask_and_wait(waiter, pause);
+            let asked = self.request_and_wait(waiter, pause);
             let Some(asked) = asked else { return Wait::TimeIsUp };
             // The loop still runs: a signal that arrives while functions end in their threads calls
             // its handler.
@@ -145,9 +145,9 @@ impl<'a> Shutdown<'a> {
     }
 
     /// One round. Returns how many tasks were cancelled and have ended; `None`: the time is up.
-    fn ask_and_wait(&mut self, waiter: &Waiter, pause: &MainsPause) -> Option<usize> {
+    fn request_and_wait(&mut self, waiter: &Waiter, pause: &MainsPause) -> Option<usize> {
         let countdown = Arc::new(Countdown { unfinished: AtomicUsize::new(1), waker: waiter.waker() });
-        let asked = self.ask_all(&countdown);
+        let asked = self.request_all(&countdown);
         // The clean-up of the tasks may need virtual time to pass.
         pause.end();
         countdown.down();
@@ -170,18 +170,18 @@ impl<'a> Shutdown<'a> {
 
     /// Cancels all tasks that exist now, or as many as there is time for. All are collected before
     /// the first one is cancelled: a task that a clean-up makes belongs to the next round.
-    fn ask_all(&self, countdown: &Arc<Countdown>) -> Vec<TaskHandle> {
+    fn request_all(&self, countdown: &Arc<Countdown>) -> Vec<TaskHandle> {
         let mut found = Vec::new();
         for portion in self.event_loop.scheduler().tasks_by_portions() {
             // Some tasks are cancelled in any case, so that the report can name them.
-            if found.len() >= BETWEEN_LOOKS && self.is_time_up() {
+            if found.len() >= CHECK_INTERVAL && self.is_time_up() {
                 break;
             }
             found.extend(portion);
         }
         let mut asked = Vec::with_capacity(found.len());
         for task in found {
-            if asked.len() % BETWEEN_LOOKS == BETWEEN_LOOKS - 1 && self.is_time_up() {
+            if asked.len() % CHECK_INTERVAL == CHECK_INTERVAL - 1 && self.is_time_up() {
                 break;
             }
             let Some(slot) = task.slot::<TaskSlot>() else { continue };
@@ -229,7 +229,7 @@ impl<'a> Shutdown<'a> {
                 // It ended by itself, a little late.
                 self.failures.note(task);
             } else if slot.requests().load().is_pending() {
-                given_up.unheard();
+                given_up.without_turn();
             } else if slot.waits_for_request() {
                 given_up.waiting(task);
             } else {

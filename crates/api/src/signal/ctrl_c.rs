@@ -38,7 +38,7 @@ pub(crate) struct CtrlC {
 
 /// The loop's part of a run's [`CtrlC`].
 #[derive(Default)]
-pub(super) struct Pressed {
+pub(super) struct CtrlCFlag {
     /// Raised by the signal handler.
     arrived: Arc<AtomicBool>,
     earlier: Earlier,
@@ -54,7 +54,7 @@ enum Earlier {
     Kept,
 }
 
-impl Pressed {
+impl CtrlCFlag {
     pub(super) fn has_flag(&self, flag: &Arc<AtomicBool>) -> bool {
         Arc::ptr_eq(&self.arrived, flag)
     }
@@ -107,7 +107,7 @@ impl CtrlC {
 
     /// Whether Ctrl-C has arrived since the last call.
     pub(crate) fn take(&self) -> bool {
-        self.signals.take_press(&self.arrived)
+        self.signals.take_ctrl_c(&self.arrived)
     }
 }
 
@@ -130,34 +130,34 @@ mod tests {
     fn what_arrives_without_a_handler_is_mains_whenever_main_asks() -> Result<()> {
         let runner = Runner::builder().workers(1).build()?;
         let event_loop = runner.get_loop();
-        let presses = CtrlC::of(event_loop.shared().signals());
-        let press = || presses.flag().store(true, Ordering::SeqCst);
+        let ctrl_c = CtrlC::of(event_loop.shared().signals());
+        let press = || ctrl_c.flag().store(true, Ordering::SeqCst);
         let add = || event_loop.add_signal_handler(SIGINT, || ());
-        assert!(!presses.take());
+        assert!(!ctrl_c.take());
 
         press();
-        assert!(presses.take());
-        assert!(!presses.take());
+        assert!(ctrl_c.take());
+        assert!(!ctrl_c.take());
 
         press();
         add()?;
         press();
-        assert!(presses.take(), "it came before the handler, which came before main asked");
-        assert!(!presses.take(), "it came after the handler");
+        assert!(ctrl_c.take(), "it came before the handler, which came before main asked");
+        assert!(!ctrl_c.take(), "it came after the handler");
 
         press();
         assert!(event_loop.remove_signal_handler(SIGINT)?);
-        assert!(!presses.take(), "it came before the handler went, which went before main asked");
+        assert!(!ctrl_c.take(), "it came before the handler went, which went before main asked");
 
         press();
-        assert!(presses.take());
+        assert!(ctrl_c.take());
 
         add()?;
         press();
         runner.close();
-        assert!(!presses.take(), "the handler went with the loop");
+        assert!(!ctrl_c.take(), "the handler went with the loop");
         press();
-        assert!(presses.take());
+        assert!(ctrl_c.take());
         Ok(())
     }
 }

@@ -30,13 +30,13 @@ pub(crate) struct DefaultAction {
     is_on: Arc<AtomicBool>,
     /// The number of runs and loops that handle the signal. `is_on` changes together with it, under
     /// its lock.
-    told: Mutex<usize>,
+    handlers: Mutex<usize>,
     was_free: bool,
 }
 
 /// A run or a loop handles a signal while this lives: the default action is off.
 #[must_use]
-pub(crate) struct Told {
+pub(crate) struct SignalTaken {
     // Dropped in this order: a signal in between performs its default action, instead of nothing.
     _suspended: Suspended,
     _actions: [Action; 2],
@@ -78,7 +78,7 @@ impl DefaultAction {
         if was_free {
             install(signal, Arc::clone(&is_on))?;
         }
-        let action = Arc::new(DefaultAction { signal, is_on, told: Mutex::new(0), was_free });
+        let action = Arc::new(DefaultAction { signal, is_on, handlers: Mutex::new(0), was_free });
         known.insert(signal, Arc::clone(&action));
         Ok(action)
     }
@@ -97,12 +97,12 @@ impl DefaultAction {
     }
 
     fn suspend(self: Arc<Self>) -> Suspended {
-        let mut told = self.told.lock();
-        *told += 1;
+        let mut handlers = self.handlers.lock();
+        *handlers += 1;
         // Ordering: SeqCst, with the signal handler, which reads it on any thread at which the
         // signal arrives.
         self.is_on.store(false, Ordering::SeqCst);
-        drop(told);
+        drop(handlers);
         Suspended(self)
     }
 }
@@ -113,7 +113,7 @@ impl Raising {
     /// the byte, it holds unread bytes already.
     ///
     /// When this returns, all signal handlers that were running at the call have ended.
-    pub(crate) fn ring(self, bell: &UnixStream) -> io::Result<Told> {
+    pub(crate) fn ring(self, bell: &UnixStream) -> io::Result<SignalTaken> {
         let Raising { default_action, flag, raises } = self;
         // The byte is sent after the flag has been raised: the system's handler calls the actions
         // in the order of their registration.
@@ -123,15 +123,15 @@ impl Raising {
             // The flag may have been raised by a signal handler that did not know the bell yet.
             let _ = (&*bell).write(&[1]);
         }
-        Ok(Told { _suspended: default_action.suspend(), _actions: [raises, rings] })
+        Ok(SignalTaken { _suspended: default_action.suspend(), _actions: [raises, rings] })
     }
 }
 
 impl Drop for Suspended {
     fn drop(&mut self) {
-        let mut told = self.0.told.lock();
-        *told -= 1;
-        if *told == 0 {
+        let mut handlers = self.0.handlers.lock();
+        *handlers -= 1;
+        if *handlers == 0 {
             // Ordering: SeqCst, with the signal handler.
             self.0.is_on.store(true, Ordering::SeqCst);
         }

@@ -9,7 +9,7 @@ mod table;
 use signal_hook::consts;
 
 pub(crate) use self::ctrl_c::CtrlC;
-pub(crate) use self::default_action::{DefaultAction, Raising, Told, can_be_caught};
+pub(crate) use self::default_action::{DefaultAction, Raising, SignalTaken, can_be_caught};
 pub(crate) use self::table::{Handler, Signals, no_signal};
 
 /// A timer of `alarm` or `setitimer` has expired. By default this signal ends the program, as do

@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
-use super::ctrl_c::Pressed;
-use super::{DefaultAction, Raising, SIGINT, Told};
+use super::ctrl_c::CtrlCFlag;
+use super::{DefaultAction, Raising, SIGINT, SignalTaken};
 use crate::contain;
 use crate::context::Context;
 use crate::error::{EVENT_LOOP_IS_CLOSED, Error, PanicError, Result, RuntimeError};
@@ -27,11 +27,11 @@ struct State {
     bell: Option<UnixStream>,
     entries: BTreeMap<i32, Entry>,
     /// The runs of this loop that handle Ctrl-C.
-    presses: Vec<Pressed>,
+    ctrl_c: Vec<CtrlCFlag>,
 }
 
 struct Entry {
-    told: Told,
+    taken: SignalTaken,
     has_arrived: Arc<AtomicBool>,
     handler: Arc<Handler>,
 }
@@ -104,7 +104,7 @@ impl Signals {
         let entry = {
             let mut state = self.0.lock();
             if signal == SIGINT {
-                state.release_presses();
+                state.release_ctrl_c();
             }
             state.entries.remove(&signal)
         };
@@ -119,7 +119,7 @@ impl Signals {
         let (entries, bell) = {
             let mut state = self.0.lock();
             state.is_closed = true;
-            state.release_presses();
+            state.release_ctrl_c();
             (std::mem::take(&mut state.entries), state.bell.take())
         };
         drop(bell);
@@ -133,21 +133,21 @@ impl Signals {
 
     /// Registers a run for Ctrl-C, and returns the flag that Ctrl-C raises.
     pub(super) fn listen(&self) -> Arc<AtomicBool> {
-        let pressed = Pressed::default();
-        let flag = pressed.flag();
-        self.0.lock().presses.push(pressed);
+        let entry = CtrlCFlag::default();
+        let flag = entry.flag();
+        self.0.lock().ctrl_c.push(entry);
         flag
     }
 
     /// Whether Ctrl-C has arrived for the run with this flag.
-    pub(super) fn take_press(&self, flag: &Arc<AtomicBool>) -> bool {
+    pub(super) fn take_ctrl_c(&self, flag: &Arc<AtomicBool>) -> bool {
         let mut state = self.0.lock();
         let has_handler = state.has_handler(SIGINT);
-        state.presses.iter_mut().find(|it| it.has_flag(flag)).is_some_and(|it| it.take(has_handler))
+        state.ctrl_c.iter_mut().find(|it| it.has_flag(flag)).is_some_and(|it| it.take(has_handler))
     }
 
     pub(super) fn unlisten(&self, flag: &Arc<AtomicBool>) {
-        self.0.lock().presses.retain(|it| !it.has_flag(flag));
+        self.0.lock().ctrl_c.retain(|it| !it.has_flag(flag));
     }
 
     /// The first handler, after that of signal `last`, whose signal has arrived.
@@ -162,7 +162,7 @@ impl Signals {
 
 impl Entry {
     fn unregister(self) -> Arc<Handler> {
-        drop(self.told);
+        drop(self.taken);
         self.handler
     }
 }
@@ -176,19 +176,19 @@ impl State {
         handler: Arc<Handler>,
     ) -> io::Result<()> {
         let bell = self.bell.as_ref().expect("it is opened first, and taken when the loop is closed");
-        let presses = if signal == SIGINT { &mut self.presses[..] } else { &mut [] };
-        presses.iter_mut().for_each(Pressed::note);
+        let ctrl_c = if signal == SIGINT { &mut self.ctrl_c[..] } else { &mut [] };
+        ctrl_c.iter_mut().for_each(CtrlCFlag::note);
         // If a signal handler has raised a flag that was noted, it has raised the other one before
         // the next line has returned, or never will: whenever an action is registered or removed,
         // signal-hook-registry waits for the signal handlers that read the former table (the write
         // barrier of its `HalfLock`).
-        let told = raising.ring(bell);
+        let taken = raising.ring(bell);
         // Ordering: SeqCst, with the signal handler's store.
-        let is_the_handlers = told.is_ok() && has_arrived.load(Ordering::SeqCst);
-        for pressed in presses {
-            pressed.settle(is_the_handlers);
+        let is_the_handlers = taken.is_ok() && has_arrived.load(Ordering::SeqCst);
+        for flag in ctrl_c {
+            flag.settle(is_the_handlers);
         }
-        self.entries.insert(signal, Entry { told: told?, has_arrived, handler });
+        self.entries.insert(signal, Entry { taken: taken?, has_arrived, handler });
         Ok(())
     }
 
@@ -201,9 +201,9 @@ impl State {
     }
 
     /// Called before the handler for Ctrl-C is removed: its signals must not reach main.
-    fn release_presses(&mut self) {
+    fn release_ctrl_c(&mut self) {
         if self.has_handler(SIGINT) {
-            self.presses.iter().for_each(Pressed::drop_arrived);
+            self.ctrl_c.iter().for_each(CtrlCFlag::drop_arrived);
         }
     }
 }
@@ -226,8 +226,8 @@ mod tests {
         let runner = Runner::builder().workers(1).build()?;
         let event_loop = runner.get_loop();
         let (_bell, ring) = UnixStream::pair()?;
-        let presses = CtrlC::of(event_loop.shared().signals());
-        let _told = DefaultAction::of(SIGINT)?.raise(presses.flag())?.ring(&ring)?;
+        let ctrl_c = CtrlC::of(event_loop.shared().signals());
+        let _taken = DefaultAction::of(SIGINT)?.raise(ctrl_c.flag())?.ring(&ring)?;
         // Creates the bell.
         event_loop.add_signal_handler(SIGINT, || ())?;
         assert!(event_loop.remove_signal_handler(SIGINT)?);
@@ -241,9 +241,9 @@ mod tests {
             raise(SIGINT)?;
             state.insert(SIGINT, raising, has_arrived, Arc::new(handler))?;
         }
-        assert!(!presses.take(), "it is not main's");
+        assert!(!ctrl_c.take(), "it is not main's");
         calls.recv_timeout(Duration::from_secs(30)).expect("it is the handler's");
-        assert!(!presses.take());
+        assert!(!ctrl_c.take());
         Ok(())
     }
 }

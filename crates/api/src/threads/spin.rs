@@ -30,7 +30,7 @@ const OFFERS: u32 = 3;
 /// later.
 const RETRY: u32 = 256;
 /// Reading the clock takes longer than checking the task.
-const LOOKS_PER_CLOCK: u32 = 32;
+const CHECKS_PER_CLOCK: u32 = 32;
 
 thread_local!(static PATIENCE: Cell<Patience> = const { Cell::new(Patience { most: LONGEST, failures: 0 }) });
 
@@ -83,7 +83,7 @@ fn spin(start: Instant, most: Duration, is_done: impl Fn() -> bool) -> bool {
         return false;
     }
     while start.elapsed() < most {
-        for _ in 0..LOOKS_PER_CLOCK {
+        for _ in 0..CHECKS_PER_CLOCK {
             if is_done() {
                 return true;
             }

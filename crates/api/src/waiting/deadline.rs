@@ -56,7 +56,7 @@ where
     ) -> Poll<Result<T>> {
         let is_capture = capture::is_on();
         if self.armed_for.is_some() && !is_capture {
-            self.as_mut().look_at_timer(cx, deadline);
+            self.as_mut().poll_timer(cx, deadline);
         }
         loop {
             let result = match self.as_mut().poll_content(cx) {
@@ -72,7 +72,7 @@ where
                 FramePoll::Pending => {
                     // A timer is armed only now, because content that needs no waiting needs none.
                     // If the deadline has passed already, the content gets the request at once.
-                    if self.as_mut().look_at_timer(cx, deadline) == Looked::JustExpired {
+                    if self.as_mut().poll_timer(cx, deadline) == TimerState::JustExpired {
                         continue;
                     }
                     return Poll::Pending;
@@ -98,25 +98,25 @@ where
         this.frame.poll(cx, |cx| content.as_mut().poll(cx))
     }
 
-    fn look_at_timer(self: Pin<&mut Self>, cx: &mut Context<'_>, deadline: &impl Deadline) -> Looked {
+    fn poll_timer(self: Pin<&mut Self>, cx: &mut Context<'_>, deadline: &impl Deadline) -> TimerState {
         let this = self.project();
         if *this.expired {
-            return Looked::Waiting;
+            return TimerState::Waiting;
         }
         let ticks = deadline.ticks(cx.waker());
         if ticks == time::NEVER {
             this.timer.disarm();
             *this.armed_for = None;
-            return Looked::Waiting;
+            return TimerState::Waiting;
         }
         *this.armed_for = Some(ticks);
         // Outside of a loop there is no clock. If the content needs one, its own error says so.
-        let Poll::Ready(Ok(())) = this.timer.poll_at(ticks, cx) else { return Looked::Waiting };
+        let Poll::Ready(Ok(())) = this.timer.poll_at(ticks, cx) else { return TimerState::Waiting };
         *this.expired = true;
         *this.armed_for = None;
         deadline.expired();
         this.frame.request();
-        Looked::JustExpired
+        TimerState::JustExpired
     }
 
     /// The outermost request wins: a cancellation becomes this deadline's error only if no scope
@@ -131,7 +131,7 @@ where
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Looked {
+enum TimerState {
     Waiting,
     JustExpired,
 }
