@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use loom::thread;
-use selvedge::model::{Leaf, Route, requests, request_shutdown};
+use selvedge::model::{Leaf, Route, request_shutdown, requests};
 
 use crate::support::{Model, loop_house, reached};
 

@@ -151,7 +151,7 @@ async fn a_frame_knows_of_what_was_taken_inside_a_frame_inside_it() -> Result<()
 /// one leads to another poll before the future is dropped.
 #[selvedge::test(virtual_time)]
 async fn a_request_in_the_place_of_one_that_was_taken_back_is_told_in_the_next_poll() -> Result<()> {
-    for in_a_frame in [true, false] {
+    for place in ["task", "frame", "frame in a set"] {
         let mut polls = 0;
         let asks_again = poll_fn(move |_| {
             polls += 1;
@@ -162,11 +162,18 @@ async fn a_request_in_the_place_of_one_that_was_taken_back_is_told_in_the_next_p
             if polls == 3 { Poll::Ready("had another chance") } else { Poll::Pending }
         });
         let task = create_task(async move {
-            Ok(if in_a_frame { cancellable(asks_again).await? } else { asks_again.await })
+            match place {
+                "task" => Ok(asks_again.await),
+                "frame" => cancellable(asks_again).await,
+                _ => {
+                    let mut set: FuturesUnordered<_> = [cancellable(asks_again)].into_iter().collect();
+                    set.next().await.expect("it has one child")
+                }
+            }
         });
         settle().await?;
         task.cancel();
-        assert_eq!(task.await?, "had another chance");
+        assert_eq!(task.await?, "had another chance", "{place}");
     }
     Ok(())
 }

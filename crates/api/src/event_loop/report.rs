@@ -255,7 +255,10 @@ impl GivenUp {
             lines.push(format!("{} that waited for these {were} dropped, too", tasks(self.waiting.count)));
         }
         if self.without_turn > 0 {
-            lines.push(format!("{} did not get a turn any more and were dropped, too", tasks(self.without_turn)));
+            lines.push(format!(
+                "{} did not get a turn any more and were dropped, too",
+                tasks(self.without_turn)
+            ));
         }
         lines
     }
