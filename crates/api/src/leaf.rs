@@ -24,8 +24,13 @@
 //!    end with it as their error. The await of a task passes it on and waits further. If step 2 has
 //!    looked for a request, this step is left out: a request that has come since wakes the task.
 //!
-//! A leaf without a request is suspended: [`Leaf`] has left its waker where a request finds it. A
-//! budget of polls, if there ever is one, has its place between the steps 1 and 2.
+//! A leaf without a request is suspended: [`Leaf`] has left its waker where a request finds it.
+//!
+//! To add a leaf: a struct with a [`Leaf`] in the folder of its subject, `impl LeafFuture`, the `poll`
+//! above, and names in its `mod.rs` and in `lib.rs`. `waiting/sleep.rs` is a short example. If it
+//! stands in a wait list, its `Drop` leaves the list and drops the waker outside the lock
+//! (`sync::lock_to_wait`). Tests that go over all leaves: `tests/tests/callgraph/harmless.rs`,
+//! `tests/tests/cancellation/combinators.rs`.
 //!
 //! A **frame** polls something that may hold leaves. In a capture it is noted after them ([`frame_polled`]).
 
@@ -50,7 +55,9 @@ pub(crate) trait LeafFuture {
     /// Notes the tasks and futures that it waits for, for call graphs.
     fn awaits(&self, _notes: &mut Notes) {}
 
-    /// Whether this poll has to look for a request before it looks for the value.
+    /// Whether nothing belongs to this leaf yet, so that this poll looks for a request before it looks
+    /// for the value: a first try of an io operation, a timer that is not armed. False where a value
+    /// may have come for this leaf alone: a task's result, a wait that has begun.
     #[inline]
     fn request_comes_first(&self) -> bool {
         false

@@ -79,6 +79,8 @@
 // `threads/`, `add_signal_handler` in `signal_handlers.rs`, `get_stack` in `callgraph/`.
 
 #![forbid(unsafe_code)]
+// docs.rs shows which feature an item needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(missing_debug_implementations)]
 
 #[doc(hidden)]

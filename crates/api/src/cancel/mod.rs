@@ -5,9 +5,9 @@
 //!   [`CancelState`](crate::request::CancelState).
 //! * A **scope stack** ([`scope_stack`]) is the current task's root scope and the scopes opened
 //!   inside it, as seen by the code that is polled now.
-//! * A **leaf** ([`Leaf`]) is an awaitable of this library. Once in each poll it checks whether the
-//!   stack has a request that it has not seen. The order of its steps is in `leaf.rs`, one
-//!   directory up.
+//! * A **leaf** is an awaitable of this library. It holds a [`Leaf`], its memory of requests, and in a
+//!   poll that finds no value it checks whether the stack has a request that it has not seen. The
+//!   order of its steps is in `leaf.rs`, one directory up.
 //! * A **frame** ([`Frame`]) polls something that may not be a leaf, and gives up on it when
 //!   nothing inside took the request.
 //!

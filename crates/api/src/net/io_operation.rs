@@ -50,6 +50,7 @@ impl IoDirection {
     /// Performs the operation until it succeeds. A request comes before the first try, so that a
     /// loop over a socket that is always ready can be cancelled. A wait that has begun takes a
     /// request only if the operation would still block.
+    #[inline]
     #[track_caller]
     pub(crate) fn poll<S: Source, T>(
         &mut self,
@@ -58,7 +59,8 @@ impl IoDirection {
         cx: &mut Context<'_>,
         attempt: impl FnMut(&S) -> io::Result<Done<T>>,
     ) -> Poll<Result<T>> {
-        poll_leaf(&mut PollOf { io: self, socket, direction, attempt }, cx)
+        let mut poll = PollOf { io: self, receiver: Receiver::Leaf, socket, direction, attempt };
+        poll_leaf(&mut poll, cx).map(|polled| Ok(polled??))
     }
 
     /// Whether a request comes before the operation in this poll: the wait has not begun.
@@ -73,13 +75,13 @@ impl IoDirection {
         &mut self,
         cx: &Context<'_>,
         once_more: impl FnOnce() -> Poll<io::Result<T>>,
-    ) -> Poll<Result<T>> {
+    ) -> Poll<Result<io::Result<T>>> {
         if !self.leaf.has_unseen_or_suspends(cx) {
             return Poll::Pending;
         }
         // The socket may have become ready after the last try.
         match once_more() {
-            Poll::Ready(result) => Poll::Ready(result.map_err(Into::into)),
+            Poll::Ready(result) => Poll::Ready(Ok(result)),
             // There is no error if the request has been rescinded.
             Poll::Pending => self.leaf.cancelled(cx).map_or(Poll::Pending, |error| Poll::Ready(Err(error))),
         }
@@ -95,13 +97,8 @@ impl IoDirection {
         cx: &mut Context<'_>,
         attempt: impl FnMut(&S) -> io::Result<Done<T>>,
     ) -> Poll<io::Result<T>> {
-        match receiver {
-            Receiver::Leaf => self.poll(socket, direction, cx, attempt).map_err(io::Error::from),
-            Receiver::Frame => {
-                let mut poll = PollWithoutRequests(PollOf { io: self, socket, direction, attempt });
-                poll_leaf(&mut poll, cx).map(|polled| polled.unwrap_or_else(|error| Err(error.into())))
-            }
-        }
+        let mut poll = PollOf { io: self, receiver, socket, direction, attempt };
+        poll_leaf(&mut poll, cx).map(|polled| polled?)
     }
 
     /// Ends the wait. The next poll begins a new one.
@@ -114,30 +111,18 @@ impl IoDirection {
 /// One poll of an io operation, as a leaf.
 struct PollOf<'a, S: Source, F> {
     io: &'a mut IoDirection,
+    receiver: Receiver,
     socket: &'a Socket<S>,
     direction: Direction,
     attempt: F,
-}
-
-impl<S: Source, F> PollOf<'_, S, F> {
-    #[inline]
-    fn poll_attempts<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>>
-    where
-        F: FnMut(&S) -> io::Result<Done<T>>,
-    {
-        let polled = self.socket.poll(self.direction, &mut self.io.waiter, cx, &mut self.attempt);
-        if polled.is_ready() {
-            self.io.end(self.socket, self.direction);
-        }
-        polled
-    }
 }
 
 impl<S: Source, F, T> LeafFuture for PollOf<'_, S, F>
 where
     F: FnMut(&S) -> io::Result<Done<T>>,
 {
-    type Value = T;
+    /// The operating system's result.
+    type Value = io::Result<T>;
     const NAME: &'static str = "selvedge::net";
 
     #[inline]
@@ -147,48 +132,29 @@ where
 
     #[inline]
     fn request_comes_first(&self) -> bool {
-        self.io.request_comes_first()
+        matches!(self.receiver, Receiver::Leaf) && self.io.request_comes_first()
     }
 
     #[inline]
-    fn poll_value(&mut self, cx: &mut Context<'_>) -> Poll<Result<T>> {
-        self.poll_attempts(cx).map_err(Into::into)
+    fn poll_value(&mut self, cx: &mut Context<'_>) -> Poll<Result<io::Result<T>>> {
+        let polled = self.socket.poll(self.direction, &mut self.io.waiter, cx, &mut self.attempt);
+        if polled.is_ready() {
+            self.io.end(self.socket, self.direction);
+        }
+        polled.map(Ok)
     }
 
     #[inline]
-    fn meet_request(&mut self, cx: &mut Context<'_>) -> ControlFlow<Poll<Result<T>>> {
-        let PollOf { io, socket, direction, attempt } = self;
+    fn meet_request(&mut self, cx: &mut Context<'_>) -> ControlFlow<Poll<Result<io::Result<T>>>> {
+        let PollOf { io, receiver, socket, direction, attempt } = self;
+        if matches!(receiver, Receiver::Frame) {
+            return ControlFlow::Break(Poll::Pending);
+        }
         let polled = io.meet_request(cx, || socket.poll_attempt(attempt));
         if polled.is_ready() {
             io.end(socket, *direction);
         }
         ControlFlow::Break(polled)
-    }
-}
-
-/// As `PollOf`, but the frame around it takes the requests.
-struct PollWithoutRequests<'a, S: Source, F>(PollOf<'a, S, F>);
-
-impl<S: Source, F, T> LeafFuture for PollWithoutRequests<'_, S, F>
-where
-    F: FnMut(&S) -> io::Result<Done<T>>,
-{
-    /// The operating system's result.
-    type Value = io::Result<T>;
-    const NAME: &'static str = "selvedge::net";
-
-    fn leaf(&mut self) -> &mut Leaf {
-        &mut self.0.io.leaf
-    }
-
-    #[inline]
-    fn poll_value(&mut self, cx: &mut Context<'_>) -> Poll<Result<io::Result<T>>> {
-        self.0.poll_attempts(cx).map(Ok)
-    }
-
-    #[inline]
-    fn meet_request(&mut self, _cx: &mut Context<'_>) -> ControlFlow<Poll<Result<io::Result<T>>>> {
-        ControlFlow::Break(Poll::Pending)
     }
 }
 

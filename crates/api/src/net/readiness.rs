@@ -139,7 +139,7 @@ impl<S: Source + AsFd> LeafFuture for Readiness<'_, S> {
         if polled.is_ready() {
             io.end(socket, *direction);
         }
-        ControlFlow::Break(polled)
+        ControlFlow::Break(polled.map(|polled| Ok(polled??)))
     }
 }
 

@@ -3,14 +3,14 @@
 //! A task that wakes itself during its own poll (a yield) needs no read-modify-write: its runner is
 //! this thread, which reads a thread-local flag when the poll ends.
 
-use std::cell::Cell as Local;
+use std::cell::Cell as StdCell;
 use std::ptr::{self, NonNull};
 
 use super::cell::Header;
 
 crate::sync::thread_locals! {
-    static CURRENT: Local<*const Header> = const { Local::new(ptr::null()) };
-    static WOKE_ITSELF: Local<bool> = const { Local::new(false) };
+    static CURRENT: StdCell<*const Header> = const { StdCell::new(ptr::null()) };
+    static WOKE_ITSELF: StdCell<bool> = const { StdCell::new(false) };
 }
 
 /// Marks `task` as the one that this thread polls, until this is dropped. Then the task that was

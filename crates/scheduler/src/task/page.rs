@@ -15,7 +15,7 @@
 //! Rejected: a bound on the search for a vacant place. The number of pages then grew without bound.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
-use std::cell::Cell as Local;
+use std::cell::Cell as StdCell;
 use std::collections::BTreeSet;
 use std::ptr::NonNull;
 
@@ -46,7 +46,7 @@ struct Page {
     shard: NonNull<Shard>,
     scheduler: *const (),
     schedule_here: ScheduleHere,
-    places: [Local<Place>; PLACES],
+    places: [StdCell<Place>; PLACES],
 }
 
 const _: () = assert!(size_of::<Page>() <= SIZE && std::mem::offset_of!(Page, places) == HEAD);
@@ -66,7 +66,7 @@ impl Page {
             shard: NonNull::from(shard),
             scheduler: shard.owner().as_ptr().cast(),
             schedule_here: shard.schedule_here(),
-            places: [const { Local::new(Place::VACANT) }; PLACES],
+            places: [const { StdCell::new(Place::VACANT) }; PLACES],
         };
         // SAFETY: the allocation is large enough and sufficiently aligned, and this function owns
         // it.
@@ -107,7 +107,7 @@ impl Place {
 
 /// The pointer from a task to its place.
 #[derive(Clone, Copy)]
-pub(super) struct Home(NonNull<Local<Place>>);
+pub(super) struct Home(NonNull<StdCell<Place>>);
 
 impl Home {
     /// For a task that has no place yet.

@@ -85,10 +85,9 @@ impl Maintenance {
 }
 
 impl Local {
-    /// One round. Returns a task of the injector, if there is one. Otherwise it also runs one of the
-    /// worker's own.
+    /// One round.
     #[cold]
-    pub(super) fn maintain(&self) -> Option<Runnable> {
+    pub(super) fn maintain(&self) {
         let maintenance = &self.maintenance;
         if self.look_at_clock_and_wheel() {
             self.fire_own_timers();
@@ -102,6 +101,12 @@ impl Local {
         if !self.policy.in_burst() {
             self.wake_another_if_worth_it();
         }
+    }
+
+    /// After a round: runs a task of a lane, if there is one, and takes one from the injector. If that
+    /// is empty, it runs one of the worker's own tasks, and perhaps times it.
+    #[cold]
+    pub(super) fn take_shared_task(&self) -> Option<Runnable> {
         if let Some((task, permit)) = self.shared.lanes.take() {
             self.run_from_lane(task, permit);
         }

@@ -12,6 +12,16 @@ use crate::idle::Searching;
 use crate::spin::SPIN_MAX_MICROS;
 use crate::sync::Instant;
 
+/// What a sleep ended with.
+struct Wakeup {
+    /// Another thread woke this worker for work.
+    right: Option<Searching>,
+    /// A deadline has come: the time.
+    due: Option<u64>,
+    /// The wakers of the tasks whose sockets are ready.
+    woken: Vec<Waker>,
+}
+
 impl Local {
     /// Parks, unless there is work after all. Returns the right to search if another thread woke
     /// this worker for work.
@@ -29,19 +39,7 @@ impl Local {
         self.slot().counters.parks.add(1);
         self.policy.forget_steal();
         let began = Instant::now();
-        let mut due = None;
-        let mut woken = self.maintenance.woken.take();
-        let driving = shared.driver.try_drive(self.index);
-        if let Some(driving) = &driving {
-            due = self.drive(driving, &mut woken);
-        } else {
-            shared.recheck_quiescence();
-            self.slot().parker.park(None);
-        }
-        // While this worker still holds the driver: the wakers are in its hands. If the next holder
-        // found it asleep, virtual time would move on over them.
-        let right = idle.cancel_sleep(self.index).err();
-        drop(driving);
+        let Wakeup { right, due, woken } = self.wait();
         if has_searched {
             // A sleep that a timer ended says nothing about spinning.
             let soon = began.elapsed() < Duration::from_micros(SPIN_MAX_MICROS.into());
@@ -59,6 +57,24 @@ impl Local {
             self.fire_all_timers(now);
         }
         None
+    }
+
+    /// Sleeps: in the driver if it is free, else on the parker.
+    fn wait(&self) -> Wakeup {
+        let shared = &self.shared;
+        let mut due = None;
+        let mut woken = self.maintenance.woken.take();
+        let driving = shared.driver.try_drive(self.index);
+        if let Some(driving) = &driving {
+            due = self.drive(driving, &mut woken);
+        } else {
+            shared.recheck_quiescence();
+            self.slot().parker.park(None);
+        }
+        // While this worker still holds the driver: the wakers are in its hands. If the next holder
+        // found it asleep, virtual time would move on over them.
+        let right = shared.idle.cancel_sleep(self.index).err();
+        Wakeup { right, due, woken }
     }
 
     /// Waits for deadlines and sockets. Returns the time if a deadline has come. The wakers of the

@@ -39,7 +39,8 @@ impl Local {
             if self.is_dismissed() {
                 return None;
             }
-            if let Some(task) = self.maintain() {
+            self.maintain();
+            if let Some(task) = self.take_shared_task() {
                 return Some(task);
             }
         }
