@@ -68,7 +68,7 @@ pub(super) const WATCH_LOOKS_LAST: Model =
         let seat = house.reserve(0);
         let worker = thread::spawn(move || seat.sit().work());
         let mut handle = spawn_sleeper(&house, &ledger);
-        house.share_next(0);
+        house.share_tasks(0);
         assert_eq!(join(&mut handle), End::Value);
         loom::stop_exploring();
         house.dismiss_all();

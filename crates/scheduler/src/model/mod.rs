@@ -234,10 +234,10 @@ impl House {
         self.0.dismiss_all();
     }
 
-    /// Moves the task in the next-task slot of place `index` to the injector, as the watchdog does
+    /// Moves the tasks of place `index` to the injector, as the watchdog does
     /// when the worker is stuck.
-    pub fn share_next(&self, index: usize) {
-        self.0.share_next(&self.0.slots[index]);
+    pub fn share_tasks(&self, index: usize) {
+        self.0.share_tasks(&self.0.slots[index]);
     }
 
     /// From now on the pool gives no thread to a job or a standby.
