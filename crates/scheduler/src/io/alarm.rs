@@ -5,6 +5,17 @@ pub(super) use self::linux::Alarm;
 #[cfg(not(target_os = "linux"))]
 pub(super) use self::other::Alarm;
 
+/// How long a poll may wait.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Limit {
+    /// Do not wait.
+    Glance,
+    /// Wait without a limit.
+    None,
+    /// From `now` until `due`, in nanoseconds of the scheduler's clock.
+    Until { due: u64, now: u64 },
+}
+
 /// Linux's `epoll_wait` counts in milliseconds, and rounds up, so that a wait of a second may take
 /// longer. A timer with its own descriptor is exact.
 #[cfg(target_os = "linux")]
@@ -20,7 +31,7 @@ mod linux {
         timerfd_settime,
     };
 
-    use super::super::poller::Limit;
+    use super::Limit;
 
     pub(in super::super) struct Alarm {
         timer: OwnedFd,
@@ -72,7 +83,7 @@ mod other {
 
     use mio::{Registry, Token};
 
-    use super::super::poller::Limit;
+    use super::Limit;
 
     pub(in super::super) struct Alarm;
 

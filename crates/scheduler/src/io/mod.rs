@@ -23,7 +23,8 @@ use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-pub(crate) use self::poller::{Limit, Poller};
+pub(crate) use self::alarm::Limit;
+pub(crate) use self::poller::Poller;
 pub(crate) use self::reactor::Reactor;
 pub(crate) use self::source::{Change, Source};
 pub use self::source::{Changes, Direction, Ready, Waiter};

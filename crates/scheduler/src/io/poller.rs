@@ -8,7 +8,7 @@ use std::time::Duration;
 use mio::{Events, Poll, Token};
 
 use super::Reactor;
-use super::alarm::Alarm;
+use super::alarm::{Alarm, Limit};
 use crate::parker::Parker;
 use crate::sync::PollWaker;
 
@@ -25,17 +25,6 @@ pub(crate) struct Poller {
     poll: Poll,
     events: Events,
     alarm: Alarm,
-}
-
-/// How long a poll may wait.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Limit {
-    /// Do not wait.
-    Glance,
-    /// Wait without a limit.
-    None,
-    /// From `now` until `due`, in nanoseconds of the scheduler's clock.
-    Until { due: u64, now: u64 },
 }
 
 impl Poller {

@@ -7,10 +7,10 @@
 mod faults;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering as PlainOrdering};
 use std::task::{Context, Poll, Waker};
 
 pub use self::faults::{fault, weaken};
+pub use crate::queue::retries;
 pub use crate::task::model::{Begun, Word};
 pub use crate::watchdog_thread::model::Watchdog;
 pub use crate::worker::model::{Right, Seat, Worker};
@@ -26,17 +26,6 @@ use crate::sync::{self, AtomicBool, Ordering, UnsafeCell};
 /// The types that the seam of the layer above re-exports under the models.
 pub mod seam {
     pub use crate::sync::imp::*;
-}
-
-static RETRIES: AtomicUsize = AtomicUsize::new(0);
-
-pub(crate) fn note_retry() {
-    RETRIES.fetch_add(1, PlainOrdering::Relaxed);
-}
-
-/// How often a thief had to retry, over all runs so far.
-pub fn retries() -> usize {
-    RETRIES.load(PlainOrdering::Relaxed)
 }
 
 /// Parks the calling thread through the seam.

@@ -11,11 +11,19 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::Steal;
-use crate::sync::{AtomicUsize, Mutex, MutexGuard, Ordering};
+use crate::sync::{AtomicUsize, HintU64, Mutex, MutexGuard, Ordering};
 use crate::task::Runnable;
 
 /// The most that crossbeam moves at once.
 const MAX_BATCH: usize = 32;
+
+static RETRIES: HintU64 = HintU64::new(0);
+
+/// How often a thief had to retry, over all runs of all models so far.
+#[cfg(selvedge_loom)]
+pub fn retries() -> u64 {
+    RETRIES.load(Ordering::Relaxed)
+}
 
 struct Queue<T> {
     len: AtomicUsize,
@@ -68,8 +76,7 @@ impl<T> Queue<T> {
             return Steal::Empty;
         }
         let Some(items) = self.items.try_lock() else {
-            #[cfg(selvedge_loom)]
-            crate::model::note_retry();
+            RETRIES.fetch_add(1, Ordering::Relaxed);
             return Steal::Retry;
         };
         let (first, batch) = self.change(items, |items| {

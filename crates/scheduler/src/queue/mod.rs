@@ -7,6 +7,8 @@ mod loom_deque;
 mod next;
 
 pub(crate) use deque::{Deque, Injector, Stealer};
+#[cfg(selvedge_loom)]
+pub use loom_deque::retries;
 pub(crate) use next::Next;
 
 use crate::task::Runnable;
