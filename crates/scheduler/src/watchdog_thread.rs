@@ -286,9 +286,9 @@ impl Shared {
     /// injector only. So then they go there too.
     pub(crate) fn share_tasks(&self, slot: &WorkerSlot) {
         let moving = &self.watchdog.moving;
-        // Relaxed: the worker that finds a queue empty because of what follows reads that from the
-        // Release write with which the task was taken, so a thread that sees the worker asleep sees
-        // the flag.
+        // Relaxed: the worker that finds its queue empty because of what follows has read the Release
+        // write with which the task was taken, before the fence of `Local::park`. So a thread that
+        // sees the worker asleep sees the flag.
         moving.store(true, Ordering::Relaxed);
         let mut moved = false;
         if let Some(task) = slot.next.take() {

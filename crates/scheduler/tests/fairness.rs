@@ -254,6 +254,43 @@ fn timers_fire_while_all_workers_are_busy() {
     }
 }
 
+/// Computes for 200 µs in each poll and wakes itself, until `stop` is set.
+async fn busy_in_short_polls(stop: Arc<AtomicBool>, polls: Count) {
+    while !stop.load(Ordering::Relaxed) {
+        polls.add();
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_micros(200) {
+            std::hint::spin_loop();
+        }
+        yield_now().await;
+    }
+}
+
+/// A timer that is armed again each time it fires waits for few polls of a busy worker, though its
+/// wheel is empty in between. A tick takes 5 polls until it is due, and as many again for the queue.
+#[test]
+fn a_ticker_beside_short_polls_waits_for_few_of_them() {
+    const TICKS: usize = 30;
+    let scheduler = start_without_watchdog(1);
+    let (stop, polls) = (Arc::new(AtomicBool::new(false)), Count::new());
+    let many: Vec<_> =
+        (0..8).map(|_| spawn(&scheduler, busy_in_short_polls(Arc::clone(&stop), polls.clone()))).collect();
+    let counted = polls.clone();
+    let passed = run(&scheduler, async move {
+        let before = counted.get();
+        for _ in 0..TICKS {
+            let now = Scheduler::with_current(|scheduler| scheduler.expect("on a worker").now());
+            let mut timer = Timer::new();
+            poll_fn(|cx| timer.poll(now + 1_000_000, cx)).await.expect("on a worker");
+        }
+        counted.get() - before
+    });
+    assert!(passed <= 24 * TICKS, "{passed} polls during {TICKS} ticks");
+    stop.store(true, Ordering::Relaxed);
+    join_all(many);
+    close(&scheduler);
+}
+
 #[test]
 fn one_worker_runs_tasks_in_the_order_of_spawns_and_of_wakes() {
     let scheduler = start_without_watchdog(1);

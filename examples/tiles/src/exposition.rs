@@ -147,4 +147,23 @@ mod tests {
         assert!(text.contains(&format!("{bucket}\"+Inf\"}} 1\n")), "{text}");
         assert!(text.contains("selvedge_worker_polls_total{worker=\"0\"} 0\n"), "{text}");
     }
+
+    /// A name that is misspelled there would show nothing, without an error.
+    #[test]
+    fn the_dashboard_reads_series_that_exist() {
+        let mut metrics = Metrics::default();
+        metrics.workers.push(WorkerMetrics::default());
+        let text = exposition(&Counts::default(), &metrics);
+        let page = include_str!("web/dashboard.html");
+        let names: HashSet<_> = page
+            .split('"')
+            .filter(|name| name.starts_with("selvedge_") || name.starts_with("tiles_"))
+            .collect();
+        assert!(names.len() > 10, "only {names:?}");
+        for name in names {
+            // A histogram's series are below its name.
+            let family = name.trim_end_matches("_bucket");
+            assert!(text.contains(&format!("# TYPE {family} ")), "{name} is read and not written");
+        }
+    }
 }

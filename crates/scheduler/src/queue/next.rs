@@ -22,13 +22,11 @@ impl Next {
         Self(AtomicPtr::new(ptr::null_mut()))
     }
 
-    /// A hint to every thread but the owner. Only the owner fills the slot, so it cannot miss a task
-    /// there.
+    /// Relaxed: a hint to every thread but the owner. Only the owner fills the slot, so it cannot
+    /// miss a task there.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        // Ordering: Acquire pairs with the Release of `take`: an owner that finds its slot emptied by
-        // the watchdog sees that the watchdog moves a task (`Shared::share_tasks`).
-        self.0.load(Ordering::Acquire).is_null()
+        self.0.load(Ordering::Relaxed).is_null()
     }
 
     /// Fills the slot. Only the owner may call this, and only when it has seen the slot empty.
@@ -46,7 +44,7 @@ impl Next {
         if self.is_empty() {
             return None;
         }
-        // Ordering: Acquire pairs with the Release of `put`, Release with the Acquire of `is_empty`.
+        // Ordering: Acquire pairs with the Release of `put`, Release with the fence of `Local::park`.
         let word = self.0.swap(ptr::null_mut(), Ordering::AcqRel);
         // SAFETY: the word came from `into_word`, and the swap gave it to this caller alone.
         unsafe { Runnable::from_word(word) }

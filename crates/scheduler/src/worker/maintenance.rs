@@ -75,12 +75,15 @@ impl Maintenance {
 
     /// Fits the interval to polls of which the last ones took `nanos` together.
     fn fit_interval(&self, nanos: u64) {
-        let interval = self.interval.get();
-        self.interval.set(if nanos > CLOCK_NANOS {
-            (interval / 2).max(1)
+        if nanos > CLOCK_NANOS {
+            self.interval.set((self.interval.get() / 2).max(1));
         } else {
-            (interval * 2).min(INTERVAL)
-        });
+            self.lengthen_interval();
+        }
+    }
+
+    fn lengthen_interval(&self) {
+        self.interval.set((self.interval.get() * 2).min(INTERVAL));
     }
 }
 
@@ -124,7 +127,8 @@ impl Local {
         let (shared, maintenance) = (&self.shared, &self.maintenance);
         let next = shared.timers_of(self.index).next();
         if next == NEVER && !self.policy.in_burst() && shared.driver.reactor().is_none() {
-            maintenance.interval.set(INTERVAL);
+            // Not all at once: a timer that has just fired is often armed again by the next poll.
+            maintenance.lengthen_interval();
             return false;
         }
         let now = shared.clock.now();

@@ -10,7 +10,7 @@ use super::Local;
 use crate::driver::Driving;
 use crate::idle::Searching;
 use crate::spin::SPIN_MAX_MICROS;
-use crate::sync::Instant;
+use crate::sync::{Instant, Ordering, fence};
 
 /// What a sleep ended with.
 struct Wakeup {
@@ -23,11 +23,14 @@ struct Wakeup {
 }
 
 impl Local {
-    /// Parks, unless there is work after all. Returns the right to search if another thread woke
-    /// this worker for work.
+    /// Parks, unless there is work after all. Returns the right to search in that case, and if another
+    /// thread woke this worker for work.
     pub(super) fn park(&self, searching: Option<Searching>) -> Option<Searching> {
         let (shared, idle) = (&self.shared, &self.shared.idle);
         let has_searched = searching.is_some();
+        // Ordering: Acquire pairs with the Release writes by which the watchdog empties this worker's
+        // queues: a thread that sees this worker asleep sees that a task is being moved.
+        fence(Ordering::Acquire);
         idle.sleep(self.index, searching);
         if shared.has_work_to_give() || self.is_dismissed() {
             // A worker that sees work may search for it, however many search already.
