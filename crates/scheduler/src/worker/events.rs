@@ -4,8 +4,7 @@
 //! round begins a burst (`wake_policy.rs`).
 //!
 //! A burst is run by one worker at first: most of its polls have ended before another worker is
-//! awake, and on few cores another thread costs more switches than it saves. The memory of the
-//! tasks is prefetched for a whole batch of wakes at once.
+//! awake, and on few cores another thread costs more switches than it saves.
 
 use std::task::Waker;
 
@@ -13,7 +12,6 @@ use super::Local;
 use super::wake_policy::{SOCKETS_BURST_NANOS, TIMERS_BURST_NANOS};
 use crate::contain::silently;
 use crate::driver;
-use crate::task;
 use crate::timers::NEVER;
 
 impl Local {
@@ -88,7 +86,6 @@ impl Local {
             self.begin_burst(SOCKETS_BURST_NANOS);
             self.slot().counters.firings.add(1);
             self.slot().counters.sockets_ready.add(woken.len() as u64);
-            woken.iter().for_each(task::prefetch);
             for waker in woken.drain(..) {
                 silently(|| waker.wake());
             }
