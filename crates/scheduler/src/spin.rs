@@ -4,8 +4,9 @@
 //! thread then gets its answer only when the worker sleeps again. So the budget shrinks to nothing
 //! in an idle program.
 //!
-//! A worker does not spin if the program has sockets, because it would spin for work that comes
-//! from there. Instead it polls the sockets, which returns at once if one is ready, or parks.
+//! A worker does not spin if the program has sockets: the next task most likely comes from there, and
+//! the spin would only keep the core from the thread that is about to send something. Instead the
+//! worker polls the sockets, which returns at once if one is ready, or parks.
 
 use std::time::Duration;
 

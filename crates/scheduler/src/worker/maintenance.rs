@@ -3,9 +3,6 @@
 //! Timers, sockets, the injector and cpu-bound tasks must not wait until the worker's own queue is
 //! empty. While timers are armed or sockets are open, the interval follows the length of the polls,
 //! so that the worker reads the clock about every [`CLOCK_NANOS`].
-//!
-//! A poll of the sockets is a system call, and the longer a busy worker waits, the more sockets one
-//! call reports.
 
 use std::cell::Cell;
 use std::task::Waker;
@@ -23,8 +20,8 @@ use crate::timers::NEVER;
 const INTERVAL: u32 = 61;
 /// The time between two looks at the clock.
 const CLOCK_NANOS: u64 = 30_000;
-/// The time between two looks at the sockets. Each is a system call, and the longer they wait the
-/// more of them one call reports.
+/// The time between two looks at the sockets. Each is a system call, which costs as much as
+/// several short polls; a look in each round would show where the tasks only yield.
 const SOCKETS_NANOS: u64 = 200_000;
 /// One in so many polls is timed.
 const SAMPLE_INTERVAL: u64 = 61;
