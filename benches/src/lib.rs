@@ -19,6 +19,7 @@
 
 pub mod heap;
 pub mod neutral;
+pub mod options;
 pub mod probe;
 pub mod process;
 pub mod report;
