@@ -20,6 +20,8 @@
 pub mod heap;
 pub mod neutral;
 pub mod options;
+#[cfg(unix)]
+pub mod peers;
 pub mod probe;
 pub mod process;
 pub mod report;

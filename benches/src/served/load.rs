@@ -12,7 +12,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::process::cpu_time;
+use crate::process::{cpu_time, threads};
 
 /// The address of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,6 +112,8 @@ pub(crate) struct Seen {
     pub(crate) numbers: Vec<f64>,
     /// The CPU time of this process, which serves, during the span.
     pub(crate) cpu: Duration,
+    /// The threads of this process. `None` where the operating system does not say.
+    pub(crate) threads: Option<usize>,
 }
 
 /// The client process.
@@ -170,11 +172,15 @@ impl Load {
         let mut asking = self.start();
         asking.begins();
         let before = cpu_time();
+        // Some runtimes start threads when they are needed, and end them later.
+        std::thread::sleep(self.span / 2);
+        let midway = threads();
         asking.ends();
         let cpu = cpu_time().saturating_sub(before);
+        let threads = midway.max(threads());
         let numbers = asking.numbers();
         asking.leave();
-        Seen { numbers, cpu }
+        Seen { numbers, cpu, threads }
     }
 
     pub(super) fn start(&self) -> Asking {

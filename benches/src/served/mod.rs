@@ -5,7 +5,8 @@
 //! * `server` contains the servers: one function each for echo and HTTP, generic over the runtime.
 //! * [`client`] sends the requests: a separate process, the same for all, without any runtime.
 //! * `load` starts that process, and `rows` defines what is measured with it.
-//! * [`tiles`] defines where a handler computes.
+//! * [`tiles`] defines where a handler computes; the comparison in [`peers`](crate::peers) adds more
+//!   ways.
 
 pub mod client;
 pub(crate) mod load;
