@@ -19,7 +19,7 @@ const LANE: f64 = 9.0;
 const GAP: f64 = 14.0;
 /// The scale's ends, in milliseconds.
 const SHORTEST: f64 = 0.01;
-const LONGEST: f64 = 1000.0;
+const LONGEST: f64 = 10_000.0;
 
 /// One colour for each of [`Peer::COLUMNS`].
 const COLOURS: [&str; 7] = ["#6b7280", "#b45309", "#dc2626", "#7c3aed", "#0891b2", "#16a34a", "#86b817"];
