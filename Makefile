@@ -28,6 +28,8 @@ CONFORMANCE_ARGS ?=
 BENCH_ARGS ?=
 RIVALS_ARGS ?=
 HTTP_ARGS ?=
+# make bench-peers PEERS_ARGS='--only rayon,Selvedge --rows mixed'
+PEERS_ARGS ?=
 # make bench-scale SCALE_ARGS='--rows callback'
 SCALE_ARGS ?=
 # make loom LOOM_ARGS=wake_while_running
@@ -98,6 +100,10 @@ bench-rivals: ## One table of Selvedge beside its rivals; RIVALS_ARGS=--help
 bench-http: ## One table of sockets and HTTP, Selvedge beside its rivals; HTTP_ARGS=--help
 	$(CARGO) run $(LOCKED) --release -p selvedge-benches $(WITH_SELVEDGE) --bin http -- $(HTTP_ARGS)
 
+.PHONY: bench-peers
+bench-peers: ## A server that computes, beside tokio with spawn_blocking, rayon, a second runtime; PEERS_ARGS=--help
+	$(CARGO) run $(LOCKED) --release -p selvedge-benches $(WITH_SELVEDGE) --bin peers -- $(PEERS_ARGS)
+
 # The allocator keeps what is freed: fetched anew from the system, much memory costs more than little, whoever uses it.
 KEEP_MEMORY := MALLOC_ARENA_MAX=1 MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=4294967296 MALLOC_TOP_PAD_=67108864
 
@@ -110,6 +116,7 @@ bench-smoke: ## Do the benchmarks still run? Each once, unmeasured
 	$(CARGO) test $(LOCKED) --workspace $(WITH_SELVEDGE) --bench '*'
 	$(MAKE) bench-rivals RIVALS_ARGS='--quick --rounds 1'
 	$(MAKE) bench-http HTTP_ARGS='--quick --rounds 1'
+	$(MAKE) bench-peers PEERS_ARGS='--quick --rounds 1'
 	$(MAKE) bench-scale SCALE_ARGS='--quick'
 
 # A target folder of its own: the flag would otherwise rebuild everything at every change between loom and the rest.

@@ -19,6 +19,9 @@
 
 pub mod heap;
 pub mod neutral;
+pub mod options;
+#[cfg(unix)]
+pub mod peers;
 pub mod probe;
 pub mod process;
 pub mod report;

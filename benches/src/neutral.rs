@@ -6,6 +6,7 @@
 use std::future::{Future, poll_fn};
 use std::hint::black_box;
 use std::pin::Pin;
+use std::sync::OnceLock;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -41,7 +42,8 @@ pub fn compute_for(span: Duration) {
 }
 
 /// Does a fixed amount of arithmetic: unlike [`compute_for`] it takes longer when the thread is
-/// preempted.
+/// preempted. Never inlined, so that every caller runs the same machine code.
+#[inline(never)]
 pub fn compute_steps(steps: u64) {
     let mut state = black_box(0x9e37_79b9_7f4a_7c15_u64);
     for _ in 0..steps {
@@ -64,6 +66,13 @@ pub fn steps_per_microsecond() -> f64 {
         .min()
         .unwrap_or_default();
     STEPS as f64 / (fastest.as_secs_f64() * 1e6)
+}
+
+/// How many steps of [`compute_steps`] take `span` on an undisturbed thread. Measured once in a
+/// process, so that all participants compute the same amount.
+pub fn steps_for(span: Duration) -> u64 {
+    static PER_MICROSECOND: OnceLock<f64> = OnceLock::new();
+    (PER_MICROSECOND.get_or_init(steps_per_microsecond) * span.as_micros() as f64) as u64
 }
 
 /// Scatters indices evenly over `0.0..1.0`. It uses the golden-ratio sequence, so that each run

@@ -21,11 +21,19 @@ pub enum Probe {
     HeapPerHttp,
     /// Bytes for each idle TCP connection.
     HeapPerTcp,
+    /// The lateness of a ticker beside a process's first tiles; see [`peers`](crate::peers).
+    FirstBurst,
 }
 
 impl Probe {
-    const ALL: [Self; 5] =
-        [Self::HeapPerTask, Self::HeapPerTimer, Self::Idle, Self::HeapPerHttp, Self::HeapPerTcp];
+    const ALL: [Self; 6] = [
+        Self::HeapPerTask,
+        Self::HeapPerTimer,
+        Self::Idle,
+        Self::HeapPerHttp,
+        Self::HeapPerTcp,
+        Self::FirstBurst,
+    ];
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
@@ -35,6 +43,7 @@ impl Probe {
             Self::Idle => "idle",
             Self::HeapPerHttp => "heap-per-http",
             Self::HeapPerTcp => "heap-per-tcp",
+            Self::FirstBurst => "first-burst",
         }
     }
 
@@ -71,7 +80,9 @@ pub(crate) fn measure<R: Rival>(probe: Probe, setting: &Setting) -> Vec<f64> {
         Probe::HeapPerTask => heap_per_task(&runtime),
         Probe::HeapPerTimer => heap_per_timer(&runtime),
         Probe::Idle => idle(&runtime, setting),
-        Probe::HeapPerHttp | Probe::HeapPerTcp => panic!("{} is measured in `served`", probe.name()),
+        Probe::HeapPerHttp | Probe::HeapPerTcp | Probe::FirstBurst => {
+            panic!("{} is not about a runtime alone", probe.name())
+        }
     };
     // Tasks may still be parked. The end of the runtime is not part of the measurement.
     std::mem::forget(runtime);

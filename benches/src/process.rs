@@ -13,6 +13,11 @@ pub fn cpu_time() -> Duration {
     Duration::new(seconds, nanoseconds)
 }
 
+/// How many threads are alive now. `None` without `/proc`, which only Linux has.
+pub fn threads() -> Option<usize> {
+    Some(fs::read_dir("/proc/self/task").ok()?.count())
+}
+
 /// How often the threads that are alive now have gone to sleep. `None` without `/proc`, which only
 /// Linux has.
 pub fn voluntary_switches() -> Option<u64> {

@@ -44,8 +44,7 @@ impl Entry {
     pub fn run(&self, contenders: &'static [Contender], rounds: usize, setting: &Setting) -> Measured {
         let mut samples = vec![vec![Vec::new(); contenders.len()]; self.rows.len()];
         for round in 0..rounds.min(self.most_rounds) {
-            for turn in 0..contenders.len() {
-                let column = (turn + contenders.len() - round % contenders.len()) % contenders.len();
+            for column in rotated(round, contenders.len()) {
                 let values = (self.measure)(contenders[column], setting);
                 for (row, value) in samples.iter_mut().zip(values) {
                     row[column].push(value);
@@ -55,6 +54,11 @@ impl Entry {
         let medians = samples.into_iter().map(|row| row.into_iter().map(median).collect()).collect();
         Measured { rows: self.rows, contenders, medians, by_os_threads: (self.by_os_threads)(setting) }
     }
+}
+
+/// In which order the columns are measured in this round.
+pub(crate) fn rotated(round: usize, columns: usize) -> impl Iterator<Item = usize> {
+    (0..columns).map(move |turn| (turn + columns - round % columns) % columns)
 }
 
 /// The results of a measurement.
@@ -104,4 +108,15 @@ pub fn watchdog_cost() -> Vec<Entry> {
         Entry::of::<Fib>(),
         Entry::of::<ArmAndDrop>(),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_round_begins_one_column_earlier() {
+        let rounds = [0, 1, 2, 3].map(|round| rotated(round, 3).collect::<Vec<_>>());
+        assert_eq!(rounds, [[0, 1, 2], [2, 0, 1], [1, 2, 0], [0, 1, 2]]);
+    }
 }

@@ -16,7 +16,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Ok => "ok",
             Self::Over => "OVER",
@@ -24,12 +24,12 @@ impl Verdict {
         }
     }
 
-    fn at_least(value: f64, limit: f64) -> Self {
+    pub(crate) fn at_least(value: f64, limit: f64) -> Self {
         // The negation of `of`; NaN stays NaN.
         Self::of(-value, -limit)
     }
 
-    fn of(value: f64, limit: f64) -> Self {
+    pub(crate) fn of(value: f64, limit: f64) -> Self {
         if value.is_nan() {
             Self::Unknown
         } else if value <= limit {
@@ -126,7 +126,7 @@ pub fn print(title: &str, contenders: &[Contender], lines: &[Line]) {
 }
 
 /// Aligns text columns (the first two and the last) to the left, and numbers to the right.
-fn align(cells: &[Vec<String>]) -> String {
+pub(crate) fn align(cells: &[Vec<String>]) -> String {
     let columns = cells.first().map_or(0, Vec::len);
     let width = |column: usize| cells.iter().map(|row| row[column].len()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns).map(width).collect();
@@ -145,7 +145,7 @@ fn align(cells: &[Vec<String>]) -> String {
 }
 
 /// Writes a number with three significant digits.
-fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     match value.abs() {
         nan if nan.is_nan() => "-".to_owned(),
         large if large >= 100.0 => format!("{value:.0}"),

@@ -2,14 +2,13 @@
 //!
 //! In a process without any runtime: one thread serves all its connections with the operating
 //! system's poll, so that it uses as little as possible of the machine that it shares with the
-//! server. The eight clients that wait for tiles are threads that block.
+//! server. A second thread, which blocks, requests `/healthz`, where that is measured.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use mio::unix::SourceFd;
@@ -21,39 +20,51 @@ use crate::stats::percentile;
 const MESSAGE: [u8; 64] = [b'x'; 64];
 const ROOT: &[u8] = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
 const TILE: &[u8] = b"GET /tile HTTP/1.1\r\nhost: localhost\r\n\r\n";
+const SHORT: &[u8] = b"GET /short HTTP/1.1\r\nhost: localhost\r\n\r\n";
 const HEALTH: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
-const BETWEEN_CHECKS: Duration = Duration::from_millis(3);
+const BETWEEN_CHECKS: Duration = Duration::from_millis(5);
 /// If an answer takes longer, the measurement fails.
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// Executes `load` and prints the results.
-#[allow(clippy::print_stdout, reason = "the parent reads it")]
 pub fn ask(load: &Load) -> io::Result<()> {
-    let mut go = String::new();
-    let numbers = match load.kind {
-        Kind::Echo => exchanges(load, &MESSAGE)?,
-        Kind::Http => exchanges(load, ROOT)?,
-        Kind::Tiles => tiles(load)?,
-        Kind::KeepEcho | Kind::KeepHttp => {
-            let question = if load.kind == Kind::KeepHttp { ROOT } else { &MESSAGE };
-            Connection::open(&load.at)?.first(question)?;
-            println!("begin");
-            io::stdin().read_line(&mut go)?;
-            let mut kept = Vec::with_capacity(load.connections);
-            for _ in 0..load.connections {
-                let mut connection = Connection::open(&load.at)?;
-                connection.first(question)?;
-                kept.push(connection);
-            }
-            println!("end");
-            io::stdin().read_line(&mut go)?;
-            return Ok(());
-        }
-    };
+    match load.kind {
+        Kind::Echo => tell(&exchanges(load, &[&MESSAGE], false)?),
+        Kind::Http => tell(&exchanges(load, &[ROOT], false)?),
+        Kind::HttpAndHealth => tell(&exchanges(load, &[ROOT], true)?),
+        Kind::Tiles => tell(&exchanges(load, &[TILE], true)?),
+        Kind::Mixed => tell(&exchanges(load, &[SHORT, TILE], true)?),
+        Kind::KeepEcho => keep(load, &MESSAGE),
+        Kind::KeepHttp => keep(load, ROOT),
+    }
+}
+
+#[allow(clippy::print_stdout, reason = "the parent reads it")]
+fn tell(numbers: &[f64]) -> io::Result<()> {
     let numbers: Vec<String> = numbers.iter().map(ToString::to_string).collect();
-    println!("end {}", numbers.join(" "));
-    io::stdin().read_line(&mut go)?;
-    Ok(())
+    println!("{}", numbers.join(" "));
+    wait_for_parent()
+}
+
+/// Returns when the parent has sent a line, or has closed its end.
+fn wait_for_parent() -> io::Result<()> {
+    io::stdin().read_line(&mut String::new()).map(drop)
+}
+
+/// Opens connections, when it is told to, and keeps them until the parent has measured.
+#[allow(clippy::print_stdout, reason = "the parent reads it")]
+fn keep(load: &Load, question: &[u8]) -> io::Result<()> {
+    Connection::open(&load.at)?.first(question)?;
+    println!("begin");
+    wait_for_parent()?;
+    let mut kept = Vec::with_capacity(load.connections);
+    for _ in 0..load.connections {
+        let mut connection = Connection::open(&load.at)?;
+        connection.first(question)?;
+        kept.push(connection);
+    }
+    println!("end");
+    wait_for_parent()
 }
 
 /// A connection of any kind: a file to read and write.
@@ -144,92 +155,142 @@ fn whole_length(answer: &[u8], question: &[u8]) -> Option<usize> {
     Some(head + length)
 }
 
-/// Each connection sends a new request as soon as the last one is answered. Returns answers per
-/// second.
-#[allow(clippy::print_stdout, reason = "the parent reads it")]
-fn exchanges(load: &Load, question: &[u8]) -> io::Result<Vec<f64>> {
-    let mut poll = Poll::new()?;
-    let mut connections = Vec::with_capacity(load.connections);
-    for index in 0..load.connections {
-        let mut connection = Connection::open(&load.at)?;
-        connection.first(question)?;
-        rustix::io::ioctl_fionbio(&connection.file, true)?;
-        let fd = connection.file.as_raw_fd();
-        poll.registry().register(&mut SourceFd(&fd), Token(index), Interest::READABLE)?;
-        connections.push(connection);
-    }
-    for connection in &mut connections {
-        connection.send(question)?;
-    }
-    let mut events = Events::with_capacity(1024);
-    let mut room = vec![0; 64 * 1024];
-    let mut run = |span: Duration| {
-        let began = Instant::now();
-        let mut answers = 0_u64;
-        while began.elapsed() < span {
-            poll.poll(&mut events, Some(LIMIT))?;
-            assert!(!events.is_empty(), "the server has stopped answering");
-            for event in &events {
-                let connection = &mut connections[event.token().0];
-                if connection.receive(&mut room)? {
-                    answers += 1;
-                    connection.send(question)?;
-                }
-            }
-        }
-        io::Result::Ok(answers as f64 / began.elapsed().as_secs_f64())
-    };
-    run(load.warm_up)?;
-    println!("begin");
-    Ok(vec![run(load.span)?])
+/// Connections that each send a new request as soon as the last one is answered.
+struct Crowd {
+    poll: Poll,
+    events: Events,
+    room: Vec<u8>,
+    clients: Vec<Client>,
+    /// How many requests have no answer yet.
+    due: usize,
+    /// For each question, the time from each request to its answer, in milliseconds.
+    waits: Vec<Vec<f64>>,
 }
 
-/// Returns tiles per second, and the p50 and p99 of concurrent `/healthz` requests in milliseconds.
+struct Client {
+    connection: Connection,
+    /// Which of the questions it asks.
+    which: usize,
+    question: &'static [u8],
+    sent: Instant,
+}
+
+impl Crowd {
+    /// Opens the connections; the questions are dealt out to them in turn. Sends nothing that
+    /// counts.
+    fn open(load: &Load, questions: &[&'static [u8]]) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let mut clients = Vec::with_capacity(load.connections);
+        for index in 0..load.connections {
+            let which = index % questions.len();
+            let question = questions[which];
+            let mut connection = Connection::open(&load.at)?;
+            connection.first(question)?;
+            rustix::io::ioctl_fionbio(&connection.file, true)?;
+            let fd = connection.file.as_raw_fd();
+            poll.registry().register(&mut SourceFd(&fd), Token(index), Interest::READABLE)?;
+            clients.push(Client { connection, which, question, sent: Instant::now() });
+        }
+        let events = Events::with_capacity(1024);
+        let waits = vec![Vec::new(); questions.len()];
+        Ok(Self { poll, events, room: vec![0; 64 * 1024], clients, due: 0, waits })
+    }
+
+    /// Each connection sends its first request.
+    fn start(&mut self) -> io::Result<()> {
+        for each in &mut self.clients {
+            each.sent = Instant::now();
+            each.connection.send(each.question)?;
+        }
+        self.due = self.clients.len();
+        Ok(())
+    }
+
+    /// Receives answers, and sends again, until `end`. Returns how long that took, in seconds.
+    fn run(&mut self, end: Instant) -> io::Result<f64> {
+        let began = Instant::now();
+        self.waits.iter_mut().for_each(Vec::clear);
+        while Instant::now() < end {
+            self.turn(true)?;
+        }
+        Ok(began.elapsed().as_secs_f64())
+    }
+
+    /// For each question, the answers per second, and the p50 and p99 of their waits.
+    fn numbers(&self, seconds: f64) -> Vec<f64> {
+        let numbers = |waits: &Vec<f64>| {
+            [waits.len() as f64 / seconds, percentile(waits, 0.5), percentile(waits, 0.99)]
+        };
+        self.waits.iter().flat_map(numbers).collect()
+    }
+
+    /// Receives the answers that are still due, so that the server has nothing left to do.
+    fn drain(&mut self) -> io::Result<()> {
+        while self.due > 0 {
+            self.turn(false)?;
+        }
+        Ok(())
+    }
+
+    fn turn(&mut self, again: bool) -> io::Result<()> {
+        self.poll.poll(&mut self.events, Some(LIMIT))?;
+        assert!(!self.events.is_empty(), "the server has stopped answering");
+        for event in &self.events {
+            let Client { connection, which, question, sent } = &mut self.clients[event.token().0];
+            if !connection.receive(&mut self.room)? {
+                continue;
+            }
+            let now = Instant::now();
+            self.waits[*which].push((now - *sent).as_secs_f64() * 1e3);
+            if again {
+                *sent = now;
+                connection.send(question)?;
+            } else {
+                self.due -= 1;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Measures as long as `load` says; returns the numbers of [`Seen`](super::load::Seen).
 #[allow(clippy::print_stdout, reason = "the parent reads it")]
-fn tiles(load: &Load) -> io::Result<Vec<f64>> {
+fn exchanges(load: &Load, questions: &[&'static [u8]], and_health: bool) -> io::Result<Vec<f64>> {
+    let mut crowd = Crowd::open(load, questions)?;
     let warm = Instant::now() + load.warm_up;
     let end = warm + load.span;
-    let tiles = AtomicU64::new(0);
-    let client = || {
-        let mut connection = Connection::open(&load.at)?;
-        connection.first(TILE)?;
-        let mut room = Vec::new();
-        while Instant::now() < end {
-            connection.again(TILE, &mut room)?;
-            if (warm..end).contains(&Instant::now()) {
-                // Relaxed: the threads are joined before the count is read.
-                tiles.fetch_add(1, Ordering::Relaxed);
-            }
-        }
-        io::Result::Ok(())
-    };
-    let health = || {
-        let mut connection = Connection::open(&load.at)?;
-        connection.first(HEALTH)?;
-        let mut room = Vec::new();
-        let mut waits = Vec::new();
-        while Instant::now() < end {
-            std::thread::sleep(BETWEEN_CHECKS);
-            let began = Instant::now();
-            connection.again(HEALTH, &mut room)?;
-            if began >= warm {
-                waits.push(began.elapsed().as_secs_f64() * 1e3);
-            }
-        }
-        io::Result::Ok(waits)
-    };
-    let waits = std::thread::scope(|scope| {
-        let clients: Vec<_> = (0..load.connections).map(|_| scope.spawn(client)).collect();
-        let health = scope.spawn(health);
-        std::thread::sleep(warm.saturating_duration_since(Instant::now()));
+    std::thread::scope(|scope| {
+        let health = and_health.then(|| scope.spawn(|| check_health(&load.at, warm, end)));
+        crowd.start()?;
+        crowd.run(warm)?;
         println!("begin");
-        for client in clients {
-            client.join().expect("no client panics")?;
+        let seconds = crowd.run(end)?;
+        println!("end");
+        let mut numbers = crowd.numbers(seconds);
+        crowd.drain()?;
+        if let Some(health) = health {
+            let waits = health.join().expect("no client panics")?;
+            numbers.extend([0.5, 0.99, 1.0].map(|share| percentile(&waits, share)));
         }
-        health.join().expect("no client panics")
-    })?;
-    let rate = tiles.into_inner() as f64 / load.span.as_secs_f64();
-    Ok(vec![rate, percentile(&waits, 0.5), percentile(&waits, 0.99)])
+        Ok(numbers)
+    })
+}
+
+/// Requests `/healthz` at intervals, and returns the waits of those after `warm` in milliseconds.
+fn check_health(at: &At, warm: Instant, end: Instant) -> io::Result<Vec<f64>> {
+    let mut connection = Connection::open(at)?;
+    connection.first(HEALTH)?;
+    let mut room = Vec::new();
+    let mut waits = Vec::new();
+    while Instant::now() < end {
+        std::thread::sleep(BETWEEN_CHECKS);
+        let began = Instant::now();
+        connection.again(HEALTH, &mut room)?;
+        if began >= warm {
+            waits.push(began.elapsed().as_secs_f64() * 1e3);
+        }
+    }
+    Ok(waits)
 }
 
 #[cfg(test)]

@@ -5,12 +5,15 @@
 //! * `server` contains the servers: one function each for echo and HTTP, generic over the runtime.
 //! * [`client`] sends the requests: a separate process, the same for all, without any runtime.
 //! * `load` starts that process, and `rows` defines what is measured with it.
+//! * [`tiles`] defines where a handler computes; the comparison in [`peers`](crate::peers) adds more
+//!   ways.
 
 pub mod client;
-mod load;
+pub(crate) mod load;
 pub mod network;
 mod networks;
 mod rows;
-mod server;
+pub(crate) mod server;
+pub mod tiles;
 
 pub use self::rows::{answer, entries};

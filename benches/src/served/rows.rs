@@ -8,10 +8,10 @@ use std::time::Duration;
 use super::load::{Kind, Load};
 use super::network::{Http, Network};
 use super::server::{self, Serving};
+use super::tiles::{Inline, Sizes};
 use crate::heap;
-use crate::neutral::steps_per_microsecond;
+use crate::neutral::steps_for;
 use crate::probe::{Probe, ask};
-use crate::process::cpu_time;
 use crate::report::{Contender, Entry};
 use crate::rivals::{AsyncExecutor, Tokio};
 use crate::workloads::{Goal, Row, Setting};
@@ -104,7 +104,7 @@ fn http(who: Contender, setting: &Setting, connections: usize) -> Vec<f64> {
 
 fn http_on<R: Http>(setting: &Setting, connections: usize) -> Vec<f64> {
     let runtime = R::start(setting.workers);
-    throughput(server::http(&runtime, 0), Kind::Http, connections, setting)
+    throughput(server::http(&runtime, Inline, Sizes::default()), Kind::Http, connections, setting)
 }
 
 fn echo_tcp(who: Contender, setting: &Setting, connections: usize) -> Vec<f64> {
@@ -137,16 +137,11 @@ fn socket_path() -> PathBuf {
 
 /// Returns answers per second, and microseconds of this process's CPU time for each answer.
 fn throughput(serving: Serving, kind: Kind, connections: usize, setting: &Setting) -> Vec<f64> {
-    let span = setting.span(SPAN);
-    let at = serving.at.clone();
-    let mut asking = Load { kind, at, connections, warm_up: setting.span(WARM_UP), span }.start();
-    asking.begins();
-    let before = cpu_time();
-    let rate = asking.ends()[0];
-    let cpu = cpu_time().saturating_sub(before);
-    asking.leave();
+    let (warm_up, span) = (setting.span(WARM_UP), setting.span(SPAN));
+    let seen = Load { kind, at: serving.at.clone(), connections, warm_up, span }.run();
     serving.stop();
-    vec![rate, cpu.as_secs_f64() * 1e6 / (rate * span.as_secs_f64())]
+    let [rate, ..] = seen.numbers[..] else { panic!("the client tells a rate") };
+    vec![rate, seen.cpu.as_secs_f64() * 1e6 / (rate * span.as_secs_f64())]
 }
 
 fn tiles(who: Contender, setting: &Setting) -> Vec<f64> {
@@ -154,19 +149,16 @@ fn tiles(who: Contender, setting: &Setting) -> Vec<f64> {
 }
 
 fn tiles_on<R: Http>(setting: &Setting) -> Vec<f64> {
-    // Measured once, so that the tiles of all runtimes are equally large.
-    static STEPS: std::sync::OnceLock<u64> = std::sync::OnceLock::new();
-    let steps = *STEPS.get_or_init(|| (steps_per_microsecond() * TILE.as_micros() as f64) as u64);
     let runtime = R::start(setting.workers);
-    let serving = server::http(&runtime, steps);
+    let serving = server::http(&runtime, Inline, Sizes { tile: steps_for(TILE), short: 0 });
     let (at, connections) = (serving.at.clone(), TILE_CLIENTS);
     let (warm_up, span) = (Duration::from_millis(500), setting.span(SPAN_OF_TILES));
-    let mut asking = Load { kind: Kind::Tiles, at, connections, warm_up, span }.start();
-    asking.begins();
-    let values = asking.ends();
-    asking.leave();
+    let seen = Load { kind: Kind::Tiles, at, connections, warm_up, span }.run();
     serving.stop();
-    values
+    let [rate, _, _, health_p50, health_p99, _] = seen.numbers[..] else {
+        panic!("the client tells six numbers")
+    };
+    vec![rate, health_p50, health_p99]
 }
 
 fn probe(who: Contender, setting: &Setting, probe: Probe) -> Vec<f64> {
@@ -185,7 +177,7 @@ pub fn answer(who: Contender, probe: Probe, setting: &Setting) -> Vec<f64> {
 
 fn heap_of_http<R: Http>(setting: &Setting) -> Vec<f64> {
     let runtime = R::start(setting.workers);
-    heap_per_connection(server::http(&runtime, 0), Kind::KeepHttp)
+    heap_per_connection(server::http(&runtime, Inline, Sizes::default()), Kind::KeepHttp)
 }
 
 fn heap_of_tcp<R: Network>(setting: &Setting) -> Vec<f64> {

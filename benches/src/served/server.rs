@@ -18,7 +18,7 @@ use hyper::{Request, Response, StatusCode};
 
 use super::load::At;
 use super::network::{Http, Listener, Network, Stream};
-use crate::neutral::compute_steps;
+use super::tiles::{Sizes, Tiles};
 use crate::rival::{Outside, Rival, Spawner};
 
 /// The size of a tile with an average amount of detail.
@@ -27,8 +27,8 @@ const TILE_BYTES: usize = 16 * 1024;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A server that accepts until it is stopped.
-pub(super) struct Serving {
-    pub(super) at: At,
+pub(crate) struct Serving {
+    pub(crate) at: At,
     stop: Sender<()>,
     connections: Arc<AtomicUsize>,
 }
@@ -36,7 +36,7 @@ pub(super) struct Serving {
 impl Serving {
     /// Waits until the connections have ended, and accepts no more. The clients must have
     /// disconnected before.
-    pub(super) fn stop(self) {
+    pub(crate) fn stop(self) {
         let began = Instant::now();
         // Relaxed, here and below: the count publishes nothing.
         while self.connections.load(Ordering::Relaxed) > 0 {
@@ -60,10 +60,12 @@ pub(super) fn echo_unix<R: Network>(runtime: &R, path: PathBuf) -> Serving {
     serve(runtime, listener, At::Unix(path), echo)
 }
 
-/// Serves HTTP: `/`, `/healthz`, and `/tile`, which takes `tile_steps` steps of computing.
-pub(super) fn http<R: Http>(runtime: &R, tile_steps: u64) -> Serving {
+/// Serves HTTP: `/` and `/healthz`, and `/tile` and `/short`, which compute.
+pub(crate) fn http<R: Http>(runtime: &R, tiles: impl Tiles, sizes: Sizes) -> Serving {
     let (listener, addr) = runtime.outside().call(R::listen_tcp()).expect("the loopback has free ports");
-    serve(runtime, listener, At::Tcp(addr), move |stream, open| connection::<R>(stream, open, tile_steps))
+    serve(runtime, listener, At::Tcp(addr), move |stream, open| {
+        connection::<R, _>(stream, open, tiles.clone(), sizes)
+    })
 }
 
 fn serve<R: Rival, L: Listener, F>(
@@ -131,20 +133,29 @@ async fn echo(mut stream: impl Stream, _open: Open) {
     }
 }
 
-async fn connection<R: Http>(stream: <R::Tcp as Listener>::Stream, _open: Open, tile_steps: u64) {
-    let service = service_fn(move |request| answer(request, tile_steps));
+async fn connection<R: Http, T: Tiles>(
+    stream: <R::Tcp as Listener>::Stream,
+    _open: Open,
+    tiles: T,
+    sizes: Sizes,
+) {
+    let service = service_fn(move |request| answer(request, tiles.clone(), sizes));
     let serving = http1::Builder::new().timer(R::timer()).serve_connection(R::io(stream), service);
     // A client that disconnects causes an error of its connection, which is not a failure of the
     // server.
     let _ = serving.await;
 }
 
-async fn answer(request: Request<Incoming>, tile_steps: u64) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(
+    request: Request<Incoming>,
+    tiles: impl Tiles,
+    sizes: Sizes,
+) -> Result<Response<Full<Bytes>>, Infallible> {
     let body = match request.uri().path() {
         "/" => Bytes::from_static(b"Hello, world!"),
         "/healthz" => Bytes::from_static(b"ok"),
-        "/tile" => {
-            compute_steps(tile_steps);
+        path @ ("/tile" | "/short") => {
+            tiles.compute(if path == "/tile" { sizes.tile } else { sizes.short }).await;
             Bytes::from_static(&[0; TILE_BYTES])
         }
         _ => {
