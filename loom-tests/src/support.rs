@@ -133,6 +133,8 @@ impl Ledger {
 pub(crate) struct Entry(Arc<Ledger>);
 
 impl Slot for Entry {
+    type ForHandle = ();
+
     fn completed(&self, _: &TaskRef) {
         reached(&self.0.completed);
     }

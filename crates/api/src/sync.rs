@@ -3,8 +3,8 @@
 //! Under `cfg(selvedge_loom)` all of them are the scheduler's, so that the models in `loom-tests`
 //! run the coroutines, groups and results that are released, on the scheduler that is released.
 //!
-//! Not replaced in models: `std`'s `Arc`, the write-once cells of `std` and `once_cell`, and
-//! counters whose numbers only have to differ.
+//! Not replaced in models: `std`'s `Arc` and write-once cells, and counters whose numbers only have
+//! to differ.
 
 #[cfg(not(selvedge_loom))]
 mod imp {

@@ -102,6 +102,6 @@ pub use pool::{BlockingJob, BlockingRefused};
 pub use probe::Probed;
 pub use scheduler::ClockPause;
 pub use shared::Scheduler;
-pub use task::{JoinHandle, Outcome, Slot, TaskRef};
+pub use task::{JoinHandle, NUMBER_BITS, NumberOr, NumberOrBox, Outcome, RefOr, RefThenBox, Slot, TaskRef};
 pub use timer::{NoScheduler, Timer};
 pub use wait_list::{WaitList, Waiters};

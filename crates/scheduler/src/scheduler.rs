@@ -49,7 +49,7 @@ impl Scheduler {
     /// Creates a task and queues it. After [`close`](Self::close) it is never polled, and its
     /// handle resolves to [`Outcome::closed`].
     #[inline]
-    pub fn spawn<F, S>(&self, future: F, slot: S) -> JoinHandle<F::Output>
+    pub fn spawn<F, S>(&self, future: F, slot: S) -> JoinHandle<F::Output, S::ForHandle>
     where
         F: Future + Send + 'static,
         F::Output: Outcome,
@@ -144,7 +144,7 @@ impl Scheduler {
 
     /// As [`spawn`](Self::spawn), but on a worker of this scheduler the first poll happens at once,
     /// inside the call.
-    pub fn spawn_eager<F, S>(&self, future: F, slot: S) -> JoinHandle<F::Output>
+    pub fn spawn_eager<F, S>(&self, future: F, slot: S) -> JoinHandle<F::Output, S::ForHandle>
     where
         F: Future + Send + 'static,
         F::Output: Outcome,
@@ -158,7 +158,7 @@ impl Scheduler {
 
     /// As [`spawn`](Self::spawn), but the task is suspended: it is polled once it is
     /// [started](TaskRef::start) or woken.
-    pub fn spawn_suspended<F, S>(&self, future: F, slot: S) -> JoinHandle<F::Output>
+    pub fn spawn_suspended<F, S>(&self, future: F, slot: S) -> JoinHandle<F::Output, S::ForHandle>
     where
         F: Future + Send + 'static,
         F::Output: Outcome,

@@ -14,7 +14,7 @@ impl Shared {
         local: Option<&worker::Local>,
         future: F,
         slot: S,
-    ) -> JoinHandle<F::Output>
+    ) -> JoinHandle<F::Output, S::ForHandle>
     where
         F: Future + Send + 'static,
         F::Output: Outcome,
@@ -33,7 +33,12 @@ impl Shared {
     }
 
     /// Creates a task and polls it once, on the worker `local`.
-    pub(crate) fn spawn_eager<F, S>(&self, local: &worker::Local, future: F, slot: S) -> JoinHandle<F::Output>
+    pub(crate) fn spawn_eager<F, S>(
+        &self,
+        local: &worker::Local,
+        future: F,
+        slot: S,
+    ) -> JoinHandle<F::Output, S::ForHandle>
     where
         F: Future + Send + 'static,
         F::Output: Outcome,
@@ -52,7 +57,7 @@ impl Shared {
         local: Option<&worker::Local>,
         future: F,
         slot: S,
-    ) -> JoinHandle<F::Output>
+    ) -> JoinHandle<F::Output, S::ForHandle>
     where
         F: Future + Send + 'static,
         F::Output: Outcome,
@@ -75,7 +80,7 @@ impl Shared {
         future: F,
         slot: S,
         weight: u8,
-    ) -> (Option<Runnable>, JoinHandle<F::Output>)
+    ) -> (Option<Runnable>, JoinHandle<F::Output, S::ForHandle>)
     where
         F: Future + Send + 'static,
         F::Output: Outcome,

@@ -135,9 +135,85 @@ fn every_way_to_end_with_every_handle() {
     }
 }
 
+/// The data of a handle.
+#[derive(Default)]
+struct Data {
+    counts: Option<DropCount>,
+    panics: bool,
+}
+
+impl Drop for Data {
+    fn drop(&mut self) {
+        assert!(!self.panics, "{ON_PURPOSE}: the drop of a handle's data");
+    }
+}
+
+struct SlotWithData(#[expect(dead_code, reason = "counts its drop")] DropCount);
+
+impl Slot for SlotWithData {
+    type ForHandle = Data;
+
+    fn completed(&self, _: &TaskRef) {}
+}
+
+/// When the handle is dropped.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Dropped {
+    WhileTaskWaits,
+    OnceTaskIsDone,
+    OnceOutputIsTaken,
+}
+
+/// A handle's data is dropped once, when the handle is dropped, and before the cell is freed, on
+/// whatever threads that is.
+#[test]
+fn the_data_of_a_handle_ends_with_the_handle() {
+    let scheduler = start_without_watchdog(2);
+    for when in [Dropped::WhileTaskWaits, Dropped::OnceTaskIsDone, Dropped::OnceOutputIsTaken] {
+        for (moves, panics) in [(false, false), (false, true), (true, false), (true, true)] {
+            let (data, slots, go) = (Count::new(), Count::new(), Signal::new());
+            let wait = go.clone();
+            let body = async move {
+                wait.wait().await;
+                End::Value(())
+            };
+            let mut handle = scheduler.spawn(body, SlotWithData(slots.on_drop()));
+            assert!(handle.data().counts.is_none(), "it begins with its default");
+            *handle.data() = Data { counts: Some(data.on_drop()), panics };
+            let waker = waker_of(|| {});
+            assert!(handle.poll_join(&mut Context::from_waker(&waker)).is_pending());
+            if when != Dropped::WhileTaskWaits {
+                go.set();
+                eventually("the task is done", || handle.task().is_done());
+            }
+            let counts = data.clone();
+            let finish = move || {
+                if when == Dropped::OnceOutputIsTaken {
+                    assert_eq!(handle.try_take(), Some(End::Value(())));
+                }
+                assert!(handle.data().counts.is_some() && counts.get() == 0, "it is still there");
+                let dropped = catch_unwind(AssertUnwindSafe(|| drop(handle)));
+                assert_eq!((dropped.is_err(), counts.get()), (panics, 1));
+            };
+            if moves {
+                std::thread::spawn(finish).join().expect("no panic");
+            } else {
+                finish();
+            }
+            go.set();
+            eventually("the cell is freed", || slots.get() == 1);
+            assert_eq!(data.get(), 1, "{when:?}");
+            assert_all_workers_live(&scheduler, 2);
+        }
+    }
+    close(&scheduler);
+}
+
 struct CountedSlot(#[expect(dead_code, reason = "counts its drop")] DropCount);
 
 impl Slot for CountedSlot {
+    type ForHandle = ();
+
     fn completed(&self, _: &TaskRef) {}
 }
 
@@ -145,6 +221,8 @@ impl Slot for CountedSlot {
 struct PanickySlot(Count);
 
 impl Slot for PanickySlot {
+    type ForHandle = ();
+
     fn completed(&self, task: &TaskRef) {
         assert!(task.is_done());
         self.0.add();
@@ -269,6 +347,8 @@ fn an_eager_task_is_polled_inside_the_call() {
 fn the_destructor_of_a_slot_finds_no_current_task() {
     struct AsksInDrop(std::sync::mpsc::Sender<bool>);
     impl selvedge_scheduler::Slot for AsksInDrop {
+        type ForHandle = ();
+
         fn completed(&self, _: &selvedge_scheduler::TaskRef) {}
     }
     impl Drop for AsksInDrop {

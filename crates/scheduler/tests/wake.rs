@@ -21,6 +21,8 @@ use selvedge_scheduler::{JoinHandle, Scheduler, Slot, TaskRef};
 struct CountedSlot(#[expect(dead_code, reason = "counts its drop")] DropCount);
 
 impl Slot for CountedSlot {
+    type ForHandle = ();
+
     fn completed(&self, _: &TaskRef) {}
 }
 

@@ -34,7 +34,7 @@ pub(super) const COMPLETE_VS_HANDLE_DROP: Model =
         dropper.join().expect("no panic");
         assert_eq!((ledger.polls(), ledger.abandoned(), ledger.slots_dropped()), (1, 1, 1));
     })
-    .finds(&["quiet-without-looking", "leave-though-complete"])
+    .finds(&["quiet-without-looking", "leave-though-complete", "runner-touches-the-handles-data"])
     .reaches(|| {
         vec![("the task completed first", &COMPLETED_FIRST), ("the handle went first", &DROPPED_FIRST)]
     });

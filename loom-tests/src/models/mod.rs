@@ -7,6 +7,7 @@ mod cpu_bound;
 mod group;
 mod idle;
 mod join;
+mod one_word;
 mod panics;
 mod queues;
 mod shutdown;
@@ -40,6 +41,7 @@ pub(crate) const MODELS: &[Model] = &[
     join::WATCH_COMPLETION_VS_COMPLETE,
     join::WAKER_OUTLIVES_POOL,
     join::JOIN_ACROSS_WORKERS,
+    one_word::BOX_IS_MADE_ONCE,
     panics::PANIC_IN_POLL,
     panics::PANIC_IN_DROP,
     shutdown::SPAWN_VS_SHUTDOWN,

@@ -1,5 +1,9 @@
 //! Rule 3: does an awaited task receive the request first?
 
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::Poll;
+
 use selvedge::{Error, Result, Task, TaskHandle, create_task, shield, sleep};
 use selvedge_tests::{LONG, MOMENT, Trace, message_of, settle};
 
@@ -144,6 +148,55 @@ async fn a_request_that_the_awaited_task_never_saw_meets_the_next_leaf() -> Resu
     gate.try_send(()).expect("there is room");
     assert_eq!(outer.await?, ("value", true));
     assert!(!inner_handle.cancelled());
+    Ok(())
+}
+
+/// Where the handle goes after a request was passed on through it, while its await is pending.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Goes {
+    Nowhere,
+    ToAnotherTask,
+    Away,
+    AwayInAnotherTask,
+}
+
+#[selvedge::test(virtual_time)]
+async fn a_handle_may_go_anywhere_after_a_request_was_passed_on() -> Result<()> {
+    for goes in [Goes::Nowhere, Goes::ToAnotherTask, Goes::Away, Goes::AwayInAnotherTask] {
+        let mut inner = create_task(async {
+            let _ = sleep(LONG).await;
+            sleep(MOMENT).await?;
+            Ok("stubborn")
+        });
+        let inner_handle = inner.handle();
+        let outer = create_task(async move {
+            let mut polled_once =
+                async || poll_fn(|cx| Poll::Ready(Pin::new(&mut inner).poll(cx).is_pending())).await;
+            assert!(polled_once().await);
+            sleep(MOMENT).await?;
+            me().cancel();
+            assert!(polled_once().await);
+            match goes {
+                Goes::Nowhere => inner.await.map(Some),
+                Goes::ToAnotherTask => create_task(inner).await.map(Some),
+                Goes::Away => Ok(None),
+                Goes::AwayInAnotherTask => {
+                    create_task(async move {
+                        assert!(!inner.done());
+                        Ok(None)
+                    })
+                    .await
+                }
+            }
+        });
+        let result = outer.await?;
+        let stays = matches!(goes, Goes::Nowhere | Goes::ToAnotherTask);
+        assert_eq!(result, stays.then_some("stubborn"), "{goes:?}");
+        while !inner_handle.done() {
+            sleep(MOMENT).await?;
+        }
+        assert_eq!((inner_handle.cancelling(), inner_handle.cancelled()), (1, false), "{goes:?}");
+    }
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::task::{Context, Waker};
 
-use selvedge_scheduler::TaskRef;
+use selvedge_scheduler::{NUMBER_BITS, NumberOr, NumberOrBox, TaskRef};
 
 use super::scope_stack::{self, DeliveredTo, ScopeStack};
 use crate::error::{CancelledError, Error};
@@ -21,28 +21,64 @@ use crate::request::{Entry, InHand, Meeting, UnderWay};
 /// A leaf that finds no request is about to suspend. If it was polled with another waker than its
 /// task's, it registers that waker with the scope around it (`request/foreign.rs`), until it is
 /// polled elsewhere or dropped.
-#[derive(Default)]
-pub(crate) struct Leaf(State);
+///
+/// It is one word: nearly every leaf has a `Memory` that fits into a number, and nothing else.
+pub(crate) struct Leaf(NumberOrBox<Rare>);
 
-/// Nearly all leaves are plain. What only the others need is in a box, so that all are 16 bytes.
-/// `Plain` has the fields of `Memory` one by one, because only then the compiler puts the tag into
-/// the gap between them.
-enum State {
-    Plain { seen: u32, place: u64 },
-    Entered(Box<(Memory, Entry)>),
+/// What few leaves need.
+struct Rare {
+    memory: Memory,
+    /// The registration of a foreign waker.
+    entry: Option<Entry>,
+    passed_on: Option<Passed>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Memory {
     seen: u32,
     /// Zero: never polled in a task.
     place: u64,
 }
 
-impl Default for State {
-    fn default() -> State {
-        State::Plain { seen: 0, place: 0 }
+/// How many of a number's bits are for `seen`; the others are for `place`. Larger ones are in a box.
+const SEEN_BITS: u32 = 12;
+const PLACE_BITS: u32 = NUMBER_BITS - SEEN_BITS;
+
+impl Memory {
+    /// As one number, if it is small enough. The highest bit of a place marks scopes, and becomes the lowest.
+    #[inline]
+    fn to_number(self) -> Option<usize> {
+        let place = self.place.rotate_left(1);
+        if place >> PLACE_BITS != 0 || self.seen >> SEEN_BITS != 0 {
+            return None;
+        }
+        usize::try_from(place << SEEN_BITS | u64::from(self.seen)).ok()
     }
+
+    #[inline]
+    fn from_number(number: usize) -> Memory {
+        let number = number as u64;
+        let seen = (number & ((1 << SEEN_BITS) - 1)) as u32;
+        Memory { seen, place: (number >> SEEN_BITS).rotate_right(1) }
+    }
+}
+
+impl Rare {
+    fn with(memory: Memory) -> Rare {
+        Rare { memory, entry: None, passed_on: None }
+    }
+
+    /// The number that says all of it, if there is one.
+    fn to_number(&self) -> Option<usize> {
+        let is_plain = self.entry.is_none() && self.passed_on.is_none();
+        if is_plain { self.memory.to_number() } else { None }
+    }
+}
+
+/// A request that an await has passed on to the task that it awaits.
+pub(crate) struct Passed {
+    pub(crate) to: DeliveredTo,
+    pub(crate) held: UnderWay,
 }
 
 /// A request that a leaf took.
@@ -68,7 +104,29 @@ impl Taken {
 
 impl Leaf {
     pub(crate) const fn new() -> Leaf {
-        Leaf(State::Plain { seen: 0, place: 0 })
+        Leaf(NumberOrBox::ZERO)
+    }
+
+    /// The request that was passed on, until it is known whether the awaited task saw it.
+    #[inline]
+    pub(crate) fn passed_on(&mut self) -> Option<&mut Passed> {
+        match self.0.get_mut() {
+            NumberOr::Number(_) => None,
+            NumberOr::Boxed(rare) => rare.passed_on.as_mut(),
+        }
+    }
+
+    /// Drops the request that was passed on before, if there is one.
+    pub(crate) fn set_passed_on(&mut self, passed: Passed) {
+        self.rare().passed_on = Some(passed);
+    }
+
+    #[inline]
+    pub(crate) fn take_passed_on(&mut self) -> Option<Passed> {
+        match self.0.get_mut() {
+            NumberOr::Number(_) => None,
+            NumberOr::Boxed(rare) => rare.passed_on.take(),
+        }
     }
 
     /// Takes a request that this leaf has not seen, as the error to return. Without one the leaf is
@@ -121,7 +179,7 @@ impl Leaf {
     /// took a request: the next request must reach it, too.
     #[inline]
     pub(crate) fn suspend(&mut self, cx: &Context<'_>) {
-        let is_plain = matches!(self.0, State::Plain { .. });
+        let is_plain = matches!(self.0.get(), NumberOr::Number(_));
         let wakes_task = TaskRef::with_current(|task| task.is_none_or(|task| task.is_woken_by(cx.waker())));
         if !(is_plain && wakes_task) {
             self.enter_or_leave(cx.waker(), wakes_task);
@@ -130,16 +188,23 @@ impl Leaf {
 
     #[cold]
     fn enter_or_leave(&mut self, waker: &Waker, wakes_task: bool) {
-        match &self.0 {
-            State::Entered(entered) if !wakes_task && entered.1.stands_for(waker) => return,
-            _ => {}
+        if !wakes_task && self.entry().is_some_and(|entry| entry.stands_for(waker)) {
+            return;
         }
-        let memory = self.memory();
         let wakers = if wakes_task { None } else { scope_stack::foreign() };
-        // This ends the former entry, if there was one.
-        self.0 = State::Plain { seen: memory.seen, place: memory.place };
+        self.end_entry();
         if let Some(wakers) = wakers {
-            self.0 = State::Entered(Box::new((memory, Entry::new(wakers, waker))));
+            self.rare().entry = Some(Entry::new(wakers, waker));
+        }
+    }
+
+    /// Removes the entry, if there is one, and the box, if nothing else needs it.
+    fn end_entry(&mut self) {
+        if let NumberOr::Boxed(rare) = self.0.get_mut() {
+            rare.entry = None;
+            if let Some(number) = rare.to_number() {
+                self.0 = NumberOrBox::number(number);
+            }
         }
     }
 
@@ -182,10 +247,10 @@ impl Leaf {
     #[inline]
     fn start_afresh(&mut self, stack: &ScopeStack<'_>, place: u64) {
         let mut seen = stack.delivered();
-        if let State::Entered(entered) = &mut self.0 {
+        if let Some(entry) = self.entry() {
             // The entry belongs to the former place, and is removed when the leaf suspends.
-            entered.1.mark_moved();
-            if entered.1.call().is_some_and(|call| stack.still_stand(call)) {
+            entry.mark_moved();
+            if entry.call().is_some_and(|call| stack.still_stand(call)) {
                 // This leaf waited when the request came. Another leaf that was called may have
                 // taken the request since.
                 seen = stack.made().wrapping_sub(1);
@@ -215,18 +280,38 @@ impl Leaf {
 
     #[inline]
     fn memory(&self) -> Memory {
-        match &self.0 {
-            State::Plain { seen, place } => Memory { seen: *seen, place: *place },
-            State::Entered(entered) => entered.0,
+        match self.0.get() {
+            NumberOr::Number(number) => Memory::from_number(number),
+            NumberOr::Boxed(rare) => rare.memory,
         }
     }
 
     #[inline]
     fn remember(&mut self, memory: Memory) {
-        match &mut self.0 {
-            State::Plain { seen, place } => (*seen, *place) = (memory.seen, memory.place),
-            State::Entered(entered) => entered.0 = memory,
+        match (self.0.get_mut(), memory.to_number()) {
+            (NumberOr::Boxed(rare), _) => rare.memory = memory,
+            (NumberOr::Number(_), Some(number)) => self.0 = NumberOrBox::number(number),
+            (NumberOr::Number(_), None) => self.rare().memory = memory,
         }
+    }
+
+    #[inline]
+    fn entry(&mut self) -> Option<&mut Entry> {
+        match self.0.get_mut() {
+            NumberOr::Number(_) => None,
+            NumberOr::Boxed(rare) => rare.entry.as_mut(),
+        }
+    }
+
+    #[cold]
+    fn rare(&mut self) -> &mut Rare {
+        self.0.get_or_box(|number| Rare::with(Memory::from_number(number)))
+    }
+}
+
+impl Default for Leaf {
+    fn default() -> Leaf {
+        Leaf::new()
     }
 }
 
@@ -257,8 +342,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_leaf_stays_small() {
-        assert_eq!(size_of::<Leaf>(), 16);
+    fn a_leaf_is_one_word() {
+        assert_eq!(size_of::<Leaf>(), size_of::<usize>());
+    }
+
+    /// What a leaf remembers comes back exactly, in a number or in a box.
+    #[test]
+    fn nothing_is_forgotten() {
+        let counts = [0, 1, (1 << SEEN_BITS) - 1, 1 << SEEN_BITS, u32::MAX];
+        let places = [0, 1, (1 << (PLACE_BITS - 1)) - 1, 1 << (PLACE_BITS - 1), (1 << 63) - 1];
+        let mut leaf = Leaf::new();
+        for seen in counts {
+            for place in places.into_iter().flat_map(|place| [place, place | 1 << 63]) {
+                let memory = Memory { seen, place };
+                let mut fresh = Leaf::new();
+                for leaf in [&mut leaf, &mut fresh] {
+                    leaf.remember(memory);
+                    assert_eq!(leaf.memory(), memory);
+                    leaf.end_entry();
+                    assert_eq!(leaf.memory(), memory);
+                }
+                let is_number = matches!(fresh.0.get(), NumberOr::Number(_));
+                let is_small = seen < 1 << SEEN_BITS && place & !(1 << 63) < 1 << (PLACE_BITS - 1);
+                assert_eq!((is_number, matches!(leaf.0.get(), NumberOr::Number(_))), (is_small, is_small));
+            }
+        }
     }
 
     #[test]

@@ -19,6 +19,6 @@ mod scope;
 mod scope_stack;
 
 pub(crate) use self::frame::{Frame, FramePoll, Patience, ScopedFrame};
-pub(crate) use self::leaf::{Leaf, Taken};
+pub(crate) use self::leaf::{Leaf, Passed, Taken};
 pub(crate) use self::scope::Scope;
 pub(crate) use self::scope_stack::{DeliveredTo, Outside, call_task};

@@ -31,6 +31,8 @@ impl<F: Future<Output = ()>> Future for Background<F> {
 struct BackgroundSlot;
 
 impl Slot for BackgroundSlot {
+    type ForHandle = ();
+
     fn completed(&self, _task: &TaskRef) {}
 }
 

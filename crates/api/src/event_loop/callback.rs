@@ -146,6 +146,8 @@ struct CallbackSlot {
 }
 
 impl Slot for CallbackSlot {
+    type ForHandle = ();
+
     fn completed(&self, _task: &TaskRef) {}
 }
 

@@ -1,5 +1,6 @@
 //! Which data do only some tasks need?
 
+use std::panic::Location;
 use std::sync::{Arc, OnceLock};
 
 use selvedge_scheduler::{Scheduler, WaitList};
@@ -12,8 +13,8 @@ use crate::request::{CancelState, Delivery, ForeignWakers, ForeignWakersOwner, M
 use crate::sync::{AtomicBool, Mutex, Ordering};
 
 /// A task's name, message, callbacks, own context and error: allocated when the first of them is needed.
-#[derive(Default)]
 pub(crate) struct Extra {
+    created_at: &'static Location<'static>,
     details: Mutex<Details>,
     /// The task's own context, once it differs from the inherited one, or if the task was given one
     /// to run in.
@@ -64,6 +65,21 @@ struct Details {
 }
 
 impl Extra {
+    pub(super) fn new(created_at: &'static Location<'static>) -> Extra {
+        Extra {
+            created_at,
+            details: Mutex::default(),
+            context: OnceLock::new(),
+            failure: OnceLock::new(),
+            retrieved: AtomicBool::new(false),
+            foreign: OnceLock::new(),
+        }
+    }
+
+    pub(super) fn created_at(&self) -> &'static Location<'static> {
+        self.created_at
+    }
+
     pub(super) fn name(&self) -> Option<String> {
         self.details.lock().name.clone()
     }
@@ -224,6 +240,6 @@ mod tests {
     /// Every gathered, grouped or named task has an `Extra`.
     #[test]
     fn what_only_some_tasks_need_stays_small() {
-        assert!(size_of::<Extra>() <= 208, "{}", size_of::<Extra>());
+        assert!(size_of::<Extra>() <= 216, "{}", size_of::<Extra>());
     }
 }

@@ -3,8 +3,7 @@
 use std::panic::Location;
 use std::sync::Arc;
 
-use once_cell::race::OnceBox;
-use selvedge_scheduler::Scheduler;
+use selvedge_scheduler::{RefOr, RefThenBox, Scheduler};
 
 use super::extra::{Extra, ShutdownRequest};
 use super::number;
@@ -19,9 +18,9 @@ pub(crate) struct TaskSlot {
     requests: CancelState,
     /// The creator's context at creation: one reference to an immutable map.
     inherited: Option<Arc<Bindings>>,
-    extra: OnceBox<Extra>,
+    /// Where the task was created; once there is an `Extra`, that says it.
+    extra: RefThenBox<Location<'static>, Extra>,
     number: u64,
-    created_at: &'static Location<'static>,
 }
 
 impl TaskSlot {
@@ -30,9 +29,8 @@ impl TaskSlot {
         TaskSlot {
             requests: CancelState::new(),
             inherited,
-            extra: OnceBox::new(),
+            extra: RefThenBox::new(created_at),
             number: number::next(),
-            created_at,
         }
     }
 
@@ -48,7 +46,10 @@ impl TaskSlot {
     }
 
     pub(crate) fn created_at(&self) -> &'static Location<'static> {
-        self.created_at
+        match self.extra.get() {
+            RefOr::Ref(created_at) => created_at,
+            RefOr::Boxed(extra) => extra.created_at(),
+        }
     }
 
     pub(crate) fn inherited(&self) -> Option<&Arc<Bindings>> {
@@ -57,12 +58,15 @@ impl TaskSlot {
 
     /// The `Extra`, allocated now if the task has none.
     pub(crate) fn extra(&self) -> &Extra {
-        self.extra.get_or_init(|| Box::new(Extra::default()))
+        self.extra.get_or_box(Extra::new)
     }
 
     /// The `Extra`, if anything ever needed it.
     pub(crate) fn extra_if_any(&self) -> Option<&Extra> {
-        self.extra.get()
+        match self.extra.get() {
+            RefOr::Ref(_) => None,
+            RefOr::Boxed(extra) => Some(extra),
+        }
     }
 
     /// Counts a request, and keeps its message and route if it is the first since the last delivery.
@@ -182,6 +186,6 @@ mod tests {
 
     #[test]
     fn the_slot_stays_small() {
-        assert!(size_of::<TaskSlot>() <= 40);
+        assert!(size_of::<TaskSlot>() <= 32);
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use selvedge_scheduler::{Slot, TaskRef};
 
+use crate::cancel::Leaf;
 use crate::contain::{self, Contained, SoonOrHere};
 use crate::context_var::copy_context;
 use crate::event_loop::{get_running_loop, report};
@@ -12,6 +13,8 @@ use crate::slot::{
 };
 
 impl Slot for TaskSlot {
+    type ForHandle = Leaf;
+
     fn completed(&self, task: &TaskRef) {
         if let Some(extra) = self.extra_if_any() {
             run(extra.take_watchers(), task);

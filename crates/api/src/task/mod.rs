@@ -28,14 +28,14 @@ pub use self::introspect::{all_tasks, current_task};
 pub use self::methods::Coro;
 pub use crate::slot::{CallbackId, TaskHandle, TaskId};
 
-use crate::cancel::{DeliveredTo, Leaf, Outside};
+use crate::cancel::{Leaf, Outside, Passed};
 use crate::capture::{self, Notes};
 use crate::context::OutsideContext;
 use crate::context_var::current_bindings;
 use crate::coroutine::Coroutine;
 use crate::error::{InvalidStateError, Result, RuntimeError, no_running_loop};
 use crate::leaf::{LeafFuture, poll_leaf};
-use crate::request::{Meeting, UnderWay};
+use crate::request::Meeting;
 use crate::slot::{PassedOn, TaskRefExt, TaskSlot};
 use crate::start::start_held;
 
@@ -81,17 +81,8 @@ use crate::start::start_held;
 /// its loop was closed; [`PanicError`](crate::PanicError) if it panicked; [`RuntimeError`] if a
 /// task awaits itself; [`InvalidStateError`] if the result was moved out before.
 pub struct Task<T: Send + 'static> {
-    join: JoinHandle<Ended<T>>,
-    leaf: Leaf,
-    /// The request that was passed on to the task, until it is known whether the task saw it. In a
-    /// box, because that is rare.
-    passed_on: Option<Box<Passed>>,
-}
-
-/// A request that was passed on.
-struct Passed {
-    to: DeliveredTo,
-    held: UnderWay,
+    /// What its await remembers lies in the task's cell: `leaf()`.
+    join: JoinHandle<Ended<T>, Leaf>,
 }
 
 /// Starts a coroutine as a task of the running loop.
@@ -169,7 +160,7 @@ pub(crate) fn new_slot(created_at: &'static Location<'static>) -> TaskSlot {
 /// Starts a coroutine on a given scheduler.
 pub(crate) fn spawn_on<C: Coroutine>(scheduler: &Scheduler, coro: C, slot: TaskSlot) -> Task<C::Item> {
     start_held();
-    Task { join: scheduler.spawn(TaskBody::new(coro), slot), leaf: Leaf::new(), passed_on: None }
+    Task { join: scheduler.spawn(TaskBody::new(coro), slot) }
 }
 
 /// [`create_task`], but the task is held before its first step, until its
@@ -179,11 +170,7 @@ fn create_held<C: Coroutine>(coro: C) -> Task<C::Item> {
     let slot = new_slot(Location::caller());
     slot.requests().hold();
     Scheduler::with_current(|scheduler| match scheduler {
-        Some(scheduler) => Task {
-            join: scheduler.spawn_suspended(TaskBody::new(coro), slot),
-            leaf: Leaf::new(),
-            passed_on: None,
-        },
+        Some(scheduler) => Task { join: scheduler.spawn_suspended(TaskBody::new(coro), slot) },
         None => panic!("{}", no_running_loop()),
     })
 }
@@ -221,7 +208,7 @@ fn spawn_eager_on<C: Coroutine>(scheduler: &Scheduler, coro: C, slot: TaskSlot) 
     let _scopes = Outside::step();
     let _context = OutsideContext::step();
     let _no_capture = capture::Paused::step();
-    Task { join: scheduler.spawn_eager(TaskBody::new(coro), slot), leaf: Leaf::new(), passed_on: None }
+    Task { join: scheduler.spawn_eager(TaskBody::new(coro), slot) }
 }
 
 impl<T: Send + 'static> From<&Task<T>> for TaskHandle {
@@ -287,14 +274,14 @@ impl<T: Send + 'static> Task<T> {
     /// Called when the task is done. If it ended without having seen the request that was passed on
     /// to it, that request is given back, for the next await.
     fn settle_passed_on(&mut self, result: &Result<T>) {
-        if let Some(passed) = self.passed_on.take() {
+        if let Some(passed) = self.leaf().take_passed_on() {
             if passed.held.route().is_of_shutdown() {
                 set_waits_for_request(false);
             }
             let is_unseen = self.task_ref().task_slot().requests().load().is_pending();
             let is_cancelled = result.as_ref().is_err_and(crate::Error::is_cancelled);
             if is_unseen && !is_cancelled {
-                self.leaf.give_back(passed.to);
+                self.leaf().give_back(passed.to);
             }
         }
     }
@@ -328,7 +315,7 @@ impl<T: Send + 'static> LeafFuture for Task<T> {
 
     #[inline]
     fn leaf(&mut self) -> &mut Leaf {
-        &mut self.leaf
+        self.join.data()
     }
 
     fn awaits(&self, notes: &mut Notes) {
@@ -357,15 +344,15 @@ impl<T: Send + 'static> LeafFuture for Task<T> {
         // the same time, each then meets the other's request as a new one. If each only looked at
         // its request first, both could join a request that is about to be delivered, and no await
         // would take it.
-        let Some(taken) = self.leaf.take(cx) else { return Break(Poll::Pending) };
-        if let Some(passed) = &mut self.passed_on {
+        let Some(taken) = self.leaf().take(cx) else { return Break(Poll::Pending) };
+        if let Some(passed) = self.leaf().passed_on() {
             match taken.meet(&passed.held) {
                 Meeting::Late => {}
                 Meeting::Circle => return Break(Poll::Ready(Err(taken.error.into()))),
                 Meeting::Joined => {
                     passed.to.add(taken.to);
                     taken.route.join();
-                    self.leaf.suspend(cx);
+                    self.leaf().suspend(cx);
                     return Break(Poll::Pending);
                 }
             }
@@ -375,12 +362,13 @@ impl<T: Send + 'static> LeafFuture for Task<T> {
                 if taken.route.route().is_of_shutdown() {
                     set_waits_for_request(true);
                 }
-                self.passed_on = Some(Box::new(Passed { to: taken.to, held: taken.route.keep() }));
-                self.leaf.suspend(cx);
+                let passed = Passed { to: taken.to, held: taken.route.keep() };
+                self.leaf().set_passed_on(passed);
+                self.leaf().suspend(cx);
                 Break(Poll::Pending)
             }
             PassedOn::TooLate => {
-                self.leaf.give_back(taken.to);
+                self.leaf().give_back(taken.to);
                 Continue(())
             }
             PassedOn::Circle => Break(Poll::Ready(Err(taken.error.into()))),

@@ -153,6 +153,6 @@ mod tests {
 
     #[test]
     fn a_sleeping_task_is_small() {
-        assert_eq!(size_of::<Sleep>(), 56);
+        assert_eq!(size_of::<Sleep>(), 48);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::ptr::NonNull;
 
+use super::Slot;
 use super::cell::Cell;
 use super::state::{Claim, EndPoll, Seen, State, Wake};
 
@@ -11,11 +12,12 @@ use super::state::{Claim, EndPoll, Seen, State, Wake};
 /// # Safety
 ///
 /// As for `harness::dealloc`.
-pub(super) unsafe fn seal<F: Future, S>(cell: NonNull<Cell<F, S>>) {
+pub(super) unsafe fn seal<F: Future, S: Slot>(cell: NonNull<Cell<F, S>>) {
     // SAFETY: no reference is left, so the cell is the caller's.
     let cell = unsafe { &mut *cell.as_ptr() };
     cell.header.state.seal();
     cell.header.join_waker.with_mut(|_| ());
+    cell.for_handle.with_mut(|_| ());
     cell.stage.with_mut(|_| ());
 }
 

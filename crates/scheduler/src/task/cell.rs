@@ -1,9 +1,9 @@
 //! How is a task laid out in memory?
 //!
-//! The header and the slot are kept small: with the api's slot, a trivial parked task takes 96
+//! Header, handle's data and slot are kept small: with the api's slot, a trivial parked task takes 88
 //! bytes. malloc's next size is 104.
 
-use std::mem::ManuallyDrop;
+use std::mem::{ManuallyDrop, offset_of};
 use std::ptr::NonNull;
 
 use super::alloc;
@@ -24,14 +24,18 @@ pub(super) struct Header {
     pub(super) join_waker: UnsafeCell<JoinWaker>,
 }
 
-/// A whole task. The slot follows the header directly, so that it is found without the future's
-/// type.
+/// A whole task. The handle's data and the slot follow the header, so that they are found without
+/// the future's type.
 #[repr(C)]
-pub(super) struct Cell<F: Future, S> {
+pub(super) struct Cell<F: Future, S: Slot> {
     pub(super) header: Header,
+    pub(super) for_handle: ForHandle<S::ForHandle>,
     pub(super) slot: S,
     pub(super) stage: UnsafeCell<Stage<F>>,
 }
+
+/// The data of the handle, which drops it (rule *For handle*).
+pub(super) type ForHandle<A> = UnsafeCell<ManuallyDrop<A>>;
 
 /// The future and its output use the same memory one after the other. The state word says which of
 /// them is there (rules *Runner*, *Output*).
@@ -81,21 +85,36 @@ where
 }
 
 impl Header {
-    /// The slot's address, for slots of type `S`.
+    /// Where the handle's data of type `A` lies in a cell.
     #[inline]
-    pub(super) fn slot_offset<S>() -> usize {
-        size_of::<Header>().next_multiple_of(align_of::<S>())
+    pub(super) const fn for_handle_offset<A>() -> usize {
+        size_of::<Header>().next_multiple_of(align_of::<ForHandle<A>>())
+    }
+
+    /// Where a slot of type `S` lies in a cell.
+    #[inline]
+    pub(super) const fn slot_offset<S: Slot>() -> usize {
+        let behind = Self::for_handle_offset::<S::ForHandle>() + size_of::<ForHandle<S::ForHandle>>();
+        behind.next_multiple_of(align_of::<S>())
     }
 }
 
 /// Allocates a task. Returns the right to poll it, and the handle that owns its output. The task
 /// must be registered before it is polled or dropped.
-pub(super) fn new_task<F, S>(future: F, slot: S, weight: u8) -> (Runnable, JoinHandle<F::Output>)
+pub(super) fn new_task<F, S>(
+    future: F,
+    slot: S,
+    weight: u8,
+) -> (Runnable, JoinHandle<F::Output, S::ForHandle>)
 where
     F: Future + Send + 'static,
     F::Output: Outcome,
     S: Slot,
 {
+    const {
+        assert!(offset_of!(Cell<F, S>, for_handle) == Header::for_handle_offset::<S::ForHandle>());
+        assert!(offset_of!(Cell<F, S>, slot) == Header::slot_offset::<S>());
+    }
     let cell = Cell {
         header: Header {
             state: State::new(weight),
@@ -103,6 +122,7 @@ where
             home: Home::NONE,
             join_waker: UnsafeCell::new(JoinWaker::none()),
         },
+        for_handle: UnsafeCell::new(ManuallyDrop::new(S::ForHandle::default())),
         slot,
         stage: UnsafeCell::new(Stage { future: ManuallyDrop::new(future) }),
     };
@@ -112,7 +132,8 @@ where
     let runnable = unsafe { Runnable::from_raw(ptr) };
     // SAFETY: as above.
     let task = unsafe { TaskRef::from_raw(ptr) };
-    (runnable, JoinHandle::new(task))
+    // SAFETY: the task is new, and the caller's types are the cell's.
+    (runnable, unsafe { JoinHandle::new(task) })
 }
 
 /// Identifies the type of a task's future, for records by type.

@@ -8,7 +8,7 @@ use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::task::{Context, Poll, Waker};
 
-use super::cell::Header;
+use super::cell::{ForHandle, Header};
 use super::join_waker::JoinWaker;
 use super::page::Home;
 use super::state::{Claim, DropHandle};
@@ -28,8 +28,8 @@ pub(crate) enum Unclaimed {
 pub struct TaskRef(NonNull<Header>);
 
 // SAFETY: a reference gives access to the atomic state word and to the slot, which is `Send +
-// Sync`. The last reference may free the cell on any thread; its stage is empty by then, and wakers
-// are `Send`.
+// Sync`. The last reference may free the cell on any thread; its stage and the handle's data are
+// empty by then, and wakers are `Send`.
 unsafe impl Send for TaskRef {}
 // SAFETY: as above.
 unsafe impl Sync for TaskRef {}
@@ -97,7 +97,7 @@ impl TaskRef {
         if !self.header().vtable.slot_type.is::<S>() {
             return None;
         }
-        // SAFETY: the slot follows the header within the same allocation (`Cell` is `repr(C)`).
+        // SAFETY: the slot lies there within the same allocation (`new_task` checks the offset).
         let slot = unsafe { self.0.byte_add(Header::slot_offset::<S>()) };
         // SAFETY: its type is `S`, it is never changed, and it lives as long as this reference.
         Some(unsafe { slot.cast::<S>().as_ref() })
@@ -227,24 +227,46 @@ impl fmt::Debug for TaskRef {
     }
 }
 
-/// The owner of a task's output. Dropping it detaches the task, which continues.
-pub struct JoinHandle<T> {
+/// The owner of a task's output, and of its [`Slot::ForHandle`], which has type `A`. Dropping it
+/// detaches the task, which continues.
+pub struct JoinHandle<T, A = ()> {
     task: TaskRef,
-    output: PhantomData<fn() -> T>,
+    owns: PhantomData<fn() -> (T, A)>,
 }
 
 // SAFETY: the handle is the only way to the output, which it hands out by value or by reference:
-// `T: Send` lets it change threads.
-unsafe impl<T: Send> Send for JoinHandle<T> {}
-// SAFETY: a shared handle gives `&T` (`peek`) and nothing else of `T`.
-unsafe impl<T: Sync> Sync for JoinHandle<T> {}
+// `T: Send` lets it change threads. It is the only way to its data, too: `A: Send`.
+unsafe impl<T: Send, A: Send> Send for JoinHandle<T, A> {}
+// SAFETY: a shared handle gives `&T` (`peek`) and nothing else of `T`, and nothing of `A`.
+unsafe impl<T: Sync, A> Sync for JoinHandle<T, A> {}
 
-impl<T> Unpin for JoinHandle<T> {}
+impl<T, A> Unpin for JoinHandle<T, A> {}
 
-impl<T> JoinHandle<T> {
-    /// Takes over `task`'s HANDLE flag; its output has type `T`.
-    pub(super) fn new(task: TaskRef) -> Self {
-        Self { task, output: PhantomData }
+impl<T, A> JoinHandle<T, A> {
+    /// Takes over `task`'s HANDLE flag and the handle's data.
+    ///
+    /// # Safety
+    ///
+    /// `task` must be new: no other handle was made for it. Its output must have type `T`, and its
+    /// slot's `ForHandle` must be `A`.
+    pub(super) unsafe fn new(task: TaskRef) -> Self {
+        Self { task, owns: PhantomData }
+    }
+
+    /// The handle's data.
+    #[inline]
+    pub fn data(&mut self) -> &mut A {
+        // SAFETY: rule *For handle*: the result borrows the handle exclusively. The handle keeps the cell
+        // alive, and only its drop empties the field.
+        self.for_handle().with_mut(|field| unsafe { &mut **field })
+    }
+
+    #[inline]
+    fn for_handle(&self) -> &ForHandle<A> {
+        // SAFETY: the field lies there within the cell (`new_task` checks the offset).
+        let field = unsafe { self.task.0.byte_add(Header::for_handle_offset::<A>()) };
+        // SAFETY: `A` is its type, and the handle keeps the cell alive. The field is an `UnsafeCell`.
+        unsafe { field.cast::<ForHandle<A>>().as_ref() }
     }
 
     /// The task.
@@ -324,7 +346,7 @@ unsafe fn would_wake(room: *const JoinWaker, waker: &Waker) -> bool {
     unsafe { &*room }.will_wake(waker)
 }
 
-impl<T> Drop for JoinHandle<T> {
+impl<T, A> Drop for JoinHandle<T, A> {
     fn drop(&mut self) {
         let header = self.task.header();
         match header.state.drop_handle() {
@@ -338,10 +360,24 @@ impl<T> Drop for JoinHandle<T> {
             }
             DropHandle::Nothing => {}
         }
+        // SAFETY: rule *For handle*: this is the drop.
+        let data = self.for_handle().with_mut(|field| unsafe { take_out(field) });
+        // Foreign code. If it panics, the reference to the task is still dropped.
+        drop(data);
     }
 }
 
-impl<T> fmt::Debug for JoinHandle<T> {
+/// # Safety
+///
+/// The caller must have exclusive access to `field`, which is empty afterwards.
+unsafe fn take_out<A>(field: *mut ManuallyDrop<A>) -> A {
+    // SAFETY: the caller guarantees it.
+    let field = unsafe { &mut *field };
+    // SAFETY: as above; the content is not used again.
+    unsafe { ManuallyDrop::take(field) }
+}
+
+impl<T, A> fmt::Debug for JoinHandle<T, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("JoinHandle").field(&self.task).finish()
     }

@@ -237,7 +237,7 @@ where
 /// # Safety
 ///
 /// `task` must be a `Cell<F, S>`.
-pub(super) unsafe fn output<F: Future, S>(task: NonNull<Header>) -> NonNull<()> {
+pub(super) unsafe fn output<F: Future, S: Slot>(task: NonNull<Header>) -> NonNull<()> {
     // SAFETY: the caller names the type.
     let cell = unsafe { task.cast::<Cell<F, S>>().as_ref() };
     // The fields of a union are at its beginning.
@@ -247,7 +247,7 @@ pub(super) unsafe fn output<F: Future, S>(task: NonNull<Header>) -> NonNull<()> 
 /// # Safety
 ///
 /// `task` must be a `Cell<F, S>` to which no reference is left, and whose stage is empty.
-pub(super) unsafe fn dealloc<F: Future, S>(task: NonNull<Header>) {
+pub(super) unsafe fn dealloc<F: Future, S: Slot>(task: NonNull<Header>) {
     let cell = task.cast::<Cell<F, S>>();
     // SAFETY: no other thread can reach the cell.
     let header = unsafe { &mut *task.as_ptr() };
@@ -260,8 +260,8 @@ pub(super) unsafe fn dealloc<F: Future, S>(task: NonNull<Header>) {
     unsafe {
         super::model::seal(cell);
     }
-    // SAFETY: the cell is valid and no other thread can reach it. The drop of its stage does
-    // nothing.
+    // SAFETY: the cell is valid and no other thread can reach it. The drops of its stage and of the
+    // handle's data do nothing.
     silently(|| unsafe { cell.drop_in_place() });
     // SAFETY: `new_task` made the allocation with `alloc::put`, and its value has been dropped.
     unsafe { alloc::free(cell) };

@@ -12,6 +12,9 @@
 //! * **Output** Once the task is complete with `HANDLE` set, `stage` holds the output, and only the
 //!   [`JoinHandle`] accesses it, until it takes the output or is dropped. Without `HANDLE` the
 //!   stage is empty, and no thread accesses it.
+//! * **For handle** `for_handle` belongs to the [`JoinHandle`] from the beginning to the handle's drop.
+//!   Only that drop and functions that borrow the handle exclusively access it. Afterwards the
+//!   field is empty, and no thread accesses it.
 //! * **Join waker** Without `JOIN_WAKER` the `join_waker` field belongs to the handle (to the
 //!   dropper of the last reference if there is no handle). With it, every thread may read the field
 //!   and none may write it. The flag never changes after `COMPLETE`. The runner then uses up the
@@ -34,6 +37,7 @@ mod join_waker;
 #[cfg(selvedge_loom)]
 #[path = "../model/task.rs"]
 pub(crate) mod model;
+mod one_word;
 mod owned;
 mod page;
 mod runnable;
@@ -42,6 +46,7 @@ mod state;
 mod waker;
 
 pub use handle::{JoinHandle, TaskRef};
+pub use one_word::{NUMBER_BITS, NumberOr, NumberOrBox, RefOr, RefThenBox};
 
 pub(crate) use alloc::trim as trim_cell_memory;
 pub(crate) use cell::kind_of;
@@ -83,6 +88,10 @@ pub(crate) trait PollEnd {
 
 /// The data that the layer above keeps in every task's cell.
 pub trait Slot: Send + Sync + 'static {
+    /// Data of the layer above that belongs to the task's [`JoinHandle`] alone. It lies in the
+    /// cell, so that the handle is one word.
+    type ForHandle: Default + Send + 'static;
+
     /// Runs once after the task is done, on the thread that completed it, if
     /// [`TaskRef::watch_completion`] returned false. No lock is held. A panic is caught and
     /// dropped.

@@ -99,7 +99,7 @@ impl OwnedTasks {
         future: F,
         slot: S,
         weight: u8,
-    ) -> (Result<Runnable, RefusedTask>, JoinHandle<F::Output>)
+    ) -> (Result<Runnable, RefusedTask>, JoinHandle<F::Output, S::ForHandle>)
     where
         F: Future + Send + 'static,
         F::Output: Outcome,
@@ -329,6 +329,8 @@ mod tests {
     struct Nothing;
 
     impl Slot for Nothing {
+        type ForHandle = ();
+
         fn completed(&self, _: &TaskRef) {}
     }
 

@@ -105,6 +105,8 @@ impl Future for Subject {
 struct CountingSlot(Arc<Seen>, #[expect(dead_code, reason = "counts its drop")] Guard);
 
 impl Slot for CountingSlot {
+    type ForHandle = ();
+
     fn completed(&self, task: &TaskRef) {
         assert!(task.is_done());
         self.0.completed.fetch_add(1, Ordering::SeqCst);
@@ -322,6 +324,8 @@ impl Gate {
 struct Plain;
 
 impl Slot for Plain {
+    type ForHandle = ();
+
     fn completed(&self, _: &TaskRef) {}
 }
 

@@ -16,6 +16,8 @@ use selvedge_scheduler::{Config, JoinHandle, Outcome, Scheduler, Slot, TaskRef};
 pub struct NoSlot;
 
 impl Slot for NoSlot {
+    type ForHandle = ();
+
     fn completed(&self, _: &TaskRef) {}
 }
 
@@ -191,7 +193,7 @@ pub fn spawn<T: Send + 'static>(
 pub fn spawn_with<T: Send + 'static>(
     scheduler: &Scheduler,
     future: impl Future<Output = T> + Send + 'static,
-    slot: impl Slot,
+    slot: impl Slot<ForHandle = ()>,
 ) -> JoinHandle<End<T>> {
     scheduler.spawn(async { End::Value(future.await) }, slot)
 }
