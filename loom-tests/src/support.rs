@@ -176,7 +176,19 @@ pub(crate) fn expected_panic() -> ! {
 }
 
 pub(crate) fn config(workers: usize, standbys: usize) -> Config {
-    Config { workers, max_standbys: Some(standbys), max_blocking_threads: Some(1), ..Config::default() }
+    Config {
+        workers,
+        max_standbys: Some(standbys),
+        max_computing_threads: Some(0),
+        max_blocking_threads: Some(1),
+        ..Config::default()
+    }
+}
+
+/// A `house` with one standby that also has computing threads. With `waits_time_out`, a computing thread
+/// that rests ends at once.
+pub(crate) fn computing_house(workers: usize, computing: usize, waits_time_out: bool) -> House {
+    House::new(Config { max_computing_threads: Some(computing), ..config(workers, 1) }, waits_time_out)
 }
 
 /// A scheduler whose workers are run by the model's threads.

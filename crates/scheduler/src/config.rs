@@ -19,6 +19,13 @@ const STANDBYS_PER_WORKER: usize = 4;
 const MAX_STANDBYS: usize = STANDBYS_PER_WORKER * MAX_WORKERS;
 /// The standbys of a scheduler with few workers.
 const MIN_STANDBYS: usize = 16;
+const COMPUTING_PER_WORKER: usize = 8;
+const MAX_COMPUTING: usize = COMPUTING_PER_WORKER * MAX_WORKERS;
+/// Light threads get nearly ten times the share of a core that a computing one gets. More would let other
+/// programs on the machine push the computing threads aside.
+const NICENESS: u8 = 10;
+/// The highest niceness that there is.
+pub const MAX_NICENESS: u8 = 19;
 /// asyncio's default executor has this many threads more than the machine has cores …
 const EXTRA_BLOCKING_THREADS: usize = 4;
 /// … up to this number.
@@ -73,6 +80,13 @@ pub struct Config {
     /// The number of standbys that may replace stuck workers at the same time, at most four times
     /// [`MAX_WORKERS`]; 0 switches the watchdog off. `None`: four per worker, at least 16.
     pub max_standbys: Option<usize>,
+    /// The number of threads that compute at the same time beside the workers: those that run the tasks
+    /// with long polls. At most eight times [`MAX_WORKERS`]; 0: such tasks run on the workers, and each of
+    /// their polls takes a standby. `None`: eight per worker.
+    pub max_computing_threads: Option<usize>,
+    /// How much lower the priority of the threads is that compute, in steps of Unix's niceness, 0 to 19.
+    /// Linux only. Default: 10.
+    pub computing_niceness: u8,
     /// The number of threads that run blocking jobs at the same time, at least 1. `None`: asyncio's
     /// rule, cores + 4, at most 32.
     pub max_blocking_threads: Option<usize>,
@@ -99,6 +113,13 @@ impl Config {
             format!("{} workers asked for; choose 1 to {MAX_WORKERS}", self.workers)
         } else if self.max_standbys.is_some_and(|standbys| standbys > MAX_STANDBYS) {
             format!("{} standbys asked for; choose at most {MAX_STANDBYS}", self.standbys())
+        } else if self.max_computing_threads.is_some_and(|threads| threads > MAX_COMPUTING) {
+            format!(
+                "{} computing threads asked for; choose at most {MAX_COMPUTING}",
+                self.computing_threads()
+            )
+        } else if self.computing_niceness > MAX_NICENESS {
+            format!("a niceness of {} asked for; choose 0 to {MAX_NICENESS}", self.computing_niceness)
         } else if self.thread_name.contains('\0') {
             format!("a thread cannot be named {:?}; leave out the zero byte", self.thread_name)
         } else {
@@ -109,6 +130,12 @@ impl Config {
 
     pub(crate) fn standbys(&self) -> usize {
         self.max_standbys.unwrap_or_else(|| (STANDBYS_PER_WORKER * self.workers).max(MIN_STANDBYS))
+    }
+
+    /// Zero without a watchdog: nothing finds long polls.
+    pub(crate) fn computing_threads(&self) -> usize {
+        let asked = self.max_computing_threads.unwrap_or(COMPUTING_PER_WORKER * self.workers);
+        if self.standbys() == 0 { 0 } else { asked }
     }
 
     pub(crate) fn blocking_threads(&self) -> usize {
@@ -125,6 +152,8 @@ impl Default for Config {
         Self {
             workers: 1,
             max_standbys: None,
+            max_computing_threads: None,
+            computing_niceness: NICENESS,
             max_blocking_threads: None,
             blocking_keep_alive: KEEP_ALIVE,
             thread_name: "selvedge".into(),
@@ -141,6 +170,8 @@ impl fmt::Debug for Config {
         f.debug_struct("Config")
             .field("workers", &self.workers)
             .field("standbys", &self.standbys())
+            .field("computing_threads", &self.computing_threads())
+            .field("computing_niceness", &self.computing_niceness)
             .field("blocking_threads", &self.blocking_threads())
             .field("blocking_keep_alive", &self.blocking_keep_alive)
             .field("slow_poll", &self.slow_poll)

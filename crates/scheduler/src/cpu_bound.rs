@@ -1,35 +1,43 @@
 //! Which tasks are cpu-bound, and how many of them may run at once?
 //!
-//! A task whose polls have lately been long is *cpu-bound* and waits in a queue that all workers
-//! share: its polls are so long that the shared queue costs nothing. As many cpu-bound polls may
-//! run at once as there are workers. The watchdog counts each of these workers as stuck, so a
-//! standby serves the light tasks meanwhile (`watchdog_thread.rs`). The operating system shares the
-//! cores between the two. That is why light tasks need no priority here and cpu-bound ones no
-//! quota: both have runnable threads.
+//! A task whose polls have lately been long is *cpu-bound* and waits in a queue that all computing
+//! threads share (`worker/compute.rs`): its polls are so long that the shared queue costs nothing. Workers
+//! run no tasks of the lanes, and computing threads run no others. Computing threads have a lower
+//! priority, so the operating system gives light work a core at once, and all the rest to computing.
 //!
-//! A new task is light, unless its kind has a record of long polls (`kinds.rs`). Then it is *on
-//! probation*: as likely as not its first poll will be long, but it may also be a health check on a
-//! connection of its own, which must not wait behind computations. So these tasks have a lane of
-//! their own, which comes first. As many of them may run at once as there are workers. Those that
-//! have been running for long are not counted, so that they keep no other task waiting. In total
-//! they are bounded by the number of places, of which the light and the cpu-bound tasks keep their
-//! share.
+//! As many tasks compute at once as there are workers, first in, first out. More threads than cores are
+//! not free even where there is work for all of them, as Linux leaves a core idle for moments.
 //!
-//! A cpu-bound poll that lasts very long does not count against the bound either: it may wait for a
-//! cpu-bound task that is queued.
+//! A new task is light, unless its kind has a record of long polls (`kinds.rs`):
 //!
-//! More threads than cores are not free even where there is work for all of them, as Linux leaves a
-//! core idle for moments. Hence the bounds. Rejected: no standby for a worker that computes as long
-//! as another one is left that does not (uneven work took 7 to 12 % longer than ideal).
+//! | first polls of the kind's tasks | a new task |
+//! |---|---|
+//! | some were long | is *on probation* |
+//! | the last four were all long | is cpu-bound |
+//!
+//! A task on probation may compute, but it may also be a health check on a connection of its own, which
+//! must not wait behind computations. So these tasks have a lane of their own, which comes first, and a
+//! few run at once ([`PROBATION_PER_WORKER`]); the operating system shares the cores between them. Those
+//! that have been running for long are not counted, so that they keep no other task waiting, but while
+//! they compute, fewer cpu-bound tasks do.
+//!
+//! A cpu-bound poll that blocks for 50 ms, or computes for a second, no longer counts against the bound: it
+//! may wait for a cpu-bound task that is queued.
+//!
+//! Tasks that were queued as light before their kind was entered are sorted again when a worker takes them
+//! ([`Lanes::sort`]). Otherwise one worker after another would begin to compute and be demoted.
+//!
+//! Rejected: new tasks of a kind with long polls are always cpu-bound (short ones wait for long ones: a
+//! twentieth of the requests in a mixed load).
 
-use crate::kinds::Kinds;
+use crate::kinds::{Kinds, ON_PROBATION};
 use crate::queue::{Injector, Steal};
-use crate::sync::{AtomicUsize, Ordering, spin_loop};
+use crate::sync::{AtomicBool, AtomicUsize, Ordering, fence, spin_loop};
 use crate::task::{Runnable, TaskRef, Why};
 
-/// The weight of a task after a long poll. Each poll below `SHORT_POLL_NANOS` takes one off; at
-/// zero the task is light again.
-pub(crate) const AFTER_LONG_POLL: u8 = 4;
+/// How many tasks on probation may run at once, in short polls, for each worker. With fewer, short ones
+/// wait for long ones; with more, long ones get less of the cores.
+pub(crate) const PROBATION_PER_WORKER: usize = 2;
 
 /// Where a task is queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +51,11 @@ pub(crate) enum Class {
 impl Class {
     /// The class of a new task with this weight.
     pub(crate) fn at_birth(weight: u8) -> Self {
-        if weight > 0 { Self::OnProbation } else { Self::Light }
+        match weight {
+            0 => Self::Light,
+            ON_PROBATION => Self::OnProbation,
+            _ => Self::CpuBound,
+        }
     }
 
     /// The class of a task that has been polled before.
@@ -62,9 +74,15 @@ impl Class {
 
 /// The two lanes, and the permits to run what is queued there.
 pub(crate) struct Lanes {
+    /// There may be computing threads.
+    is_on: bool,
     cpu_bound: Lane,
     probation: Lane,
     pub(crate) kinds: Kinds,
+    /// So many computing threads are to end, because others take their place (`share.rs`).
+    pub(crate) replaced: AtomicUsize,
+    /// Long polls were found lately: what is queued as light may be of a kind with a record by now.
+    pub(crate) is_sorting: AtomicBool,
 }
 
 struct Lane {
@@ -88,19 +106,26 @@ impl Lane {
 
     /// Takes a task, and the right to run it.
     fn take(&self) -> Option<Runnable> {
-        if self.queue.is_empty() || !self.acquire() {
-            return None;
-        }
-        loop {
-            match self.queue.steal_one() {
-                Steal::Success(task) => return Some(task),
-                Steal::Retry => spin_loop(),
-                Steal::Empty => {
-                    self.release();
-                    return None;
+        while !self.queue.is_empty() && self.acquire() {
+            loop {
+                match self.queue.steal_one() {
+                    Steal::Success(task) => return Some(task),
+                    Steal::Retry => spin_loop(),
+                    Steal::Empty => break,
                 }
             }
+            self.release();
+            // Ordering: partner of the fence in `push_to_lane`. A thread that has queued a task meanwhile may
+            // have seen this permit taken, and have called no thread: then this one sees the task.
+            fence(Ordering::SeqCst);
         }
+        None
+    }
+
+    /// How many queued tasks could run at once.
+    fn due(&self) -> usize {
+        let running = self.running.load(Ordering::Relaxed);
+        self.limit.load(Ordering::Relaxed).saturating_sub(running).min(self.queue.len())
     }
 
     fn is_due(&self) -> bool {
@@ -120,8 +145,19 @@ impl Lane {
 }
 
 impl Lanes {
-    pub(crate) fn new(workers: usize) -> Self {
-        Self { cpu_bound: Lane::new(workers), probation: Lane::new(workers), kinds: Kinds::new() }
+    pub(crate) fn new(workers: usize, is_on: bool) -> Self {
+        Self {
+            is_on,
+            cpu_bound: Lane::new(workers),
+            probation: Lane::new(PROBATION_PER_WORKER * workers),
+            kinds: Kinds::new(),
+            replaced: AtomicUsize::new(0),
+            is_sorting: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn is_off(&self) -> bool {
+        !self.is_on
     }
 
     pub(crate) fn push(&self, task: Runnable, on_probation: bool) {
@@ -142,6 +178,47 @@ impl Lanes {
     /// A task is queued that could run at once.
     pub(crate) fn is_due(&self) -> bool {
         self.probation.is_due() || self.cpu_bound.is_due()
+    }
+
+    /// Whether the calling thread, which computes, is to end. Each `true` uses up one of `replaced`.
+    pub(crate) fn take_replacement(&self) -> bool {
+        let one_less = |replaced: usize| replaced.checked_sub(1);
+        // Relaxed: it publishes nothing.
+        self.replaced.load(Ordering::Relaxed) > 0
+            && self.replaced.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
+    }
+
+    /// How many permits are out.
+    pub(crate) fn running(&self) -> usize {
+        self.probation.running.load(Ordering::Relaxed) + self.cpu_bound.running.load(Ordering::Relaxed)
+    }
+
+    /// How many queued tasks could run at once.
+    pub(crate) fn due(&self) -> usize {
+        self.probation.due() + self.cpu_bound.due()
+    }
+
+    #[inline]
+    pub(crate) fn is_sorting(&self) -> bool {
+        self.is_sorting.load(Ordering::Relaxed)
+    }
+
+    /// A poll of a task of this kind is long.
+    pub(crate) fn note_long_poll(&self, kind: usize) {
+        // Nothing would wear the record off.
+        if self.is_on {
+            self.kinds.note_long_poll(kind);
+        }
+    }
+
+    /// The class of a light task that has not been polled yet, by what its kind's record is now.
+    pub(crate) fn sort(&self, task: &TaskRef) -> Class {
+        let weight =
+            if task.is_new() && !task.has_weight() { self.kinds.weight_at_birth(task.kind()) } else { 0 };
+        if weight > 0 {
+            task.set_weight(weight);
+        }
+        Class::at_birth(weight)
     }
 
     pub(crate) fn release(&self, permit: Permit) {
@@ -188,7 +265,7 @@ mod tests {
 
     #[test]
     fn an_empty_queue_keeps_no_permit() {
-        let lanes = Lanes::new(1);
+        let lanes = Lanes::new(1, true);
         assert!(lanes.take().is_none() && !lanes.is_due());
         assert_eq!(lanes.cpu_bound.running.load(Ordering::Relaxed), 0);
         assert_eq!(lanes.probation.running.load(Ordering::Relaxed), 0);

@@ -33,6 +33,9 @@
 //! pushes that came meanwhile relied on it. At most half of the workers search, so that many pushes
 //! at once do not send all workers to the same queues.
 //!
+//! Computing threads sleep in a list of their own, by the same steps: "every queue" is then the two lanes
+//! (`worker/compute.rs`).
+//!
 //! Rejected: a lock around push and sleep (two more read-modify-writes for each push); a wake for
 //! each push (many system calls while the first woken worker is still on its way).
 
@@ -198,6 +201,11 @@ impl Idle {
     /// How many sleep: a hint.
     pub(crate) fn sleeping(&self) -> usize {
         Snapshot(self.word.load(Ordering::Relaxed)).sleeping()
+    }
+
+    /// A worker searches: a hint.
+    pub(crate) fn searches(&self) -> bool {
+        Snapshot(self.word.load(Ordering::Relaxed)).searching() > 0
     }
 
     /// No worker but the caller searches: a hint.

@@ -18,7 +18,8 @@
 //! | `idle.rs`, `parker.rs` | which parked worker is woken, which worker may park, and how? |
 //! | `spin.rs` | how long does a worker go on searching before it parks? |
 //! | `watchdog_thread.rs`, `watchdog.rs` | which polls last long, and which thread serves the rest? |
-//! | `cpu_bound.rs`, `kinds.rs` | which tasks are cpu-bound, and how many may run at once? |
+//! | `cpu_bound.rs`, `kinds.rs` | which tasks are cpu-bound, and how many may compute at once? |
+//! | `share.rs` | do computing threads get a fair share of the cores? |
 //! | `timer.rs`, `timers.rs`, `clock.rs` | what is a timer, when does it fire, and which time is it? |
 //! | `driver.rs` | which idle worker waits for deadlines and sockets? |
 //! | `moment.rs` | what is a point in a scheduler's time? |
@@ -46,7 +47,7 @@
 //!  cpu_bound  driver  pool  worker_slot         the parts, each with its own fields
 //!  config  queue/  timers                       settings and data, without workers
 //!  task/  io/  os  watchdog                     a task knows its scheduler as `trait Schedule`
-//!  clock  clock_pause  counters  door  far  idle  kinds  parker  refused  spin
+//!  clock  clock_pause  counters  door  far  idle  kinds  parker  refused  share  spin
 //!  contain  moment  runtimes  sync  wait_list    on these everything stands
 //! ```
 
@@ -79,6 +80,7 @@ mod queue;
 mod refused;
 mod runtimes;
 mod scheduler;
+mod share;
 mod shared;
 mod spawn;
 mod spin;
@@ -94,7 +96,7 @@ mod worker;
 mod worker_slot;
 
 pub use clock::ClockKind;
-pub use config::{AsAny, Config, Hooks, MAX_WORKERS, NoHooks};
+pub use config::{AsAny, Config, Hooks, MAX_NICENESS, MAX_WORKERS, NoHooks};
 pub use io::{Changes, Direction, Ready, Registration, Waiter};
 pub use metrics::{Metrics, WorkerMetrics, poll_time_bucket_end};
 pub use moment::Moment;

@@ -11,18 +11,25 @@ use std::time::Duration;
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Metrics {
-    /// The N workers, and after them the standbys that have been used.
+    /// One entry for each place at which a worker, a standby or a computing thread has worked.
     pub workers: Vec<WorkerMetrics>,
     /// Tasks that are not done.
     pub tasks_alive: usize,
     /// Tasks in the injector, the queue that belongs to no worker.
     pub injector_len: usize,
-    /// Cpu-bound tasks that wait for their turn.
+    /// Tasks in the two lanes: cpu-bound ones, and those on probation.
     pub cpu_bound_len: usize,
-    /// How often a standby was lent because a worker was stuck.
+    /// How often a thread was lent to run light tasks, because a worker was stuck or demoted.
     pub standbys_lent: u64,
-    /// Workers at present, including standbys.
+    /// Workers at present, including standbys, without computing threads.
     pub workers_active: usize,
+    /// Threads at present that run only tasks with long polls, at a lower priority.
+    pub computing_threads: usize,
+    /// How often a worker's thread became a computing thread, because its poll lasted, and a fresh thread
+    /// took over.
+    pub demotions: u64,
+    /// How often the operating system refused to lower a computing thread's priority.
+    pub niceness_refused: u64,
     /// Threads of the pool at present: those that run blocking jobs, work as standbys, or wait for
     /// either.
     pub pool_threads: usize,
@@ -66,8 +73,10 @@ pub struct WorkerMetrics {
     pub slow_polls: u64,
     /// Waits for sockets that ended because this worker polled the operating system.
     pub sockets_ready: u64,
-    /// Whether this is a standby.
+    /// Whether this place is beyond the first N.
     pub is_standby: bool,
+    /// Whether the thread here is a computing thread.
+    pub is_computing: bool,
     /// Whether a thread works here.
     pub is_active: bool,
     /// Poll times. Bucket `i` counts those of 2^i to 2^(i+1) µs, the first also shorter ones, the
@@ -84,7 +93,10 @@ impl Shared {
             injector_len: self.injector.len(),
             cpu_bound_len: self.lanes.len(),
             standbys_lent: self.watchdog.standbys_lent(),
-            workers_active: self.watchdog.active(),
+            workers_active: self.watchdog.light(),
+            computing_threads: self.watchdog.computing(),
+            demotions: self.watchdog.demotions.load(Ordering::Relaxed),
+            niceness_refused: self.watchdog.niceness_refused.load(Ordering::Relaxed),
             pool_threads: pool.threads,
             blocking_queue: pool.queued,
             timers_armed: self.all_timers().iter().map(crate::timers::TimerSlot::len).sum::<usize>()
@@ -96,6 +108,7 @@ impl Shared {
     fn worker_metrics(&self, index: usize) -> WorkerMetrics {
         let slot = &self.slots[index];
         let counters = &slot.counters;
+        let is_active = slot.is_taken();
         WorkerMetrics {
             polls: (slot.progress.poll.load(Ordering::Relaxed) / 2).saturating_sub(counters.firings.get()),
             steals: counters.steals.get(),
@@ -106,7 +119,8 @@ impl Shared {
             slow_polls: counters.slow_polls.get(),
             sockets_ready: counters.sockets_ready.get(),
             is_standby: index >= self.workers(),
-            is_active: slot.is_taken(),
+            is_computing: is_active && slot.computes.load(Ordering::Relaxed),
+            is_active,
             poll_times: std::array::from_fn(|i| counters.poll_times.count(i)),
         }
     }

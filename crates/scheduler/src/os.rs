@@ -1,5 +1,7 @@
 //! What do the scheduler's threads need from the operating system?
 
+use std::time::Duration;
+
 /// Prepares a thread that may wait for timers: by default Linux delays wake-ups by up to 50 µs.
 #[cfg(target_os = "linux")]
 pub(crate) fn prepare_thread() {
@@ -38,7 +40,7 @@ pub(crate) fn doing(thread: u32) -> Doing {
     let Ok(thread) = i32::try_from(thread) else { return Doing::Unknown };
     let clock = nix::time::ClockId::from_raw((!thread << 3) | THREAD_CLOCK);
     match nix::time::clock_gettime(clock) {
-        Ok(time) => Doing::Used(crate::clock::nanos(std::time::Duration::from(time))),
+        Ok(time) => Doing::Used(crate::clock::nanos(Duration::from(time))),
         Err(_) => Doing::Unknown,
     }
 }
@@ -52,6 +54,38 @@ pub(crate) fn wants_a_core(thread: u32) -> bool {
     stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('R'))
 }
 
+/// Measures the CPU time of the calling thread.
+#[derive(Clone, Copy)]
+#[cfg(all(target_os = "linux", not(selvedge_loom)))]
+pub(crate) struct CpuTimer(Duration);
+
+#[cfg(all(target_os = "linux", not(selvedge_loom)))]
+impl CpuTimer {
+    pub(crate) fn start() -> Self {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        Self(Duration::try_from(now).unwrap_or_default())
+    }
+
+    pub(crate) fn elapsed(self) -> Duration {
+        Self::start().0.saturating_sub(self.0)
+    }
+}
+
+/// The niceness of the calling thread, which its new threads inherit.
+#[cfg(all(target_os = "linux", not(selvedge_loom)))]
+pub(crate) fn niceness() -> i32 {
+    rustix::process::getpriority_process(None).unwrap_or(0)
+}
+
+/// Sets the niceness of a thread of this process. False: the system refuses.
+#[cfg(all(target_os = "linux", not(selvedge_loom)))]
+pub(crate) fn set_niceness(thread: u32, niceness: i32) -> bool {
+    use rustix::process::{Pid, setpriority_process};
+    let Some(thread) = i32::try_from(thread).ok().and_then(Pid::from_raw) else { return false };
+    // Linux takes the number of a thread here, too, and the highest niceness for any that is higher.
+    setpriority_process(Some(thread), niceness).is_ok()
+}
+
 // On other systems every poll that lasts counts as long. The same holds in loom models, whose
 // threads are not real.
 #[cfg(not(all(target_os = "linux", not(selvedge_loom))))]
@@ -62,6 +96,32 @@ pub(crate) fn current_thread() -> u32 {
 #[cfg(not(all(target_os = "linux", not(selvedge_loom))))]
 pub(crate) fn doing(_thread: u32) -> Doing {
     Doing::Unknown
+}
+
+/// Measures the time that passes, in the place of CPU time.
+#[derive(Clone, Copy)]
+#[cfg(not(all(target_os = "linux", not(selvedge_loom))))]
+pub(crate) struct CpuTimer(crate::sync::Instant);
+
+#[cfg(not(all(target_os = "linux", not(selvedge_loom))))]
+impl CpuTimer {
+    pub(crate) fn start() -> Self {
+        Self(crate::sync::Instant::now())
+    }
+
+    pub(crate) fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+#[cfg(not(all(target_os = "linux", not(selvedge_loom))))]
+pub(crate) fn niceness() -> i32 {
+    0
+}
+
+#[cfg(not(all(target_os = "linux", not(selvedge_loom))))]
+pub(crate) fn set_niceness(_thread: u32, niceness: i32) -> bool {
+    niceness == 0
 }
 
 #[cfg(not(all(target_os = "linux", not(selvedge_loom))))]

@@ -57,8 +57,9 @@ pub(crate) trait Crew: Send + Sync + Sized + 'static {
     /// A standby's slot, with everything that belongs to it.
     type Post: Send;
     fn pool(&self) -> &Pool<Self>;
-    /// Lets the calling thread work in the slot until it is dismissed.
-    fn work_at(self: &Arc<Self>, post: Self::Post);
+    /// Lets the calling thread work in the slot until it is dismissed. False: the thread has a lower
+    /// priority now, and must end.
+    fn work_at(self: &Arc<Self>, post: Self::Post) -> bool;
     /// Called when a thread returns from its work.
     fn is_back(&self);
 }
@@ -76,6 +77,8 @@ pub(crate) struct Pool<C: Crew> {
     keep_alive: Duration,
     name: Arc<str>,
     number: u64,
+    /// The usual niceness.
+    niceness: i32,
 }
 
 struct State<C: Crew> {
@@ -156,8 +159,9 @@ impl<C: Crew> State<C> {
         self.running == 0 && self.jobs.is_empty()
     }
 
-    fn take(&mut self, limit: usize) -> Option<Work<C::Post>> {
-        if let Some(post) = self.posts.pop_front() {
+    fn take(&mut self, limit: usize, only_jobs: bool) -> Option<Work<C::Post>> {
+        let post = if only_jobs { None } else { self.posts.pop_front() };
+        if let Some(post) = post {
             return Some(Work::Post(post));
         }
         if self.running >= limit {
@@ -180,6 +184,7 @@ impl<C: Crew> Pool<C> {
             keep_alive: config.blocking_keep_alive,
             name: Arc::clone(&config.thread_name),
             number: next_number(),
+            niceness: crate::os::niceness(),
         }
     }
 
@@ -284,25 +289,34 @@ impl<C: Crew> Pool<C> {
     fn run(&self, crew: &Arc<C>, id: usize) {
         crate::os::prepare_thread();
         OWNER.set(self.number);
+        // A thread inherits the priority of the one that starts it. If that one computes, this one runs the
+        // blocking jobs that are queued and ends: it must never be a worker.
+        let is_low = crate::os::niceness() != self.niceness;
         let mut state = self.state.lock();
         state.starting -= 1;
         loop {
-            if let Some(work) = state.take(self.limit) {
+            if let Some(work) = state.take(self.limit, is_low) {
                 drop(state);
                 let was_job = matches!(work, Work::Blocking(_));
-                match work {
-                    Work::Blocking(job) => silently(job),
+                let stays = match work {
+                    Work::Blocking(job) => {
+                        silently(job);
+                        true
+                    }
                     Work::Post(post) => crew.work_at(post),
-                }
+                };
                 state = self.state.lock();
                 state.running -= usize::from(was_job);
                 if state.has_no_jobs() {
                     self.drained.notify_all();
                 }
                 crew.is_back();
+                if !stays {
+                    break;
+                }
                 continue;
             }
-            if state.closed {
+            if state.closed || is_low {
                 break;
             }
             state.idle += 1;

@@ -10,6 +10,7 @@ use crate::door::Closing;
 use crate::driver::{Driver, Host};
 use crate::far::{self, FarTimers};
 use crate::idle::Idle;
+use crate::os;
 use crate::parker::Parker;
 use crate::pool::Pool;
 use crate::queue::Injector;
@@ -19,7 +20,7 @@ use crate::sync::{AtomicBool, Ordering, fence};
 use crate::task::{OwnedTasks, Runnable, Schedule, ScheduleHere, Why};
 use crate::timers::{NEVER, TickLength, TimerSlot};
 use crate::watchdog::Watchdog;
-use crate::worker_slot::WorkerSlot;
+use crate::worker_slot::{NO_THREAD, WorkerSlot};
 
 /// A running scheduler. Cheap to clone, and usable from any thread.
 ///
@@ -45,10 +46,14 @@ impl Scheduler {
 pub(crate) struct Shared {
     pub(crate) id: u32,
     pub(crate) config: Config,
+    /// The usual niceness.
+    niceness: i32,
     pub(crate) slots: Box<[WorkerSlot]>,
     pub(crate) injector: Injector,
     pub(crate) lanes: Lanes,
     pub(crate) idle: Idle,
+    /// The same for the computing threads, which look for tasks in the lanes.
+    pub(crate) idle_computing: Idle,
     pub(crate) watchdog: Watchdog,
     pub(crate) spin_budget: SpinBudget,
     pub(crate) driver: Driver,
@@ -67,15 +72,19 @@ impl Shared {
     /// `schedule_here` is how the scheduler's workers queue a task.
     pub(crate) fn new(config: Config, schedule_here: ScheduleHere) -> Arc<Self> {
         let workers = config.workers;
-        let places = workers + config.standbys();
+        let computing = config.computing_threads();
+        // Some computing threads may come in addition, see `share.rs`.
+        let places = workers + config.standbys() + if computing > 0 { computing + workers } else { 0 };
         let is_virtual = config.clock == ClockKind::Virtual;
         Arc::new_cyclic(|this: &Weak<Self>| Self {
             id: runtimes::register(this.clone()),
             slots: (0..places).map(|_| WorkerSlot::new()).collect(),
+            niceness: os::niceness(),
             injector: Injector::new(),
-            lanes: Lanes::new(workers),
+            lanes: Lanes::new(workers, config.computing_threads() > 0),
             idle: Idle::new(places),
-            watchdog: Watchdog::new(workers, places > workers),
+            idle_computing: Idle::new(places),
+            watchdog: Watchdog::new(workers, config.standbys() > 0),
             spin_budget: SpinBudget::new(),
             driver: Driver::new(),
             clock: Clock::new(config.clock),
@@ -91,7 +100,7 @@ impl Shared {
         })
     }
 
-    /// N, without standbys.
+    /// N, without standbys and computing threads.
     #[inline]
     pub(crate) fn workers(&self) -> usize {
         self.config.workers
@@ -105,7 +114,10 @@ impl Shared {
     /// Whether every worker sleeps, no blocking job runs and the clock is not paused, so nothing happens
     /// until a timer fires or a foreign thread does something.
     pub(crate) fn is_quiescent(&self) -> bool {
-        let all_sleep = || self.idle.all_sleep(self.watchdog.active());
+        let all_sleep = || {
+            let light = self.idle.all_sleep(self.watchdog.light())?;
+            Some((light, self.idle_computing.all_sleep(self.watchdog.computing())?))
+        };
         let Some(asleep) = all_sleep() else { return false };
         // After the look at the sleepers: see `clock_pause.rs`.
         if self.clock_pauses.any() {
@@ -120,7 +132,7 @@ impl Shared {
 
     /// Moves a virtual clock to the earliest deadline of an armed timer. False: no timer is armed.
     pub(crate) fn advance_virtual_time(&self) -> bool {
-        let earliest = self.timers.iter().map(TimerSlot::refresh).min().unwrap_or(NEVER);
+        let earliest = self.all_timers().iter().map(TimerSlot::refresh).min().unwrap_or(NEVER);
         if earliest != NEVER {
             self.clock.advance_to(self.tick_length.start_of(earliest));
             return true;
@@ -142,20 +154,22 @@ impl Shared {
         &self.timers[slot]
     }
 
+    /// The wheels of all places that have been used. A place counts as used before its thread begins, and
+    /// so before that thread arms a timer.
     pub(crate) fn all_timers(&self) -> &[TimerSlot] {
-        &self.timers
+        &self.timers[..self.watchdog.places_used()]
     }
 
     /// The earliest tick of all wheels, or an earlier one. [`far::TICK`] if only far timers are
     /// armed.
     pub(crate) fn next_deadline(&self) -> u64 {
-        match self.timers.iter().map(TimerSlot::next).min().unwrap_or(NEVER) {
+        match self.all_timers().iter().map(TimerSlot::next).min().unwrap_or(NEVER) {
             NEVER if self.far.any() => far::TICK,
             next => next,
         }
     }
 
-    /// Queues a task from a thread that is no worker of this scheduler.
+    /// Queues a task where all threads of its class find it, and wakes one if needed.
     pub(crate) fn inject(&self, task: Runnable, class: Class) {
         if class == Class::Light {
             self.injector.push(task);
@@ -165,17 +179,48 @@ impl Shared {
         }
     }
 
-    /// Queues a cpu-bound task, or one on probation. If no permit is left, no worker is woken: the
-    /// worker that returns a permit looks at the lane.
+    /// Queues a cpu-bound task, or one on probation. If no permit is left, no thread is woken: the one
+    /// that returns a permit looks at the lane.
     pub(crate) fn push_to_lane(&self, task: Runnable, class: Class) {
+        if self.lanes.is_off() {
+            self.injector.push(task);
+            return self.notify();
+        }
         self.lanes.push(task, class == Class::OnProbation);
-        // Ordering: partner of the fence in `Idle::sleep`. A worker returns its permit before it
-        // enters the sleepers: either it sees the task in its second look, or this thread sees the
+        // Ordering: partner of the fence in `Idle::sleep`. A computing thread returns its permit before
+        // it enters the sleepers: either it sees the task in its second look, or this thread sees the
         // permit.
         fence(Ordering::SeqCst);
-        if self.lanes.is_due() {
-            self.notify();
+        self.call_computing_thread();
+    }
+
+    /// Wakes a computing thread if a task in a lane is due. If none sleeps and none searches, the watchdog
+    /// starts one.
+    pub(crate) fn call_computing_thread(&self) {
+        if self.lanes.is_due() && !self.wake_computing_thread() && !self.idle_computing.searches() {
+            self.watchdog.wake();
         }
+    }
+
+    /// Wakes a computing thread, if one sleeps and none searches.
+    pub(crate) fn wake_computing_thread(&self) -> bool {
+        let woken = self.idle_computing.notify_if_visible();
+        self.unpark(woken);
+        woken.is_some()
+    }
+
+    /// Gives a thread that computes from now on its lower priority.
+    pub(crate) fn lower_priority(&self, thread: u32) {
+        let niceness = self.niceness.saturating_add(self.config.computing_niceness.into());
+        if thread != NO_THREAD && !os::set_niceness(thread, niceness) {
+            self.watchdog.niceness_refused.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// All threads that run tasks sleep: a hint.
+    pub(crate) fn seems_idle(&self) -> bool {
+        self.idle.sleeping() >= self.watchdog.light()
+            && self.idle_computing.sleeping() >= self.watchdog.computing()
     }
 
     /// After a push: wakes a worker, if one is needed.
@@ -206,18 +251,16 @@ impl Shared {
         }
     }
 
-    /// Whether something is queued, also a task that is kept local.
+    /// Whether something is queued that could run, also a task that is kept local.
     pub(crate) fn has_work(&self) -> bool {
-        self.has_common_work() || self.places().iter().any(|slot| !slot.stealer.is_empty())
+        !self.injector.is_empty()
+            || self.lanes.is_due()
+            || self.places().iter().any(|slot| !slot.stealer.is_empty())
     }
 
     /// Whether another worker could take something: tasks that are kept local do not count.
     pub(crate) fn has_work_to_give(&self) -> bool {
-        self.has_common_work() || self.places().iter().any(|slot| slot.has_to_give(1))
-    }
-
-    fn has_common_work(&self) -> bool {
-        !self.injector.is_empty() || self.lanes.is_due()
+        !self.injector.is_empty() || self.places().iter().any(|slot| slot.has_to_give(1))
     }
 
     /// Sets `closing`, dismisses every worker and wakes it, and wakes the watchdog.

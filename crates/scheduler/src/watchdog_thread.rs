@@ -2,22 +2,28 @@
 //!
 //! A poll may compute, sleep, or wait for a lock for as long as it likes. Other threads can reach
 //! all that its worker holds: the deque and the wheel at any time, the next-task slot once the
-//! watchdog has emptied it. What is missing is a thread, so the watchdog lends one, a *standby*.
+//! watchdog has emptied it. What is missing is a thread.
 //!
 //! The watchdog is a thread that looks every [`INTERVAL`] while the program is busy, and sleeps
-//! while all workers do. It counts the polls that have gone on since its last look, and all
-//! cpu-bound ones. Its one rule: **there are as many workers as N plus the stuck ones.** If there
-//! are fewer, it lets standbys take places. If there are more for some looks in a row, it dismisses
-//! standbys. A standby is a worker like any other: without work it sleeps, and the next push wakes
-//! it at once. So while a computation is known to go on, light work does not even wait for the
-//! watchdog.
+//! while all workers do. It looks for polls that have gone on since its last look:
 //!
-//! A poll that lasts only because its thread does not get a core is not stuck: a standby would want
-//! a core too, and would make the next poll look long.
+//! * **A poll that computes.** Its worker is *demoted*: the thread gets a lower priority and is a
+//!   computing thread from the end of the poll on (`worker/compute.rs`), and a fresh thread takes over.
+//!   If there is no room for another computing thread, it is treated as one that blocks.
+//!   So light tasks run only on threads that have never computed for long: the operating system prefers
+//!   these, and light work waits for no computation.
+//! * **A poll that blocks.** Another worker is lent, a *standby*: **there are as many workers as N plus
+//!   the stuck ones.** If there are more for some looks in a row, standbys are dismissed. A standby is a
+//!   worker like any other: without work it sleeps, and the next push wakes it at once.
+//! * **A poll that lasts only because its thread does not get a core** is left alone.
+//!
+//! The watchdog also enters the kind of a poll that computes for long (`kinds.rs`), and starts computing
+//! threads while there is more in the lanes than they can take.
 //!
 //! Rejected: to hand a worker's place to another thread, as Go does (the thread that returns finds
 //! its place taken, and every access to the place needs to know its owner); to read a clock at each
-//! poll (25 ns).
+//! poll (25 ns); standbys for polls that compute too (with eight threads of equal priority on two cores,
+//! a light request waited 5 ms for a core).
 //!
 //! Only the watchdog counts stuck polls, and it counts anew at each look, so no race can upset the
 //! balance. Workers store a number at each poll and read a mark when it ends, both Relaxed.
@@ -26,12 +32,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::nanos;
+use crate::cpu_bound::PROBATION_PER_WORKER;
 use crate::os;
 use crate::queue::Steal;
+use crate::share::Share;
 use crate::shared::Shared;
 use crate::sync::thread::Builder;
-use crate::sync::{Ordering, fence};
-use crate::worker_slot::{PollProgress, Post, WorkerSlot, is_polling};
+use crate::sync::{Instant, Ordering, fence};
+use crate::watchdog::Role;
+use crate::worker_slot::{NO_KIND, PollProgress, Post, WorkerSlot, is_polling};
 
 /// The time between two looks. A poll counts as stuck after one to two of them; a blocked one after
 /// a few more where there are more threads than cores.
@@ -39,20 +48,23 @@ const INTERVAL: Duration = Duration::from_millis(1);
 /// Looks without a busy worker until the watchdog sleeps: a program that rests for a moment must
 /// not pay for waking it each time.
 const LINGER: u32 = 10;
-/// Looks in a row with a standby too many until it is dismissed: there are gaps between cpu-bound polls.
+/// Looks in a row with a standby too many until it is dismissed.
 const SURPLUS_LOOKS: u32 = 3;
+/// Looks since the last long poll was found, until new tasks are no longer sorted by their kinds.
+const SORTING_LOOKS: u32 = 100;
 /// Nanoseconds. A thread that has computed for longer between two looks had a core.
 const COMPUTED: u64 = 250_000;
 /// How many checks of one look may find that a thread is not blocked but wants a core. A check
 /// costs as much as ten system calls, and where there are more threads than cores, some threads
 /// always want one.
 const FRUITLESS_CHECKS: usize = 2;
-/// A poll on probation that lasts longer no longer keeps others on probation waiting.
-const PROBATION: Duration = Duration::from_millis(2);
-/// A cpu-bound poll that lasts longer may wait for one that is queued: it no longer counts against the bound.
+/// A cpu-bound poll that blocks for longer may wait for one that is queued: it no longer counts against the
+/// bound.
 const BLOCKED: Duration = Duration::from_millis(50);
+/// The same for one that computes: it may wait in a loop.
+const SPINS: Duration = Duration::from_secs(1);
 
-/// How many tasks of one deque a look moves at the most: the other workers are looked at soon, too.
+/// How many tasks one look moves from one queue at the most: the other workers are looked at soon, too.
 const MOVED_AT_ONCE: usize = 256;
 
 /// What the watchdog remembers from one look to the next.
@@ -63,6 +75,12 @@ struct WatchdogThread<'a> {
     first: usize,
     idle_looks: u32,
     surplus_looks: u32,
+    quiet_looks: u32,
+    share: Share,
+    /// So many computing threads are to have the usual priority.
+    boosted: usize,
+    /// Demoted workers whose poll has not ended yet, at the last look or since.
+    demoted: usize,
 }
 
 /// Starts the watchdog, if the scheduler is to have one.
@@ -87,33 +105,51 @@ impl<'a> WatchdogThread<'a> {
             first: 0,
             idle_looks: 0,
             surplus_looks: 0,
+            quiet_looks: 0,
+            share: Share::default(),
+            boosted: 0,
+            demoted: 0,
         }
     }
 
     fn run(mut self) {
         os::prepare_thread();
         self.shared.watchdog.parker.occupy();
+        let mut last_look = Instant::now();
         while !self.shared.is_closing() {
-            self.shared.watchdog.parker.park(Some(INTERVAL));
+            let rest = INTERVAL.saturating_sub(last_look.elapsed());
+            self.shared.watchdog.parker.park(Some(rest));
+            if last_look.elapsed() < INTERVAL {
+                // Woken because no computing thread was left for what is due. The looks keep their
+                // distance: they tell a long poll by it.
+                self.lend_computing();
+                continue;
+            }
+            last_look = Instant::now();
             self.look();
             if self.idle_looks >= LINGER {
                 self.sleep_while_idle();
+                self.lend_computing();
             }
         }
     }
 
     fn look(&mut self) {
         let shared = self.shared;
-        let stuck = self.count_stuck();
-        let needed = (shared.workers() + stuck.polls).min(shared.slots.len());
-        // As many places as there are workers stay for the cpu-bound, and as many for the light.
-        let workers = shared.workers();
-        let most_on_probation = shared.slots.len().saturating_sub(2 * workers).max(workers);
-        let on_probation = (workers + stuck.past_probation).min(most_on_probation);
-        shared.lanes.set_limits(workers + stuck.blocked, on_probation);
-        self.balance(needed);
-        let all_sleep = shared.idle.sleeping() >= shared.watchdog.active();
-        self.idle_looks = if all_sleep && self.surplus_looks == 0 { self.idle_looks + 1 } else { 0 };
+        let mut found = self.inspect();
+        let is_quiet = !found.new_long_poll;
+        self.quiet_looks = if is_quiet { self.quiet_looks.saturating_add(1) } else { 0 };
+        shared.lanes.is_sorting.store(self.quiet_looks < SORTING_LOOKS, Ordering::Relaxed);
+        for index in std::mem::take(&mut found.to_demote) {
+            let is_demoted = self.demote(index, &found);
+            *if is_demoted { &mut found.demoted } else { &mut found.stuck } += 1;
+        }
+        self.balance(shared.workers() + found.stuck);
+        self.guarantee_share(&found);
+        self.set_limits(&found);
+        self.lend_computing();
+        self.idle_looks =
+            if shared.seems_idle() && self.surplus_looks == 0 { self.idle_looks + 1 } else { 0 };
         if shared.next_deadline() <= shared.tick_length.containing(shared.clock.now()) {
             shared.driver.note_overdue();
         }
@@ -125,43 +161,173 @@ impl<'a> WatchdogThread<'a> {
         }
     }
 
-    fn count_stuck(&mut self) -> Stuck {
+    fn inspect(&mut self) -> Found {
         let shared = self.shared;
-        let mut stuck = Stuck::default();
+        let mut found = Found::default();
         let now = shared.watchdog.now();
         let used = shared.watchdog.places_used();
         let mut checks = FRUITLESS_CHECKS;
         let first = self.first % used;
+        self.demoted = 0;
         for index in (first..used).chain(0..first) {
             let (slot, last) = (&shared.slots[index], &mut self.last[index]);
             let progress = &slot.progress;
             let poll = progress.poll.load(Ordering::Relaxed);
             let is_polling = is_polling(poll);
+            let kind = progress.kind.load(Ordering::Relaxed);
             let checks_before = checks;
-            let is_long = is_polling && last.is_long(poll, progress, &mut checks);
+            let mut does = if is_polling { last.judge(poll, progress, &mut checks) } else { Does::GetOn };
             if checks < checks_before {
                 self.first = index + 1;
+            }
+            // To ask the system takes long, and the poll may have ended meanwhile.
+            if progress.poll.load(Ordering::Relaxed) != poll {
+                does = Does::GetOn;
             }
             if is_polling && last.poll != poll {
                 progress.first_seen.store(now, Ordering::Relaxed);
             }
             last.poll = poll;
-            if is_long {
-                progress.marked.store(poll, Ordering::Relaxed);
+            let computes = slot.computes.load(Ordering::Relaxed);
+            if is_polling {
+                self.share.note(computes || slot.is_demoted.load(Ordering::Relaxed), last.computed);
+                found.computing_polls += usize::from(computes);
             }
-            if is_long || progress.from_lane.load(Ordering::Relaxed) {
+            let is_long = does != Does::GetOn;
+            if is_long && progress.marked.load(Ordering::Relaxed) != poll {
+                progress.marked.store(poll, Ordering::Relaxed);
+                found.new_long_poll = true;
+                if does != Does::Block && kind != NO_KIND {
+                    shared.lanes.note_long_poll(kind as usize);
+                }
+            }
+            if computes {
+                if is_long {
+                    found.count_computing(progress, does, now, &mut checks);
+                }
+            } else if slot.is_demoted.load(Ordering::Relaxed) {
+                if slot.is_taken() {
+                    self.demoted += 1;
+                    found.demoted += 1;
+                    shared.share_tasks(slot);
+                }
+            } else if is_long {
                 shared.share_tasks(slot);
-                let age = now.saturating_sub(progress.first_seen.load(Ordering::Relaxed));
-                stuck.count(progress, if is_long { age } else { 0 });
+                // Not while it calls wakers: it may hold locks that the others need.
+                if does == Does::Compute && progress.task.load(Ordering::Relaxed) != 0 {
+                    found.to_demote.push(index);
+                } else {
+                    found.stuck += 1;
+                }
             }
         }
-        stuck
+        found
+    }
+
+    /// Makes the worker at place `index` a computing thread, once its poll has ended, and sees to it that
+    /// there are enough workers without it. False: there is no place or no thread.
+    fn demote(&mut self, index: usize, found: &Found) -> bool {
+        let shared = self.shared;
+        let slot = &shared.slots[index];
+        if slot.leave.load(Ordering::Relaxed) || !self.has_room_for_computing() {
+            return false;
+        }
+        // First the thread that takes over.
+        if self.light() <= shared.workers() + found.stuck && !self.lend_light() {
+            return false;
+        }
+        // To start a thread takes long, and the poll may have ended meanwhile: the worker would notice only at
+        // its next maintenance. The thread that was lent in vain is dismissed soon.
+        if slot.progress.poll.load(Ordering::Relaxed) != self.last[index].poll {
+            return false;
+        }
+        slot.is_demoted.store(true, Ordering::Relaxed);
+        shared.lower_priority(slot.progress.thread.load(Ordering::Relaxed));
+        // It may have ended its poll just now, and sleep among the workers.
+        slot.parker.unpark();
+        self.demoted += 1;
+        shared.watchdog.demotions.fetch_add(1, Ordering::Relaxed);
+        true
+    }
+
+    /// The workers that run light tasks, and will go on to.
+    fn light(&self) -> usize {
+        self.shared.watchdog.light().saturating_sub(self.demoted)
+    }
+
+    fn has_room_for_computing(&self) -> bool {
+        self.shared.watchdog.computing() + self.demoted < self.shared.config.computing_threads()
+    }
+
+    fn lend_light(&self) -> bool {
+        let shared = self.shared;
+        let has_room = self.light() < shared.workers() + shared.config.standbys();
+        has_room && shared.lend(Role::Light, false)
+    }
+
+    fn set_limits(&self, found: &Found) {
+        let (workers, threads) = (self.shared.workers(), self.shared.config.computing_threads());
+        // There is a thread for each permit, or what is due would call for one again and again.
+        let most = threads.saturating_sub(workers).max(1);
+        let on_probation = (PROBATION_PER_WORKER * workers + found.past_probation).min(most);
+        let most = threads.saturating_sub(on_probation).max(1);
+        // Tasks that compute outside the cpu-bound lane take places from it.
+        let known = workers.saturating_sub(found.demoted + found.past_probation).max(1);
+        self.shared.lanes.set_limits((known + found.blocked).min(most) + self.boosted, on_probation);
+    }
+
+    /// Sees to it that as many computing threads as necessary have the usual priority.
+    fn guarantee_share(&mut self, found: &Found) {
+        let shared = self.shared;
+        let polls = found.computing_polls + found.demoted;
+        let now = shared.watchdog.now();
+        let wanting = || wanting_a_core(shared.places());
+        let Some(wanted) = self.share.end_look(now, polls, shared.workers(), wanting) else {
+            return;
+        };
+        self.boosted = wanted;
+        let mut boosted = 0;
+        for slot in shared.places().iter().filter(|slot| slot.is_boosted.load(Ordering::Relaxed)) {
+            boosted += 1;
+            // A thread that has not begun yet lowers its priority itself.
+            if boosted > self.boosted && slot.is_boosted.swap(false, Ordering::Relaxed) {
+                shared.lower_priority(slot.progress.thread.load(Ordering::Relaxed));
+            }
+        }
+        let most = shared.config.computing_threads() + shared.workers();
+        shared.lanes.replaced.store(0, Ordering::Relaxed);
+        for _ in boosted..self.boosted {
+            // Beyond the bound, as those that are there do not get on.
+            if shared.watchdog.computing() + self.demoted >= most || !shared.lend(Role::Computing, true) {
+                break;
+            }
+            shared.lanes.replaced.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Starts computing threads for what is due in the lanes, and wakes one if some sleep.
+    fn lend_computing(&mut self) {
+        let shared = self.shared;
+        let due = shared.lanes.due();
+        if due == 0 {
+            return;
+        }
+        shared.wake_computing_thread();
+        let free = shared.watchdog.computing().saturating_sub(shared.lanes.running());
+        for _ in free..due {
+            if !self.has_room_for_computing() || !shared.lend(Role::Computing, false) {
+                break;
+            }
+        }
+        if shared.watchdog.computing() + self.demoted == 0 {
+            shared.give_lanes_to_workers();
+        }
     }
 
     /// Lends and dismisses standbys until `needed` workers are at their places.
     fn balance(&mut self, needed: usize) {
         let shared = self.shared;
-        let active = shared.watchdog.active();
+        let active = self.light();
         if active > needed {
             self.surplus_looks += 1;
             if self.surplus_looks >= SURPLUS_LOOKS {
@@ -170,18 +336,19 @@ impl<'a> WatchdogThread<'a> {
             return;
         }
         self.surplus_looks = 0;
-        let mut missing = needed - active;
-        for index in shared.workers()..shared.slots.len() {
+        for slot in &shared.slots[shared.workers()..] {
             // A standby that was dismissed and has not left yet counts as active, and stays.
-            let leave = &shared.slots[index].leave;
+            //
             // Ordering: a swap, and Acquire pairs with the swap in `dismiss_all`: either that one
             // comes later and stands, or the look at `closing` below sees that every worker must
             // go.
-            if leave.load(Ordering::Relaxed) {
-                leave.swap(false, Ordering::Acquire);
+            if slot.leave.load(Ordering::Relaxed) {
+                slot.leave.swap(false, Ordering::Acquire);
             }
-            if missing > 0 && shared.lend(index) {
-                missing -= 1;
+        }
+        for _ in active..needed {
+            if !self.lend_light() {
+                break;
             }
         }
         if shared.is_closing() {
@@ -195,7 +362,7 @@ impl<'a> WatchdogThread<'a> {
         for index in (shared.workers()..shared.watchdog.places_used()).rev() {
             let slot = &shared.slots[index];
             let is_polling = is_polling(slot.progress.poll.load(Ordering::Relaxed));
-            if surplus > 0 && slot.is_taken() && !is_polling {
+            if surplus > 0 && slot.is_light() && slot.is_taken() && !is_polling {
                 // Ordering: a swap, so that the swaps of `balance` and `dismiss_all` go on pairing
                 // through this write.
                 slot.leave.swap(true, Ordering::AcqRel);
@@ -207,8 +374,11 @@ impl<'a> WatchdogThread<'a> {
 
     fn sleep_while_idle(&mut self) {
         let watchdog = &self.shared.watchdog;
+        self.shared.lanes.is_sorting.store(false, Ordering::Relaxed);
+        self.quiet_looks = SORTING_LOOKS;
+        self.share = Share::default();
         // To free much memory takes time, in which a worker may wake that must be looked at.
-        let all_sleep = || self.shared.idle.sleeping() >= watchdog.active();
+        let all_sleep = || self.shared.seems_idle();
         crate::task::trim_cell_memory(all_sleep);
         self.shared.owned.trim(all_sleep);
         watchdog.sleeps.store(true, Ordering::Relaxed);
@@ -226,56 +396,105 @@ impl<'a> WatchdogThread<'a> {
 #[derive(Clone, Default)]
 struct LastLook {
     poll: u64,
-    /// What its thread had computed, in nanoseconds.
+    /// What its thread had computed, in nanoseconds, since it began and since the look before.
     used: u64,
+    computed: u64,
+    /// The thread that works there.
+    thread: u32,
+}
+
+/// How many computing threads have or want a core.
+fn wanting_a_core(places: &[WorkerSlot]) -> usize {
+    let wants_a_core = |slot: &&WorkerSlot| {
+        slot.computes.load(Ordering::Relaxed)
+            && is_polling(slot.progress.poll.load(Ordering::Relaxed))
+            && os::wants_a_core(slot.progress.thread.load(Ordering::Relaxed))
+    };
+    places.iter().filter(wants_a_core).count()
+}
+
+/// What a worker does, as far as the watchdog sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Does {
+    /// Its polls end, or it does not get a core.
+    GetOn,
+    /// Its poll has gone on since the last look, and computes.
+    Compute,
+    /// Its poll has gone on, and waits for something.
+    Block,
+    /// Its poll has gone on. The system does not say more.
+    Unclear,
 }
 
 impl LastLook {
-    /// The poll has gone on since the last look, and not only because its thread did not get a core.
-    fn is_long(&mut self, poll: u64, progress: &PollProgress, checks: &mut usize) -> bool {
+    fn judge(&mut self, poll: u64, progress: &PollProgress, checks: &mut usize) -> Does {
         let thread = progress.thread.load(Ordering::Relaxed);
         let computed = match os::doing(thread) {
-            os::Doing::Used(used) => used.saturating_sub(std::mem::replace(&mut self.used, used)) > COMPUTED,
-            os::Doing::Unknown => true,
+            os::Doing::Used(used) => {
+                let before = std::mem::replace(&mut self.used, used);
+                // What another thread has used before it came here does not count.
+                let is_same = std::mem::replace(&mut self.thread, thread) == thread;
+                self.computed = if is_same { used.saturating_sub(before) } else { 0 };
+                Some(self.computed > COMPUTED)
+            }
+            os::Doing::Unknown => None,
         };
         if self.poll != poll {
-            return false;
+            return Does::GetOn;
         }
-        // A poll that was found to be long stays so.
-        if progress.marked.load(Ordering::Relaxed) == poll || computed {
-            return true;
+        match computed {
+            Some(true) => return Does::Compute,
+            None => return Does::Unclear,
+            // A poll that was found to be long stays so.
+            Some(false) if progress.marked.load(Ordering::Relaxed) == poll => return Does::Block,
+            Some(false) => {}
         }
-        if *checks == 0 {
-            return false;
-        }
-        let wants_a_core = os::wants_a_core(thread);
-        *checks -= usize::from(wants_a_core);
-        !wants_a_core
+        if is_blocked(progress, checks) { Does::Block } else { Does::GetOn }
     }
 }
 
-/// How many polls a look found to be stuck.
-#[derive(Default)]
-struct Stuck {
-    /// Long polls, and all cpu-bound ones.
-    polls: usize,
-    /// Cpu-bound ones that may be blocked.
-    blocked: usize,
-    /// Long ones on probation.
-    past_probation: usize,
+/// Whether a thread waits for something else than a core, as far as checks are left to tell.
+fn is_blocked(progress: &PollProgress, checks: &mut usize) -> bool {
+    if *checks == 0 {
+        return false;
+    }
+    let wants_a_core = os::wants_a_core(progress.thread.load(Ordering::Relaxed));
+    *checks -= usize::from(wants_a_core);
+    !wants_a_core
 }
 
-impl Stuck {
-    /// Counts a poll that is long, or whose task came from a lane.
-    fn count(&mut self, progress: &PollProgress, age: u64) {
-        self.polls += 1;
-        if !progress.from_lane.load(Ordering::Relaxed) {
-            return;
-        }
+/// What a look found.
+#[derive(Default)]
+struct Found {
+    /// Places of workers whose polls compute.
+    to_demote: Vec<usize>,
+    /// Workers whose polls are long, and that are not demoted.
+    stuck: usize,
+    /// Long polls of demoted workers.
+    demoted: usize,
+    /// Polls of computing threads.
+    computing_polls: usize,
+    /// Long polls of tasks on probation.
+    past_probation: usize,
+    /// Polls of cpu-bound tasks that may be blocked.
+    blocked: usize,
+    /// A poll was found to be long that was not known to be.
+    new_long_poll: bool,
+}
+
+impl Found {
+    /// A computing thread is in a long poll.
+    fn count_computing(&mut self, progress: &PollProgress, does: Does, now: u64, checks: &mut usize) {
         if progress.on_probation.load(Ordering::Relaxed) {
-            self.past_probation += usize::from(age > nanos(PROBATION));
+            self.past_probation += 1;
         } else {
-            self.blocked += usize::from(age > nanos(BLOCKED));
+            let age = now.saturating_sub(progress.first_seen.load(Ordering::Relaxed));
+            self.blocked += usize::from(match does {
+                Does::Compute => age > nanos(SPINS),
+                // It may also want a core.
+                Does::Block => age > nanos(BLOCKED) && is_blocked(progress, checks),
+                _ => age > nanos(BLOCKED),
+            });
         }
     }
 }
@@ -314,20 +533,44 @@ impl Shared {
         self.recheck_quiescence();
     }
 
-    /// Lets a standby take place `index`, if it is free and there is a thread.
-    fn lend(self: &Arc<Self>, index: usize) -> bool {
-        let slot = &self.slots[index];
-        let Some(deque) = slot.vacant.lock().take() else { return false };
-        self.watchdog.took_place(index);
+    /// There are no computing threads, and the system grants none: the workers run what waits in the
+    /// lanes.
+    fn give_lanes_to_workers(&self) {
+        self.watchdog.moving.store(true, Ordering::Relaxed);
+        for _ in 0..MOVED_AT_ONCE {
+            let Steal::Success(task) = self.lanes.steal_one() else { break };
+            self.injector.push(task);
+        }
+        self.notify();
+        // Ordering: as in `share_tasks`.
+        self.watchdog.moving.store(false, Ordering::Release);
+        self.recheck_quiescence();
+    }
+
+    /// Lets a thread of the pool take a place, if there is a thread. The caller has checked that there is
+    /// a place.
+    fn lend(self: &Arc<Self>, role: Role, is_boosted: bool) -> bool {
+        let free =
+            self.slots.iter().enumerate().find_map(|(index, slot)| Some((index, slot.vacant.lock().take()?)));
+        let Some((index, deque)) = free else { return false };
+        self.slots[index].assign(role, is_boosted);
+        // The last thread here may have been dismissed.
+        //
+        // Ordering: as in `balance`.
+        self.slots[index].leave.swap(false, Ordering::Acquire);
+        if self.is_closing() {
+            self.dismiss_all();
+        }
+        self.watchdog.took_place(index, role);
         match self.pool.seat(self, Post { index, deque }) {
             Ok(()) => {
-                self.watchdog.standbys_lent.fetch_add(1, Ordering::Relaxed);
+                self.watchdog.standbys_lent.fetch_add(u64::from(role == Role::Light), Ordering::Relaxed);
                 true
             }
             Err(Post { deque, .. }) => {
                 // The operating system refuses a thread. The next look tries again.
-                *slot.vacant.lock() = Some(deque);
-                self.watchdog.left();
+                *self.slots[index].vacant.lock() = Some(deque);
+                self.watchdog.left(role);
                 self.recheck_quiescence();
                 false
             }

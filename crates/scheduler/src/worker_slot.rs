@@ -6,12 +6,19 @@ use crate::counters::Counters;
 use crate::parker::Parker;
 use crate::queue::{Deque, Next, Stealer};
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64, HintU64, Mutex, Ordering};
+use crate::watchdog::Role;
+
+/// Stands for no thread.
+pub(crate) const NO_THREAD: u32 = 0;
+
+/// Stands for no kind.
+pub(crate) const NO_KIND: u64 = 0;
 
 /// Stands for no poll. Polls have the odd numbers from 3 on (`Local::begin_poll`). 1 is never used: in
 /// a poll inside another one, `Local::is_marked` looks for it.
 pub(crate) const NO_POLL: u64 = 0;
 
-/// A place for one worker. The first N places are always taken, the others only by standbys.
+/// A place for one worker.
 pub(crate) struct WorkerSlot {
     /// Its worker writes this at each poll.
     pub(crate) progress: CachePadded<PollProgress>,
@@ -26,6 +33,13 @@ pub(crate) struct WorkerSlot {
     pub(crate) leave: AtomicBool,
     /// The poll that keeps its only task local (`worker/wake_policy.rs`).
     pub(crate) keeps_local: HintU64,
+    /// The watchdog has lowered the priority of the thread that works here: it becomes a computing
+    /// thread when its poll ends. Stays until another thread takes the place.
+    pub(crate) is_demoted: AtomicBool,
+    /// The thread that works here is a computing thread.
+    pub(crate) computes: AtomicBool,
+    /// It has the usual priority (`share.rs`).
+    pub(crate) is_boosted: AtomicBool,
 }
 
 /// Does this worker make progress with its polls? Written by the worker and by the watchdog, and
@@ -42,9 +56,9 @@ pub(crate) struct PollProgress {
     pub(crate) marked: AtomicU64,
     /// The time at which the watchdog first saw the current poll.
     pub(crate) first_seen: AtomicU64,
-    /// The poll of a cpu-bound task runs, or of a task on probation.
-    pub(crate) from_lane: AtomicBool,
-    /// The task of that poll is on probation.
+    /// The kind of that task (`kinds.rs`).
+    pub(crate) kind: HintU64,
+    /// On a computing thread: the task of the poll is on probation.
     pub(crate) on_probation: AtomicBool,
     /// The thread that works here, by the operating system's number.
     pub(crate) thread: AtomicU32,
@@ -70,9 +84,9 @@ impl WorkerSlot {
                 task: HintU64::new(0),
                 marked: AtomicU64::new(0),
                 first_seen: AtomicU64::new(0),
-                from_lane: AtomicBool::new(false),
+                kind: HintU64::new(0),
                 on_probation: AtomicBool::new(false),
-                thread: AtomicU32::new(0),
+                thread: AtomicU32::new(NO_THREAD),
             }),
             counters: CachePadded::new(Counters::new()),
             next: Next::new(),
@@ -81,7 +95,22 @@ impl WorkerSlot {
             parker: Parker::new(),
             leave: AtomicBool::new(false),
             keeps_local: HintU64::new(NO_POLL),
+            is_demoted: AtomicBool::new(false),
+            computes: AtomicBool::new(false),
+            is_boosted: AtomicBool::new(false),
         }
+    }
+
+    /// A thread with this role is about to work here. Only the thread that has taken `vacant` calls this.
+    pub(crate) fn assign(&self, role: Role, is_boosted: bool) {
+        self.is_boosted.store(is_boosted, Ordering::Relaxed);
+        self.is_demoted.store(false, Ordering::Relaxed);
+        self.computes.store(role == Role::Computing, Ordering::Relaxed);
+    }
+
+    /// The thread that works here runs light tasks, and will go on to.
+    pub(crate) fn is_light(&self) -> bool {
+        !self.computes.load(Ordering::Relaxed) && !self.is_demoted.load(Ordering::Relaxed)
     }
 
     pub(crate) fn is_taken(&self) -> bool {
@@ -101,6 +130,5 @@ impl WorkerSlot {
         let poll = self.progress.poll.load(Ordering::Relaxed);
         self.keeps_local.load(Ordering::Relaxed) == poll
             && self.progress.marked.load(Ordering::Relaxed) != poll
-            && !self.progress.from_lane.load(Ordering::Relaxed)
     }
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use common::{
-    Count, Signal, block_on, close, eventually, join, join_all, run, spawn, spawn_eager_here, start,
+    Count, Signal, block_on, close, compute, eventually, join, join_all, run, spawn, spawn_eager_here, start,
     start_with, yield_now,
 };
 use parking_lot::Mutex;
@@ -17,14 +17,6 @@ use selvedge_scheduler::{Config, Hooks, Scheduler, TaskRef};
 
 fn rest_comes_back(scheduler: &Scheduler, workers: usize) {
     eventually("standbys leave", || scheduler.metrics().workers_active == workers);
-}
-
-/// Computes for at least this long.
-fn compute(time: Duration) {
-    let began = Instant::now();
-    while began.elapsed() < time {
-        std::hint::spin_loop();
-    }
 }
 
 #[test]
@@ -58,34 +50,28 @@ fn long_polls_make_a_task_cpu_bound_and_short_ones_light_again() {
     close(&scheduler);
 }
 
-/// The worker of a cpu-bound task that wakes itself comes to it again at once. If another worker were
-/// woken for it, that one could be quicker where cores are few, and the two would change places at
-/// each poll: light work would fall to a thread that has just computed, which the operating system
-/// puts off.
-/// poll: light work falls to a thread that has just computed, which the operating system puts off.
+/// The computing thread of a task that wakes itself comes to it again. If another one were woken, the two
+/// would change places at each poll.
 #[test]
-fn a_cpu_bound_task_that_goes_on_wakes_nobody() {
+fn a_cpu_bound_task_that_goes_on_stays_on_its_thread() {
     const POLLS: u64 = 40;
     let scheduler = start(4);
-    let parks = {
-        let scheduler = scheduler.clone();
-        move || scheduler.metrics().workers.iter().map(|worker| worker.parks).sum::<u64>()
-    };
     let task = spawn(&scheduler, async move {
-        let mut before = None;
+        let (mut changes, mut last) = (0, None);
         let mut cpu_bound_polls = 0;
         while cpu_bound_polls < POLLS {
             compute(Duration::from_millis(4));
             if TaskRef::with_current(|task| task.expect("in a poll").has_weight()) {
                 cpu_bound_polls += 1;
-                before = before.or_else(|| Some(parks()));
+                let here = Some(std::thread::current().id());
+                changes += u64::from(std::mem::replace(&mut last, here) != here);
             }
             yield_now().await;
         }
-        parks() - before.expect("it has been cpu-bound")
+        changes
     });
-    let parks = block_on(join(task));
-    assert!(parks <= POLLS / 4, "{parks} workers went to sleep again during {POLLS} polls");
+    let changes = block_on(join(task));
+    assert!(changes <= POLLS / 4, "{changes} changes of the thread during {POLLS} polls");
     close(&scheduler);
 }
 
@@ -154,9 +140,12 @@ fn a_cpu_bound_task_may_wait_for_another_one() {
             .map(|n| {
                 let (all_cpu_bound, go, last) = (all_cpu_bound.clone(), go.clone(), last.clone());
                 spawn(&scheduler, async move {
-                    while !TaskRef::with_current(|task| task.expect("in a poll").has_weight()) {
+                    loop {
                         compute(Duration::from_millis(10));
                         yield_now().await;
+                        if TaskRef::with_current(|task| task.expect("in a poll").has_weight()) {
+                            break;
+                        }
                     }
                     all_cpu_bound.add();
                     go.wait().await;
@@ -213,16 +202,26 @@ fn a_short_task_of_a_cpu_bound_kind_passes_the_cpu_bound_ones() {
 /// one more.
 #[test]
 fn a_task_on_probation_may_wait_for_another_one() {
-    async fn on_probation(last: Signal, is_last: bool) {
-        if is_last { last.set() } else { last.block() }
+    async fn on_probation(last: Option<Signal>, is_last: bool) {
+        match last {
+            None => compute(Duration::from_millis(10)),
+            Some(last) if is_last => last.set(),
+            Some(last) => last.block(),
+        }
     }
     for workers in [1, 2] {
         let scheduler = start(workers);
+        // The kind gets a record.
+        eventually("a computing thread", || {
+            block_on(join(spawn(&scheduler, on_probation(None, false))));
+            scheduler.metrics().computing_threads > 0
+        });
         for _ in 0..3 {
             let last = Signal::new();
-            let mut tasks: Vec<_> =
-                (0..3 * workers).map(|_| spawn(&scheduler, on_probation(last.clone(), false))).collect();
-            tasks.push(spawn(&scheduler, on_probation(last.clone(), true)));
+            let mut tasks: Vec<_> = (0..3 * workers)
+                .map(|_| spawn(&scheduler, on_probation(Some(last.clone()), false)))
+                .collect();
+            tasks.push(spawn(&scheduler, on_probation(Some(last.clone()), true)));
             join_all(tasks);
         }
         rest_comes_back(&scheduler, workers);

@@ -63,7 +63,7 @@ fn write_scheduler(out: &mut String, metrics: &Metrics) -> fmt::Result {
         "Cpu-bound tasks that wait for their turn.",
         metrics.cpu_bound_len,
     )?;
-    let help = "How often a standby was lent because a worker was stuck.";
+    let help = "How often a thread was lent to run light tasks.";
     one(out, "selvedge_standbys_lent_total", "counter", help, metrics.standbys_lent)?;
     one(
         out,
@@ -72,6 +72,17 @@ fn write_scheduler(out: &mut String, metrics: &Metrics) -> fmt::Result {
         "Workers at present, standbys included.",
         metrics.workers_active,
     )?;
+    one(
+        out,
+        "selvedge_computing_threads",
+        "gauge",
+        "Threads at present that only compute.",
+        metrics.computing_threads,
+    )?;
+    let help = "How often a worker's thread became a computing thread.";
+    one(out, "selvedge_demotions_total", "counter", help, metrics.demotions)?;
+    let help = "How often the system refused to lower a thread's priority.";
+    one(out, "selvedge_niceness_refused_total", "counter", help, metrics.niceness_refused)?;
     one(out, "selvedge_pool_threads", "gauge", "Threads of the pool at present.", metrics.pool_threads)?;
     let help = "Blocking jobs that wait for a thread.";
     one(out, "selvedge_blocking_queue", "gauge", help, metrics.blocking_queue)?;
@@ -81,7 +92,7 @@ fn write_scheduler(out: &mut String, metrics: &Metrics) -> fmt::Result {
 
 fn write_workers(out: &mut String, workers: &[WorkerMetrics]) -> fmt::Result {
     type Series = (&'static str, &'static str, &'static str, fn(&WorkerMetrics) -> u64);
-    const SERIES: [Series; 9] = [
+    const SERIES: [Series; 10] = [
         ("polls_total", "counter", "Polls of tasks that were begun.", |worker| worker.polls),
         ("cpu_bound_polls_total", "counter", "Polls of cpu-bound tasks.", |worker| worker.cpu_bound_polls),
         ("long_polls_total", "counter", "Polls of a millisecond and longer, about.", |worker| {
@@ -92,6 +103,7 @@ fn write_workers(out: &mut String, workers: &[WorkerMetrics]) -> fmt::Result {
         ("sockets_ready_total", "counter", "Waits for sockets that it ended.", |worker| worker.sockets_ready),
         ("queue_len", "gauge", "Tasks in its queue.", |worker| worker.queue_len as u64),
         ("active", "gauge", "1: somebody works here.", |worker| worker.is_active.into()),
+        ("computing", "gauge", "1: a thread here only computes.", |worker| worker.is_computing.into()),
         ("standby", "gauge", "1: a place for standbys.", |worker| worker.is_standby.into()),
     ];
     for (name, kind, help, value) in SERIES {

@@ -69,6 +69,8 @@ pub(crate) const MODELS: &[Model] = &[
     watchdog::SPARE_WORKER_HANDOVER,
     watchdog::WATCH_SLEEPS_VS_WORKER_WAKES,
     cpu_bound::PERMIT_RETURNS_VS_PUSH,
+    cpu_bound::RETIREMENT_VS_PUSH,
+    cpu_bound::DEMOTION_VS_POLL_END,
     cancel::CANCEL_WHILE_QUEUED,
     cancel::CANCEL_WHILE_POLLING,
     cancel::CANCEL_DELIVERED_ONCE,

@@ -123,4 +123,4 @@ pub(super) const MULTI_STEALER: Model =
         assert_eq!(ledger.polls(), 3);
     })
     .finds(&["retry-is-empty"])
-    .preemptions(1);
+    .preemptions(2);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use selvedge_scheduler::{ClockKind, Config, MAX_WORKERS, Scheduler};
+use selvedge_scheduler::{ClockKind, Config, MAX_NICENESS, MAX_WORKERS, Scheduler};
 
 use super::clock_pause::MainsPause;
 use super::{Runner, refuse_inside_loop};
@@ -41,6 +41,7 @@ pub struct RunnerBuilder {
     virtual_time: bool,
     no_watchdog: bool,
     max_blocking_threads: Option<usize>,
+    computing_niceness: Option<u8>,
 }
 
 impl RunnerBuilder {
@@ -86,9 +87,9 @@ impl RunnerBuilder {
         self
     }
 
-    /// Whether a standby thread takes over from a worker that is stuck in a long poll. Default:
-    /// true. With `false` the program has no watchdog thread, and the tasks and timers of a stuck
-    /// worker wait until its poll ends.
+    /// Whether other threads take over from a worker that is stuck in a long poll. Default: true. With
+    /// `false` the program has no watchdog thread and no computing threads, and the tasks and timers of a
+    /// stuck worker wait until its poll ends.
     pub fn watchdog(mut self, enabled: bool) -> RunnerBuilder {
         self.no_watchdog = !enabled;
         self
@@ -99,6 +100,34 @@ impl RunnerBuilder {
     #[deprecated(note = "it is called `watchdog` now")]
     pub fn rescue(self, enabled: bool) -> RunnerBuilder {
         self.watchdog(enabled)
+    }
+
+    /// By how many steps of Unix's niceness the priority of *computing threads* is lower than that of the
+    /// others, 0 to 19. Default: 10. Linux only; other systems ignore it.
+    ///
+    /// A thread on which a poll has computed for about a millisecond or longer runs only tasks with long
+    /// polls from then on, at this lower priority, and a fresh thread runs all others. So light tasks,
+    /// timers and sockets get a core at once, and tasks that compute get all that is left. Where light
+    /// tasks leave them less than an eighth of the cores for a tenth of a second, or other programs less
+    /// than three quarters, some get the usual priority. There are at most nine computing threads for each
+    /// worker, and they end when they have had nothing to do for ten seconds.
+    ///
+    /// With 0 they compete with the others as equals from the start. A light task that waits for a lock (one
+    /// of the standard library, say) waits until the computing thread that holds it gets a core. A thread or
+    /// process that a task starts, and so a function in [`to_thread`](crate::to_thread), may inherit the lower
+    /// priority if the task computes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let runner = selvedge::Runner::builder().workers(2).computing_niceness(19);
+    /// assert_eq!(runner.run(async { Ok(42) })?, 42);
+    /// assert!(selvedge::Runner::builder().computing_niceness(20).build().is_err());
+    /// # Ok::<(), selvedge::Error>(())
+    /// ```
+    pub fn computing_niceness(mut self, steps: u8) -> RunnerBuilder {
+        self.computing_niceness = Some(steps);
+        self
     }
 
     /// How many threads run blocking jobs (`to_thread`, the default executor) at the same time: at
@@ -121,7 +150,7 @@ impl RunnerBuilder {
     ///
     /// # Errors
     ///
-    /// [`RuntimeError`] if the number of workers or of blocking threads is out of range;
+    /// [`RuntimeError`] if the number of workers or of blocking threads, or the niceness, is out of range;
     /// [`std::io::Error`] if the system refuses a thread.
     pub fn build(self) -> Result<Runner> {
         let workers = self.workers.unwrap_or_else(num_cpus::get);
@@ -134,6 +163,13 @@ impl RunnerBuilder {
         if self.max_blocking_threads == Some(0) {
             return Err(RuntimeError::new("the number of blocking threads must be at least 1, not 0").into());
         }
+        let niceness = self.computing_niceness.unwrap_or(Config::default().computing_niceness);
+        if niceness > MAX_NICENESS {
+            return Err(RuntimeError::new(format!(
+                "the niceness of computing threads must be from 0 to {MAX_NICENESS}, not {niceness}"
+            ))
+            .into());
+        }
         let mut config =
             Config { workers, hooks: Arc::new(LoopShared::new(self.debug)), ..Config::default() };
         if let Some(slow_poll) = self.slow_poll {
@@ -142,6 +178,7 @@ impl RunnerBuilder {
         if let Some(prefix) = self.thread_name {
             config.thread_name = prefix.into();
         }
+        config.computing_niceness = niceness;
         config.max_blocking_threads = self.max_blocking_threads;
         if self.no_watchdog {
             config.max_standbys = Some(0);

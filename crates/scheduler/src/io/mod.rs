@@ -4,8 +4,8 @@
 //! or a busy one, which polls now and then without waiting. Each event is noted at its socket, and
 //! the tasks that wait there are woken. Nothing of this is created before the first socket.
 //!
-//! A holder that becomes busy releases the driver. Before a cpu-bound poll it wakes another worker
-//! for it; if another poll turns out to be long, the watchdog does so.
+//! A holder that becomes busy releases the driver. If its poll turns out to be long, the watchdog wakes
+//! another worker for the driver.
 //!
 //! | file | question |
 //! |---|---|

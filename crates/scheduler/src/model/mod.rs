@@ -22,6 +22,7 @@ use crate::queue::{Next, Steal};
 use crate::shared::Scheduler;
 use crate::shared::Shared;
 use crate::sync::{self, AtomicBool, Ordering, UnsafeCell};
+use crate::watchdog::Role;
 
 /// The types that the seam of the layer above re-exports under the models.
 pub mod seam {
@@ -192,7 +193,22 @@ impl House {
 
     /// Takes place `index` for a thread of the model.
     pub fn reserve(&self, index: usize) -> Seat {
-        Seat::reserve(&self.0, index)
+        Seat::reserve(&self.0, index, Role::Light)
+    }
+
+    /// Takes place `index` for a computing thread of the model.
+    pub fn reserve_computing(&self, index: usize) -> Seat {
+        Seat::reserve(&self.0, index, Role::Computing)
+    }
+
+    /// Whether the watchdog has been woken since this was last asked. No thread may play it.
+    pub fn watchdog_is_called(&self) -> bool {
+        self.0.watchdog.parker.take_token()
+    }
+
+    /// How many computing threads there are.
+    pub fn computing_threads(&self) -> usize {
+        self.0.watchdog.computing()
     }
 
     /// A task out of the injector.
@@ -210,7 +226,7 @@ impl House {
 
     /// Makes a task cpu-bound, as after a long poll. It must be suspended.
     pub fn make_cpu_bound(&self, task: &crate::TaskRef) {
-        task.set_weight(crate::cpu_bound::AFTER_LONG_POLL);
+        task.set_weight(crate::kinds::CPU_BOUND);
     }
 
     /// How many workers have announced that they sleep.

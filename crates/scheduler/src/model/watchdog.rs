@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::shared::Shared;
+use crate::sync::Ordering;
 
 /// The watchdog's thread, played by a thread of the model.
 pub struct Watchdog<'a>(super::WatchdogThread<'a>);
@@ -22,6 +23,12 @@ impl<'a> Watchdog<'a> {
     /// Lends standbys, or takes their dismissal back, until there are `needed` workers.
     pub fn want(&mut self, needed: usize) {
         self.0.balance(needed);
+    }
+
+    /// Makes the worker at place `index` a computing thread. False: its poll has ended meanwhile.
+    pub fn demote(&mut self, index: usize) -> bool {
+        self.0.last[index].poll = self.0.shared.slots[index].progress.poll.load(Ordering::Relaxed);
+        self.0.demote(index, &super::Found::default())
     }
 
     /// Sleeps, if all workers do, until one of them wakes.

@@ -8,6 +8,7 @@ use super::thread::{enter, exit};
 use crate::queue::Deque;
 use crate::shared::Shared;
 use crate::task::Runnable;
+use crate::watchdog::Role;
 
 /// A place that has been taken, on its way to the thread that will work there.
 pub struct Seat {
@@ -24,9 +25,10 @@ pub struct Right(Runnable);
 
 impl Seat {
     /// As the pool does it before it starts a worker's thread.
-    pub(crate) fn reserve(shared: &Arc<Shared>, index: usize) -> Self {
+    pub(crate) fn reserve(shared: &Arc<Shared>, index: usize, role: Role) -> Self {
         let deque = shared.slots[index].vacant.lock().take().expect("a place is taken once");
-        shared.watchdog.took_place(index);
+        shared.slots[index].assign(role, false);
+        shared.watchdog.took_place(index, role);
         Self { shared: Arc::clone(shared), index, deque }
     }
 
@@ -41,9 +43,9 @@ impl Worker {
         self.0.as_ref().expect("only dropping stands up")
     }
 
-    /// Works until the worker is dismissed.
+    /// Works until the worker is dismissed. A demoted worker computes until it is dismissed.
     pub fn work(&self) {
-        self.local().work();
+        self.local().serve();
     }
 
     /// One turn of `work`; waits for a task if there is none. False: dismissed.

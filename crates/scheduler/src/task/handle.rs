@@ -177,6 +177,11 @@ impl TaskRef {
         self.header().state.load().weight()
     }
 
+    /// No poll of the task has ended yet.
+    pub(crate) fn is_new(&self) -> bool {
+        self.header().state.load().is_new()
+    }
+
     /// Only the runner may call this.
     pub(crate) fn set_weight(&self, weight: u8) {
         self.header().state.set_weight(weight);

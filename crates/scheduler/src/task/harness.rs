@@ -53,6 +53,9 @@ where
     let output = match polled {
         Ok(Poll::Pending) => {
             if entered.woke_itself() {
+                if seen.is_first_poll() {
+                    state.end_first_poll();
+                }
                 return Polled::Requeue;
             }
             drop(entered);

@@ -76,7 +76,7 @@ impl Runnable {
         let this = ManuallyDrop::new(self);
         // SAFETY: rule *Runner*: the task is not complete, so the cell is valid.
         let state = unsafe { &this.0.as_ref().state };
-        match state.end_poll(state.begin_poll()) {
+        match state.suspend() {
             EndPoll::Idle => None,
             EndPoll::Requeue => Some(ManuallyDrop::into_inner(this)),
         }
@@ -103,6 +103,13 @@ impl Runnable {
     #[inline]
     pub(crate) fn address(&self) -> usize {
         self.0.addr().get()
+    }
+
+    /// As [`TaskRef::kind`].
+    #[inline]
+    pub(crate) fn kind(&self) -> usize {
+        // SAFETY: rule *Runner*: the task is not complete, so the cell is valid.
+        unsafe { self.0.as_ref() }.vtable.poll as usize
     }
 
     /// The task, without counting a reference.

@@ -2,10 +2,10 @@
 //! below.
 //!
 //! ```text
-//!  63            32 31              8 7    4   3        2       1           0
-//! +----------------+-----------------+------+--------+--------+------------+----------+
-//! |      refs      |      wakes      |weight| WATCHED| HANDLE | JOIN_WAKER | COMPLETE |
-//! +----------------+-----------------+------+--------+--------+------------+----------+
+//!  63            32 31              8   7  6    4   3        2       1           0
+//! +----------------+-----------------+-----+------+--------+--------+------------+----------+
+//! |      refs      |      wakes      | NEW |weight| WATCHED| HANDLE | JOIN_WAKER | COMPLETE |
+//! +----------------+-----------------+-----+------+--------+--------+------------+----------+
 //! ```
 //!
 //! `wakes` counts the wakes since the last poll began. Zero means *idle*: the right to poll does
@@ -43,7 +43,8 @@ const HANDLE: u64 = 1 << 2;
 const WATCHED: u64 = 1 << 3;
 const WEIGHT_SHIFT: u32 = 4;
 const WEIGHT_ONE: u64 = 1 << WEIGHT_SHIFT;
-const WEIGHT_MASK: u64 = 0b1111 << WEIGHT_SHIFT;
+const WEIGHT_MASK: u64 = 0b111 << WEIGHT_SHIFT;
+const NEW: u64 = 1 << 7;
 const WAKE_SHIFT: u32 = 8;
 const WAKE_ONE: u64 = 1 << WAKE_SHIFT;
 const WAKE_MASK: u64 = 0x00ff_ffff << WAKE_SHIFT;
@@ -58,7 +59,7 @@ const WAKES_ENOUGH: u64 = 1 << 20;
 const REFS_TOO_MANY: u64 = 1 << 30;
 
 /// The greatest weight of a cpu-bound task, see [`State::set_weight`].
-pub(crate) const MAX_WEIGHT: u8 = 15;
+pub(crate) const MAX_WEIGHT: u8 = 7;
 
 /// A task's state word.
 pub(crate) struct State(AtomicU64);
@@ -89,6 +90,10 @@ impl Snapshot {
     pub(crate) fn weight(self) -> u8 {
         ((self.0 & WEIGHT_MASK) >> WEIGHT_SHIFT) as u8
     }
+    /// No poll has ended yet.
+    pub(crate) fn is_new(self) -> bool {
+        self.0 & NEW != 0
+    }
     fn wakes(self) -> u64 {
         (self.0 & WAKE_MASK) >> WAKE_SHIFT
     }
@@ -103,9 +108,13 @@ impl Snapshot {
 impl fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut set = f.debug_set();
-        for (flag, name) in
-            [(COMPLETE, "COMPLETE"), (JOIN_WAKER, "JOIN_WAKER"), (HANDLE, "HANDLE"), (WATCHED, "WATCHED")]
-        {
+        for (flag, name) in [
+            (COMPLETE, "COMPLETE"),
+            (JOIN_WAKER, "JOIN_WAKER"),
+            (HANDLE, "HANDLE"),
+            (WATCHED, "WATCHED"),
+            (NEW, "NEW"),
+        ] {
             if self.0 & flag != 0 {
                 set.entry(&format_args!("{name}"));
             }
@@ -176,15 +185,25 @@ pub(crate) enum DropHandle {
     Nothing,
 }
 
-/// The wakes that a poll answers: passed from `begin_poll` to `end_poll`.
+/// What a poll answers, as bits of the word: the wakes, and NEW if it is the first poll. Passed from
+/// `begin_poll` to `end_poll`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Seen(u64);
+
+impl Seen {
+    pub(super) fn wakes(self) -> u64 {
+        Snapshot(self.0).wakes()
+    }
+    pub(crate) fn is_first_poll(self) -> bool {
+        Snapshot(self.0).is_new()
+    }
+}
 
 impl State {
     /// A new task: queued, with one reference for the runtime and one for the handle.
     pub(crate) fn new(weight: u8) -> Self {
         Self(AtomicU64::new(
-            (2 * REF_ONE) | WAKE_ONE | HANDLE | (u64::from(weight.min(MAX_WEIGHT)) << WEIGHT_SHIFT),
+            (2 * REF_ONE) | WAKE_ONE | HANDLE | NEW | (u64::from(weight.min(MAX_WEIGHT)) << WEIGHT_SHIFT),
         ))
     }
 
@@ -277,7 +296,20 @@ impl State {
         debug_assert!(now.wakes() > 0 && !now.is_complete(), "polled without the right to: {now:?}");
         // A wake that came during a poll with a full count would leave no trace: so one wake is
         // kept for another poll.
-        Seen(now.wakes().min(WAKES_ENOUGH - 1))
+        Seen((now.wakes().min(WAKES_ENOUGH - 1) << WAKE_SHIFT) | (now.0 & NEW))
+    }
+
+    /// Called instead of [`end_poll`](Self::end_poll) if the first poll ended pending and another one
+    /// follows it in any case.
+    pub(crate) fn end_first_poll(&self) {
+        // Relaxed: a hint to the thread that runs the task next, which takes the task from a queue.
+        self.0.fetch_and(!NEW, Ordering::Relaxed);
+    }
+
+    /// The runner gives up the right to poll without a poll.
+    pub(crate) fn suspend(&self) -> EndPoll {
+        let Seen(seen) = self.begin_poll();
+        self.end_poll(Seen(seen & !NEW))
     }
 
     /// Called when the poll that began with `seen` ended pending.
@@ -285,9 +317,9 @@ impl State {
     pub(crate) fn end_poll(&self, seen: Seen) -> EndPoll {
         // Ordering: Release hands the future to the next runner through `wake`; Acquire pairs with
         // the wakes that came during the poll and are answered by the next one.
-        let before = Snapshot(self.0.fetch_sub(seen.0 << WAKE_SHIFT, Ordering::AcqRel));
-        debug_assert!(before.wakes() >= seen.0);
-        if before.wakes() > seen.0 { EndPoll::Requeue } else { EndPoll::Idle }
+        let before = Snapshot(self.0.fetch_sub(seen.0, Ordering::AcqRel));
+        debug_assert!(before.wakes() >= seen.wakes());
+        if before.wakes() > seen.wakes() { EndPoll::Requeue } else { EndPoll::Idle }
     }
 
     /// Called when the output is in its place (or there is none, because the runner found no
@@ -425,13 +457,6 @@ impl State {
     /// Declares to a model that no other thread uses the word from here on.
     pub(super) fn seal(&mut self) {
         self.0.with_mut(|_| ());
-    }
-}
-
-#[cfg(selvedge_loom)]
-impl Seen {
-    pub(super) fn wakes(self) -> u64 {
-        self.0
     }
 }
 

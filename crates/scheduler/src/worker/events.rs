@@ -31,8 +31,23 @@ impl Local {
         self.firing(|| {
             let now = self.shared.clock.now();
             self.maintenance.note_time(now);
-            self.shared.timers_of(self.index).fire(self.shared.tick_length.containing(now))
+            let tick = self.shared.tick_length.containing(now);
+            if self.shared.watchdog.computing() > 0 {
+                self.fire_wheels(tick)
+            } else {
+                self.shared.timers_of(self.index).fire(tick)
+            }
         });
+    }
+
+    /// The earliest tick of the wheels that this worker fires between polls: of its own, and those of the
+    /// computing threads if there are any, which fire none.
+    pub(super) fn next_deadline(&self) -> u64 {
+        if self.shared.watchdog.computing() > 0 {
+            self.shared.next_deadline()
+        } else {
+            self.shared.timers_of(self.index).next()
+        }
     }
 
     /// Fires what is due in all wheels, if the watchdog has found that something is overdue.
@@ -66,7 +81,7 @@ impl Local {
 
     /// Runs `fire`, which calls wakers and returns how many.
     fn firing(&self, fire: impl FnOnce() -> usize) {
-        self.begin_poll(0);
+        self.begin_waking();
         self.slot().counters.firings.add(1);
         let former = self.begin_burst(TIMERS_BURST_NANOS);
         if fire() < driver::DENSE {
@@ -82,7 +97,7 @@ impl Local {
     /// Calls the wakers of the tasks whose sockets are ready.
     pub(super) fn wake_ready(&self, mut woken: Vec<Waker>) {
         if !woken.is_empty() {
-            self.begin_poll(0);
+            self.begin_waking();
             self.begin_burst(SOCKETS_BURST_NANOS);
             self.slot().counters.firings.add(1);
             self.slot().counters.sockets_ready.add(woken.len() as u64);

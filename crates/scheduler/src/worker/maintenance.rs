@@ -1,6 +1,6 @@
 //! What does a worker do every so many polls, though tasks are still queued?
 //!
-//! Timers, sockets, the injector and cpu-bound tasks must not wait until the worker's own queue is
+//! Timers, sockets and the injector must not wait until the worker's own queue is
 //! empty. While timers are armed or sockets are open, the interval follows the length of the polls,
 //! so that the worker reads the clock about every [`CLOCK_NANOS`].
 
@@ -54,6 +54,11 @@ impl Maintenance {
         countdown == 0
     }
 
+    /// A round comes before the next poll.
+    pub(super) fn comes_next(&self) {
+        self.countdown.set(0);
+    }
+
     /// Many timers have fired: the next rounds come soon, and at longer intervals as the tasks turn
     /// out to be short.
     pub(super) fn hurry(&self) {
@@ -103,13 +108,10 @@ impl Local {
         }
     }
 
-    /// After a round: runs a task of a lane, if there is one, and takes one from the injector. If that
-    /// is empty, it runs one of the worker's own tasks, and perhaps times it.
+    /// After a round: takes a task from the injector. If that is empty, it runs one of the worker's own
+    /// tasks, and perhaps times it.
     #[cold]
     pub(super) fn take_shared_task(&self) -> Option<Runnable> {
-        if let Some((task, permit)) = self.shared.lanes.take() {
-            self.run_from_lane(task, permit);
-        }
         if let Steal::Success(task) = self.shared.injector.steal_one() {
             return Some(task);
         }
@@ -119,10 +121,10 @@ impl Local {
         None
     }
 
-    /// Looks at the clock if there is a reason to. True: a timer of this worker's wheel is due.
+    /// Looks at the clock if there is a reason to. True: a timer is due that this worker fires.
     fn look_at_clock_and_wheel(&self) -> bool {
         let (shared, maintenance) = (&self.shared, &self.maintenance);
-        let next = shared.timers_of(self.index).next();
+        let next = self.next_deadline();
         if next == NEVER && !self.policy.in_burst() && shared.driver.reactor().is_none() {
             // Not all at once: a timer that has just fired is often armed again by the next poll.
             maintenance.lengthen_interval();
@@ -165,7 +167,7 @@ impl Local {
         if lasted >= SOON {
             self.keep_nothing_local();
         }
-        // Long polls are all counted, by `weigh`.
+        // Long polls are all counted, by `note_long_poll`.
         if !self.is_marked() {
             self.slot().counters.poll_times.note(nanos(lasted));
         }

@@ -3,6 +3,7 @@
 //! | file | question |
 //! |---|---|
 //! | `run.rs` | what does a worker do next? |
+//! | `compute.rs` | what does a computing thread do next, and how does a worker become one? |
 //! | `maintenance.rs` | what does it do every so many polls? |
 //! | `events.rs` | how does it fire timers and wake the tasks whose sockets are ready? |
 //! | `push.rs` | where does a task go that is queued on a worker's thread? |
@@ -11,6 +12,7 @@
 //! | `wake_policy.rs` | does it wake another worker, and how long does it search? |
 //! | `thread.rs` | how does a thread become a worker, and how does it stop being one? |
 
+mod compute;
 mod events;
 mod maintenance;
 mod park;
@@ -47,6 +49,8 @@ pub(crate) struct Local {
     /// The timer that the current poll has armed for its own task.
     pub(crate) stage: Stage,
     deque: Deque,
+    /// This is a computing thread.
+    computes: Cell<bool>,
     /// The even number of the current or last poll; while it goes on, the slot shows it plus one. Zero
     /// in a poll inside another one.
     poll: Cell<u64>,
@@ -119,6 +123,16 @@ impl Local {
     /// The worker must leave its place.
     fn is_dismissed(&self) -> bool {
         self.slot().leave.load(Ordering::Relaxed)
+    }
+
+    /// This thread is to compute from now on.
+    fn is_demoted(&self) -> bool {
+        self.slot().is_demoted.load(Ordering::Relaxed)
+    }
+
+    /// This thread runs no more light tasks.
+    fn must_stop(&self) -> bool {
+        self.is_dismissed() || self.is_demoted()
     }
 }
 

@@ -11,11 +11,11 @@ impl Local {
     /// Queues a task behind all others.
     #[inline]
     pub(crate) fn push_behind(&self, task: Runnable, class: Class) {
-        if class == Class::Light {
+        if class == Class::Light && !self.computes.get() {
             self.deque.push(task);
             self.wake_another_after_push();
         } else {
-            self.shared.push_to_lane(task, class);
+            self.shared.inject(task, class);
         }
     }
 
@@ -23,8 +23,8 @@ impl Local {
     #[inline]
     pub(super) fn push_woken(&self, task: Runnable, class: Class) {
         // Without a watchdog nothing would take the task out of the next-task slot of a worker that
-        // is stuck, and in a poll that is likely to be long another worker is to have it at once.
-        let is_kept = self.shared.watchdog.is_on() && !self.slot().progress.from_lane.load(Ordering::Relaxed);
+        // is stuck, and a computing thread runs no light tasks.
+        let is_kept = self.shared.watchdog.is_on() && !self.computes.get();
         if class == Class::Light && is_kept && !self.has_own_tasks() {
             self.slot().next.put(task);
         } else {
@@ -33,16 +33,27 @@ impl Local {
     }
 
     /// Queues a task that woke itself in the poll that has just ended. For a light one no worker is
-    /// woken, as this one comes to it. A cpu-bound one goes behind everything else, for which
-    /// another worker is woken if there is anything. If there is nothing, none is woken: two
-    /// workers would change places at each poll, and light work would fall to a thread that has
-    /// just computed, which Linux schedules late.
+    /// woken, as this one comes to it. Nor is one woken for a cpu-bound one whose poll ran on a computing
+    /// thread, which comes to the lane again: two threads would change places at each poll. Nor by a worker
+    /// that was demoted in this poll, which comes to the lane next.
     #[inline]
     pub(super) fn push_again(&self, task: Runnable) {
-        if !task.with_task(TaskRef::has_weight) {
+        let class = Class::of_woken(task.with_task(TaskRef::has_weight));
+        if self.computes.get() {
+            self.push_again_from_lane(task, class);
+        } else if class == Class::Light {
             self.deque.push(task);
-        } else if self.has_own_tasks() || !self.shared.injector.is_empty() || self.has_timer_for_idle() {
-            self.shared.push_to_lane(task, Class::CpuBound);
+        } else if self.is_demoted() {
+            self.shared.lanes.push(task, false);
+        } else {
+            self.shared.push_to_lane(task, class);
+        }
+    }
+
+    #[cold]
+    fn push_again_from_lane(&self, task: Runnable, class: Class) {
+        if class == Class::Light {
+            self.shared.inject(task, class);
         } else {
             self.shared.lanes.push(task, false);
         }
@@ -76,8 +87,8 @@ impl Local {
         let push = Push {
             is_wanted,
             is_only_task: self.has_only_one_task(),
-            in_long_poll: slot.progress.from_lane.load(Ordering::Relaxed)
-                || slot.progress.marked.load(Ordering::Relaxed) == slot.progress.poll.load(Ordering::Relaxed),
+            in_long_poll: slot.progress.marked.load(Ordering::Relaxed)
+                == slot.progress.poll.load(Ordering::Relaxed),
         };
         let kept_local = self.policy.keeps_local();
         match self.policy.decide(push) {

@@ -2,24 +2,28 @@
 //!
 //! It takes a task, polls it, and every so many polls does what must not wait for an empty queue
 //! (`maintenance.rs`). Without a task it steals one (`steal.rs`), and without anything to steal it
-//! parks (`park.rs`).
+//! parks (`park.rs`). A computing thread has a loop of its own (`compute.rs`).
 //!
 //! A worker shows the watchdog that it gets on by storing a number at each poll, and reads at the
-//! end of the poll whether the watchdog has marked it as long. Only then, in polls of the lanes, and
-//! as a sample (`maintenance.rs`, `wake_policy.rs`) is the poll timed.
+//! end of the poll whether the watchdog has marked it as long. Only then, in polls of computing threads,
+//! and as a sample (`maintenance.rs`, `wake_policy.rs`) is the poll timed.
+
+use std::time::Duration;
 
 use super::Local;
 use crate::clock::nanos;
 use crate::contain::silently;
-use crate::cpu_bound::{AFTER_LONG_POLL, Permit};
-use crate::sync::{Instant, Ordering};
+use crate::cpu_bound::Class;
+use crate::kinds::CPU_BOUND;
+use crate::os::CpuTimer;
+use crate::sync::Ordering;
 use crate::task::{PollEnd, Ran, Runnable, TaskRef};
 
 /// A poll of a cpu-bound task that is shorter than this takes weight off the task.
-const SHORT_POLL_NANOS: u64 = 500_000;
+const SHORT_POLL: Duration = Duration::from_micros(500);
 
 impl Local {
-    /// Works until the worker is dismissed.
+    /// Works until the worker is dismissed or demoted.
     pub(super) fn work(&self) {
         while let Some(task) = self.next_task() {
             // After the task was taken: the thread that closes the scheduler sets the flag before
@@ -32,16 +36,19 @@ impl Local {
         }
     }
 
-    /// The next task. None: the worker is dismissed.
+    /// The next task. None: the worker is dismissed or demoted.
     #[inline]
     pub(super) fn next_task(&self) -> Option<Runnable> {
         if self.maintenance.is_due() {
-            if self.is_dismissed() {
+            if self.must_stop() {
                 return None;
             }
             self.maintain();
             if let Some(task) = self.take_shared_task() {
                 return Some(task);
+            }
+            if self.must_stop() {
+                return None;
             }
         }
         self.pop().or_else(|| self.steal_or_park())
@@ -49,42 +56,41 @@ impl Local {
 
     #[inline]
     pub(super) fn run(&self, task: Runnable) {
-        self.begin_poll(task.address());
+        if self.shared.lanes.is_sorting() {
+            self.sort_and_run(task);
+        } else {
+            self.run_light(task);
+        }
+    }
+
+    #[inline]
+    fn run_light(&self, task: Runnable) {
+        self.begin_poll(&task);
         self.stage.begin_poll(&task);
         let ran = task.run(&Poll { local: self, kind: PollKind::Plain });
         self.end_poll(ran);
     }
 
-    /// Runs a task of a lane: a cpu-bound one, or one on probation. The watchdog counts this worker as
-    /// stuck meanwhile.
-    pub(super) fn run_from_lane(&self, task: Runnable, permit: Permit) {
-        if self.shared.is_closing() {
-            self.drop_unpolled(task);
-        } else {
-            self.poll_from_lane(task, permit.on_probation);
+    /// Long polls were found lately: a new task goes to a lane if its kind has been entered since it was
+    /// queued.
+    #[cold]
+    fn sort_and_run(&self, task: Runnable) {
+        match task.with_task(|task| self.shared.lanes.sort(task)) {
+            Class::Light => self.run_light(task),
+            class => self.shared.push_to_lane(task, class),
         }
-        self.shared.lanes.release(permit);
     }
 
-    fn poll_from_lane(&self, task: Runnable, on_probation: bool) {
-        // The poll is likely to be long: what waits here is for other workers, at once.
-        self.policy.end_burst();
-        let next = self.slot().next.take();
-        let has_tasks = next.is_some() || !self.deque.is_empty();
-        if let Some(next) = next {
-            self.shared.injector.push(next);
+    /// Polls a task of a lane, on a computing thread.
+    pub(super) fn run_from_lane(&self, task: Runnable, on_probation: bool) {
+        if self.shared.is_closing() {
+            return self.drop_unpolled(task);
         }
-        if has_tasks || self.shared.driver.is_wanted(&*self.shared) {
-            self.shared.notify();
-        }
-        let progress = &self.slot().progress;
-        progress.on_probation.store(on_probation, Ordering::Relaxed);
-        progress.from_lane.store(true, Ordering::Relaxed);
-        self.begin_poll(task.address());
+        self.slot().progress.on_probation.store(on_probation, Ordering::Relaxed);
+        self.begin_poll(&task);
         self.slot().counters.cpu_bound_polls.add(1);
         self.stage.begin_poll(&task);
-        let ran = task.run(&Poll { local: self, kind: PollKind::FromLane(Instant::now()) });
-        progress.from_lane.store(false, Ordering::Relaxed);
+        let ran = task.run(&Poll { local: self, kind: PollKind::FromLane(CpuTimer::start()) });
         self.end_poll(ran);
     }
 
@@ -122,19 +128,30 @@ impl Local {
     /// Drops a task because the scheduler closes. Its destructors may last, so the watchdog sees
     /// them as a poll.
     pub(super) fn drop_unpolled(&self, task: Runnable) {
-        self.begin_poll(task.address());
+        self.begin_poll(&task);
         drop(task);
         self.pause();
     }
 
     #[inline]
-    pub(super) fn begin_poll(&self, task: usize) {
+    pub(super) fn begin_poll(&self, task: &Runnable) {
+        self.show_poll(task.address(), task.kind());
+    }
+
+    /// Calls to wakers follow, which the watchdog is to see as a poll.
+    pub(super) fn begin_waking(&self) {
+        self.show_poll(0, 0);
+    }
+
+    #[inline]
+    fn show_poll(&self, task: usize, kind: usize) {
         let poll = self.poll.get() + 2;
         self.poll.set(poll);
         let progress = &self.slot().progress;
         // The address before the number: a reader between the two finds this task polled a moment
         // early, not the last task.
         progress.task.store(task as u64, Ordering::Relaxed);
+        progress.kind.store(kind as u64, Ordering::Relaxed);
         progress.poll.store(poll | 1, Ordering::Relaxed);
     }
 
@@ -162,8 +179,8 @@ struct Poll<'a> {
 #[derive(Clone, Copy)]
 enum PollKind {
     Plain,
-    /// Of a task in a cpu-bound lane, and when the poll began.
-    FromLane(Instant),
+    /// Of a task from a lane, and what its thread has computed since the poll began.
+    FromLane(CpuTimer),
     /// A poll that answers no wake, see `probe.rs`.
     Probe,
 }
@@ -181,34 +198,42 @@ impl PollEnd for Poll<'_> {
     #[cold]
     fn note(&self, task: &TaskRef) {
         match self.kind {
-            PollKind::FromLane(began) => self.local.weigh(task, nanos(began.elapsed())),
             PollKind::Probe => task.wake_again_if_woken(),
-            PollKind::Plain if self.local.is_marked() => {
-                self.local.weigh(task, self.local.since_first_seen());
+            _ if self.local.is_marked() => self.local.note_long_poll(task),
+            // By CPU time: a computing thread may wait for a core at any moment.
+            PollKind::FromLane(computed) if computed.elapsed() < SHORT_POLL => {
+                self.local.note_short_poll(task);
             }
-            PollKind::Plain => {}
+            PollKind::FromLane(_) | PollKind::Plain => {}
         }
         self.local.flush_timer(task);
     }
 }
 
 impl Local {
-    /// A long poll makes its task cpu-bound, a row of short ones makes it light again.
-    fn weigh(&self, task: &TaskRef, lasted: u64) {
-        let kinds = &self.shared.lanes.kinds;
-        if self.is_marked() {
-            self.keep_nothing_local();
-            self.slot().counters.long_polls.add(1);
-            self.slot().counters.poll_times.note(lasted);
-            task.set_weight(AFTER_LONG_POLL);
-            kinds.note_long_poll(task.kind());
-            self.report_if_slow(task, lasted);
-        } else if lasted < SHORT_POLL_NANOS {
-            task.set_weight(task.weight().saturating_sub(1));
-            if self.slot().progress.on_probation.load(Ordering::Relaxed) {
-                kinds.note_short_poll(task.kind());
-            }
+    /// A long poll makes its task cpu-bound …
+    fn note_long_poll(&self, task: &TaskRef) {
+        self.keep_nothing_local();
+        // It asks whether this worker was demoted.
+        self.maintenance.comes_next();
+        if task.is_new() {
+            self.shared.lanes.kinds.note_first_poll(task.kind(), true);
         }
+        if !self.shared.lanes.is_off() {
+            task.set_weight(CPU_BOUND);
+        }
+        let lasted = self.since_first_seen();
+        self.slot().counters.long_polls.add(1);
+        self.slot().counters.poll_times.note(lasted);
+        self.report_if_slow(task, lasted);
+    }
+
+    /// … and a row of short ones makes it light again.
+    fn note_short_poll(&self, task: &TaskRef) {
+        if task.is_new() {
+            self.shared.lanes.kinds.note_first_poll(task.kind(), false);
+        }
+        task.set_weight(task.weight().saturating_sub(1));
     }
 
     /// The length of a marked poll, less at most one interval of the watchdog.

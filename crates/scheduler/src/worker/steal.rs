@@ -1,7 +1,7 @@
 //! How does a worker without tasks of its own find some?
 //!
-//! It searches the injector and the other workers' deques, then the cpu-bound lanes, searches for a
-//! moment longer if that has succeeded lately (`wake_policy.rs`), and parks (`park.rs`).
+//! It searches the injector and the other workers' deques, for a moment longer if that has succeeded
+//! lately (`wake_policy.rs`), and parks (`park.rs`).
 
 use std::cell::Cell;
 
@@ -34,7 +34,7 @@ impl Rng {
 }
 
 impl Local {
-    /// Finds a task, or parks until there is one. None: the worker is dismissed.
+    /// Finds a task, or parks until there is one. None: the worker is dismissed or demoted.
     #[cold]
     pub(super) fn steal_or_park(&self) -> Option<Runnable> {
         let task = self.find_or_park();
@@ -51,7 +51,7 @@ impl Local {
         self.pause();
         let mut searching = None;
         loop {
-            if self.is_dismissed() {
+            if self.must_stop() {
                 self.stop_searching(searching);
                 return None;
             }
@@ -65,17 +65,11 @@ impl Local {
                 return Some(task);
             }
             self.policy.end_burst();
-            searching = searching.or_else(|| self.shared.idle.try_search(self.shared.watchdog.active()));
+            searching = searching.or_else(|| self.shared.idle.try_search(self.shared.watchdog.light()));
             let found = if searching.is_some() { self.search() } else { None };
             if let Some(task) = found {
                 self.stop_searching(searching);
                 return Some(task);
-            }
-            if let Some((task, permit)) = self.shared.lanes.take() {
-                self.stop_searching(searching.take());
-                self.run_from_lane(task, permit);
-                self.pause();
-                continue;
             }
             searching = self.park(searching);
         }
@@ -92,7 +86,7 @@ impl Local {
         let shared = &self.shared;
         let search = Search {
             is_alone: shared.idle.searches_alone(),
-            another_is_awake: shared.idle.sleeping() + 1 < shared.watchdog.active(),
+            another_is_awake: shared.idle.sleeping() + 1 < shared.watchdog.light(),
             has_sockets: shared.driver.reactor().is_some(),
             spin_budget: shared.spin_budget.limit(),
         };
@@ -103,7 +97,7 @@ impl Local {
         let began = Instant::now();
         loop {
             let lasted = began.elapsed();
-            if lasted >= plan.limit || shared.lanes.is_due() || self.has_timer_for_idle() {
+            if lasted >= plan.limit || self.has_timer_for_idle() {
                 return None;
             }
             if let Some(task) = self.steal(plan.least(lasted)) {

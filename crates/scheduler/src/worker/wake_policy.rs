@@ -12,20 +12,20 @@
 //! | event | condition | decision |
 //! |---|---|---|
 //! | a task enters the injector | wanted | wake |
-//! | a task enters a lane | a permit is left, wanted | wake |
-//! | a task is woken on a worker with none queued | watchdog, poll not from a lane | wake none: it is next |
-//! | a task woke itself | it is light, or none else waits here | wake none |
+//! | a task is woken on a worker with none queued | watchdog | wake none: it is next |
+//! | a task woke itself | it is light | wake none |
 //! | a poll queues a task | no watchdog, wanted | wake |
 //! | a poll, not a long one, queues the only task here | learned to keep it local | keep it |
 //! | a poll queues a task | in a burst | wake none |
 //! | a poll queues a task | wanted | wake |
 //! | a poll that queued a task ends; maintenance | no burst, more than a kept task, wanted | wake |
-//! | a poll from a lane begins | tasks wait here or the driver is free, wanted | wake |
 //! | the last searching worker stops | something can be taken, wanted | wake |
 //! | a worker leaves its place | wanted | wake |
 //! | the watchdog looks | something can be taken or the driver is free, wanted | wake |
 //!
-//! The workers that the driver wakes for deadlines and sockets are in `driver.rs`.
+//! Light tasks that a computing thread queues go to the injector. For tasks in a lane a computing thread is
+//! woken by the same rule as for the injector (`Shared::call_computing_thread`). The workers that the driver
+//! wakes for deadlines and sockets are in `driver.rs`.
 //!
 //! **Keeping the only task local.** In a chain, where each task spawns the next, the poll ends
 //! right after the push, and the worker has run the task before another one is awake. If the poll
@@ -36,7 +36,6 @@
 //! again after the first timed poll that goes on, after any poll that is found to be long or that
 //! maintenance has timed at [`SOON`] or more, and when a task is queued behind another one. If a
 //! poll goes on against all experience, the watchdog marks it, and a marked poll keeps nothing.
-//! Polls from a lane keep nothing and do not count towards keeping.
 //!
 //! Rejected: no wake for any single task after some unsuccessful wakes (single children waited a
 //! millisecond); "this worker keeps its task" instead of "this poll keeps its task" (two tasks that
@@ -58,7 +57,7 @@
 //! The search ends when it finds a task, or after the longest of these times: [`PATIENCE`], if it
 //! waits for longer queues (second row); the spin budget (`spin.rs`), if the worker searches alone
 //! in a program without sockets; [`ONLY_TASK`], if both are zero, no other worker searches and a
-//! task can be seen. A due timer or a task in a lane ends it early. With sockets, the next task most
+//! task can be seen. A due timer ends it early. With sockets, the next task most
 //! likely comes from there, so the worker goes on to the driver.
 
 use std::cell::Cell;
@@ -110,7 +109,7 @@ pub(super) struct Push {
     pub(super) is_wanted: bool,
     /// The task is the only one that is queued here.
     pub(super) is_only_task: bool,
-    /// The poll is marked as long, or its task came from a lane.
+    /// The poll is marked as long.
     pub(super) in_long_poll: bool,
 }
 

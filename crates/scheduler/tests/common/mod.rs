@@ -108,6 +108,14 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
+/// Computes for at least this long.
+pub fn compute(time: Duration) {
+    let began = Instant::now();
+    while began.elapsed() < time {
+        std::hint::spin_loop();
+    }
+}
+
 /// How many threads this process has.
 pub fn threads() -> usize {
     std::fs::read_dir("/proc/self/task").expect("on Linux").count()
@@ -309,6 +317,16 @@ impl Count {
 
     pub fn get(&self) -> usize {
         self.0.load(Ordering::SeqCst)
+    }
+
+    /// One less.
+    pub fn take(&self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// At least `n` from now on.
+    pub fn raise(&self, n: usize) {
+        self.0.fetch_max(n, Ordering::SeqCst);
     }
 
     /// Something that counts here when it is dropped.

@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn fields_do_not_overlap_and_fill_the_word() {
-    let fields = [COMPLETE, JOIN_WAKER, HANDLE, WATCHED, WEIGHT_MASK, WAKE_MASK, u64::MAX << REF_SHIFT];
+    let fields = [COMPLETE, JOIN_WAKER, HANDLE, WATCHED, WEIGHT_MASK, NEW, WAKE_MASK, u64::MAX << REF_SHIFT];
     assert_eq!(fields.iter().fold(0, |all, field| all ^ field), u64::MAX);
     assert_eq!(fields.iter().map(|field| field.count_ones()).sum::<u32>(), 64);
 }
@@ -45,6 +45,25 @@ fn a_wake_in_a_poll_counts_when_the_count_was_full_before() {
     assert_eq!(state.end_poll(seen), EndPoll::Requeue);
     let seen = state.begin_poll();
     assert_eq!(state.end_poll(seen), EndPoll::Idle);
+}
+
+#[test]
+fn a_task_is_new_until_a_poll_has_ended() {
+    for ends in [
+        |state: &State, seen| assert_eq!(state.end_poll(seen), EndPoll::Idle),
+        |state: &State, seen: Seen| {
+            assert!(seen.is_first_poll());
+            state.end_first_poll();
+        },
+    ] {
+        let state = State::new(3);
+        assert_eq!(state.suspend(), EndPoll::Idle);
+        assert!(state.load().is_new(), "no poll has ended");
+        assert_eq!(state.wake(), Wake::Submit { has_weight: true });
+        ends(&state, state.begin_poll());
+        let now = state.load();
+        assert_eq!((now.is_new(), now.weight(), now.refs(), now.has_handle()), (false, 3, 2, true));
+    }
 }
 
 /// A word that holds `flags`, and these numbers of wakes and references.
