@@ -105,7 +105,7 @@ impl<'a> WatchdogThread<'a> {
             first: 0,
             idle_looks: 0,
             surplus_looks: 0,
-            quiet_looks: 0,
+            quiet_looks: SORTING_LOOKS,
             share: Share::default(),
             boosted: 0,
             demoted: 0,
