@@ -236,8 +236,8 @@ impl<'a> WatchdogThread<'a> {
         if self.light() <= shared.workers() + found.stuck && !self.lend_light() {
             return false;
         }
-        // To start a thread takes long, and the poll may have ended meanwhile: the worker would notice only at
-        // its next maintenance. The thread that was lent in vain is dismissed soon.
+        // To start a thread takes long, and the poll may have ended meanwhile: the worker would notice only
+        // at its next maintenance. The thread that was lent in vain is dismissed soon.
         if slot.progress.poll.load(Ordering::Relaxed) != self.last[index].poll {
             return false;
         }

@@ -112,10 +112,10 @@ impl RunnerBuilder {
     /// than three quarters, some get the usual priority. There are at most nine computing threads for each
     /// worker, and they end when they have had nothing to do for ten seconds.
     ///
-    /// With 0 they compete with the others as equals from the start. A light task that waits for a lock (one
-    /// of the standard library, say) waits until the computing thread that holds it gets a core. A thread or
-    /// process that a task starts, and so a function in [`to_thread`](crate::to_thread), may inherit the lower
-    /// priority if the task computes.
+    /// With 0 they compete with the others as equals from the start. A light task that waits for a lock
+    /// (one of the standard library, say) waits until the computing thread that holds it gets a core. A
+    /// thread or process that a task starts, and so a function in [`to_thread`](crate::to_thread), may
+    /// inherit the lower priority if the task computes.
     ///
     /// # Examples
     ///
