@@ -1,4 +1,5 @@
 //! Do threads that compute stay apart from those that run light tasks?
+#![cfg(target_os = "linux")]
 #![allow(missing_docs)]
 
 mod common;
@@ -12,7 +13,7 @@ use common::{
     Count, Signal, close, eventually, join_all, run, spawn, spawn_here, start, start_with, yield_now,
 };
 use parking_lot::Mutex;
-use selvedge_scheduler::{Config, Scheduler, TaskRef};
+use selvedge_scheduler::{Config, TaskRef};
 
 /// The threads on which something happened.
 #[derive(Clone, Default)]
@@ -28,10 +29,15 @@ impl Threads {
     }
 }
 
-/// Computes until the watchdog has demoted one more thread: the calling one, if no other computes.
-fn compute_until_demoted(scheduler: &Scheduler) {
-    let before = scheduler.metrics().demotions;
-    while scheduler.metrics().demotions == before {
+/// The calling thread's niceness.
+fn priority() -> i32 {
+    rustix::process::getpriority_process(None).expect("a thread may ask for its own")
+}
+
+/// Computes until the watchdog has demoted the calling thread, whose priority is lowered then.
+fn compute_until_demoted() {
+    let usual = priority();
+    while priority() == usual {
         std::hint::spin_loop();
     }
 }
@@ -69,9 +75,9 @@ fn a_demoted_thread_runs_no_more_light_tasks() {
     let demoted = Threads::default();
     for round in 0..6 {
         // Another kind in each round: a kind with a record would not run on a worker.
-        let (here, threads) = (scheduler.clone(), demoted.clone());
+        let threads = demoted.clone();
         let long = move || {
-            compute_until_demoted(&here);
+            compute_until_demoted();
             threads.note();
         };
         match round {
@@ -100,7 +106,7 @@ fn a_demoted_thread_runs_no_more_light_tasks() {
         assert_eq!(on_demoted.get(), 0, "light polls on threads that have computed, in round {round}");
     }
     assert_eq!(demoted.0.lock().len(), 6, "each round demoted another thread");
-    assert_eq!(scheduler.metrics().demotions, 6);
+    assert!(scheduler.metrics().demotions >= 6);
     eventually("standbys leave", || scheduler.metrics().workers_active == 2);
     close(&scheduler);
 }
@@ -126,7 +132,7 @@ fn what_a_computing_thread_leaves_or_makes_is_light_work_for_others() {
             for turn in 0..3 {
                 // The very first turn is on a worker that is demoted in it; the others on computing threads.
                 if turn == 0 && here.metrics().demotions == 0 {
-                    compute_until_demoted(&here);
+                    compute_until_demoted();
                 } else {
                     compute_for_long();
                 }
@@ -241,17 +247,14 @@ fn without_computing_threads_tasks_with_long_polls_run_on_workers() {
     close(&scheduler);
 }
 
-#[cfg(target_os = "linux")]
 #[test]
 fn computing_threads_have_a_lower_priority_and_workers_do_not() {
-    let priority = || rustix::process::getpriority_process(None).expect("a thread may ask for its own");
-    for computing_niceness in [0, 10, 19] {
+    for computing_niceness in [1, 10, 19] {
         let usual = priority();
         let scheduler = start_with(Config { workers: 1, computing_niceness, ..Config::default() });
-        let here = scheduler.clone();
         let seen = run(&scheduler, async move {
             let before = priority();
-            compute_until_demoted(&here);
+            compute_until_demoted();
             yield_now().await;
             (before, priority())
         });
@@ -263,17 +266,15 @@ fn computing_threads_have_a_lower_priority_and_workers_do_not() {
 }
 
 /// A thread inherits the priority of the one that starts it.
-#[cfg(target_os = "linux")]
 #[test]
 fn a_thread_that_a_computing_thread_starts_never_runs_light_tasks() {
-    let priority = || rustix::process::getpriority_process(None).expect("a thread may ask for its own");
     let usual = priority();
     let scheduler = start(1);
     let (here, of_job) = (scheduler.clone(), Arc::new(Mutex::new(None)));
     let (room, done) = (Arc::clone(&of_job), Signal::new());
     let ends = done.clone();
     run(&scheduler, async move {
-        compute_until_demoted(&here);
+        compute_until_demoted();
         yield_now().await;
         here.spawn_blocking(Box::new(move || {
             *room.lock() = Some(priority());
@@ -299,7 +300,6 @@ fn a_thread_that_a_computing_thread_starts_never_runs_light_tasks() {
 }
 
 /// There is more to compute than there are threads for it, all the time.
-#[cfg(target_os = "linux")]
 #[test]
 fn the_watchdog_does_not_spin_while_tasks_wait_for_computing_threads() {
     let scheduler = start_with(Config { workers: 4, max_computing_threads: Some(1), ..Config::default() });
