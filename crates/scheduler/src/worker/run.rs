@@ -231,9 +231,12 @@ impl Local {
     /// … and a row of short ones makes it light again.
     fn note_short_poll(&self, task: &TaskRef) {
         if task.is_new() {
+            // It had its weight from its kind, not from polls of its own.
             self.shared.lanes.kinds.note_first_poll(task.kind(), false);
+            task.set_weight(0);
+        } else {
+            task.set_weight(task.weight().saturating_sub(1));
         }
-        task.set_weight(task.weight().saturating_sub(1));
     }
 
     /// The length of a marked poll, less at most one interval of the watchdog.
