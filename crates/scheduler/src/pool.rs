@@ -77,8 +77,8 @@ pub(crate) struct Pool<C: Crew> {
     keep_alive: Duration,
     name: Arc<str>,
     number: u64,
-    /// The usual niceness.
-    niceness: i32,
+    /// The usual niceness, that of the thread that has started the scheduler.
+    pub(crate) niceness: i32,
 }
 
 struct State<C: Crew> {

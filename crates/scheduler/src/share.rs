@@ -40,7 +40,11 @@ pub(crate) struct Share {
 impl Share {
     /// A thread has used so many nanoseconds of CPU time since the last look.
     pub(crate) fn note(&mut self, computes: bool, used: u64) {
-        *if computes { &mut self.computed } else { &mut self.light } += used;
+        if computes {
+            self.computed += used;
+        } else {
+            self.light += used;
+        }
     }
 
     /// One look has ended, which has seen so many computing polls. At the end of a window: how many computing

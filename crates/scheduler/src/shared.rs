@@ -46,8 +46,6 @@ impl Scheduler {
 pub(crate) struct Shared {
     pub(crate) id: u32,
     pub(crate) config: Config,
-    /// The usual niceness.
-    niceness: i32,
     pub(crate) slots: Box<[WorkerSlot]>,
     pub(crate) injector: Injector,
     pub(crate) lanes: Lanes,
@@ -79,7 +77,6 @@ impl Shared {
         Arc::new_cyclic(|this: &Weak<Self>| Self {
             id: runtimes::register(this.clone()),
             slots: (0..places).map(|_| WorkerSlot::new()).collect(),
-            niceness: os::niceness(),
             injector: Injector::new(),
             lanes: Lanes::new(workers, config.computing_threads() > 0),
             idle: Idle::new(places),
@@ -211,7 +208,7 @@ impl Shared {
 
     /// Gives a thread that computes from now on its lower priority.
     pub(crate) fn lower_priority(&self, thread: u32) {
-        let niceness = self.niceness.saturating_add(self.config.computing_niceness.into());
+        let niceness = self.pool.niceness.saturating_add(self.config.computing_niceness.into());
         if thread != NO_THREAD && !os::set_niceness(thread, niceness) {
             self.watchdog.niceness_refused.fetch_add(1, Ordering::Relaxed);
         }

@@ -142,7 +142,11 @@ impl<'a> WatchdogThread<'a> {
         shared.lanes.is_sorting.store(self.quiet_looks < SORTING_LOOKS, Ordering::Relaxed);
         for index in std::mem::take(&mut found.to_demote) {
             let is_demoted = self.demote(index, &found);
-            *if is_demoted { &mut found.demoted } else { &mut found.stuck } += 1;
+            if is_demoted {
+                found.demoted += 1;
+            } else {
+                found.stuck += 1;
+            }
         }
         self.balance(shared.workers() + found.stuck);
         self.guarantee_share(&found);
@@ -377,6 +381,7 @@ impl<'a> WatchdogThread<'a> {
         self.shared.lanes.is_sorting.store(false, Ordering::Relaxed);
         self.quiet_looks = SORTING_LOOKS;
         self.share = Share::default();
+        self.boosted = 0;
         // To free much memory takes time, in which a worker may wake that must be looked at.
         let all_sleep = || self.shared.seems_idle();
         crate::task::trim_cell_memory(all_sleep);

@@ -12,6 +12,7 @@ use super::Local;
 use crate::cpu_bound::Permit;
 use crate::idle::{Found, Searching};
 use crate::sync::{Instant, Ordering, fence};
+use crate::task::Runnable;
 
 /// How a rest ended.
 enum Rest {
@@ -57,7 +58,7 @@ impl Local {
         self.found_to_compute(searching);
     }
 
-    fn run_permitted(&self, task: crate::task::Runnable, permit: Permit) {
+    fn run_permitted(&self, task: Runnable, permit: Permit) {
         self.run_from_lane(task, permit.on_probation);
         self.pause();
         self.shared.lanes.release(permit);
