@@ -10,7 +10,7 @@ use std::thread::ThreadId;
 use std::time::Duration;
 
 use common::{
-    Count, Signal, close, eventually, join_all, run, spawn, spawn_here, start, start_with, yield_now,
+    Count, Signal, close, eventually, join, join_all, run, spawn, spawn_here, start, start_with, yield_now,
 };
 use parking_lot::Mutex;
 use selvedge_scheduler::{Config, TaskRef};
@@ -270,6 +270,29 @@ fn computing_threads_have_a_lower_priority_and_workers_do_not() {
     }
 }
 
+/// A server's connections may be of a kind that always computes. A new one has its weight from its kind, and
+/// its first short poll shows that it is another case.
+#[test]
+fn one_short_poll_makes_a_new_task_of_a_kind_that_computes_light() {
+    async fn connection(computes: bool) -> bool {
+        if computes {
+            compute_for_long();
+        }
+        yield_now().await;
+        is_light()
+    }
+    let scheduler = start(1);
+    for _ in 0..20 {
+        run(&scheduler, connection(true));
+    }
+    let (was_born_light, is_light_now) = run(&scheduler, async {
+        let new = spawn_here(connection(false));
+        (!new.task().has_weight(), join(new).await)
+    });
+    assert_eq!((was_born_light, is_light_now), (false, true));
+    close(&scheduler);
+}
+
 /// A thread inherits the priority of the one that starts it.
 #[test]
 fn a_thread_that_a_computing_thread_starts_never_runs_light_tasks() {
@@ -310,36 +333,47 @@ fn the_watchdog_does_not_spin_while_tasks_wait_for_computing_threads() {
     let thread_name = "spinless".into();
     let scheduler =
         start_with(Config { workers: 4, max_computing_threads: Some(1), thread_name, ..Config::default() });
-    let watchdog = || -> u64 {
+    let watchdog = || -> i64 {
         let own = std::fs::read_dir("/proc/self/task").expect("on Linux").filter_map(|task| {
             let path = task.ok()?.path();
             let name = std::fs::read_to_string(path.join("comm")).ok()?;
             let stat = std::fs::read_to_string(path.join("stat")).ok()?;
-            let of_stat: Vec<u64> =
+            // As some are negative.
+            let of_stat: Vec<i64> =
                 stat.rsplit(')').next()?.split(' ').filter_map(|it| it.parse().ok()).collect();
             // The 14th and 15th fields of `stat`; numbers begin with the fourth.
             (name.trim_end() == "spinless-watch").then(|| of_stat[10] + of_stat[11])
         });
-        own.sum::<u64>()
+        own.sum::<i64>()
     };
     let polls = Count::new();
-    let tasks: Vec<_> = (0..20)
-        .map(|_| {
-            let polls = polls.clone();
-            spawn(&scheduler, async move {
-                for _ in 0..5 {
-                    compute_for_long();
-                    polls.add();
-                    yield_now().await;
-                }
-            })
+    // Cpu-bound ones, and others on probation, as every second one of this kind is short: both lanes have
+    // tasks and permits, and there is one thread.
+    let cpu_bound = (0..20).map(|_| {
+        let polls = polls.clone();
+        spawn(&scheduler, async move {
+            for _ in 0..5 {
+                compute_for_long();
+                polls.add();
+                yield_now().await;
+            }
         })
-        .collect();
+    });
+    let on_probation = (0..40).map(|n| {
+        let polls = polls.clone();
+        spawn(&scheduler, async move {
+            if n % 2 == 0 {
+                compute_for_long();
+            }
+            polls.add();
+        })
+    });
+    let tasks: Vec<_> = cpu_bound.chain(on_probation).collect();
     let (before, began) = (watchdog(), std::time::Instant::now());
     join_all(tasks);
-    let ticks = watchdog() - before;
+    let ticks = u64::try_from(watchdog() - before).expect("time passes");
     let lasted = began.elapsed();
-    assert_eq!(polls.get(), 100);
+    assert_eq!(polls.get(), 140);
     // 100 ticks are a second.
     let used = Duration::from_millis(10 * ticks);
     assert!(used < lasted / 4, "the watchdog used {used:?} of {lasted:?}");
