@@ -117,3 +117,30 @@ pub(super) const DEMOTION_VS_POLL_END: Model = Model::new(
 )
 .finds(&["demoted-is-not-woken"])
 .reaches(|| vec![("the worker ran the light task", &LIGHT), ("it left it to others", &LEFT)]);
+
+static LENT: AtomicUsize = AtomicUsize::new(0);
+
+/// A standby is dismissed, and its place is lent to a computing thread: that thread is not dismissed.
+pub(super) const DISMISSED_PLACE_IS_LENT: Model = Model::new(
+    "dismissed_place_is_lent",
+    "a computing thread takes the place of a standby that was dismissed",
+    || {
+        let house = computing_house(1, 1, false);
+        let ledger = Arc::new(Ledger::default());
+        let (_light, standby) = (house.reserve(0), house.reserve(1).sit());
+        let mut task = cpu_bound(&house, &ledger, &standby);
+        house.dismiss(1);
+        standby.work();
+        drop(standby);
+        task.task().wake();
+        house.watchdog().lend_computing();
+        assert_eq!(join(&mut task), End::Value);
+        reached(&LENT);
+        assert_eq!(house.scheduler().close(Duration::MAX), []);
+        drop(task);
+        assert_eq!((ledger.polls(), ledger.slots_dropped()), (2, 1));
+    },
+)
+.finds(&["place-is-lent-dismissed"])
+.reaches(|| vec![("the place was lent", &LENT)])
+.preemptions(1);

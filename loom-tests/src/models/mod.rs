@@ -71,6 +71,7 @@ pub(crate) const MODELS: &[Model] = &[
     cpu_bound::PERMIT_RETURNS_VS_PUSH,
     cpu_bound::RETIREMENT_VS_PUSH,
     cpu_bound::DEMOTION_VS_POLL_END,
+    cpu_bound::DISMISSED_PLACE_IS_LENT,
     cancel::CANCEL_WHILE_QUEUED,
     cancel::CANCEL_WHILE_POLLING,
     cancel::CANCEL_DELIVERED_ONCE,

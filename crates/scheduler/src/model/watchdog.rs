@@ -31,6 +31,11 @@ impl<'a> Watchdog<'a> {
         self.0.demote(index, &super::Found::default())
     }
 
+    /// Lets computing threads take places while tasks are due in the lanes.
+    pub fn lend_computing(&mut self) {
+        self.0.lend_computing();
+    }
+
     /// Sleeps, if all workers do, until one of them wakes.
     pub fn sleep_while_idle(&mut self) {
         self.0.sleep_while_idle();
