@@ -20,9 +20,18 @@ fn every_storm_blows_over() {
     let output = stress(0, &["--seed", "3"]);
     let told = told(&output);
     assert!(output.status.success(), "{told}");
-    for storm in
-        ["spawns", "wakes", "cancels", "standbys", "runtimes", "timers", "threadsafe", "mixed", "programs"]
-    {
+    for storm in [
+        "spawns",
+        "wakes",
+        "cancels",
+        "standbys",
+        "demotions",
+        "runtimes",
+        "timers",
+        "threadsafe",
+        "mixed",
+        "programs",
+    ] {
         assert!(told.contains(&format!("seed      3  {storm}")), "{storm} is missing: {told}");
     }
 }

@@ -21,6 +21,12 @@
 //! that have been running for long are not counted, so that they keep no other task waiting, but while
 //! they compute, fewer cpu-bound tasks do.
 //!
+//! A poll on probation that has computed for 3 ms gets a still lower priority ([`Priority::FoundLong`]), as
+//! the others on probation may be short; its thread ends with it. When the kind is known to compute always,
+//! its tasks that wait on probation go to the other lane.
+//!
+//! [`Priority::FoundLong`]: crate::worker_slot::Priority::FoundLong
+//!
 //! A cpu-bound poll that blocks for 50 ms, or computes for a second, no longer counts against the bound: it
 //! may wait for a cpu-bound task that is queued.
 //!
@@ -30,7 +36,7 @@
 //! Rejected: new tasks of a kind with long polls are always cpu-bound (short ones wait for long ones: a
 //! twentieth of the requests in a mixed load).
 
-use crate::kinds::{Kinds, ON_PROBATION};
+use crate::kinds::{CPU_BOUND, Kinds, ON_PROBATION};
 use crate::queue::{Injector, Steal};
 use crate::sync::{AtomicBool, AtomicUsize, Ordering, fence, spin_loop};
 use crate::task::{Runnable, TaskRef, Why};
@@ -104,12 +110,16 @@ impl Lane {
         Self { queue: Injector::new(), running: AtomicUsize::new(0), limit: AtomicUsize::new(limit) }
     }
 
-    /// Takes a task, and the right to run it.
-    fn take(&self) -> Option<Runnable> {
+    /// Takes a task, and the right to run it. `keep` may put a task elsewhere.
+    fn take(&self, keep: impl Fn(Runnable) -> Option<Runnable>) -> Option<Runnable> {
         while !self.queue.is_empty() && self.acquire() {
             loop {
                 match self.queue.steal_one() {
-                    Steal::Success(task) => return Some(task),
+                    Steal::Success(task) => {
+                        if let Some(task) = keep(task) {
+                            return Some(task);
+                        }
+                    }
                     Steal::Retry => spin_loop(),
                     Steal::Empty => break,
                 }
@@ -169,10 +179,32 @@ impl Lanes {
     }
 
     /// Takes a task on probation or a cpu-bound one, and a permit to run it.
-    pub(crate) fn take(&self) -> Option<(Runnable, Permit)> {
-        [true, false].into_iter().find_map(|on_probation| {
-            self.lane(on_probation).take().map(|task| (task, Permit { on_probation }))
+    pub(crate) fn take(&self, probation_first: bool) -> Option<(Runnable, Permit)> {
+        [probation_first, !probation_first].into_iter().find_map(|on_probation| {
+            let task = if on_probation {
+                self.probation.take(|task| self.keep_on_probation(task))
+            } else {
+                self.cpu_bound.take(Some)
+            };
+            Some((task?, Permit { on_probation }))
         })
+    }
+
+    /// Puts a task on probation into the other lane if its kind computes always, as is known by now.
+    fn keep_on_probation(&self, task: Runnable) -> Option<Runnable> {
+        let is_cpu_bound = task.with_task(|task| {
+            let is_cpu_bound = self.kinds.weight_at_birth(task.kind()) == CPU_BOUND;
+            if is_cpu_bound {
+                task.set_weight(CPU_BOUND);
+            }
+            is_cpu_bound
+        });
+        if !is_cpu_bound {
+            return Some(task);
+        }
+        // This thread, or one that has a permit, comes to it.
+        self.cpu_bound.queue.push(task);
+        None
     }
 
     /// A task is queued that could run at once.
@@ -266,7 +298,7 @@ mod tests {
     #[test]
     fn an_empty_queue_keeps_no_permit() {
         let lanes = Lanes::new(1, true);
-        assert!(lanes.take().is_none() && !lanes.is_due());
+        assert!(lanes.take(true).is_none() && lanes.take(false).is_none() && !lanes.is_due());
         assert_eq!(lanes.cpu_bound.running.load(Ordering::Relaxed), 0);
         assert_eq!(lanes.probation.running.load(Ordering::Relaxed), 0);
     }

@@ -17,9 +17,10 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::contain::silently;
 use crate::door::Door;
+use crate::os::Slice;
 use crate::refused::drop_refused;
 use crate::sync::thread::{self, Builder};
-use crate::sync::{Condvar, HintU64, Instant, Mutex, MutexGuard, Ordering, Presence};
+use crate::sync::{Condvar, HintI32, HintU64, Instant, Mutex, MutexGuard, Ordering, Presence};
 
 crate::sync::thread_locals! {
     /// The number of the pool that the calling thread belongs to, or zero. It stays until the
@@ -77,8 +78,8 @@ pub(crate) struct Pool<C: Crew> {
     keep_alive: Duration,
     name: Arc<str>,
     number: u64,
-    /// The usual niceness, that of the thread that has started the scheduler.
-    pub(crate) niceness: i32,
+    /// The usual niceness: that of the thread that has started the scheduler, then of its watchdog.
+    niceness: HintI32,
 }
 
 struct State<C: Crew> {
@@ -184,7 +185,7 @@ impl<C: Crew> Pool<C> {
             keep_alive: config.blocking_keep_alive,
             name: Arc::clone(&config.thread_name),
             number: next_number(),
-            niceness: crate::os::niceness(),
+            niceness: HintI32::new(crate::os::niceness()),
         }
     }
 
@@ -204,7 +205,7 @@ impl<C: Crew> Pool<C> {
         if busy >= self.limit {
             return Ok(());
         }
-        let Err(error) = self.find_thread(crew, &mut state) else { return Ok(()) };
+        let Err(error) = self.find_thread(crew, &mut state, false) else { return Ok(()) };
         if busy > 0 {
             return Ok(());
         }
@@ -214,28 +215,28 @@ impl<C: Crew> Pool<C> {
         Err(BlockingRefused { error, is_closed: false })
     }
 
-    /// Lets a thread of the pool work as a standby.
+    /// Lets a thread of the pool work at a place. For the watchdog.
     pub(crate) fn seat(&self, crew: &Arc<C>, post: C::Post) -> Result<(), C::Post> {
         let mut state = self.state.lock();
         if state.closed {
             return Err(post);
         }
         state.posts.push_back(post);
-        match self.find_thread(crew, &mut state) {
+        match self.find_thread(crew, &mut state, true) {
             Ok(()) => Ok(()),
             Err(_) => Err(state.posts.pop_back().expect("just pushed, and the lock is held")),
         }
     }
 
     /// Makes sure that a thread takes what was just queued.
-    fn find_thread(&self, crew: &Arc<C>, state: &mut State<C>) -> io::Result<()> {
+    fn find_thread(&self, crew: &Arc<C>, state: &mut State<C>, for_post: bool) -> io::Result<()> {
         if state.idle > 0 {
             state.idle -= 1;
             state.claims += 1;
             self.claimed.notify_one();
             return Ok(());
         }
-        self.start_thread(crew, state)
+        self.start_thread(crew, state, for_post)
     }
 
     /// Starts a thread that runs `work` and ends; `join` waits for it.
@@ -259,6 +260,15 @@ impl<C: Crew> Pool<C> {
         Ok(())
     }
 
+    pub(crate) fn niceness(&self) -> i32 {
+        self.niceness.load(Ordering::Relaxed)
+    }
+
+    /// The calling thread has the usual niceness: somebody may have changed that of the whole program.
+    pub(crate) fn note_niceness(&self) {
+        self.niceness.store(crate::os::niceness(), Ordering::Relaxed);
+    }
+
     /// Whether the calling thread is one of those that `join` waits for.
     pub(crate) fn is_own_thread(&self) -> bool {
         OWNER.get() == self.number
@@ -273,10 +283,11 @@ impl<C: Crew> Pool<C> {
         self.ended.notify_all();
     }
 
-    fn start_thread(&self, crew: &Arc<C>, state: &mut State<C>) -> io::Result<()> {
+    fn start_thread(&self, crew: &Arc<C>, state: &mut State<C>, for_post: bool) -> io::Result<()> {
         let id = state.next_id;
         let crew = Arc::clone(crew);
-        let started = Started::start(format!("{}-pool-{id}", self.name), move || crew.pool().run(&crew, id))?;
+        let started =
+            Started::start(format!("{}-pool-{id}", self.name), move || crew.pool().run(&crew, id, for_post))?;
         state.next_id += 1;
         state.starting += 1;
         state.threads.insert(id, started);
@@ -286,12 +297,13 @@ impl<C: Crew> Pool<C> {
         Ok(())
     }
 
-    fn run(&self, crew: &Arc<C>, id: usize) {
+    fn run(&self, crew: &Arc<C>, id: usize, for_post: bool) {
         crate::os::prepare_thread();
+        crate::os::set_slice(Slice::Usual);
         OWNER.set(self.number);
         // A thread inherits the priority of the one that starts it. If that one computes, this one runs the
         // blocking jobs that are queued and ends: it must never be a worker.
-        let is_low = crate::os::niceness() != self.niceness;
+        let is_low = !for_post && crate::os::niceness() != self.niceness();
         let mut state = self.state.lock();
         state.starting -= 1;
         loop {
@@ -303,7 +315,11 @@ impl<C: Crew> Pool<C> {
                         silently(job);
                         true
                     }
-                    Work::Post(post) => crew.work_at(post),
+                    Work::Post(post) => {
+                        let stays = crew.work_at(post);
+                        crate::os::set_slice(Slice::Usual);
+                        stays
+                    }
                 };
                 state = self.state.lock();
                 state.running -= usize::from(was_job);

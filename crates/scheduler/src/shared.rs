@@ -10,7 +10,7 @@ use crate::door::Closing;
 use crate::driver::{Driver, Host};
 use crate::far::{self, FarTimers};
 use crate::idle::Idle;
-use crate::os;
+use crate::os::{self, Slice};
 use crate::parker::Parker;
 use crate::pool::Pool;
 use crate::queue::Injector;
@@ -20,7 +20,7 @@ use crate::sync::{AtomicBool, Ordering, fence};
 use crate::task::{OwnedTasks, Runnable, Schedule, ScheduleHere, Why};
 use crate::timers::{NEVER, TickLength, TimerSlot};
 use crate::watchdog::Watchdog;
-use crate::worker_slot::{NO_THREAD, WorkerSlot};
+use crate::worker_slot::{FOUND_LONG_STEPS, NO_THREAD, Priority, WorkerSlot};
 
 /// A running scheduler. Cheap to clone, and usable from any thread.
 ///
@@ -206,10 +206,19 @@ impl Shared {
         woken.is_some()
     }
 
-    /// Gives a thread that computes from now on its lower priority.
-    pub(crate) fn lower_priority(&self, thread: u32) {
-        let niceness = self.pool.niceness.saturating_add(self.config.computing_niceness.into());
-        if thread != NO_THREAD && !os::set_niceness(thread, niceness) {
+    /// Sets the priority of a thread, which may be `NO_THREAD`.
+    pub(crate) fn set_priority(&self, thread: u32, priority: Priority) {
+        let (usual, steps) = (self.pool.niceness(), i32::from(self.config.computing_niceness));
+        let (niceness, slice) = match priority {
+            Priority::Light => (usual, Slice::Light),
+            Priority::Boosted => (usual, Slice::Computing),
+            Priority::Computing => (usual.saturating_add(steps), Slice::Computing),
+            Priority::FoundLong => {
+                let more = if steps == 0 { 0 } else { FOUND_LONG_STEPS };
+                (usual.saturating_add(steps + more), Slice::Usual)
+            }
+        };
+        if thread != NO_THREAD && !os::set_priority(thread, niceness, slice) {
             self.watchdog.niceness_refused.fetch_add(1, Ordering::Relaxed);
         }
     }

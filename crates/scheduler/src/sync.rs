@@ -5,7 +5,7 @@
 //! models would run on plain atomics; with `loom`, other crates of the build would change too.
 //!
 //! These stay outside: `std`'s `Arc` and `Weak`, the table of all schedulers in `runtimes.rs`, and
-//! numbers that no protocol reads ([`HintU64`]).
+//! numbers that no protocol reads ([`HintU64`], [`HintI32`]).
 //!
 //! Destructors of the program's thread-locals may run after those of this crate. So this crate and
 //! the api have only two sorts of thread-locals (`thread_locals!`):
@@ -128,4 +128,4 @@ mod imp {
 pub(crate) mod imp;
 
 pub(crate) use imp::*;
-pub(crate) use std::sync::atomic::{AtomicU64 as HintU64, Ordering};
+pub(crate) use std::sync::atomic::{AtomicI32 as HintI32, AtomicU64 as HintU64, Ordering};

@@ -33,14 +33,14 @@ use std::time::Duration;
 
 use crate::clock::nanos;
 use crate::cpu_bound::PROBATION_PER_WORKER;
-use crate::os;
+use crate::os::{self, Slice};
 use crate::queue::Steal;
 use crate::share::Share;
 use crate::shared::Shared;
 use crate::sync::thread::Builder;
 use crate::sync::{Instant, Ordering, fence};
 use crate::watchdog::Role;
-use crate::worker_slot::{NO_KIND, PollProgress, Post, WorkerSlot, is_polling};
+use crate::worker_slot::{NO_KIND, PollProgress, Post, Priority, WorkerSlot, is_polling};
 
 /// The time between two looks. A poll counts as stuck after one to two of them; a blocked one after
 /// a few more where there are more threads than cores.
@@ -58,6 +58,9 @@ const COMPUTED: u64 = 250_000;
 /// costs as much as ten system calls, and where there are more threads than cores, some threads
 /// always want one.
 const FRUITLESS_CHECKS: usize = 2;
+/// Tasks on probation come before one whose poll has computed for longer. Before, a change of the priority
+/// and of the thread would cost more than it gains.
+const KNOWN_TO_BE_LONG: Duration = Duration::from_millis(3);
 /// A cpu-bound poll that blocks for longer may wait for one that is queued: it no longer counts against the
 /// bound.
 const BLOCKED: Duration = Duration::from_millis(50);
@@ -114,6 +117,7 @@ impl<'a> WatchdogThread<'a> {
 
     fn run(mut self) {
         os::prepare_thread();
+        os::set_slice(Slice::Watchdog);
         self.shared.watchdog.parker.occupy();
         let mut last_look = Instant::now();
         while !self.shared.is_closing() {
@@ -136,6 +140,7 @@ impl<'a> WatchdogThread<'a> {
 
     fn look(&mut self) {
         let shared = self.shared;
+        shared.pool.note_niceness();
         let mut found = self.inspect();
         let is_quiet = !found.new_long_poll;
         self.quiet_looks = if is_quiet { self.quiet_looks.saturating_add(1) } else { 0 };
@@ -203,7 +208,13 @@ impl<'a> WatchdogThread<'a> {
                 found.new_long_poll = true;
                 if does != Does::Block && kind != NO_KIND {
                     shared.lanes.note_long_poll(kind as usize);
+                    if computes && progress.on_probation.load(Ordering::Relaxed) {
+                        shared.lanes.kinds.note_first_poll(kind as usize, true);
+                    }
                 }
+            }
+            if computes && does == Does::Compute && last.computed_in_poll > nanos(KNOWN_TO_BE_LONG) {
+                shared.found_long(slot);
             }
             if computes {
                 if is_long {
@@ -246,7 +257,7 @@ impl<'a> WatchdogThread<'a> {
             return false;
         }
         slot.is_demoted.store(true, Ordering::Relaxed);
-        shared.lower_priority(slot.progress.thread.load(Ordering::Relaxed));
+        shared.set_priority(slot.progress.thread.load(Ordering::Relaxed), Priority::Computing);
         // It may have ended its poll just now, and sleep among the workers.
         slot.parker.unpark();
         self.demoted += 1;
@@ -295,7 +306,7 @@ impl<'a> WatchdogThread<'a> {
             boosted += 1;
             // A thread that has not begun yet lowers its priority itself.
             if boosted > self.boosted && slot.is_boosted.swap(false, Ordering::Relaxed) {
-                shared.lower_priority(slot.progress.thread.load(Ordering::Relaxed));
+                shared.set_priority(slot.progress.thread.load(Ordering::Relaxed), Priority::Computing);
             }
         }
         let most = shared.config.computing_threads() + shared.workers();
@@ -404,6 +415,8 @@ struct LastLook {
     /// What its thread had computed, in nanoseconds, since it began and since the look before.
     used: u64,
     computed: u64,
+    /// What it had computed in this poll, less at most what it did in one interval.
+    computed_in_poll: u64,
     /// The thread that works there.
     thread: u32,
 }
@@ -445,8 +458,10 @@ impl LastLook {
             os::Doing::Unknown => None,
         };
         if self.poll != poll {
+            self.computed_in_poll = 0;
             return Does::GetOn;
         }
+        self.computed_in_poll += self.computed;
         match computed {
             Some(true) => return Does::Compute,
             None => return Does::Unclear,
@@ -493,7 +508,7 @@ impl Found {
         if progress.on_probation.load(Ordering::Relaxed) {
             self.past_probation += 1;
         } else {
-            let age = now.saturating_sub(progress.first_seen.load(Ordering::Relaxed));
+            let age = progress.age(now);
             self.blocked += usize::from(match does {
                 Does::Compute => age > nanos(SPINS),
                 // It may also want a core.
@@ -536,6 +551,18 @@ impl Shared {
         // sees the pushes.
         moving.store(false, Ordering::Release);
         self.recheck_quiescence();
+    }
+
+    /// A computing thread is in a poll that computes for long. If the task was on probation, others that are
+    /// come before it from now on.
+    fn found_long(&self, slot: &WorkerSlot) {
+        let progress = &slot.progress;
+        let is_known = !progress.on_probation.load(Ordering::Relaxed)
+            || slot.is_boosted.load(Ordering::Relaxed)
+            || slot.found_long.swap(true, Ordering::Relaxed);
+        if !is_known {
+            self.set_priority(progress.thread.load(Ordering::Relaxed), Priority::FoundLong);
+        }
     }
 
     /// There are no computing threads, and the system grants none: the workers run what waits in the

@@ -38,8 +38,11 @@ pub(crate) struct WorkerSlot {
     pub(crate) is_demoted: AtomicBool,
     /// The thread that works here is a computing thread.
     pub(crate) computes: AtomicBool,
-    /// It has the usual priority (`share.rs`).
+    /// It has the usual niceness (`share.rs`).
     pub(crate) is_boosted: AtomicBool,
+    /// The thread that works here ran a task on probation which was found to compute for long, and has
+    /// [`Priority::FoundLong`] now: it ends when the poll does.
+    pub(crate) found_long: AtomicBool,
 }
 
 /// Does this worker make progress with its polls? Written by the worker and by the watchdog, and
@@ -64,10 +67,34 @@ pub(crate) struct PollProgress {
     pub(crate) thread: AtomicU32,
 }
 
+impl PollProgress {
+    /// For how many nanoseconds the current poll has lasted, less at most one interval of the watchdog.
+    pub(crate) fn age(&self, now: u64) -> u64 {
+        now.saturating_sub(self.first_seen.load(Ordering::Relaxed))
+    }
+}
+
 /// Whether a poll goes on when `PollProgress::poll` has this value.
 pub(crate) const fn is_polling(poll: u64) -> bool {
     poll % 2 == 1
 }
+
+/// How much a thread is preferred by the operating system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Priority {
+    /// Of the threads that run light tasks.
+    Light,
+    /// Of computing threads with the usual niceness (`share.rs`).
+    Boosted,
+    /// Of the other computing threads.
+    Computing,
+    /// Of a computing thread in the first poll of a task on probation that was found to compute for long:
+    /// others on probation, which may be short, come before it.
+    FoundLong,
+}
+
+/// By how many steps of niceness.
+pub(crate) const FOUND_LONG_STEPS: i32 = 7;
 
 /// A worker's place, for the thread that is to work there.
 pub(crate) struct Post {
@@ -98,12 +125,14 @@ impl WorkerSlot {
             is_demoted: AtomicBool::new(false),
             computes: AtomicBool::new(false),
             is_boosted: AtomicBool::new(false),
+            found_long: AtomicBool::new(false),
         }
     }
 
     /// A thread with this role is about to work here. Only the thread that has taken `vacant` calls this.
     pub(crate) fn assign(&self, role: Role, is_boosted: bool) {
         self.is_boosted.store(is_boosted, Ordering::Relaxed);
+        self.found_long.store(false, Ordering::Relaxed);
         self.is_demoted.store(false, Ordering::Relaxed);
         self.computes.store(role == Role::Computing, Ordering::Relaxed);
     }

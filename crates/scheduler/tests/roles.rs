@@ -6,6 +6,7 @@ mod common;
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::ThreadId;
 use std::time::Duration;
 
@@ -274,22 +275,96 @@ fn computing_threads_have_a_lower_priority_and_workers_do_not() {
 /// its first short poll shows that it is another case.
 #[test]
 fn one_short_poll_makes_a_new_task_of_a_kind_that_computes_light() {
-    async fn connection(computes: bool) -> bool {
-        if computes {
+    #[derive(Default)]
+    struct Computes {
+        begun: AtomicBool,
+        may_end: AtomicBool,
+    }
+    async fn connection(computes: Option<Arc<Computes>>) -> bool {
+        if let Some(computes) = computes {
+            computes.begun.store(true, Ordering::Relaxed);
             compute_for_long();
+            while !computes.may_end.load(Ordering::Relaxed) {
+                std::hint::spin_loop();
+            }
         }
         yield_now().await;
         is_light()
     }
     let scheduler = start(1);
     for _ in 0..20 {
-        run(&scheduler, connection(true));
+        run(&scheduler, connection(Some(Arc::new(Computes { may_end: true.into(), ..Computes::default() }))));
     }
     let (was_born_light, is_light_now) = run(&scheduler, async {
-        let new = spawn_here(connection(false));
-        (!new.task().has_weight(), join(new).await)
+        // One computes at once: no other one begins before this task has looked at it.
+        let first = Arc::new(Computes::default());
+        let computes = spawn_here(connection(Some(Arc::clone(&first))));
+        while !first.begun.load(Ordering::Relaxed) {
+            yield_now().await;
+        }
+        let new = spawn_here(connection(None));
+        let was_born_light = !new.task().has_weight();
+        first.may_end.store(true, Ordering::Relaxed);
+        join(computes).await;
+        (was_born_light, join(new).await)
     });
     assert_eq!((was_born_light, is_light_now), (false, true));
+    close(&scheduler);
+}
+
+/// Tasks on probation may be short, and come before one of them that is known to be long. No thread returns
+/// from that priority.
+#[test]
+fn a_task_on_probation_that_computes_for_long_comes_after_others() {
+    async fn either(computes_until: Option<i32>, threads: Threads) {
+        let Some(least) = computes_until else { return };
+        assert!(!threads.has_current(), "that thread was to end");
+        while priority() < least {
+            std::hint::spin_loop();
+        }
+        threads.note();
+    }
+    let (usual, scheduler, threads) = (priority(), start(1), Threads::default());
+    run(&scheduler, either(Some(usual + 10), Threads::default()));
+    for _ in 0..5 {
+        // Or the kind would be one that always computes.
+        run(&scheduler, either(None, threads.clone()));
+        run(&scheduler, either(Some(usual + 11), threads.clone()));
+    }
+    close(&scheduler);
+}
+
+/// The only computing thread has a new task on probation to run at any time.
+#[test]
+fn tasks_on_probation_let_cpu_bound_ones_run() {
+    #[expect(clippy::manual_async_fn, reason = "that it is `Send` must be known inside of it")]
+    fn short_ones(count: Count) -> impl Future<Output = ()> + Send + 'static {
+        async move {
+            count.add();
+            if count.get() == 1 {
+                compute_until_demoted();
+            } else if count.get() < 900 {
+                // The one after the next waits in the lane already.
+                drop(spawn_here(short_ones(count)));
+            }
+        }
+    }
+    let scheduler = start_with(Config { workers: 1, max_computing_threads: Some(1), ..Config::default() });
+    let shorts = Count::new();
+    run(&scheduler, short_ones(shorts.clone()));
+    let count = shorts.clone();
+    let passed = run(&scheduler, async move {
+        while is_light() {
+            compute_for_long();
+            yield_now().await;
+        }
+        drop(spawn_here(short_ones(count.clone())));
+        for _ in 0..5 {
+            yield_now().await;
+        }
+        count.get()
+    });
+    assert!(passed < 200, "{passed} short tasks passed five polls");
     close(&scheduler);
 }
 

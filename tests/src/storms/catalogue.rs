@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use selvedge::{
     EventLoop, Result, Task, create_task, gather, run_coroutine_threadsafe, sleep, task_group, timeout,
-    to_thread, wait_for,
+    to_thread, wait, wait_for,
 };
 
 use super::{Progress, Storm, Weather};
@@ -21,6 +21,7 @@ pub const STORMS: &[Storm] = &[
     Storm { name: "wakes", run: wakes },
     Storm { name: "cancels", run: cancels },
     Storm { name: "standbys", run: standbys },
+    Storm { name: "demotions", run: demotions },
     Storm { name: "runtimes", run: runtimes },
     Storm { name: "timers", run: timers },
     Storm { name: "threadsafe", run: threadsafe },
@@ -190,6 +191,62 @@ fn standbys(weather: &mut Weather<'_>) {
         );
         drop(release);
         assert_eq!(count_good(stuck, &progress).await, blockers);
+        Ok(())
+    });
+}
+
+/// Polls of a few kinds, between nothing and some milliseconds long, in bursts: threads change their roles
+/// all the time. Light tasks, timers and cancellations beside them.
+fn demotions(weather: &mut Weather<'_>) {
+    /// Computes once for each length, in microseconds. Each `KIND` has a record of its own.
+    async fn computes<const KIND: u64>(lengths: Vec<u64>) -> Result<usize> {
+        for &length in &lengths {
+            let began = Instant::now();
+            while began.elapsed() < Duration::from_micros(length) {
+                std::hint::black_box(KIND);
+            }
+            sleep(Duration::from_micros(length % 7)).await?;
+        }
+        Ok(lengths.len())
+    }
+    let bursts: Vec<Vec<Vec<u64>>> = (0..weather.between(1, 8))
+        .map(|_| {
+            let longest = [100, 1_500, 5_000][weather.between(0, 2)];
+            let mut task =
+                || (0..weather.between(1, 4)).map(|_| weather.between(0, longest) as u64).collect();
+            (0..60 / SCALE).map(|_| task()).collect()
+        })
+        .collect();
+    weather.on_a_loop(move |event_loop, progress| async move {
+        for burst in bursts {
+            let count = burst.len();
+            let mut tasks = Vec::new();
+            for lengths in burst {
+                tasks.push(match lengths[0] % 3 {
+                    0 => create_task(computes::<0>(lengths)),
+                    1 => create_task(computes::<1>(lengths)),
+                    _ => create_task(computes::<2>(lengths)),
+                });
+            }
+            let cancelled: Vec<_> = (0..20).map(|_| create_task(computes::<3>(vec![300; 5]))).collect();
+            let light = (0..200)
+                .map(|n| {
+                    create_task(async move {
+                        sleep(Duration::from_micros(n % 700)).await?;
+                        Ok(n as usize)
+                    })
+                })
+                .collect();
+            assert_eq!(count_good(light, &progress).await, 200);
+            for task in &cancelled {
+                task.cancel();
+            }
+            assert_eq!(count_good(tasks, &progress).await, count);
+            wait(cancelled).await?;
+            let metrics = event_loop.metrics();
+            // Eight for each of four workers, and those that keep the usual niceness for a while.
+            assert!(metrics.computing_threads <= 36, "{metrics:?}");
+        }
         Ok(())
     });
 }

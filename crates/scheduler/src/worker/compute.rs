@@ -14,6 +14,9 @@ use crate::idle::{Found, Searching};
 use crate::sync::{Instant, Ordering, fence};
 use crate::task::Runnable;
 
+/// Every so many turns a cpu-bound task comes first: there may be as few threads as one.
+const CPU_BOUND_TURN: u32 = 16;
+
 /// How a rest ended.
 enum Rest {
     /// There may be something to do. The right to search, if another thread woke this one for it.
@@ -37,12 +40,13 @@ impl Local {
 
     /// Computes until there is nothing left to do, or the thread is dismissed.
     pub(super) fn compute(&self) {
-        let mut searching = None;
+        let (mut searching, mut turn) = (None, 0_u32);
         while !self.is_dismissed() {
-            if let Some((task, permit)) = self.shared.lanes.take() {
+            turn = (turn + 1) % CPU_BOUND_TURN;
+            if let Some((task, permit)) = self.shared.lanes.take(turn > 0) {
                 self.found_to_compute(searching.take());
                 self.run_permitted(task, permit);
-                if !self.slot().is_boosted.load(Ordering::Relaxed) && self.shared.lanes.take_replacement() {
+                if self.is_to_end() {
                     // Ordering: as in `push_to_lane`. The task may have been queued again without waking a
                     // thread, because this one was to come to it.
                     fence(Ordering::SeqCst);
@@ -56,6 +60,13 @@ impl Local {
             }
         }
         self.found_to_compute(searching);
+    }
+
+    /// Another thread takes the place of this one.
+    fn is_to_end(&self) -> bool {
+        let slot = self.slot();
+        slot.found_long.load(Ordering::Relaxed)
+            || !slot.is_boosted.load(Ordering::Relaxed) && self.shared.lanes.take_replacement()
     }
 
     fn run_permitted(&self, task: Runnable, permit: Permit) {

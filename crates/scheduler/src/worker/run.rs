@@ -216,13 +216,16 @@ impl Local {
         self.keep_nothing_local();
         // It asks whether this worker was demoted.
         self.maintenance.comes_next();
-        if task.is_new() {
+        // The watchdog has noted the others already.
+        if task.is_new()
+            && !(self.computes.get() && self.slot().progress.on_probation.load(Ordering::Relaxed))
+        {
             self.shared.lanes.kinds.note_first_poll(task.kind(), true);
         }
         if !self.shared.lanes.is_off() {
             task.set_weight(CPU_BOUND);
         }
-        let lasted = self.since_first_seen();
+        let lasted = self.slot().progress.age(self.shared.watchdog.now());
         self.slot().counters.long_polls.add(1);
         self.slot().counters.poll_times.note(lasted);
         self.report_if_slow(task, lasted);
@@ -237,12 +240,6 @@ impl Local {
         } else {
             task.set_weight(task.weight().saturating_sub(1));
         }
-    }
-
-    /// The length of a marked poll, less at most one interval of the watchdog.
-    fn since_first_seen(&self) -> u64 {
-        let first_seen = self.slot().progress.first_seen.load(Ordering::Relaxed);
-        self.shared.watchdog.now().saturating_sub(first_seen)
     }
 
     fn report_if_slow(&self, task: &TaskRef, lasted: u64) {

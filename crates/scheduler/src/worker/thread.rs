@@ -16,7 +16,7 @@ use crate::shared::{Scheduler, Shared};
 use crate::sync::Ordering;
 use crate::timers::Stage;
 use crate::watchdog::Role;
-use crate::worker_slot::{NO_THREAD, Post};
+use crate::worker_slot::{NO_THREAD, Post, Priority};
 
 /// Starts a thread for one of the N workers. It ends when it is dismissed, or, once demoted, when it has had
 /// nothing to compute for a while.
@@ -38,9 +38,12 @@ pub(crate) fn start(shared: &Arc<Shared>, index: usize) -> io::Result<()> {
 /// Works at a place, which is taken already, until dismissed. Returns what the thread was in the end.
 fn work_at(shared: Arc<Shared>, post: Post) -> Role {
     let local = enter(shared, post.index, post.deque);
-    if local.computes.get() && !local.slot().is_boosted.load(Ordering::Relaxed) {
-        local.shared.lower_priority(os::current_thread());
-    }
+    let priority = match (local.computes.get(), local.slot().is_boosted.load(Ordering::Relaxed)) {
+        (false, _) => Priority::Light,
+        (true, true) => Priority::Boosted,
+        (true, false) => Priority::Computing,
+    };
+    local.shared.set_priority(os::current_thread(), priority);
     local.serve();
     exit(local)
 }
