@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::ClockKind;
+use crate::cores::cores;
 use crate::task::TaskRef;
 
 /// More than any machine has cores; a larger number is a mistake.
@@ -139,10 +140,7 @@ impl Config {
     }
 
     pub(crate) fn blocking_threads(&self) -> usize {
-        let default = || {
-            let cores = std::thread::available_parallelism().map_or(1, usize::from);
-            (cores + EXTRA_BLOCKING_THREADS).min(MAX_BLOCKING_THREADS)
-        };
+        let default = || (cores() + EXTRA_BLOCKING_THREADS).min(MAX_BLOCKING_THREADS);
         self.max_blocking_threads.unwrap_or_else(default).max(1)
     }
 }

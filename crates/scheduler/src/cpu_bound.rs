@@ -36,6 +36,8 @@
 //! Rejected: new tasks of a kind with long polls are always cpu-bound (short ones wait for long ones: a
 //! twentieth of the requests in a mixed load).
 
+use crossbeam_utils::CachePadded;
+
 use crate::kinds::{CPU_BOUND, Kinds, ON_PROBATION};
 use crate::queue::{Injector, Steal};
 use crate::sync::{AtomicBool, AtomicUsize, Ordering, fence, spin_loop};
@@ -88,7 +90,9 @@ pub(crate) struct Lanes {
     /// So many computing threads are to end, because others take their place (`share.rs`).
     pub(crate) replaced: AtomicUsize,
     /// Long polls were found lately: what is queued as light may be of a kind with a record by now.
-    pub(crate) is_sorting: AtomicBool,
+    ///
+    /// Read at every poll, so apart from what is written often.
+    is_sorting: CachePadded<AtomicBool>,
 }
 
 struct Lane {
@@ -162,7 +166,7 @@ impl Lanes {
             probation: Lane::new(PROBATION_PER_WORKER * workers),
             kinds: Kinds::new(),
             replaced: AtomicUsize::new(0),
-            is_sorting: AtomicBool::new(false),
+            is_sorting: CachePadded::new(AtomicBool::new(false)),
         }
     }
 
@@ -233,6 +237,13 @@ impl Lanes {
     #[inline]
     pub(crate) fn is_sorting(&self) -> bool {
         self.is_sorting.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_sorting(&self, is_sorting: bool) {
+        // Written only when it changes, or all workers would read it from memory again.
+        if self.is_sorting() != is_sorting {
+            self.is_sorting.store(is_sorting, Ordering::Relaxed);
+        }
     }
 
     /// A poll of a task of this kind is long.

@@ -7,6 +7,8 @@
 //!
 //! The compiler may merge the code of two types; then they share a record.
 
+use crossbeam_utils::CachePadded;
+
 use crate::sync::{AtomicBool, HintU64, Ordering};
 
 /// The weight of a new task whose kind has a mixed record: one short poll makes it light.
@@ -36,12 +38,12 @@ const ALL_LONG: u64 = 4;
 pub(crate) struct Kinds {
     entries: [HintU64; KINDS],
     /// Stays false in programs without long polls, which then read nothing else.
-    ever: AtomicBool,
+    ever: CachePadded<AtomicBool>,
 }
 
 impl Kinds {
     pub(crate) fn new() -> Self {
-        Self { entries: std::array::from_fn(|_| HintU64::new(0)), ever: AtomicBool::new(false) }
+        Self { entries: std::array::from_fn(|_| HintU64::new(0)), ever: CachePadded::new(AtomicBool::new(false)) }
     }
 
     fn entry(&self, kind: usize) -> (&HintU64, u64) {
@@ -57,7 +59,9 @@ impl Kinds {
             if old & !RECORD_MASK == key { (old & SCORE_MASK, old & STREAK_MASK) } else { (0, 0) };
         let score = (score / SCORE_ONE + LONG_POLL).min(MAX_SCORE) * SCORE_ONE;
         entry.store(key | score | streak, Ordering::Relaxed);
-        self.ever.store(true, Ordering::Relaxed);
+        if !self.ever.load(Ordering::Relaxed) {
+            self.ever.store(true, Ordering::Relaxed);
+        }
     }
 
     /// The first poll of a task of this kind has ended.

@@ -47,18 +47,20 @@
 //!  cpu_bound  driver  pool  worker_slot         the parts, each with its own fields
 //!  config  queue/  timers                       settings and data, without workers
 //!  task/  io/  os  watchdog                     a task knows its scheduler as `trait Schedule`
-//!  clock  clock_pause  counters  door  far  idle  kinds  parker  refused  share  spin
-//!  contain  moment  runtimes  sync  wait_list    on these everything stands
+//!  clock  clock_pause  cores  counters  door  far  idle  kinds  parker  refused  share  spin
+//!  cgroup  contain  moment  runtimes  sync  wait_list    on these everything stands
 //! ```
 
 #![deny(unsafe_code)]
 #![cfg_attr(not(selvedge_loom), warn(missing_debug_implementations))]
 
+mod cgroup;
 mod clock;
 mod clock_pause;
 mod close;
 mod config;
 pub mod contain;
+mod cores;
 mod counters;
 mod cpu_bound;
 mod door;
@@ -97,6 +99,7 @@ mod worker_slot;
 
 pub use clock::ClockKind;
 pub use config::{AsAny, Config, Hooks, MAX_NICENESS, MAX_WORKERS, NoHooks};
+pub use cores::cores;
 pub use io::{Changes, Direction, Ready, Registration, Waiter};
 pub use metrics::{Metrics, WorkerMetrics, poll_time_bucket_end};
 pub use moment::Moment;

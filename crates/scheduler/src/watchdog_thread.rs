@@ -144,7 +144,7 @@ impl<'a> WatchdogThread<'a> {
         let mut found = self.inspect();
         let is_quiet = !found.new_long_poll;
         self.quiet_looks = if is_quiet { self.quiet_looks.saturating_add(1) } else { 0 };
-        shared.lanes.is_sorting.store(self.quiet_looks < SORTING_LOOKS, Ordering::Relaxed);
+        shared.lanes.set_sorting(self.quiet_looks < SORTING_LOOKS);
         for index in std::mem::take(&mut found.to_demote) {
             let is_demoted = self.demote(index, &found);
             if is_demoted {
@@ -389,7 +389,7 @@ impl<'a> WatchdogThread<'a> {
 
     fn sleep_while_idle(&mut self) {
         let watchdog = &self.shared.watchdog;
-        self.shared.lanes.is_sorting.store(false, Ordering::Relaxed);
+        self.shared.lanes.set_sorting(false);
         self.quiet_looks = SORTING_LOOKS;
         self.share = Share::default();
         self.boosted = 0;

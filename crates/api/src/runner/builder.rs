@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use selvedge_scheduler::{ClockKind, Config, MAX_NICENESS, MAX_WORKERS, Scheduler};
+use selvedge_scheduler::{ClockKind, Config, MAX_NICENESS, MAX_WORKERS, Scheduler, cores};
 
 use super::clock_pause::MainsPause;
 use super::{Runner, refuse_inside_loop};
@@ -53,7 +53,8 @@ impl RunnerBuilder {
     }
 
     /// How many threads run tasks, from 1 to [`MAX_WORKERS`](Self::MAX_WORKERS). Default: one for
-    /// each core of the machine.
+    /// each core that this process may use, by its affinity mask and the CPU quotas of its control groups
+    /// (Linux's, both versions; a container's limit is one). A part of a core counts as one.
     pub fn workers(mut self, workers: usize) -> RunnerBuilder {
         self.workers = Some(workers);
         self
@@ -153,7 +154,7 @@ impl RunnerBuilder {
     /// [`RuntimeError`] if the number of workers or of blocking threads, or the niceness, is out of range;
     /// [`std::io::Error`] if the system refuses a thread.
     pub fn build(self) -> Result<Runner> {
-        let workers = self.workers.unwrap_or_else(num_cpus::get);
+        let workers = self.workers.unwrap_or_else(cores);
         if !(1..=MAX_WORKERS).contains(&workers) {
             return Err(RuntimeError::new(format!(
                 "the number of workers must be from 1 to {MAX_WORKERS}, not {workers}"

@@ -79,7 +79,7 @@ fn offer(is_done: impl Fn() -> bool) -> bool {
 fn spin(start: Instant, most: Duration, is_done: impl Fn() -> bool) -> bool {
     static IS_PARALLEL: OnceLock<bool> = OnceLock::new();
     // On one core no other thread could make progress meanwhile.
-    if !*IS_PARALLEL.get_or_init(|| num_cpus::get() > 1) {
+    if !*IS_PARALLEL.get_or_init(|| selvedge_scheduler::cores() > 1) {
         return false;
     }
     while start.elapsed() < most {
