@@ -1,8 +1,8 @@
 //! How much CPU time do the control groups of this process grant?
 //!
-//! Linux limits the CPU time of a container by a quota for each period: a process that has used it up stands
-//! still until the next period. Each group above that of the process may have a quota of its own, and the least
-//! one counts. There are two versions of the interface:
+//! Linux limits the CPU time of a container by a quota for each period: a process that has used it up
+//! stands still until the next period. Each group above that of the process may have a quota of its own,
+//! and the least one counts. There are two versions of the interface:
 //!
 //! | version | the group in `/proc/self/cgroup` | the quota, in microseconds |
 //! |---|---|---|
@@ -15,12 +15,31 @@ use std::ffi::OsString;
 use std::fs::read_to_string;
 use std::path::{Component, Path, PathBuf};
 
-/// The least quota, in cores. `root` is `/`, except in tests.
-pub(crate) fn quota(root: &Path) -> Option<f64> {
+/// So many microseconds of CPU time in each period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Quota {
+    micros: u32,
+    period: u32,
+}
+
+impl Quota {
+    /// As many cores as can be busy, where a part of one counts as one.
+    pub(crate) fn cores(self) -> usize {
+        self.micros.div_ceil(self.period) as usize
+    }
+
+    /// The least one.
+    fn least(quotas: impl Iterator<Item = Self>) -> Option<Self> {
+        let product = |a: u32, b: u32| u64::from(a) * u64::from(b);
+        quotas.min_by(|a, b| product(a.micros, b.period).cmp(&product(b.micros, a.period)))
+    }
+}
+
+/// The least quota. `root` is `/`, except in tests.
+pub(crate) fn quota(root: &Path) -> Option<Quota> {
     let groups = read_to_string(root.join("proc/self/cgroup")).ok()?;
     let mounts = read_to_string(root.join("proc/self/mountinfo")).ok()?;
-    let quotas = mounts.lines().filter_map(|line| Mount::parse(line)?.quota(root, &groups));
-    quotas.min_by(f64::total_cmp)
+    Quota::least(mounts.lines().filter_map(|line| Mount::parse(line)?.quota(root, &groups)))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -52,14 +71,13 @@ impl Mount {
     }
 
     /// The least quota of the process's group and of those above it.
-    fn quota(&self, root: &Path, groups: &str) -> Option<f64> {
+    fn quota(&self, root: &Path, groups: &str) -> Option<Quota> {
         let own = groups.lines().find_map(|line| self.group_in(line))?;
         // A path that leads out of the mounted group cannot be followed: what is mounted has to do.
         let is_below = own.components().all(|part| part != Component::ParentDir);
         let below = own.strip_prefix(&self.group).ok().filter(|_| is_below).unwrap_or(Path::new(""));
         let top = root.join(self.point.strip_prefix("/").ok()?);
-        let quotas = below.ancestors().filter_map(|group| self.version.quota_of(&top.join(group)));
-        quotas.min_by(f64::total_cmp)
+        Quota::least(below.ancestors().filter_map(|group| self.version.quota_of(&top.join(group))))
     }
 
     /// The process's group, if this line of `/proc/self/cgroup` names it.
@@ -76,7 +94,7 @@ impl Mount {
 
 impl Version {
     /// The quota of one group.
-    fn quota_of(self, group: &Path) -> Option<f64> {
+    fn quota_of(self, group: &Path) -> Option<Quota> {
         let read = |name| read_to_string(group.join(name)).ok();
         let (quota, period) = match self {
             Version::V1 => (read("cpu.cfs_quota_us")?, read("cpu.cfs_period_us")?),
@@ -87,8 +105,8 @@ impl Version {
             }
         };
         // No number: `max`, or -1.
-        let microseconds = |text: &str| text.trim().parse::<u64>().ok().filter(|&number| number > 0);
-        Some(microseconds(&quota)? as f64 / microseconds(&period)? as f64)
+        let microseconds = |text: &str| text.trim().parse().ok().filter(|&number| number > 0);
+        Some(Quota { micros: microseconds(&quota)?, period: microseconds(&period)? })
     }
 }
 
@@ -121,8 +139,10 @@ mod tests {
             tree
         }
 
-        fn quota(&self) -> Option<f64> {
-            quota(&self.0)
+        /// Microseconds, of a tenth of a second.
+        fn quota(&self) -> Option<u32> {
+            let Quota { micros, period } = quota(&self.0)?;
+            Some(micros * (100_000 / period))
         }
     }
 
@@ -142,9 +162,19 @@ mod tests {
         ("proc/self/mountinfo", "30 25 0:26 / /sys/fs/cgroup rw shared:9 - cgroup2 cgroup2 rw,nsdelegate\n");
 
     #[test]
+    fn a_part_of_a_core_counts_as_one() {
+        for (micros, period, cores) in
+            [(1_000, 100_000, 1), (100_000, 100_000, 1), (150_000, 100_000, 2), (6_400_000, 100_000, 64)]
+        {
+            assert_eq!(Quota { micros, period }.cores(), cores);
+        }
+    }
+
+    #[test]
     fn without_control_groups_there_is_no_quota() {
         assert_eq!(Tree::new("nothing", &[]).quota(), None);
-        let files = [("proc/self/cgroup", "garbage"), ("proc/self/mountinfo", "1 2\n - \n - a\n\n - cgroup x")];
+        let files =
+            [("proc/self/cgroup", "garbage"), ("proc/self/mountinfo", "1 2\n - \n - a\n\n - cgroup x")];
         assert_eq!(Tree::new("garbage", &files).quota(), None);
         let files = [("proc/self/cgroup", "0::/a\n"), V2];
         assert_eq!(Tree::new("no-files", &files).quota(), None);
@@ -157,7 +187,7 @@ mod tests {
         files.push(("sys/fs/cgroup/a/b/cpu.max", "max 100000\n"));
         files.push(("sys/fs/cgroup/a/b/c/cpu.max", "40000 10000\n"));
         files.push(("sys/fs/cgroup/other/cpu.max", "1000 100000\n"));
-        assert_eq!(Tree::new("nested", &files).quota(), Some(1.5));
+        assert_eq!(Tree::new("nested", &files).quota(), Some(150_000));
     }
 
     #[test]
@@ -171,8 +201,8 @@ mod tests {
             files.push(("sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n"));
             Tree::new(name, &files).quota()
         };
-        assert_eq!(quota("half", "50000\n", "100000\n"), Some(0.5));
-        assert_eq!(quota("many", "6400000\n", "100000\n"), Some(64.0));
+        assert_eq!(quota("half", "50000\n", "100000\n"), Some(50_000));
+        assert_eq!(quota("many", "6400000\n", "100000\n"), Some(6_400_000));
         assert_eq!(quota("none", "-1\n", "100000\n"), None);
         assert_eq!(quota("zero", "50000\n", "0\n"), None);
         assert_eq!(quota("empty", "", ""), None);
@@ -209,7 +239,7 @@ mod tests {
             let mut files = vec![("proc/self/cgroup", group), ("proc/self/mountinfo", mount)];
             files.push(("sys/fs/cgroup/cpu.max", "200000 100000"));
             files.push(("sys/fs/cgroup/job/cpu.max", "100000 100000"));
-            let expected = if name == "full" { 1.0 } else { 2.0 };
+            let expected = if name == "full" { 100_000 } else { 200_000 };
             assert_eq!(Tree::new(&format!("in-{name}"), &files).quota(), Some(expected), "{group}");
         }
     }

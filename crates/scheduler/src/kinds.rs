@@ -43,7 +43,10 @@ pub(crate) struct Kinds {
 
 impl Kinds {
     pub(crate) fn new() -> Self {
-        Self { entries: std::array::from_fn(|_| HintU64::new(0)), ever: CachePadded::new(AtomicBool::new(false)) }
+        Self {
+            entries: std::array::from_fn(|_| HintU64::new(0)),
+            ever: CachePadded::new(AtomicBool::new(false)),
+        }
     }
 
     fn entry(&self, kind: usize) -> (&HintU64, u64) {

@@ -47,13 +47,15 @@
 //!  cpu_bound  driver  pool  worker_slot         the parts, each with its own fields
 //!  config  queue/  timers                       settings and data, without workers
 //!  task/  io/  os  watchdog                     a task knows its scheduler as `trait Schedule`
-//!  clock  clock_pause  cores  counters  door  far  idle  kinds  parker  refused  share  spin
+//!  alarm  cores                                what the ones above need of time and of the machine
+//!  clock  clock_pause  counters  door  far  idle  kinds  parker  refused  share  spin
 //!  cgroup  contain  moment  runtimes  sync  wait_list    on these everything stands
 //! ```
 
 #![deny(unsafe_code)]
 #![cfg_attr(not(selvedge_loom), warn(missing_debug_implementations))]
 
+mod alarm;
 mod cgroup;
 mod clock;
 mod clock_pause;

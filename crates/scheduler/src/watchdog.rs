@@ -1,9 +1,16 @@
 //! What do the workers and the watchdog's thread share? What that thread does is in `watchdog_thread.rs`.
 
+use std::time::Duration;
+
+use crate::alarm::Alarm;
 use crate::clock::nanos;
-use crate::parker::Parker;
 use crate::sync::thread::JoinHandle;
-use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Instant, Mutex, Ordering, fence};
+use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, HintU64, Instant, Mutex, Ordering, fence};
+
+/// The time between two glances of the workers (`worker/glance.rs`).
+pub(crate) const GLANCES: Duration = Duration::from_micros(300);
+/// If no worker has glanced for so long, the watchdog looks by itself.
+pub(crate) const WITHOUT_GLANCE: Duration = Duration::from_micros(750);
 
 /// What a thread at a place is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +20,8 @@ pub(crate) enum Role {
     /// The tasks of the lanes, and nothing else.
     Computing,
 }
+/// If all workers sleep, and still do after this time, it is time to give memory back.
+pub(crate) const REST: Duration = Duration::from_millis(10);
 
 /// The state that both sides read and write.
 pub(crate) struct Watchdog {
@@ -31,8 +40,15 @@ pub(crate) struct Watchdog {
     /// The scheduler has a watchdog.
     is_on: bool,
     origin: Instant,
-    pub(crate) parker: Parker,
+    pub(crate) alarm: Alarm,
+    /// A worker that wakes up must set the alarm.
     pub(crate) sleeps: AtomicBool,
+    /// The watchdog looks by itself, at short intervals: the workers need not glance.
+    is_close: AtomicBool,
+    /// When the next glance is due.
+    next_glance: HintU64,
+    /// There was a glance since all workers slept.
+    has_glance: AtomicBool,
     /// The watchdog moves a task from a next-task slot to the injector.
     pub(crate) moving: AtomicBool,
     pub(crate) thread: Mutex<Option<JoinHandle<()>>>,
@@ -49,8 +65,11 @@ impl Watchdog {
             niceness_refused: AtomicU64::new(0),
             is_on,
             origin: Instant::now(),
-            parker: Parker::new(),
+            alarm: Alarm::new(is_on),
             sleeps: AtomicBool::new(false),
+            is_close: AtomicBool::new(false),
+            next_glance: HintU64::new(0),
+            has_glance: AtomicBool::new(false),
             moving: AtomicBool::new(false),
             thread: Mutex::new(None),
         }
@@ -89,6 +108,11 @@ impl Watchdog {
         nanos(self.origin.elapsed())
     }
 
+    /// The same for a time that was read before.
+    pub(crate) fn at(&self, now: Instant) -> u64 {
+        nanos(now.saturating_duration_since(self.origin))
+    }
+
     fn count(&self, role: Role) -> &AtomicUsize {
         match role {
             Role::Light => &self.light,
@@ -120,16 +144,47 @@ impl Watchdog {
         if !self.is_on {
             return;
         }
-        // Ordering: partner of the fence in `sleep_while_idle`. The worker has left the sleepers,
+        // Ordering: partner of the fence in `rest_watchdog`. The worker has left the sleepers,
         // the watchdog has set `sleeps`: one of the two sees the other.
         fence(Ordering::SeqCst);
-        if self.sleeps.load(Ordering::Relaxed) {
-            self.parker.unpark();
+        if self.sleeps.load(Ordering::Relaxed) && self.sleeps.swap(false, Ordering::Relaxed) {
+            self.alarm.set(WITHOUT_GLANCE);
         }
     }
 
+    /// The watchdog is to look now.
     pub(crate) fn wake(&self) {
-        self.parker.unpark();
+        self.alarm.ring();
+    }
+
+    /// The watchdog looks by itself from now on, or does not.
+    pub(crate) fn set_close(&self, is_close: bool) {
+        self.is_close.store(is_close, Ordering::Relaxed);
+    }
+
+    /// Whether the calling thread is to glance. Only one is, each time.
+    pub(crate) fn takes_glance(&self, now: u64) -> bool {
+        let due = self.next_glance.load(Ordering::Relaxed);
+        // Relaxed: it publishes nothing.
+        let taken = |due| {
+            let next = now + nanos(GLANCES);
+            self.next_glance.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        };
+        let is_mine = now >= due && self.is_on && !self.is_close.load(Ordering::Relaxed) && taken(due);
+        if is_mine && !self.has_glance.load(Ordering::Relaxed) {
+            self.has_glance.store(true, Ordering::Relaxed);
+        }
+        is_mine
+    }
+
+    pub(crate) fn rests(&self) {
+        self.has_glance.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether the last worker that falls asleep is to put the alarm off: once after each glance, as a system
+    /// call costs more than a short sleep.
+    pub(crate) fn may_rest(&self) -> bool {
+        self.has_glance.load(Ordering::Relaxed) && !self.is_close.load(Ordering::Relaxed)
     }
 
     /// After `dismiss_all`: the thread ends at once.

@@ -4,8 +4,10 @@
 //! all that its worker holds: the deque and the wheel at any time, the next-task slot once the
 //! watchdog has emptied it. What is missing is a thread.
 //!
-//! The watchdog is a thread that looks every [`INTERVAL`] while the program is busy, and sleeps
-//! while all workers do. It looks for polls that have gone on since its last look:
+//! The watchdog is a thread that sleeps while the program gets on: the workers glance at each other, and
+//! put its alarm off (`worker/glance.rs`). It looks when one of them stays in a poll, or when none has
+//! glanced for a while, and then every [`INTERVAL`] until nothing is left to watch. It looks for polls that
+//! go on:
 //!
 //! * **A poll that computes.** Its worker is *demoted*: the thread gets a lower priority and is a
 //!   computing thread from the end of the poll on (`worker/compute.rs`), and a fresh thread takes over.
@@ -39,15 +41,17 @@ use crate::share::Share;
 use crate::shared::Shared;
 use crate::sync::thread::Builder;
 use crate::sync::{Instant, Ordering, fence};
-use crate::watchdog::Role;
+use crate::watchdog::{REST, Role, WITHOUT_GLANCE};
 use crate::worker_slot::{NO_KIND, PollProgress, Post, Priority, WorkerSlot, is_polling};
 
-/// The time between two looks. A poll counts as stuck after one to two of them; a blocked one after
-/// a few more where there are more threads than cores.
+/// The time between two looks while there is something to watch. A poll counts as stuck after one to two of
+/// them; a blocked one after a few more where there are more threads than cores.
 const INTERVAL: Duration = Duration::from_millis(1);
-/// Looks without a busy worker until the watchdog sleeps: a program that rests for a moment must
-/// not pay for waking it each time.
-const LINGER: u32 = 10;
+/// The time between the first two looks: a poll must not be found much later than if there had been looks
+/// before.
+const SECOND_LOOK: Duration = Duration::from_micros(750);
+/// A poll that has been seen for less is not long.
+const LONG: Duration = Duration::from_micros(700);
 /// Looks in a row with a standby too many until it is dismissed.
 const SURPLUS_LOOKS: u32 = 3;
 /// Looks since the last long poll was found, until new tasks are no longer sorted by their kinds.
@@ -76,7 +80,8 @@ struct WatchdogThread<'a> {
     last: Vec<LastLook>,
     /// The place at which the next look begins: behind the last fruitless check.
     first: usize,
-    idle_looks: u32,
+    /// Why the last look was not the last one.
+    goes_on: GoesOn,
     surplus_looks: u32,
     quiet_looks: u32,
     share: Share,
@@ -106,7 +111,7 @@ impl<'a> WatchdogThread<'a> {
             shared,
             last: vec![LastLook::default(); shared.slots.len()],
             first: 0,
-            idle_looks: 0,
+            goes_on: GoesOn::Calm,
             surplus_looks: 0,
             quiet_looks: SORTING_LOOKS,
             share: Share::default(),
@@ -116,24 +121,44 @@ impl<'a> WatchdogThread<'a> {
     }
 
     fn run(mut self) {
+        let shared = self.shared;
         os::prepare_thread();
         os::set_slice(Slice::Watchdog);
-        self.shared.watchdog.parker.occupy();
+        shared.watchdog.alarm.occupy();
+        shared.watchdog.alarm.put_off(INTERVAL);
         let mut last_look = Instant::now();
-        while !self.shared.is_closing() {
-            let rest = INTERVAL.saturating_sub(last_look.elapsed());
-            self.shared.watchdog.parker.park(Some(rest));
-            if last_look.elapsed() < INTERVAL {
+        while !shared.is_closing() {
+            shared.watchdog.alarm.wait();
+            if shared.watchdog.sleeps.swap(false, Ordering::Relaxed) && self.goes_on == GoesOn::Calm {
+                // A worker has seen that all sleep, some time ago.
+                self.goes_on = GoesOn::Resting;
+            }
+            let least = if self.goes_on == GoesOn::Closely { INTERVAL } else { SECOND_LOOK };
+            let rest = least.saturating_sub(last_look.elapsed());
+            if rest.is_zero() {
+                last_look = Instant::now();
+                self.look();
+                self.set_alarm();
+            } else {
                 // Woken because no computing thread was left for what is due. The looks keep their
                 // distance: they tell a long poll by it.
                 self.lend_computing();
-                continue;
+                shared.watchdog.alarm.put_off(rest);
             }
-            last_look = Instant::now();
-            self.look();
-            if self.idle_looks >= LINGER {
-                self.sleep_while_idle();
-                self.lend_computing();
+        }
+    }
+
+    /// When is the next look?
+    fn set_alarm(&mut self) {
+        let alarm = &self.shared.watchdog.alarm;
+        match self.goes_on {
+            GoesOn::Closely => alarm.put_off(INTERVAL),
+            GoesOn::PollsSeen => alarm.put_off(SECOND_LOOK),
+            GoesOn::Calm => alarm.put_off(WITHOUT_GLANCE),
+            GoesOn::Resting => self.shared.rest_watchdog(Some(REST)),
+            GoesOn::Asleep => {
+                self.tidy_up();
+                self.shared.rest_watchdog(None);
             }
         }
     }
@@ -157,16 +182,23 @@ impl<'a> WatchdogThread<'a> {
         self.guarantee_share(&found);
         self.set_limits(&found);
         self.lend_computing();
-        self.idle_looks =
-            if shared.seems_idle() && self.surplus_looks == 0 { self.idle_looks + 1 } else { 0 };
-        if shared.next_deadline() <= shared.tick_length.containing(shared.clock.now()) {
-            shared.driver.note_overdue();
-        }
-        if shared.idle.seems_wanted() {
-            // The second serves bursts, tasks that were kept local, and pushes that missed a sleeper.
-            if shared.driver.is_wanted(&**shared) || shared.has_work_to_give() {
-                shared.notify();
-            }
+        shared.serve_what_was_missed();
+        self.goes_on = self.after(&found);
+        shared.watchdog.set_close(self.goes_on == GoesOn::Closely);
+    }
+
+    fn after(&self, found: &Found) -> GoesOn {
+        let shared = self.shared;
+        let is_quiet = found.stuck + found.demoted + found.computing_polls + self.surplus_looks as usize == 0
+            && self.light() == shared.workers()
+            && shared.lanes.len() == 0
+            && self.quiet_looks >= SORTING_LOOKS;
+        match self.goes_on {
+            _ if !is_quiet => GoesOn::Closely,
+            GoesOn::Resting if shared.seems_idle() => GoesOn::Asleep,
+            _ if shared.seems_idle() => GoesOn::Resting,
+            GoesOn::Calm | GoesOn::Resting | GoesOn::Asleep if found.new_polls => GoesOn::PollsSeen,
+            _ => GoesOn::Calm,
         }
     }
 
@@ -185,7 +217,8 @@ impl<'a> WatchdogThread<'a> {
             let is_polling = is_polling(poll);
             let kind = progress.kind.load(Ordering::Relaxed);
             let checks_before = checks;
-            let mut does = if is_polling { last.judge(poll, progress, &mut checks) } else { Does::GetOn };
+            let mut does =
+                if is_polling { last.judge(poll, progress, now, &mut checks) } else { Does::GetOn };
             if checks < checks_before {
                 self.first = index + 1;
             }
@@ -193,8 +226,9 @@ impl<'a> WatchdogThread<'a> {
             if progress.poll.load(Ordering::Relaxed) != poll {
                 does = Does::GetOn;
             }
-            if is_polling && last.poll != poll {
-                progress.first_seen.store(now, Ordering::Relaxed);
+            if is_polling {
+                found.new_polls |= last.poll != poll;
+                progress.see(poll, now);
             }
             last.poll = poll;
             let computes = slot.computes.load(Ordering::Relaxed);
@@ -387,25 +421,30 @@ impl<'a> WatchdogThread<'a> {
         }
     }
 
-    fn sleep_while_idle(&mut self) {
-        let watchdog = &self.shared.watchdog;
-        self.shared.lanes.set_sorting(false);
-        self.quiet_looks = SORTING_LOOKS;
+    /// The program rests.
+    fn tidy_up(&mut self) {
         self.share = Share::default();
         self.boosted = 0;
         // To free much memory takes time, in which a worker may wake that must be looked at.
         let all_sleep = || self.shared.seems_idle();
         crate::task::trim_cell_memory(all_sleep);
         self.shared.owned.trim(all_sleep);
-        watchdog.sleeps.store(true, Ordering::Relaxed);
-        // Ordering: partner of the fence in `worker_awake`.
-        fence(Ordering::SeqCst);
-        if all_sleep() && !self.shared.is_closing() {
-            watchdog.parker.park(None);
-        }
-        watchdog.sleeps.store(false, Ordering::Relaxed);
-        self.idle_looks = 0;
     }
+}
+
+/// How do the looks go on?
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum GoesOn {
+    /// Every [`INTERVAL`]: there is something to watch.
+    Closely,
+    /// After [`SECOND_LOOK`]: the polls of this one may last.
+    PollsSeen,
+    /// When no worker glances, or one that does sees a poll that lasts.
+    Calm,
+    /// After [`REST`]: all workers sleep.
+    Resting,
+    /// When a worker wakes up.
+    Asleep,
 }
 
 /// What the last look at a worker found.
@@ -445,7 +484,7 @@ enum Does {
 }
 
 impl LastLook {
-    fn judge(&mut self, poll: u64, progress: &PollProgress, checks: &mut usize) -> Does {
+    fn judge(&mut self, poll: u64, progress: &PollProgress, now: u64, checks: &mut usize) -> Does {
         let thread = progress.thread.load(Ordering::Relaxed);
         let computed = match os::doing(thread) {
             os::Doing::Used(used) => {
@@ -462,6 +501,9 @@ impl LastLook {
             return Does::GetOn;
         }
         self.computed_in_poll += self.computed;
+        if progress.age(now) < nanos(LONG) {
+            return Does::GetOn;
+        }
         match computed {
             Some(true) => return Does::Compute,
             None => return Does::Unclear,
@@ -500,6 +542,8 @@ struct Found {
     blocked: usize,
     /// A poll was found to be long that was not known to be.
     new_long_poll: bool,
+    /// There are polls that the last look has not seen.
+    new_polls: bool,
 }
 
 impl Found {
@@ -520,6 +564,38 @@ impl Found {
 }
 
 impl Shared {
+    /// No look for this time, or until a worker wakes up: it sets the alarm.
+    pub(crate) fn rest_watchdog(&self, time: Option<Duration>) {
+        let watchdog = &self.watchdog;
+        watchdog.rests();
+        match time {
+            Some(time) => watchdog.alarm.put_off(time),
+            None => watchdog.alarm.stop(),
+        }
+        watchdog.sleeps.store(true, Ordering::Relaxed);
+        // Ordering: partner of the fence in `worker_awake`, and of the one in `push_to_lane`: who has called
+        // `wake` before the alarm was put off has queued a task before.
+        fence(Ordering::SeqCst);
+        let may_rest = self.seems_idle() && !self.is_closing() && !self.lanes.is_due();
+        if !may_rest && watchdog.sleeps.swap(false, Ordering::Relaxed) {
+            watchdog.alarm.set(WITHOUT_GLANCE);
+        }
+    }
+
+    /// What no other thread may have noticed: a wheel that is overdue, and tasks that wait while workers
+    /// sleep.
+    pub(crate) fn serve_what_was_missed(&self) {
+        if self.next_deadline() <= self.tick_length.containing(self.clock.now()) {
+            self.driver.note_overdue();
+        }
+        if self.idle.seems_wanted() {
+            // The second serves bursts, tasks that were kept local, and pushes that missed a sleeper.
+            if self.driver.is_wanted(self) || self.has_work_to_give() {
+                self.notify();
+            }
+        }
+    }
+
     /// Moves the task in the next-task slot of a stuck worker to the injector. If every other worker
     /// is busy, no thief comes for the tasks in the deque either: a busy worker takes tasks from the
     /// injector only. So then they go there too.

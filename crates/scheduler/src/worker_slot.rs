@@ -57,7 +57,9 @@ pub(crate) struct PollProgress {
     pub(crate) task: HintU64,
     /// The poll that the watchdog has found to be long.
     pub(crate) marked: AtomicU64,
-    /// The time at which the watchdog first saw the current poll.
+    /// The poll that was seen last, and the time at which it was first seen: by the watchdog, or by a worker
+    /// that glances.
+    seen: AtomicU64,
     pub(crate) first_seen: AtomicU64,
     /// The kind of that task (`kinds.rs`).
     pub(crate) kind: HintU64,
@@ -68,7 +70,18 @@ pub(crate) struct PollProgress {
 }
 
 impl PollProgress {
-    /// For how many nanoseconds the current poll has lasted, less at most one interval of the watchdog.
+    /// The poll that goes on. True: it was seen before.
+    pub(crate) fn see(&self, poll: u64, now: u64) -> bool {
+        if self.seen.load(Ordering::Relaxed) == poll {
+            return true;
+        }
+        self.seen.store(poll, Ordering::Relaxed);
+        self.first_seen.store(now, Ordering::Relaxed);
+        false
+    }
+
+    /// For how many nanoseconds the current poll has lasted, less at most the time between two glances or
+    /// looks.
     pub(crate) fn age(&self, now: u64) -> u64 {
         now.saturating_sub(self.first_seen.load(Ordering::Relaxed))
     }
@@ -110,6 +123,7 @@ impl WorkerSlot {
                 poll: AtomicU64::new(0),
                 task: HintU64::new(0),
                 marked: AtomicU64::new(0),
+                seen: AtomicU64::new(NO_POLL),
                 first_seen: AtomicU64::new(0),
                 kind: HintU64::new(0),
                 on_probation: AtomicBool::new(false),

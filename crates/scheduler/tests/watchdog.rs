@@ -168,3 +168,49 @@ fn without_a_watchdog_programs_run_as_usual() {
     join_all(stuck);
     close(&scheduler);
 }
+
+/// How often the watchdog's thread has waited, as Linux counts.
+#[cfg(target_os = "linux")]
+fn waits_of_watchdog(thread_name: &str) -> u64 {
+    let of_watchdog = || {
+        let threads = std::fs::read_dir("/proc/self/task").expect("Linux shows the threads");
+        threads.flatten().map(|thread| thread.path()).find(|thread| {
+            let name = std::fs::read_to_string(thread.join("comm")).unwrap_or_default();
+            name.trim() == format!("{thread_name}-watch")
+        })
+    };
+    eventually("it has its name", || of_watchdog().is_some());
+    let status = of_watchdog().map(|thread| std::fs::read_to_string(thread.join("status")));
+    let status = status.expect("it lives").expect("it lives");
+    let waits = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    waits.and_then(|waits| waits.trim().parse().ok()).expect("Linux counts")
+}
+
+/// A watchdog that looked every millisecond would wake up hundreds of times.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_watchdog_sleeps_while_the_program_gets_on() {
+    for (workers, micros, name) in [(1, 0, "calm-a"), (2, 0, "calm-b"), (1, 100, "calm-c"), (2, 5, "calm-d")]
+    {
+        let scheduler = start_with(Config { workers, thread_name: name.into(), ..Config::default() });
+        // A machine that is busy takes the core away from a worker, which then looks stuck: a few tries.
+        let waits = (0..20).map(|_| {
+            let before = waits_of_watchdog(name);
+            let tasks = (0..4).map(|_| {
+                spawn(&scheduler, async move {
+                    let began = Instant::now();
+                    while began.elapsed() < Duration::from_millis(200) {
+                        let poll = Instant::now();
+                        while poll.elapsed() < Duration::from_micros(micros) {}
+                        yield_now().await;
+                    }
+                })
+            });
+            join_all(tasks.collect::<Vec<_>>());
+            waits_of_watchdog(name) - before
+        });
+        let least = waits.take_while(|&waits| waits > 20).count();
+        assert!(least < 20, "it woke up more than 20 times in each of 20 fifths of a second");
+        close(&scheduler);
+    }
+}

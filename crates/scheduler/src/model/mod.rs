@@ -203,7 +203,7 @@ impl House {
 
     /// Whether the watchdog has been woken since this was last asked. No thread may play it.
     pub fn watchdog_is_called(&self) -> bool {
-        self.0.watchdog.parker.take_token()
+        self.0.watchdog.alarm.take_token()
     }
 
     /// How many computing threads there are.

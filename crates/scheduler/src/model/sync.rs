@@ -227,6 +227,11 @@ pub fn reset_time(waits_time_out: bool) {
     WAITS_TIME_OUT.store(waits_time_out, Ordering::Relaxed);
 }
 
+/// Time passes.
+pub fn pass(time: Duration) {
+    NANOS.fetch_add(time.as_nanos() as u64, Ordering::Relaxed);
+}
+
 impl Instant {
     pub fn now() -> Self {
         Self(Duration::from_nanos(NANOS.load(Ordering::Relaxed)))

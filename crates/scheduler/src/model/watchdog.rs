@@ -11,12 +11,13 @@ pub struct Watchdog<'a>(super::WatchdogThread<'a>);
 impl<'a> Watchdog<'a> {
     /// The calling thread is the watchdog's.
     pub(crate) fn new(shared: &'a Arc<Shared>) -> Self {
-        shared.watchdog.parker.occupy();
+        shared.watchdog.alarm.occupy();
         Self(super::WatchdogThread::new(shared))
     }
 
-    /// Looks once.
+    /// Looks once, when the next look is due.
     pub fn look(&mut self) {
+        crate::sync::pass(super::INTERVAL);
         self.0.look();
     }
 
@@ -38,6 +39,9 @@ impl<'a> Watchdog<'a> {
 
     /// Sleeps, if all workers do, until one of them wakes.
     pub fn sleep_while_idle(&mut self) {
-        self.0.sleep_while_idle();
+        self.0.shared.rest_watchdog(None);
+        if self.0.shared.watchdog.sleeps.load(Ordering::Relaxed) {
+            self.0.shared.watchdog.alarm.wait();
+        }
     }
 }

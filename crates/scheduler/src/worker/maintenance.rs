@@ -6,6 +6,7 @@
 
 use std::cell::Cell;
 use std::task::Waker;
+use std::time::Duration;
 
 use super::Local;
 use super::wake_policy::SOON;
@@ -14,6 +15,7 @@ use crate::queue::Steal;
 use crate::sync::Instant;
 use crate::task::Runnable;
 use crate::timers::NEVER;
+use crate::watchdog::GLANCES;
 
 /// Polls between two rounds of maintenance. Prime, so that it does not fall into step with the
 /// program's own patterns.
@@ -25,6 +27,8 @@ const CLOCK_NANOS: u64 = 30_000;
 const SOCKETS_NANOS: u64 = 200_000;
 /// One in so many polls is timed.
 const SAMPLE_INTERVAL: u64 = 61;
+/// Rounds in which no poll was timed, until the clock is read for a glance.
+const ROUNDS_WITHOUT_SAMPLE: u32 = 4;
 
 /// What a worker remembers from one round to the next.
 #[derive(Default)]
@@ -32,6 +36,11 @@ pub(super) struct Maintenance {
     /// Polls until the next round.
     countdown: Cell<u32>,
     interval: Cell<u32>,
+    /// The longest interval: with long polls it is short, as other workers must be looked at (`glance.rs`).
+    /// At zero there is a glance after each poll.
+    most: Cell<u32>,
+    /// Rounds since a poll was timed.
+    rounds: Cell<u32>,
     /// When the worker last looked at the clock, and at the sockets.
     clock: Cell<u64>,
     sockets: Cell<u64>,
@@ -43,7 +52,8 @@ pub(super) struct Maintenance {
 
 impl Maintenance {
     pub(super) fn new() -> Self {
-        Self { countdown: Cell::new(INTERVAL), interval: Cell::new(INTERVAL), ..Self::default() }
+        let most = || Cell::new(INTERVAL);
+        Self { countdown: most(), interval: most(), most: most(), ..Self::default() }
     }
 
     /// One more poll is about to begin. True: maintenance comes first.
@@ -78,14 +88,33 @@ impl Maintenance {
     /// Fits the interval to polls of which the last ones took `nanos` together.
     fn fit_interval(&self, nanos: u64) {
         if nanos > CLOCK_NANOS {
-            self.interval.set((self.interval.get() / 2).max(1));
+            self.set_interval(self.interval.get() / 2);
         } else {
             self.lengthen_interval();
         }
     }
 
     fn lengthen_interval(&self) {
-        self.interval.set((self.interval.get() * 2).min(INTERVAL));
+        self.set_interval(self.interval.get() * 2);
+    }
+
+    fn set_interval(&self, polls: u32) {
+        self.interval.set(polls.max(1).min(self.most.get()));
+    }
+
+    /// A poll was timed.
+    fn note_sample(&self, lasted: Duration) {
+        let polls = GLANCES.as_nanos() / lasted.as_nanos().max(1);
+        self.most.set(u32::try_from(polls).unwrap_or(INTERVAL).min(INTERVAL));
+        self.rounds.set(0);
+    }
+
+    /// One more round. True: no poll is timed that often, so the clock must be read for a glance.
+    fn wants_glance(&self) -> bool {
+        let rounds = self.rounds.get() + 1;
+        let wants = rounds > ROUNDS_WITHOUT_SAMPLE || self.most.get() < INTERVAL;
+        self.rounds.set(if wants { 0 } else { rounds });
+        wants
     }
 }
 
@@ -94,6 +123,20 @@ impl Local {
     #[cold]
     pub(super) fn maintain(&self) {
         let maintenance = &self.maintenance;
+        if std::env::var("DBG").is_ok() {
+            eprintln!(
+                "w{} maintain most {} interval {} rounds {} poll {} timed {}",
+                self.index,
+                maintenance.most.get(),
+                maintenance.interval.get(),
+                maintenance.rounds.get(),
+                self.poll.get(),
+                maintenance.timed.get()
+            );
+        }
+        if maintenance.wants_glance() {
+            self.glance(Instant::now());
+        }
         if self.look_at_clock_and_wheel() {
             self.fire_own_timers();
         }
@@ -158,12 +201,19 @@ impl Local {
         let poll = self.poll.get();
         // Polls are numbered in steps of two.
         if poll - self.maintenance.timed.get() < 2 * SAMPLE_INTERVAL {
-            return self.run(task);
+            self.run(task);
+            if self.maintenance.most.get() == 0 {
+                self.glance(Instant::now());
+            }
+            return;
         }
         self.maintenance.timed.set(poll);
         let began = Instant::now();
         self.run(task);
-        let lasted = began.elapsed();
+        let ended = Instant::now();
+        let lasted = ended.saturating_duration_since(began);
+        self.maintenance.note_sample(lasted);
+        self.glance(ended);
         if lasted >= SOON {
             self.keep_nothing_local();
         }

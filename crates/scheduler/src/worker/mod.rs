@@ -5,6 +5,7 @@
 //! | `run.rs` | what does a worker do next? |
 //! | `compute.rs` | what does a computing thread do next, and how does a worker become one? |
 //! | `maintenance.rs` | what does it do every so many polls? |
+//! | `glance.rs` | how does it notice that another worker stays in one poll? |
 //! | `events.rs` | how does it fire timers and wake the tasks whose sockets are ready? |
 //! | `push.rs` | where does a task go that is queued on a worker's thread? |
 //! | `steal.rs` | how does a worker without tasks find some? |
@@ -14,6 +15,7 @@
 
 mod compute;
 mod events;
+mod glance;
 mod maintenance;
 mod park;
 mod push;

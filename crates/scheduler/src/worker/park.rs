@@ -41,14 +41,17 @@ impl Local {
         }
         self.slot().counters.parks.add(1);
         self.policy.forget_steal();
+        self.rest_watchdog();
         let began = Instant::now();
         let Wakeup { right, due, woken } = self.wait();
+        let ended = Instant::now();
         if has_searched {
             // A sleep that a timer ended says nothing about spinning.
-            let soon = began.elapsed() < Duration::from_micros(SPIN_MAX_MICROS.into());
+            let soon = ended.saturating_duration_since(began) < Duration::from_micros(SPIN_MAX_MICROS.into());
             shared.spin_budget.adjust(soon && right.is_some());
         }
         shared.watchdog.worker_awake();
+        self.glance(ended);
         if due.is_none() && woken.is_empty() {
             self.maintenance.woken.set(woken);
             return right;
