@@ -9,8 +9,13 @@ use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, HintU64, Instant, Mutex, O
 
 /// The time between two glances of the workers (`worker/glance.rs`).
 pub(crate) const GLANCES: Duration = Duration::from_micros(300);
-/// If no worker has glanced for so long, the watchdog looks by itself.
-pub(crate) const WITHOUT_GLANCE: Duration = Duration::from_micros(750);
+/// The time between two times at which the alarm is put off: to set a timer may cost as much as ten polls.
+const PUT_OFF: Duration = Duration::from_micros(600);
+/// The time between two times at which a worker looks for what was missed. It wakes others, which may cost
+/// more than to keep a short burst of tasks to itself.
+const SERVICES: Duration = Duration::from_millis(1);
+/// If the alarm is not put off for so long, the watchdog looks by itself.
+pub(crate) const WITHOUT_GLANCE: Duration = Duration::from_micros(1_200);
 
 /// What a thread at a place is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,8 +52,12 @@ pub(crate) struct Watchdog {
     is_close: AtomicBool,
     /// When the next glance is due.
     next_glance: HintU64,
-    /// There was a glance since all workers slept.
-    has_glance: AtomicBool,
+    /// When the alarm is to be put off again.
+    next_put_off: HintU64,
+    /// When a worker is to look for what was missed.
+    next_service: HintU64,
+    /// The alarm has rung while all workers slept: the last one to fall asleep is to put it off.
+    rang_in_vain: AtomicBool,
     /// The watchdog moves a task from a next-task slot to the injector.
     pub(crate) moving: AtomicBool,
     pub(crate) thread: Mutex<Option<JoinHandle<()>>>,
@@ -69,7 +78,9 @@ impl Watchdog {
             sleeps: AtomicBool::new(false),
             is_close: AtomicBool::new(false),
             next_glance: HintU64::new(0),
-            has_glance: AtomicBool::new(false),
+            next_put_off: HintU64::new(0),
+            next_service: HintU64::new(0),
+            rang_in_vain: AtomicBool::new(false),
             moving: AtomicBool::new(false),
             thread: Mutex::new(None),
         }
@@ -170,21 +181,40 @@ impl Watchdog {
             let next = now + nanos(GLANCES);
             self.next_glance.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
         };
-        let is_mine = now >= due && self.is_on && !self.is_close.load(Ordering::Relaxed) && taken(due);
-        if is_mine && !self.has_glance.load(Ordering::Relaxed) {
-            self.has_glance.store(true, Ordering::Relaxed);
+        now >= due && self.is_on && !self.is_close.load(Ordering::Relaxed) && taken(due)
+    }
+
+    /// Every worker gets on. For the one that glances.
+    pub(crate) fn put_off(&self, now: u64) {
+        let due = self.next_put_off.load(Ordering::Relaxed);
+        if now < due {
+            return;
         }
-        is_mine
+        self.next_put_off.store(now + nanos(PUT_OFF), Ordering::Relaxed);
+        self.alarm.put_off(WITHOUT_GLANCE);
+        // It was not to ring yet: the program is busy.
+        if now - due + nanos(PUT_OFF) < nanos(WITHOUT_GLANCE) {
+            self.set_rang_in_vain(false);
+        }
     }
 
-    pub(crate) fn rests(&self) {
-        self.has_glance.store(false, Ordering::Relaxed);
+    /// Whether it is time to look for what was missed. For the worker that glances.
+    pub(crate) fn serves(&self, now: u64) -> bool {
+        let is_due = now >= self.next_service.load(Ordering::Relaxed);
+        if is_due {
+            self.next_service.store(now + nanos(SERVICES), Ordering::Relaxed);
+        }
+        is_due
     }
 
-    /// Whether the last worker that falls asleep is to put the alarm off: once after each glance, as a system
-    /// call costs more than a short sleep.
-    pub(crate) fn may_rest(&self) -> bool {
-        self.has_glance.load(Ordering::Relaxed) && !self.is_close.load(Ordering::Relaxed)
+    pub(crate) fn rang_in_vain(&self) -> bool {
+        self.rang_in_vain.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_rang_in_vain(&self, in_vain: bool) {
+        if self.rang_in_vain() != in_vain {
+            self.rang_in_vain.store(in_vain, Ordering::Relaxed);
+        }
     }
 
     /// After `dismiss_all`: the thread ends at once.

@@ -155,7 +155,10 @@ impl<'a> WatchdogThread<'a> {
             GoesOn::Closely => alarm.put_off(INTERVAL),
             GoesOn::PollsSeen => alarm.put_off(SECOND_LOOK),
             GoesOn::Calm => alarm.put_off(WITHOUT_GLANCE),
-            GoesOn::Resting => self.shared.rest_watchdog(Some(REST)),
+            GoesOn::Resting => {
+                self.shared.watchdog.set_rang_in_vain(true);
+                self.shared.rest_watchdog(Some(REST));
+            }
             GoesOn::Asleep => {
                 self.tidy_up();
                 self.shared.rest_watchdog(None);
@@ -567,7 +570,6 @@ impl Shared {
     /// No look for this time, or until a worker wakes up: it sets the alarm.
     pub(crate) fn rest_watchdog(&self, time: Option<Duration>) {
         let watchdog = &self.watchdog;
-        watchdog.rests();
         match time {
             Some(time) => watchdog.alarm.put_off(time),
             None => watchdog.alarm.stop(),
