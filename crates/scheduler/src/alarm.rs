@@ -11,13 +11,15 @@ use std::time::Duration;
 
 use crate::clock::nanos;
 use crate::parker::Parker;
-use crate::sync::{HintU64, Instant, Ordering};
+use crate::sync::{AtomicBool, HintU64, Instant, Ordering};
 
 use self::timer::Timer;
 
 /// One thread waits for it, and any thread may set it.
 pub(crate) struct Alarm {
     timer: Option<Timer>,
+    /// `ring` was called, and the thread has not noticed yet: nobody puts the alarm off.
+    is_ringing: AtomicBool,
     /// Without a timer: when it rings, in nanoseconds since `origin`.
     due: HintU64,
     origin: Instant,
@@ -29,6 +31,7 @@ impl Alarm {
     pub(crate) fn new(is_used: bool) -> Self {
         Self {
             timer: if is_used { Timer::new() } else { None },
+            is_ringing: AtomicBool::new(false),
             due: HintU64::new(u64::MAX),
             origin: Instant::now(),
             parker: Parker::new(),
@@ -42,14 +45,26 @@ impl Alarm {
 
     /// It rings after this time, and not when it was to ring before.
     pub(crate) fn set(&self, after: Duration) {
-        self.put_off(after);
-        if self.timer.is_none() {
-            self.parker.unpark();
+        if !self.is_ringing() {
+            self.set_timer(after);
+            self.wake_if_without_timer();
         }
     }
 
     /// As `set`, if it was to ring earlier, or for the thread that waits here.
     pub(crate) fn put_off(&self, after: Duration) {
+        if !self.is_ringing() {
+            self.set_timer(after);
+        }
+    }
+
+    fn wake_if_without_timer(&self) {
+        if self.timer.is_none() {
+            self.parker.unpark();
+        }
+    }
+
+    fn set_timer(&self, after: Duration) {
         match &self.timer {
             Some(timer) => timer.set(after),
             // Relaxed: it publishes nothing.
@@ -57,12 +72,30 @@ impl Alarm {
         }
     }
 
-    /// It rings at once; or later, if another thread puts it off at this moment.
+    /// It rings at once; or when it is due, if another thread puts it off at this moment.
     pub(crate) fn ring(&self) {
-        self.set(Duration::ZERO);
+        // Ordering: the release half pairs with the acquire half in `wait`. The thread sees what was done
+        // before this call, also if another call has set the flag.
+        if !self.is_ringing.swap(true, Ordering::AcqRel) {
+            self.set_timer(Duration::ZERO);
+            self.wake_if_without_timer();
+        }
     }
 
-    /// It does not ring before it is set, even if `ring` was called a moment ago. For the thread that waits.
+    /// As `ring`, where an earlier call may have been lost.
+    pub(crate) fn ring_again(&self) {
+        self.is_ringing.store(true, Ordering::Relaxed);
+        self.set_timer(Duration::ZERO);
+        self.wake_if_without_timer();
+    }
+
+    /// `ring` was called, and the thread has not noticed yet.
+    pub(crate) fn is_ringing(&self) -> bool {
+        self.is_ringing.load(Ordering::Relaxed)
+    }
+
+    /// It does not ring before it is set. If `ring` is called at this moment, that may be lost: then
+    /// `is_ringing` says so after a fence. For the thread that waits.
     pub(crate) fn stop(&self) {
         match &self.timer {
             Some(timer) => timer.stop(),
@@ -72,9 +105,15 @@ impl Alarm {
 
     /// Waits until it rings; may return early.
     pub(crate) fn wait(&self) {
-        if let Some(timer) = &self.timer {
-            return timer.wait();
+        match &self.timer {
+            Some(timer) => timer.wait(),
+            None => self.wait_without_timer(),
         }
+        // Ordering: as in `ring`.
+        self.is_ringing.swap(false, Ordering::AcqRel);
+    }
+
+    fn wait_without_timer(&self) {
         loop {
             let due = self.due.load(Ordering::Relaxed);
             let rest = due.saturating_sub(self.now());
@@ -88,6 +127,7 @@ impl Alarm {
     /// For models: without a timer, whether it was set by another thread.
     #[cfg(selvedge_loom)]
     pub(crate) fn take_token(&self) -> bool {
+        self.is_ringing.swap(false, Ordering::AcqRel);
         self.parker.take_token()
     }
 
@@ -135,8 +175,12 @@ mod timer {
         }
 
         pub(super) fn wait(&self) {
-            // A signal may end the wait. Nothing else goes wrong with a timer.
-            let _ = rustix::io::read(&self.0, &mut [0; 8]);
+            match rustix::io::read(&self.0, &mut [0; 8]) {
+                // A signal may end the wait.
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                // The program has closed descriptors that are not its own.
+                Err(_) => std::thread::sleep(Duration::from_millis(1)),
+            }
         }
     }
 }

@@ -173,6 +173,10 @@ impl Watchdog {
         self.is_close.store(is_close, Ordering::Relaxed);
     }
 
+    pub(crate) fn is_close(&self) -> bool {
+        self.is_close.load(Ordering::Relaxed)
+    }
+
     /// Whether the calling thread is to glance. Only one is, each time.
     pub(crate) fn takes_glance(&self, now: u64) -> bool {
         let due = self.next_glance.load(Ordering::Relaxed);
@@ -181,7 +185,7 @@ impl Watchdog {
             let next = now + nanos(GLANCES);
             self.next_glance.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
         };
-        now >= due && self.is_on && !self.is_close.load(Ordering::Relaxed) && taken(due)
+        now >= due && self.is_on && !self.is_close() && taken(due)
     }
 
     /// Every worker gets on. For the one that glances.

@@ -141,7 +141,9 @@ impl<'a> WatchdogThread<'a> {
                 self.set_alarm();
             } else {
                 // Woken because no computing thread was left for what is due. The looks keep their
-                // distance: they tell a long poll by it.
+                // distance: they tell a long poll by it. No glance puts off the next one, as there may be
+                // no thread to be had now.
+                shared.watchdog.set_close(true);
                 self.lend_computing();
                 shared.watchdog.alarm.put_off(rest);
             }
@@ -186,16 +188,23 @@ impl<'a> WatchdogThread<'a> {
         self.set_limits(&found);
         self.lend_computing();
         shared.serve_what_was_missed();
+        let was_close = self.goes_on == GoesOn::Closely;
         self.goes_on = self.after(&found);
+        if !was_close {
+            // It counts looks that follow each other closely.
+            self.share = Share::default();
+        }
         shared.watchdog.set_close(self.goes_on == GoesOn::Closely);
     }
 
     fn after(&self, found: &Found) -> GoesOn {
         let shared = self.shared;
-        let is_quiet = found.stuck + found.demoted + found.computing_polls + self.surplus_looks as usize == 0
-            && self.light() == shared.workers()
-            && shared.lanes.len() == 0
-            && self.quiet_looks >= SORTING_LOOKS;
+        let is_quiet =
+            found.stuck + found.demoted + found.computing_polls + self.boosted + self.surplus_looks as usize
+                == 0
+                && self.light() == shared.workers()
+                && shared.lanes.len() == 0
+                && self.quiet_looks >= SORTING_LOOKS;
         match self.goes_on {
             _ if !is_quiet => GoesOn::Closely,
             GoesOn::Resting if shared.seems_idle() => GoesOn::Asleep,
@@ -578,8 +587,10 @@ impl Shared {
         // Ordering: partner of the fence in `worker_awake`, and of the one in `push_to_lane`: who has called
         // `wake` before the alarm was put off has queued a task before.
         fence(Ordering::SeqCst);
-        let may_rest = self.seems_idle() && !self.is_closing() && !self.lanes.is_due();
-        if !may_rest && watchdog.sleeps.swap(false, Ordering::Relaxed) {
+        if self.lanes.is_due() || self.is_closing() || watchdog.alarm.is_ringing() {
+            watchdog.sleeps.store(false, Ordering::Relaxed);
+            watchdog.alarm.ring_again();
+        } else if !self.seems_idle() && watchdog.sleeps.swap(false, Ordering::Relaxed) {
             watchdog.alarm.set(WITHOUT_GLANCE);
         }
     }

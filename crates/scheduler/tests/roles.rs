@@ -312,6 +312,36 @@ fn one_short_poll_makes_a_new_task_of_a_kind_that_computes_light() {
     close(&scheduler);
 }
 
+/// No computing thread is left, and the workers put the watchdog's alarm off all the time.
+#[test]
+fn a_task_that_computes_is_noticed_while_all_others_get_on() {
+    async fn computes() {
+        compute_for_long();
+    }
+    let blocking_keep_alive = Duration::from_millis(1);
+    let scheduler = start_with(Config { workers: 2, blocking_keep_alive, ..Config::default() });
+    for _ in 0..8 {
+        run(&scheduler, computes());
+    }
+    let ends = Arc::new(AtomicBool::new(false));
+    let light = [0; 4].map(|_| {
+        let ends = Arc::clone(&ends);
+        spawn(&scheduler, async move {
+            while !ends.load(Ordering::Relaxed) {
+                yield_now().await;
+            }
+        })
+    });
+    for _ in 0..30 {
+        eventually("they have ended", || scheduler.metrics().computing_threads == 0);
+        let task = spawn(&scheduler, computes());
+        eventually("it has computed", || task.task().is_done());
+    }
+    ends.store(true, Ordering::Relaxed);
+    join_all(light);
+    close(&scheduler);
+}
+
 /// Tasks on probation may be short, and come before one of them that is known to be long. No thread returns
 /// from that priority.
 #[test]

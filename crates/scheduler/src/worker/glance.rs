@@ -45,7 +45,8 @@ impl Local {
     /// This worker is among the sleepers. If it is the last, nothing is left to be watched.
     pub(super) fn rest_watchdog(&self) {
         let shared = &self.shared;
-        if shared.watchdog.rang_in_vain() && shared.seems_idle() {
+        let watchdog = &shared.watchdog;
+        if watchdog.rang_in_vain() && !watchdog.is_close() && shared.seems_idle() {
             shared.rest_watchdog(Some(REST));
         }
     }

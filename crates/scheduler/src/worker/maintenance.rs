@@ -123,17 +123,6 @@ impl Local {
     #[cold]
     pub(super) fn maintain(&self) {
         let maintenance = &self.maintenance;
-        if std::env::var("DBG").is_ok() {
-            eprintln!(
-                "w{} maintain most {} interval {} rounds {} poll {} timed {}",
-                self.index,
-                maintenance.most.get(),
-                maintenance.interval.get(),
-                maintenance.rounds.get(),
-                self.poll.get(),
-                maintenance.timed.get()
-            );
-        }
         if maintenance.wants_glance() {
             self.glance(Instant::now());
         }
