@@ -295,7 +295,8 @@ fn one_short_poll_makes_a_new_task_of_a_kind_that_computes_light() {
     for _ in 0..20 {
         run(&scheduler, connection(Some(Arc::new(Computes { may_end: true.into(), ..Computes::default() }))));
     }
-    // On a busy machine the kind may be on probation by now. Then a new task may begin before it is looked at.
+    // On a busy machine the kind may be on probation by now. Then a new task may begin before it is looked
+    // at.
     let was_born_with_weight = (0..100).any(|_| {
         let (was_born_with_weight, is_light_now) = run(&scheduler, async {
             // One computes at once: no other one begins before this task has looked at it.
