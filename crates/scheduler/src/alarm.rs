@@ -272,6 +272,18 @@ mod tests {
     }
 
     #[test]
+    fn one_that_rings_is_not_put_off() {
+        for alarm in both() {
+            alarm.ring();
+            alarm.put_off(Duration::from_secs(3_600));
+            let rang = rings(&alarm);
+            rang.recv_timeout(Duration::from_secs(60)).expect("it rings at once");
+            drop(rang);
+            alarm.ring();
+        }
+    }
+
+    #[test]
     fn one_that_is_stopped_rings_when_it_is_set() {
         for alarm in both() {
             alarm.put_off(Duration::from_millis(1));
